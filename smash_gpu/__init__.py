@@ -1,0 +1,8 @@
+"""Marker genes for spatial transcriptomics from annotated single-cell data, on GPUs and laptops."""
+
+from importlib.metadata import version
+
+from smash_gpu import get, models, pl, pp, tl
+
+__version__ = version("smash-gpu")
+__all__ = ["get", "models", "pl", "pp", "tl"]

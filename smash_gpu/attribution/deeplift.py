@@ -1,0 +1,154 @@
+"""DeepLIFT (rescale rule) of the paper's network in closed form, and ``shap.DeepExplainer`` for any other.
+
+For a cell x and background cells r_j the network is linear between the two, with slopes Δa/Δz at each sigmoid unit.
+With the batch norms folded into the layers W̃, and T the multipliers of the soft-max,
+
+    U_ijch = Σ_k T_ijck Σ_q W3_kq s²_ijq W̃2_qh s¹_ijh
+    φ_icf  = 1/B Σ_j Σ_h W̃1_hf U_ijch (x_if − r_jf)
+
+The last line is one matrix product: (cells · groups) × (32 · B) times (32 · B) × genes. The two soft-max rules:
+
+* "tf", Keras with shap, the paper's: the soft-max is taken apart into exp, sum and division; the division shares its
+  change between numerator and sum as Shapley values of two players. Every logit takes part.
+* "torch", shap on PyTorch: each probability depends on its own logit only, t_c = Δp_c/Δz_c.
+
+Both are additive: Σ_f φ_icf = p_c(x_i) − mean_j p_c(r_j). They rank genes differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from smash_gpu.progress import track
+
+SOFTMAX_RULES = ("tf", "torch")
+SMALLEST_CHANGE = 1e-6  # below it a slope is the derivative at the background, as in shap
+SMALLEST_SOFTMAX_CHANGE = 1e-7
+BYTES_AT_ONCE = 128 * 2**20
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Weights and biases of the three dense layers with their batch norms folded in; float64."""
+
+    weights: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    biases: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+    @classmethod
+    def of(cls, network: nn.Sequential) -> Self:
+        """Read a network built by `models.network.perceptron`, in evaluation mode."""
+        dense = [layer for layer in network if isinstance(layer, nn.Linear)]
+        norms = [layer for layer in network if isinstance(layer, nn.BatchNorm1d)]
+        folded = [_fold(d, n) for d, n in zip(dense, [*norms, None], strict=True)]
+        weights, biases = zip(*folded, strict=True)
+        return cls(weights, biases)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Values before the two sigmoids and before the soft-max; cells × units, float64."""
+        (w1, w2, w3), (b1, b2, b3) = self.weights, self.biases
+        z1 = x.double() @ w1.T + b1
+        z2 = z1.sigmoid() @ w2.T + b2
+        return z1, z2, z2.sigmoid() @ w3.T + b3
+
+
+def contributions(
+    layers: Layers, x: torch.Tensor, background: torch.Tensor, softmax_rule: str, *, bytes_at_once: int = BYTES_AT_ONCE
+) -> Iterator[torch.Tensor]:
+    """The attributions φ of explained cells, a few cells at a time; each part cells × groups × genes, float32.
+
+    Slopes are formed in float64, their products in float32. A part of n cells takes about
+    ``n · groups · (12 · hidden · background + 8 · genes)`` bytes, and the background once ``4 · hidden · background ·
+    genes``; n is chosen to stay below ``bytes_at_once``, and is one at least.
+
+    Parameters
+    ----------
+    x, background
+        Standardised expression, cells × genes.
+    softmax_rule
+        "tf" or "torch".
+    """
+    hidden, n_genes = layers.weights[0].shape
+    n_groups = len(layers.weights[2])
+    centre = background.mean(dim=0)
+    w1 = layers.weights[0].float()
+    weighted = (w1[:, None, :] * (background - centre) / len(background)).reshape(-1, n_genes)
+    reference = layers.forward(background)
+    cells = max(1, bytes_at_once // (n_groups * (12 * hidden * len(background) + 8 * n_genes)))
+    for part in track(x.split(cells), "DeepLIFT", unit="part"):
+        u = multipliers(layers, layers.forward(part), reference, softmax_rule)
+        phi = (u.sum(dim=3).div_(len(background)).reshape(-1, hidden) @ w1).reshape(len(part), n_groups, n_genes)
+        phi *= (part - centre)[:, None, :]
+        yield phi.sub_((u.reshape(len(part) * n_groups, -1) @ weighted).reshape(phi.shape))
+
+
+def mean_abs(parts: Iterable[torch.Tensor], n_cells: int) -> np.ndarray:
+    """Mean of \\|φ\\| over all cells; groups × genes, float64."""
+    total = sum(part.abs().sum(dim=0, dtype=torch.float64) for part in parts)
+    return (total / n_cells).cpu().numpy()  # synchronises
+
+
+def multipliers(layers: Layers, explained: tuple, reference: tuple, softmax_rule: str) -> torch.Tensor:
+    """U of the module's head; explained cells × groups × hidden × background cells, float32."""
+    _, w2, w3 = (w.float() for w in layers.weights)
+    (x1, x2, x3), (r1, r2, r3) = ([z[:, None, :] for z in explained], [z[None] for z in reference])
+    logits = (w3 * sigmoid_slope(x2, r2)[:, :, None, :]) @ w2  # cells × background × groups × hidden
+    softmax = {"tf": _softmax_of_keras, "torch": _softmax_of_torch}[softmax_rule]
+    probabilities = softmax(x3, r3, logits)
+    return (probabilities * sigmoid_slope(x1, r1)[:, :, None, :]).permute(0, 2, 3, 1)
+
+
+def sigmoid_slope(x: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+    """(σ(x) − σ(r)) / (x − r), or σ'(r) where the two are almost equal."""
+    at_r = r.sigmoid()
+    return _slope(x - r, x.sigmoid() - at_r, at_r * (1 - at_r))
+
+
+def _softmax_of_torch(x: torch.Tensor, r: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    at_r = r.softmax(dim=-1)
+    slope = _slope(x - r, x.softmax(dim=-1) - at_r, at_r * (1 - at_r))
+    return slope[..., None] * logits
+
+
+def _softmax_of_keras(x: torch.Tensor, r: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    ux, ur = (z - z.amax(dim=-1, keepdim=True) for z in (x, r))
+    ex, er = ux.exp(), ur.exp()
+    sx, sr = ex.sum(dim=-1, keepdim=True), er.sum(dim=-1, keepdim=True)
+    numerator = 0.5 * (ex / sx - er / sx + ex / sr - er / sr)
+    denominator = 0.5 * (ex / sx - ex / sr + er / sx - er / sr)
+    of_own = _slope(ex - er, numerator, torch.zeros_like(numerator), SMALLEST_SOFTMAX_CHANGE)
+    of_sum = _slope(
+        (sx - sr).expand_as(denominator), denominator, torch.zeros_like(denominator), SMALLEST_SOFTMAX_CHANGE
+    )
+    exponential = _slope(ux - ur, ex - er, er.expand_as(ex - er))
+    shifted = _slope(x - r, ux - ur, torch.ones_like(ux - ur))
+    each = (exponential * shifted)[..., None] * logits
+    return of_own[..., None] * each + of_sum[..., None] * each.sum(dim=-2, keepdim=True)
+
+
+def _slope(change_in: Any, change_out: Any, derivative: Any, smallest: float = SMALLEST_CHANGE) -> torch.Tensor:
+    tiny = change_in.abs() < smallest
+    return torch.where(tiny, derivative, change_out / torch.where(tiny, 1.0, change_in)).float()
+
+
+def _fold(dense: nn.Linear, norm: nn.BatchNorm1d | None) -> tuple[torch.Tensor, torch.Tensor]:
+    weight, bias = dense.weight.detach().double(), dense.bias.detach().double()
+    if norm is None:
+        return weight, bias
+    scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+    return weight * scale[:, None], (bias - norm.running_mean.double()) * scale + norm.bias.detach().double()
+
+
+def by_shap(module: nn.Module, x: torch.Tensor, background: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The same attributions of any torch module by ``shap.DeepExplainer`` (soft-max rule "torch"), cell by cell."""
+    import shap
+
+    explainer = shap.DeepExplainer(nn.Sequential(module, nn.Softmax(dim=-1)), background)
+    for cell in track(x.split(1), "shap.DeepExplainer", unit="cell"):
+        phi = explainer.shap_values(cell, check_additivity=False)  # cells × genes × groups
+        yield torch.as_tensor(np.asarray(phi)).permute(0, 2, 1)

@@ -1,0 +1,61 @@
+"""Batch correction: Harmony on principal components, carried back to genes as a low-rank shift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from smash_gpu.arrays import namespace
+from smash_gpu.stats import Moments
+
+N_COMPONENTS = 50
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A change of expression of low rank: ``ẽ = e + scores · loadingsᵀ``.
+
+    ``scores`` is cells × components, ``loadings`` is genes × components.
+    """
+
+    scores: np.ndarray
+    loadings: np.ndarray
+
+    def added_to(self, dense: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """The expression of the numbered ``cells`` (cells × genes) with the shift added, in place."""
+        xp = namespace(dense)
+        dense += xp.asarray(self.scores[cells] @ self.loadings.T, dtype=dense.dtype)
+        return dense
+
+
+def leading_components(moments: Moments, n_components: int = N_COMPONENTS) -> np.ndarray:
+    """The first principal axes of centred expression; genes × components, orthonormal columns."""
+    xp = namespace(moments.product)
+    _, vectors = xp.linalg.eigh(moments.covariance)
+    return vectors[:, ::-1][:, :n_components]
+
+
+def harmonize(components: np.ndarray, batch: np.ndarray, *, random_state: int = 0) -> np.ndarray:
+    """Principal components corrected by Harmony (Korsunsky et al. 2019).
+
+    Parameters
+    ----------
+    components
+        Cells × components.
+    batch
+        The batch of each cell.
+
+    Returns
+    -------
+    Cells × components.
+    """
+    import logging
+
+    import pandas as pd
+    from harmonypy import run_harmony
+
+    logging.getLogger("harmonypy").setLevel(logging.WARNING)
+    batches = pd.DataFrame({"batch": np.asarray(batch).astype(str)})
+    result = run_harmony(components, batches, ["batch"], random_state=random_state, verbose=False)
+    return np.asarray(result.Z_corr)

@@ -1,0 +1,133 @@
+"""Two verbs over the cells of a matrix, wherever it lives: ``fold`` sums a state, ``stream`` walks in order.
+
+A block is a canonical CSR matrix of consecutive cells × all genes. Arrays in memory and on disk are cut into
+blocks of `CELLS_PER_BLOCK`, which bounds memory and keeps a block's non-zeros below 2³¹; a Dask array brings its own.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import reduce, singledispatch
+from itertools import accumulate, pairwise
+from operator import add, iadd
+from typing import Any
+
+import h5py
+import numpy as np
+import zarr
+from anndata.abc import CSCDataset, CSRDataset
+from scipy import sparse
+
+from smash_gpu.arrays import device_sparse, on_gpu, place
+from smash_gpu.progress import track
+
+CELLS_PER_BLOCK = 4096
+STATES_PER_SUM = 8
+
+
+def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> Any:
+    """Sum ``step(block, *parts)`` over all blocks of ``X``.
+
+    Parameters
+    ----------
+    X
+        Cells × genes: NumPy, SciPy or CuPy matrix, backed AnnData matrix, HDF5 or zarr array, Dask array of those.
+    step
+        Maps one CSR block, in the memory of ``device``, and its part of each ``per_cell`` to an ``Additive``.
+    per_cell
+        Arrays of one value a cell, on the host.
+    """
+
+    def at_device(block: Any, *parts: np.ndarray) -> Any:
+        return step(place(as_csr(block), device), *parts)
+
+    if is_dask(X):
+        return _fold_dask(X, at_device, per_cell)
+    cuts = track(list(row_cuts(X)), "reading cells", unit="block")
+    return reduce(iadd, (at_device(rows(X, cut), *(v[cut] for v in per_cell)) for cut in cuts))
+
+
+def stream(X: Any, *per_cell: np.ndarray, device: str = "cpu") -> Iterator[tuple]:
+    """The blocks of ``X`` in order: ``(CSR block in the memory of device, *parts of per_cell)``."""
+    for cut in track(list(row_cuts(X)), "reading cells", unit="block"):
+        yield place(as_csr(rows(X, cut)), device), *(v[cut] for v in per_cell)
+
+
+def is_dask(X: Any) -> bool:
+    """Whether ``X`` is a Dask array, without importing Dask."""
+    return type(X).__module__.partition(".")[0] == "dask"
+
+
+def row_cuts(X: Any) -> Iterator[slice]:
+    """The slices of cells that make the blocks of ``X``."""
+    ends = accumulate(X.chunks[0], initial=0) if is_dask(X) else [*range(0, X.shape[0], CELLS_PER_BLOCK), X.shape[0]]
+    return (slice(start, end) for start, end in pairwise(ends) if end > start)
+
+
+@singledispatch
+def rows(X: Any, cut: slice) -> Any:
+    """The cells ``cut`` of ``X``, in memory."""
+    if is_dask(X):
+        return X[cut].compute()
+    if on_gpu(X):
+        return X[cut]
+    raise TypeError(
+        f"a matrix of type {type(X).__module__}.{type(X).__name__} cannot be read. Use NumPy, SciPy CSR or CSC, "
+        "CuPy, a backed or zarr AnnData matrix, or a Dask array of CSR blocks."
+    )
+
+
+@rows.register(np.ndarray)
+@rows.register(sparse.csr_matrix)
+@rows.register(sparse.csr_array)
+@rows.register(CSRDataset)
+@rows.register(h5py.Dataset)
+@rows.register(zarr.Array)
+def _(X: Any, cut: slice) -> Any:
+    return X[cut]
+
+
+def by_rows(X: Any) -> Any:
+    """``X`` in an order that can be cut by cells: CSC is converted once, a file's CSC after a warning."""
+    if isinstance(X, CSCDataset):
+        warnings.warn(
+            "the matrix is stored by genes (CSC): it is read into memory and converted to CSR once. "
+            "Store it as CSR to have it read in blocks.",
+            stacklevel=2,
+        )
+        X = X.to_memory()
+    if is_dask(X):
+        return X.rechunk({1: X.shape[1]})
+    return X.tocsr() if sparse.issparse(X) or _is_device_sparse(X) else X
+
+
+def as_csr(block: Any) -> Any:
+    """``block`` as canonical CSR: no duplicate entries, sorted within rows."""
+    if not (sparse.issparse(block) or _is_device_sparse(block)):
+        block = device_sparse.csr_matrix(block) if on_gpu(block) else sparse.csr_matrix(np.asarray(block))
+    block = block.tocsr()
+    if not block.has_canonical_format:
+        block = block.copy()
+        block.sum_duplicates()
+    return block
+
+
+def _is_device_sparse(X: Any) -> bool:
+    return device_sparse is not None and device_sparse.issparse(X)
+
+
+def _fold_dask(X: Any, step: Callable, per_cell: tuple[np.ndarray, ...]) -> Any:
+    from dask import delayed
+
+    blocks = X.to_delayed().ravel()
+    cuts = row_cuts(X)
+    states = [delayed(step)(block, *(v[cut] for v in per_cell)) for block, cut in zip(blocks, cuts, strict=True)]
+    while len(states) > 1:
+        batches = (states[i : i + STATES_PER_SUM] for i in range(0, len(states), STATES_PER_SUM))
+        states = [delayed(_sum_states)(batch) for batch in batches]
+    return states[0].compute()
+
+
+def _sum_states(states: list) -> Any:
+    return reduce(add, states)

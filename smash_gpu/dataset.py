@@ -1,0 +1,95 @@
+"""Everything a selection needs to know of the data, as arrays; no AnnData from here on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from smash_gpu import ops
+from smash_gpu.arrays import namespace, to_host
+from smash_gpu.blocks import stream
+from smash_gpu.stats import GroupStats, group_stats
+
+LEFT_OUT = -1
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A matrix with annotated cells and named genes.
+
+    Attributes
+    ----------
+    matrix
+        Cells × genes, any container that `blocks.fold` reads.
+    group
+        Group code of each cell; −1 leaves the cell out of everything.
+    groups
+        Names of the groups, in the order of the codes; every group has cells.
+    names, symbols
+        Unique gene names, and the symbols by which gene families are known.
+    target_sum
+        Total that counts are scaled to before log1p; None if the matrix is log-normalised.
+    device
+        "cpu" or "cuda".
+    sample, batch
+        Sample and batch of each cell, as strings; None if not known.
+    """
+
+    matrix: Any
+    group: np.ndarray
+    groups: np.ndarray
+    names: np.ndarray
+    symbols: np.ndarray
+    target_sum: float | None = 1e4
+    device: str = "cpu"
+    sample: np.ndarray | None = None
+    batch: np.ndarray | None = None
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self.groups)
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """Numbers of the cells that belong to a group."""
+        return np.flatnonzero(self.group >= 0)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Group code of each of `cells`."""
+        return self.group[self.cells]
+
+    @cached_property
+    def stats(self) -> GroupStats:
+        """Sums per group, from one pass over the matrix."""
+        return self.stats_by(self.group, self.n_groups)
+
+    def stats_by(self, code: np.ndarray, n_codes: int) -> GroupStats:
+        """Sums per value of any other code of the cells."""
+        return group_stats(self.matrix, code, n_codes, target_sum=self.target_sum, device=self.device)
+
+    def only(self, cells: np.ndarray) -> Self:
+        """The same matrix with all but the numbered cells left out, and the groups that remain numbered anew."""
+        group = np.full_like(self.group, LEFT_OUT)
+        present, codes = np.unique(self.group[cells], return_inverse=True)
+        group[cells] = codes
+        return replace(self, group=group, groups=self.groups[present])
+
+    def expression(self, genes: np.ndarray) -> Any:
+        """Expression ``e`` of the numbered genes in `cells`; cells × genes, dense float32."""
+        dense, end = None, 0
+        for block, group in stream(self.matrix, self.group, device=self.device):
+            part = ops.gather_dense(block[np.flatnonzero(group >= 0)], genes, self.target_sum)
+            if dense is None:
+                dense = namespace(part).empty((len(self.cells), len(genes)), dtype=part.dtype)
+            dense[end : end + len(part)] = part
+            end += len(part)
+        return dense
+
+    def host_expression(self, genes: np.ndarray) -> np.ndarray:
+        """`expression` in host memory."""
+        return to_host(self.expression(genes))

@@ -1,0 +1,119 @@
+"""Which genes can be markers at all: predicates on names and on group statistics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.stats import GroupStats
+
+MIN_FRACTION = 0.30
+MAX_FRACTION = 0.75
+MAX_GROUPS = 0.50
+
+FAMILIES = {
+    "human": {
+        "mitochondrial": r"^MT-",
+        "ribosomal": r"^RP(?:[SL]\d+(?:AL|A|L|X|Y\d?)?(?:P\d+)?|LP[0-2]|SA)$",
+        "heat_shock": r"^HSP(?:[ABDEH]\d|90)",
+        "hla": r"^HLA-",
+    },
+    "mouse": {
+        "mitochondrial": r"^mt-",
+        "ribosomal": r"^Rp(?:[sl]\d+(?:al|a|l|x|y\d?)?(?:-ps\d+)?|lp[0-2]|sa)$",
+        "heat_shock": r"^Hsp(?:[abdeh]\d|90)",
+        "hla": r"^H2-",
+    },
+}
+# Eisenberg & Levanon 2013 (the first row) and the reference genes of Vandesompele et al. 2002 (the second).
+HOUSEKEEPING = ["C1orf43", "CHMP2A", "EMC7", "GPI", "PSMB2", "PSMB4", "RAB7A", "REEP5", "SNRPD3", "VCP", "VPS29", "ACTB", "B2M", "GAPDH", "HMBS", "HPRT1", "RPL13A", "SDHA", "TBP", "UBC", "YWHAZ"]
+MOUSE_NAMES = {"C1orf43": "4933434E20Rik", "HPRT1": "Hprt"}
+FAMILY_NAMES = (*FAMILIES["human"], "housekeeping")
+
+
+def detect_species(symbols: Iterable[str]) -> str | None:
+    """Human if most symbols are in capitals, mouse if most have one capital, else None."""
+    spelled = [s for s in symbols if re.search("[A-Za-z]{2}", s)]
+    shares = {
+        "human": np.mean([s.isupper() for s in spelled]) if spelled else 0.0,
+        "mouse": np.mean([bool(re.match(r"[A-Z][a-z]|mt-", s)) for s in spelled]) if spelled else 0.0,
+    }
+    species = max(shares, key=shares.__getitem__)
+    return species if shares[species] > 0.5 else None
+
+
+def are_ensembl_ids(symbols: Collection[str]) -> bool:
+    """Whether most names are Ensembl gene ids rather than symbols."""
+    return np.mean([bool(re.match(r"ENS[A-Z]*G\d{6}", s)) for s in symbols]) > 0.5
+
+
+def family(name: str, symbols: np.ndarray, species: str | None) -> np.ndarray:
+    """Genes of one family of `FAMILY_NAMES`; none where the species is unknown."""
+    if species is None:
+        return np.zeros(len(symbols), dtype=bool)
+    if name == "housekeeping":
+        return np.isin(symbols, [_spelled(gene, species) for gene in HOUSEKEEPING])
+    pattern = re.compile(FAMILIES[species][name])
+    return np.array([bool(pattern.search(s)) for s in symbols], dtype=bool)
+
+
+def named(wanted: Iterable[str], names: np.ndarray, symbols: np.ndarray, what: str) -> np.ndarray:
+    """The genes of a user's list, by name or by symbol.
+
+    Raises
+    ------
+    KeyError
+        If one is absent, with near matches.
+    """
+    wanted = list(dict.fromkeys(wanted))
+    known = set(names) | set(symbols)
+    absent = [gene for gene in wanted if gene not in known]
+    if absent:
+        near = {gene: get_close_matches(gene, known, n=3) for gene in absent[:5]}
+        hints = "; ".join(f"{g!r}" + (f" (did you mean {', '.join(n)}?)" if n else "") for g, n in near.items())
+        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        raise KeyError(f"{what} names genes that are not in the data: {hints}{more}.")
+    return np.isin(names, wanted) | np.isin(symbols, wanted)
+
+
+def expressed(stats: GroupStats, fraction: float = MIN_FRACTION) -> np.ndarray:
+    """Detected in at least ``fraction`` of the cells of at least one group (paper, Methods: > 30 %)."""
+    return (stats.fraction >= fraction).any(axis=0)
+
+
+def ubiquitous(stats: GroupStats, fraction: float = MAX_FRACTION, groups: float = MAX_GROUPS) -> np.ndarray:
+    """Detected in at least ``fraction`` of the cells in at least ``groups`` of the groups (paper: 75 %, 50 %)."""
+    return (stats.fraction >= fraction).mean(axis=0) >= groups
+
+
+def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
+    """Apply removal rules in order.
+
+    Parameters
+    ----------
+    rules
+        What each rule would remove, masks over genes.
+    keep
+        Genes that no rule removes.
+
+    Returns
+    -------
+    The mask of remaining genes, and a row a rule: ``rule``, ``matched`` (what it hits by itself), ``removed`` (what it
+    hits among the genes still there), ``left``.
+    """
+    left = np.ones_like(keep)
+    rows = []
+    for rule, hit in rules.items():
+        gone = hit & left & ~keep
+        left &= ~gone
+        rows.append((rule, int(hit.sum()), int(gone.sum()), int(left.sum())))
+    counts = dict.fromkeys(("matched", "removed", "left"), np.int64)
+    return left, pd.DataFrame(rows, columns=["rule", *counts]).astype(counts)
+
+
+def _spelled(gene: str, species: str) -> str:
+    return MOUSE_NAMES.get(gene, gene.capitalize()) if species == "mouse" else gene

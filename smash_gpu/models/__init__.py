@@ -1,0 +1,70 @@
+"""The four classifiers of SMaSH behind one small protocol; bring your own by following it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from smash_gpu.splits import Split
+
+DEFAULT = "rf"
+MODELS = {
+    "rf": ("smash_gpu.models.forest", "random_forest"),
+    "brf": ("smash_gpu.models.forest", "balanced_random_forest"),
+    "xgboost": ("smash_gpu.models.boosted", "Boosted"),
+    "dnn": ("smash_gpu.models.network", "Network"),
+}
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What a model must do. ``X`` is expression ``e`` of the candidate genes, cells × genes, dense float32;
+    ``group`` holds codes 0 … n_groups − 1, every code present; ``split`` numbers the cells to learn from.
+    """
+
+    def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Model:
+        """Learn from ``split.train``; ``split.test`` may serve for early stopping."""
+        ...
+
+    def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
+        """How much each gene tells about each group; groups × genes, larger is better."""
+        ...
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """The group code of each cell."""
+        ...
+
+
+def build(model: str | Model, *, random_state: int, device: str = "cpu", **options: Any) -> Model:
+    """A new model by its name in `MODELS`, or the user's own object unchanged.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or options given together with an object.
+    TypeError
+        For an object that lacks one of the three methods.
+    """
+    if not isinstance(model, str):
+        return _own(model, options)
+    if model not in MODELS:
+        raise ValueError(f"model={model!r} is not one of {', '.join(MODELS)}, nor an object with fit and importance.")
+    module, name = MODELS[model]
+    factory: Callable[..., Model] = getattr(import_module(module), name)
+    return factory(random_state=random_state, device=device, **options)
+
+
+def _own(model: Any, options: dict) -> Model:
+    if options:
+        raise ValueError(f"options {sorted(options)} go with a model's name; set them on your own object instead.")
+    missing = [method for method in ("fit", "importance", "predict") if not callable(getattr(model, method, None))]
+    if missing:
+        raise TypeError(
+            f"a model of type {type(model).__name__} lacks {', '.join(missing)}. See smash_gpu.models.Model; "
+            "wrap a scikit-learn estimator in smash_gpu.models.forest.Forest(estimator) and a torch module in "
+            "smash_gpu.models.network.Network(module=...)."
+        )
+    return model

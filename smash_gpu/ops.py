@@ -1,0 +1,83 @@
+"""Arithmetic on one block of cells: a canonical CSR matrix, cells × all genes, on host or device.
+
+``target_sum`` says what the stored values are. A number: raw counts, and the expression of a gene is
+``e = log1p(target_sum · x / Σ_g x)``. ``None``: the values are ``e`` already.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from smash_gpu.arrays import namespace
+
+
+def row_of_each_value(block: Any) -> Any:
+    """The row number of every stored value of a CSR block; int64, length nnz."""
+    xp = namespace(block)
+    starts = xp.bincount(block.indptr[1:-1].astype(xp.int64), minlength=block.nnz + 1)
+    return xp.cumsum(starts[: block.nnz])
+
+
+def log_normalized(block: Any, target_sum: float | None) -> Any:
+    """Expression ``e`` of every stored value; float64, length nnz."""
+    xp = namespace(block)
+    values = block.data.astype(xp.float64)
+    if target_sum is None:
+        return values
+    row = row_of_each_value(block)
+    library_size = xp.bincount(row, weights=values, minlength=block.shape[0])
+    return xp.log1p(values * (target_sum / xp.maximum(library_size, 1e-300))[row])
+
+
+def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None) -> tuple[Any, ...]:
+    """Sums per group and gene over one block; cells whose group is negative are left out.
+
+    Returns
+    -------
+    cells (groups), int64; detected (groups × genes), int64: values above zero;
+    total and square (groups × genes), float64: sums of ``e`` and ``e²``.
+    """
+    xp = namespace(block)
+    n_genes = block.shape[1]
+    group = xp.asarray(group)
+    cells = xp.bincount(group[group >= 0], minlength=n_groups)
+    group_of_value = group[row_of_each_value(block)]
+    use = (group_of_value >= 0) & (block.data > 0)
+    cell_of_table = group_of_value[use].astype(xp.int64) * n_genes + block.indices[use]
+    expression = log_normalized(block, target_sum)[use]
+
+    def table(weights: Any = None) -> Any:
+        flat = xp.bincount(cell_of_table, weights=weights, minlength=n_groups * n_genes)
+        return flat.reshape(n_groups, n_genes)
+
+    return cells, table(), table(expression), table(expression**2)
+
+
+def gather_dense(block: Any, genes: Any, target_sum: float | None) -> Any:
+    """Expression ``e`` of the chosen genes; dense float32, cells × ``len(genes)``."""
+    xp = namespace(block)
+    column = xp.full(block.shape[1], -1, dtype=xp.int64)
+    column[xp.asarray(genes)] = xp.arange(len(genes))
+    column = column[block.indices]
+    chosen = column >= 0
+    dense = xp.zeros((block.shape[0], len(genes)), dtype=xp.float32)
+    dense[row_of_each_value(block)[chosen], column[chosen]] = log_normalized(block, target_sum)[chosen]
+    return dense
+
+
+def moments(dense: Any) -> tuple[Any, Any]:
+    """``Σ x`` (genes) and ``Σ x xᵀ`` (genes × genes) over the cells of a dense block, in float64."""
+    x = dense.astype(np.float64)
+    return x.sum(axis=0), x.T @ x
+
+
+def value_checks(block: Any, large: float) -> tuple[Any, ...]:
+    """How many stored values are non-zero, not finite, negative, fractional, and above ``large``."""
+    xp = namespace(block)
+    x = block.data
+    finite = xp.isfinite(x)
+    whole = xp.where(finite, x, 0)
+    found = (x != 0, ~finite, whole < 0, whole != xp.floor(whole), whole > large)
+    return tuple(xp.count_nonzero(f) for f in found)

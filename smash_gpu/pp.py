@@ -1,0 +1,108 @@
+"""Which genes can be markers: filters that narrow ``adata.var["smash_candidate"]`` and never subset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Unpack
+
+import pandas as pd
+from anndata import AnnData
+
+from smash_gpu import genes, pca, reading, selection, slots
+from smash_gpu.reading import Source
+from smash_gpu.recipe import Filters, InversePCA
+
+
+def filter_genes(
+    adata: AnnData,
+    groupby: str,
+    *,
+    min_fraction: float = genes.MIN_FRACTION,
+    max_fraction: float = genes.MAX_FRACTION,
+    max_groups: float = genes.MAX_GROUPS,
+    families: Iterable[str] = genes.FAMILY_NAMES,
+    species: str = "auto",
+    exclude: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    key_added: str = slots.KEY,
+    **source: Unpack[Source],
+) -> None:
+    """Take general, rare and ubiquitous genes out of the candidates (paper, Methods, "Filtering").
+
+    Parameters
+    ----------
+    adata
+        Annotated cells × genes; raw counts unless ``normalize=False``.
+    groupby
+        Column of ``adata.obs`` with the cell types or states.
+    min_fraction
+        A gene stays if at least this share of the cells of at least one group express it.
+    max_fraction, max_groups
+        A gene goes if at least ``max_fraction`` of the cells express it in at least ``max_groups`` of the groups.
+    families
+        Gene families to remove: "mitochondrial", "ribosomal", "heat_shock", "hla" (MHC), "housekeeping".
+    species
+        "human", "mouse", or "auto": by the spelling of the gene names.
+    exclude, keep
+        Genes to remove, and genes that no rule removes; names or symbols.
+    key_added
+        Prefix of the slots.
+    source
+        ``layer``, ``use_raw``, ``normalize``, ``gene_symbols``, ``min_cells``, ``sample_key``, ``batch_key``,
+        ``device``: see `smash_gpu.reading.Source`. Later steps read the same source.
+
+    Returns
+    -------
+    None. Fills ``.var["smash_candidate"]`` (bool) and ``.uns["smash"]["filters"]`` (a row a rule: rule, matched,
+    removed, left).
+
+    Raises
+    ------
+    KeyError, ValueError
+        If the input cannot be used, or no gene is left; the message says what to do.
+    """
+    options = Filters(min_fraction, max_fraction, max_groups, tuple(families), species, tuple(exclude), tuple(keep))
+    data = reading.read(adata, {"groupby": groupby, **source})
+    candidates, ledger = selection.filter_genes(data, options)
+    slots.start(adata, key_added)
+    slots.record(adata, key_added, "source", {"groupby": groupby, **source})
+    slots.record(adata, key_added, "filters", asdict(options))
+    slots.write_candidates(adata, candidates, ledger, key_added)
+
+
+def inverse_pca(
+    adata: AnnData,
+    *,
+    n_top: int = pca.N_TOP,
+    variance: float = pca.VARIANCE,
+    keep: Iterable[str] = (),
+    key: str = slots.KEY,
+) -> None:
+    """Keep candidates with a large loading on a leading principal component (paper, Methods, "Inverse PCA").
+
+    Equal to standardising every gene and a full PCA, but from the correlation matrix of the candidates (genes × genes),
+    which is summed block by block; cells without a group do not take part.
+
+    Parameters
+    ----------
+    adata
+        After `filter_genes`.
+    n_top
+        Genes a component.
+    variance
+        Components count until their cumulative share of the variance first exceeds this.
+    keep
+        Genes that stay whatever their loadings; those kept in `filter_genes` stay anyway.
+
+    Returns
+    -------
+    None. Narrows ``.var["smash_candidate"]`` and adds a row to ``.uns["smash"]["filters"]``.
+    """
+    data = reading.read(adata, slots.source(adata, key))
+    kept_before = slots.recorded(adata, key, "filters").get("keep", ())
+    options = InversePCA(n_top, variance, (*kept_before, *keep))
+    candidates, ledger = selection.inverse_pca(data, slots.candidates(adata, key), options)
+    ledger = pd.concat([slots.require(adata, "filters", key, "pp.filter_genes"), ledger], ignore_index=True)
+    slots.record(adata, key, "inverse_pca", asdict(options))
+    slots.write_candidates(adata, candidates, ledger, key)

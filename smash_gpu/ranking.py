@@ -1,0 +1,138 @@
+"""From scores to markers: order, ties, direction, and the sample rule."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.stats import GroupStats
+
+MIN_SAMPLE_FRACTION = 0.70
+UP, DOWN = "up", "down"
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """Which genes may be markers of which group, and the share of samples that show them (both groups × genes)."""
+
+    allowed: np.ndarray
+    samples: np.ndarray
+
+
+def sample_rule(
+    detected: np.ndarray, cells: np.ndarray, *, min_cells: int = 1, min_fraction: float = MIN_SAMPLE_FRACTION
+) -> Eligible:
+    """The heterogeneity rule: a marker is detected in enough of the samples (paper, Methods: ≥ 70 %).
+
+    Parameters
+    ----------
+    detected
+        Cells of each group and sample that express each gene; groups × samples × genes.
+    cells
+        Cells of each group and sample; groups × samples. Samples with fewer than ``min_cells`` of a group do not count
+        for it; a group that no sample has enough cells of has no markers.
+    """
+    counts = cells >= min_cells
+    seen = ((detected > 0) & counts[:, :, None]).sum(axis=1)
+    share = seen / np.maximum(counts.sum(axis=1), 1)[:, None]
+    return Eligible(share >= min_fraction, share)
+
+
+def order(scores: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Genes by falling score, equal scores by name, NaN last; along the last axis."""
+    by_name = np.argsort(names, kind="stable")
+    falling = np.argsort(-np.nan_to_num(scores[..., by_name], nan=-np.inf), axis=-1, kind="stable")
+    return by_name[falling]
+
+
+def directions(stats: GroupStats) -> np.ndarray:
+    """True where the mean expression in the group is at least that of the rest; groups × genes."""
+    return stats.mean >= stats.rest.mean
+
+
+def first_of_each(scores: np.ndarray, names: np.ndarray, n_top: int, *, unique: bool = False) -> list[np.ndarray]:
+    """The first ``n_top`` genes with a score, for every group; with ``unique`` a gene serves one group, see `draft`."""
+    if not unique:
+        return [row[:n_top] for row in ranked(scores, names)]
+    chosen: list[list[int]] = [[] for _ in scores]
+    for group, gene in draft(scores, names, n_top):
+        chosen[group].append(gene)
+    return [np.array(row, dtype=int) for row in chosen]
+
+
+def ranked(scores: np.ndarray, names: np.ndarray) -> list[np.ndarray]:
+    """For every group the genes that have a score, best first."""
+    return [row[~np.isnan(score[row])] for row, score in zip(order(scores, names), scores, strict=True)]
+
+
+def draft(scores: np.ndarray, names: np.ndarray, n_turns: int) -> Iterator[tuple[int, int]]:
+    """Groups choose genes in turn, none twice: ``(group, gene)`` in the order of choice.
+
+    Within a turn the group whose best remaining gene has the highest score goes first, equal scores by name.
+    """
+    queues = [deque(row) for row in ranked(scores, names)]
+    taken: set[int] = set()
+    for _ in range(n_turns):
+        waiting = set(range(len(queues)))
+        while waiting:
+            for group in waiting:
+                while queues[group] and queues[group][0] in taken:
+                    queues[group].popleft()
+            waiting = {group for group in waiting if queues[group]}
+            if waiting:
+                group = min(waiting, key=lambda c: (-scores[c, queues[c][0]], names[queues[c][0]], c))
+                waiting.remove(group)
+                taken.add(queues[group][0])
+                yield group, int(queues[group].popleft())
+
+
+def marker_table(
+    markers: list[np.ndarray],
+    scores: np.ndarray,
+    stats: GroupStats,
+    groups: np.ndarray,
+    names: np.ndarray,
+    samples: np.ndarray | None,
+) -> pd.DataFrame:
+    """A row a marker: group, rank, name, score, direction, fraction and mean in and out of the group, samples."""
+    group = np.repeat(np.arange(len(groups)), [len(row) for row in markers])
+    gene = np.concatenate(markers).astype(int)
+    rest = stats.rest
+    table = pd.DataFrame(
+        {
+            "group": pd.Categorical.from_codes(group, [str(g) for g in groups]),
+            "rank": np.concatenate([np.arange(1, len(row) + 1) for row in markers]).astype(int),
+            "name": names[gene],
+            "score": scores[group, gene],
+            "direction": np.where(directions(stats)[group, gene], UP, DOWN),
+            "fraction_in": stats.fraction[group, gene],
+            "fraction_out": rest.fraction[group, gene],
+            "mean_in": stats.mean[group, gene],
+            "mean_out": rest.mean[group, gene],
+        }
+    )
+    if samples is not None:
+        table["samples"] = samples[group, gene]
+    return table
+
+
+def panel(scores: np.ndarray, names: np.ndarray, n_genes: int) -> np.ndarray:
+    """Exactly ``n_genes`` different genes in the order of the `draft`.
+
+    Raises
+    ------
+    ValueError
+        If fewer genes than that have a score.
+    """
+    n_scored = int((~np.isnan(scores)).any(axis=0).sum())
+    if n_genes > n_scored:
+        raise ValueError(
+            f"a panel of {n_genes} genes was asked for, but only {n_scored} have a score: relax the filters "
+            "(pp.filter_genes) or the sample rule, or ask for fewer genes."
+        )
+    return np.array([gene for _, gene in islice(draft(scores, names, n_genes), n_genes)], dtype=int)

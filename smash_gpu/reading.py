@@ -1,0 +1,256 @@
+"""From AnnData, or a file of it, to a `Dataset`; every complaint about the input is made here."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypedDict
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from smash_gpu.arrays import resolve_device
+from smash_gpu.blocks import by_rows
+from smash_gpu.dataset import LEFT_OUT, Dataset
+from smash_gpu.stats import value_checks
+
+TARGET_SUM = 1e4
+BYTES_IN_MEMORY = 2**30
+CELLS_FOR_A_SPLIT = 2
+
+
+class Source(TypedDict, total=False):
+    """Where the expression and the cells come from; what a step does not say, an earlier step's word holds for.
+
+    Attributes
+    ----------
+    layer
+        Layer to read instead of ``X``.
+    use_raw
+        Read ``adata.raw`` instead of ``X``; it must hold the same genes.
+    normalize
+        True (default): the matrix holds raw counts. False: it is log-normalised already.
+    gene_symbols
+        Column of ``adata.var`` with gene symbols, if ``var_names`` are something else (Ensembl ids).
+    min_cells
+        Leave out groups with fewer cells, with a warning. Default: such groups (below 2) are an error.
+    sample_key
+        Column of ``adata.obs`` with the sample, patient or donor of each cell.
+    batch_key
+        Column of ``adata.obs`` with the batch of each cell, to be corrected by Harmony.
+    device
+        "auto" (default), "cpu" or "cuda".
+    """
+
+    layer: str | None
+    use_raw: bool
+    normalize: bool
+    gene_symbols: str | None
+    min_cells: int | None
+    sample_key: str | None
+    batch_key: str | None
+    device: str
+
+
+def open_file(path: str | Path) -> ad.AnnData:
+    """An h5ad file or a zarr store as AnnData: below 1 GiB in memory, else with the matrix left on disk.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it is neither h5ad nor zarr.
+    """
+    path = Path(path)
+    if not path.exists():
+        near = get_close_matches(path.name, [p.name for p in path.absolute().parent.glob("*")])
+        raise FileNotFoundError(f"there is no file {path}." + _did_you_mean(near))
+    try:
+        if path.is_dir():
+            return _open_zarr(path)
+        return ad.read_h5ad(path, backed="r" if path.stat().st_size > BYTES_IN_MEMORY else None)
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as {'a zarr store' if path.is_dir() else 'an h5ad file'} of annotated cells "
+            f"({type(error).__name__}: {error}). Save it with adata.write_h5ad(...) or adata.write_zarr(...)."
+        ) from error
+
+
+def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
+    """The data that a step works on. All input is checked before anything is computed.
+
+    Parameters
+    ----------
+    source
+        ``groupby``, the column with the groups, and the options of `Source`.
+
+    Raises
+    ------
+    KeyError
+        If a column or layer is absent, with near matches.
+    ValueError
+        If labels, gene names or values cannot be used, with the way out.
+    """
+    known = sorted(Source.__annotations__)
+    unknown = sorted(set(source) - {"groupby", *known})
+    if unknown:
+        raise TypeError(f"unknown option {', '.join(unknown)}; known here: {', '.join(known)}.")
+    if "groupby" not in source:
+        raise ValueError("no groups are known yet: run pp.filter_genes(adata, groupby) or tl.smash first.")
+    device = resolve_device(source.get("device", "auto"))
+    group, groups = _groups(adata, source["groupby"], source.get("min_cells"))
+    names = _gene_names(adata)
+    sample, batch = (_annotation(adata, source.get(k), group >= 0, k) for k in ("sample_key", "batch_key"))
+    matrix = by_rows(_matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False)))
+    normalize = source.get("normalize", True)
+    _check_values(matrix, device, normalize=normalize)
+    symbol_column = source.get("gene_symbols")
+    symbols = names if symbol_column is None else _column(adata.var, symbol_column, "var").astype(str).to_numpy()
+    target_sum = TARGET_SUM if normalize else None
+    return Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch)
+
+
+def broad_groups(adata: ad.AnnData, column: str) -> np.ndarray:
+    """The broad group of every cell as a string, "" where it has none.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    """
+    return _column(adata.obs, column, "obs").astype(object).fillna("").astype(str).to_numpy(dtype=object)
+
+
+def _groups(adata: ad.AnnData, groupby: str, min_cells: int | None) -> tuple[np.ndarray, np.ndarray]:
+    column = _column(adata.obs, groupby, "obs")
+    labels = column.astype("category").cat.remove_unused_categories()
+    codes = labels.cat.codes.to_numpy().astype(np.int64)
+    groups = labels.cat.categories.astype(str).to_numpy(dtype=object)
+    missing = int((codes < 0).sum())
+    if missing:
+        warnings.warn(
+            f"{missing:,} of {len(codes):,} cells have no label in {groupby!r} and are left out.", stacklevel=3
+        )
+    sizes = np.bincount(codes[codes >= 0], minlength=len(groups))
+    small = np.flatnonzero(sizes < (min_cells or CELLS_FOR_A_SPLIT))
+    listed = ", ".join(f"{groups[c]} ({sizes[c]})" for c in small)
+    if small.size and min_cells is None:
+        raise ValueError(
+            f"groups of {groupby!r} with fewer than {CELLS_FOR_A_SPLIT} cells cannot be split into training and "
+            f"held-out cells: {listed}. Pass min_cells={CELLS_FOR_A_SPLIT} to leave them out, or merge them."
+        )
+    if small.size:
+        warnings.warn(f"groups with fewer than {min_cells} cells are left out: {listed}.", stacklevel=3)
+    kept = np.setdiff1d(np.arange(len(groups)), small)
+    if len(kept) < 2:
+        raise ValueError(
+            f"adata.obs[{groupby!r}] has {len(kept)} group(s) with enough cells; markers need at least two groups to "
+            f"tell apart. Its groups: {', '.join(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True)) or 'none'}."
+        )
+    renumbered = np.full(len(groups) + 1, LEFT_OUT)
+    renumbered[kept] = np.arange(len(kept))
+    return renumbered[codes], groups[kept]
+
+
+def _annotation(adata: ad.AnnData, column: str | None, used: np.ndarray, what: str) -> np.ndarray | None:
+    if column is None:
+        return None
+    values = _column(adata.obs, column, "obs")
+    if values[used].isna().any():
+        raise ValueError(
+            f"{int(values[used].isna().sum()):,} cells have no value in {what}={column!r}; fill them in first."
+        )
+    present = values[used].astype(str).unique()
+    if len(present) < 2:
+        raise ValueError(
+            f"{what}={column!r} has one value only ({present[0]}): nothing can be compared between them. "
+            f"Leave {what} out."
+        )
+    return values.astype(str).to_numpy(dtype=object)
+
+
+def _gene_names(adata: ad.AnnData) -> np.ndarray:
+    if not adata.var_names.is_unique:
+        twice = adata.var_names[adata.var_names.duplicated()].unique()
+        raise ValueError(
+            f"{len(twice)} gene names occur more than once ({', '.join(map(str, twice[:5]))}, …): markers could not be "
+            "told apart. Call adata.var_names_make_unique() first."
+        )
+    return adata.var_names.astype(str).to_numpy(dtype=object)
+
+
+def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
+    if layer is not None and use_raw:
+        raise ValueError("give layer= or use_raw=True, not both.")
+    if layer is not None:
+        if layer not in adata.layers:
+            near = get_close_matches(layer, list(adata.layers))
+            raise KeyError(f"adata.layers has no {layer!r}." + _did_you_mean(near) + f" Layers: {_list(adata.layers)}.")
+        return adata.layers[layer]
+    if not use_raw:
+        if adata.X is None:
+            raise ValueError(f"adata.X is empty: pass layer= (layers: {_list(adata.layers)}) or use_raw=True.")
+        return adata.X
+    if adata.raw is None:
+        raise ValueError("use_raw=True, but adata.raw is empty: pass layer=, or leave use_raw out to read adata.X.")
+    if not adata.raw.var_names.equals(adata.var_names):
+        raise ValueError(
+            f"adata.raw holds {adata.raw.n_vars:,} genes and adata {adata.n_vars:,}; results are kept for the genes of "
+            "adata. Pass adata.raw.to_adata() instead of adata."
+        )
+    return adata.raw.X
+
+
+def _check_values(matrix: Any, device: str, *, normalize: bool) -> None:
+    found = value_checks(matrix, device=device)
+    if found.not_finite[0]:
+        raise ValueError(f"the matrix holds {found.not_finite[0]:,} NaN or infinite values; replace them first.")
+    if found.negative[0]:
+        raise ValueError(
+            f"the matrix holds {found.negative[0]:,} negative values, as scaled data do. Raw counts are needed: pass "
+            "layer= if a layer holds them, or log-normalised values with normalize=False (often use_raw=True)."
+        )
+    if not found.nonzero[0]:
+        raise ValueError("the matrix holds nothing but zeros.")
+    if normalize and found.fractional[0] and not found.large[0]:
+        raise ValueError(
+            "raw counts are expected, but the matrix holds fractions and no value above 20, as log-normalised data do. "
+            "Pass normalize=False if it is log-normalised, or layer= for the layer that holds the counts."
+        )
+    if not normalize and not found.fractional[0]:
+        raise ValueError(
+            "normalize=False says that the matrix is log-normalised, but it holds whole numbers only, as raw counts do. "
+            "Leave normalize out."
+        )
+
+
+def _column(frame: pd.DataFrame, column: str, where: str) -> pd.Series:
+    if column not in frame.columns:
+        near = get_close_matches(column, [str(c) for c in frame.columns])
+        raise KeyError(f"adata.{where} has no column {column!r}." + _did_you_mean(near) + f" Columns: {_list(frame)}.")
+    return frame[column]
+
+
+def _open_zarr(path: Path) -> ad.AnnData:
+    if sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) <= BYTES_IN_MEMORY:
+        return ad.read_zarr(path)
+    import zarr
+
+    store = zarr.open_group(path, mode="r")
+    parts = {name: ad.io.read_elem(store[name]) for name in ("obs", "var")}
+    layers = {name: _lazy(store["layers"][name]) for name in store.get("layers", {})}
+    return ad.AnnData(_lazy(store["X"]), **parts, layers=layers)
+
+
+def _lazy(element: Any) -> Any:
+    return ad.io.sparse_dataset(element) if hasattr(element, "keys") else element
+
+
+def _did_you_mean(near: Iterable[str]) -> str:
+    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+def _list(names: Iterable) -> str:
+    return ", ".join(map(str, names)) or "none"

@@ -1,0 +1,122 @@
+"""Results in AnnData: every key is spelled here once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+KEY = "smash"
+PACKAGES = ("smash-gpu", "anndata", "numpy", "scikit-learn", "imbalanced-learn", "xgboost-cpu", "xgboost", "torch")
+
+
+def recorded(adata: AnnData, key: str, step: str = "source") -> dict[str, Any]:
+    """The options that a step noted in ``uns[key]["params"]``; empty if it has not run."""
+    options = adata.uns.get(key, {}).get("params", {}).get(step, {})
+    return {name: _plain(value) for name, value in options.items()}
+
+
+def source(adata: AnnData, key: str, **given: Any) -> dict[str, Any]:
+    """Where a step reads: what it is told, and what an earlier step was told."""
+    return recorded(adata, key) | {name: value for name, value in given.items() if value is not None}
+
+
+def start(adata: AnnData, key: str) -> None:
+    """Forget the results and options of an earlier selection."""
+    adata.uns[key] = {}
+
+
+def record(adata: AnnData, key: str, step: str, options: Mapping[str, Any]) -> None:
+    """Note the options of a step, and the versions that ran it, in ``uns[key]["params"]``."""
+    params = adata.uns.setdefault(key, {}).setdefault("params", {})
+    params[step] = _storable(options)
+    params["versions"] = {name: v for name in PACKAGES if (v := _version(name))}
+
+
+def require(adata: AnnData, slot: str, key: str, step: str) -> Any:
+    """``adata.uns[key][slot]``, or an error that names the step that makes it."""
+    try:
+        return adata.uns[key][slot]
+    except KeyError:
+        raise KeyError(f"adata.uns[{key!r}] holds no {slot}: run {step} first.") from None
+
+
+def candidates(adata: AnnData, key: str) -> np.ndarray:
+    """Mask of the candidate genes; all genes where no filter has run."""
+    column = adata.var.get(f"{key}_candidate")
+    return np.ones(adata.n_vars, dtype=bool) if column is None else column.to_numpy(dtype=bool)
+
+
+def write_candidates(adata: AnnData, mask: np.ndarray, ledger: pd.DataFrame, key: str) -> None:
+    """Fill ``.var["smash_candidate"]`` and ``.uns["smash"]["filters"]``."""
+    adata.var[f"{key}_candidate"] = mask
+    adata.uns.setdefault(key, {})["filters"] = ledger
+
+
+def scores(adata: AnnData, key: str) -> np.ndarray:
+    """Importance of every gene; groups × genes, NaN where there is none."""
+    if key not in adata.varm:
+        raise KeyError(f"adata.varm holds no {key!r}: run tl.importance or tl.smash first.")
+    return np.asarray(adata.varm[key]).T
+
+
+def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> None:
+    """Fill ``.varm["smash"]``, ``.varm["smash_spread"]`` if known, and the groups and accuracy in ``.uns``."""
+    adata.varm[key] = scores.mean.T
+    adata.varm.pop(f"{key}_spread", None)
+    if not np.isnan(scores.spread).all():
+        adata.varm[f"{key}_spread"] = scores.spread.T
+    results = adata.uns.setdefault(key, {})
+    results["groups"] = groups
+    results["accuracy"] = scores.accuracy
+
+
+def eligible_scores(adata: AnnData, key: str) -> np.ndarray:
+    """`scores` with NaN where the sample rule or ``positive_only`` forbids a marker."""
+    allowed = adata.varm.get(f"{key}_eligible")
+    return scores(adata, key) if allowed is None else np.where(np.asarray(allowed).T, scores(adata, key), np.nan)
+
+
+def write_markers(adata: AnnData, table: pd.DataFrame, eligible: np.ndarray, mean: np.ndarray, key: str) -> None:
+    """Fill ``.uns["smash"]["markers"]``, ``.var["smash_marker"]``, ``.varm["smash_eligible"]`` and ``["smash_mean"]``."""
+    adata.uns[key]["markers"] = table
+    adata.var[f"{key}_marker"] = adata.var_names.astype(str).isin(table["name"])
+    adata.varm[f"{key}_eligible"] = ~np.isnan(eligible).T
+    adata.varm[f"{key}_mean"] = mean.T.astype(np.float32)
+
+
+def write_evaluation(
+    adata: AnnData, table: pd.DataFrame, confusion: np.ndarray, groups: np.ndarray, options: Mapping[str, Any], key: str
+) -> None:
+    """Fill ``.uns["smash"]["evaluation"]``, ``["confusion"]`` and ``["evaluation_groups"]``."""
+    record(adata, key, "evaluation", options)
+    adata.uns[key] |= {"evaluation": table, "confusion": confusion, "evaluation_groups": groups}
+
+
+def _storable(value: Any) -> Any:
+    """``value`` in types that h5ad and zarr can hold."""
+    if isinstance(value, Mapping):
+        return {str(name): _storable(v) for name, v in value.items() if v is not None}
+    if isinstance(value, tuple | list):
+        return np.array([str(v) for v in value], dtype=object)
+    return value if isinstance(value, bool | int | float | str) else repr(value)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as it was before `_storable`, also after a file."""
+    if isinstance(value, Mapping):
+        return {name: _plain(v) for name, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return tuple(str(v) for v in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,86 @@
+"""Dividing cells into a part to learn from and a part to judge on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+TEST_FRACTION = 0.2
+
+
+@dataclass(frozen=True)
+class Split:
+    """Numbers of the cells to learn from and of the cells held out; disjoint, sorted."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def stratified(group: np.ndarray, *, test_fraction: float = TEST_FRACTION, random_state: int = 0) -> Split:
+    """Hold out a share of every group, as scikit-learn's ``train_test_split(stratify=)``; no group misses a side.
+
+    Where a group is too small for scikit-learn to give each side a cell, one of its cells is moved, with a warning.
+
+    Parameters
+    ----------
+    group
+        Group of each cell; every group has at least two cells.
+    """
+    from sklearn.model_selection import train_test_split
+
+    sizes = np.bincount(group)
+    n_test = max(int(np.ceil(test_fraction * len(group))), np.count_nonzero(sizes))
+    n_test = min(n_test, len(group) - np.count_nonzero(sizes))
+    cells = np.arange(len(group))
+    train, test = train_test_split(cells, test_size=n_test, stratify=group, random_state=random_state)
+    is_test = np.zeros(len(group), dtype=bool)
+    is_test[test] = True
+    absent = [c for c in np.flatnonzero(sizes) if is_test[group == c].all() or not is_test[group == c].any()]
+    for c in absent:
+        first = np.flatnonzero(group == c)[0]
+        is_test[first] = ~is_test[first]
+    if absent:
+        warnings.warn(
+            f"{len(absent)} group(s) with few cells (sizes {sizes[absent].tolist()}) got one cell moved "
+            "so that training and held-out part both have some.",
+            stacklevel=2,
+        )
+    return Split(np.flatnonzero(~is_test), np.flatnonzero(is_test))
+
+
+def repeated(group: np.ndarray, *, n_splits: int, test_fraction: float, random_state: int) -> Iterator[Split]:
+    """Independent stratified splits, one a seed ``random_state``, ``random_state + 1``, …"""
+    for seed in range(random_state, random_state + n_splits):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield stratified(group, test_fraction=test_fraction, random_state=seed)
+
+
+def by_sample(group: np.ndarray, sample: np.ndarray, *, n_splits: int, random_state: int) -> Iterator[Split]:
+    """Folds that hold out whole samples, groups as even as the samples allow."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=random_state)
+    for train, test in folds.split(group, group, sample):
+        yield Split(train, test)
+
+
+def draw(group: np.ndarray, cells: np.ndarray, n: int, random_state: int, *, balanced: bool) -> np.ndarray:
+    """Choose at most ``n`` of ``cells``: the same number of each group, or in proportion to the groups.
+
+    Every group in ``cells`` keeps at least one cell. Sorted.
+    """
+    if len(cells) <= n:
+        return np.sort(cells)
+    rng = np.random.default_rng(random_state)
+    shuffled = rng.permutation(cells)
+    order = np.argsort(group[shuffled], kind="stable")
+    shuffled, codes = shuffled[order], group[shuffled][order]
+    first_of_group = np.searchsorted(codes, codes)
+    turn = np.arange(len(codes)) - first_of_group
+    size = np.searchsorted(codes, codes, side="right") - first_of_group
+    when = turn if balanced else turn / size
+    return np.sort(shuffled[np.argsort(when, kind="stable")[:n]])

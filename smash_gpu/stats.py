@@ -1,0 +1,179 @@
+"""Sums over cells from which the filters, the inverse PCA and the ranking are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from smash_gpu import ops
+from smash_gpu.additive import Additive
+from smash_gpu.arrays import namespace, to_host
+from smash_gpu.blocks import fold
+
+Z_CEILING = 10.0
+LOG_CEILING = 20.0  # log1p of counts per 10,000 cannot exceed 9.3, of counts per million 13.9
+CELLS_PER_PRODUCT = 1024
+
+
+@dataclass(frozen=True)
+class ValueChecks(Additive):
+    """How many stored values are non-zero, not finite, negative, fractional, and too large for a logarithm."""
+
+    nonzero: Any
+    not_finite: Any
+    negative: Any
+    fractional: Any
+    large: Any
+
+
+@dataclass(frozen=True)
+class GroupStats(Additive):
+    """Cells (groups), detections, and sums of ``e`` and ``e²`` (groups × genes)."""
+
+    cells: Any
+    detected: Any
+    total: Any
+    square: Any
+
+    @property
+    def fraction(self) -> np.ndarray:
+        """Share of the cells of each group that express the gene (groups × genes); 0 for an empty group."""
+        return self.detected / np.maximum(self.cells, 1)[:, None]
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean expression ``e`` (groups × genes); 0 for an empty group."""
+        return self.total / np.maximum(self.cells, 1)[:, None]
+
+    @property
+    def pooled(self) -> GroupStats:
+        """All groups as one."""
+        return GroupStats(*(array.sum(axis=0, keepdims=True) for array in self._sums()))
+
+    @property
+    def rest(self) -> GroupStats:
+        """For every group, all the others as one."""
+        return GroupStats(*(array.sum(axis=0, keepdims=True) - array for array in self._sums()))
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard deviation of ``e`` with n − 1, as scanpy's ``scale`` takes it (groups × genes); 0 below two cells."""
+        n = np.maximum(self.cells, 1)[:, None]
+        spread = np.maximum(self.square - self.total**2 / n, 0)
+        return np.sqrt(spread / np.maximum(n - 1, 1))
+
+
+@dataclass(frozen=True)
+class Moments(Additive):
+    """``n`` (1), ``Σ x`` (genes) and ``Σ x xᵀ`` (genes × genes)."""
+
+    cells: Any
+    total: Any
+    product: Any
+
+    @property
+    def mean(self) -> Any:
+        """Mean of every gene."""
+        return self.total / self.cells
+
+    @property
+    def covariance(self) -> Any:
+        """Population covariance (genes × genes)."""
+        xp = namespace(self.product)
+        return self.product / self.cells - xp.outer(self.mean, self.mean)
+
+    @property
+    def correlation(self) -> Any:
+        """Pearson correlation (genes × genes); 0 for a gene that does not vary, its own diagonal included."""
+        xp = namespace(self.product)
+        covariance = self.covariance
+        variance = xp.diag(covariance)
+        varies = variance > 1e-12 * xp.maximum(xp.diag(self.product) / self.cells, 1e-300)
+        scale = xp.where(varies, 1 / xp.sqrt(xp.where(varies, variance, 1.0)), 0.0)
+        return covariance * xp.outer(scale, scale)
+
+
+def value_checks(X: Any, *, device: str = "cpu") -> ValueChecks:
+    """Count the stored values of ``X`` (cells × genes) that counts or logarithms cannot have."""
+
+    def step(block: Any) -> ValueChecks:
+        return ValueChecks(*(np.atleast_1d(to_host(n)) for n in ops.value_checks(block, LOG_CEILING)))
+
+    return fold(X, step, device=device)
+
+
+def group_stats(
+    X: Any, group: np.ndarray, n_groups: int, *, target_sum: float | None = 1e4, device: str = "cpu"
+) -> GroupStats:
+    """Cells, detections and sums of expression per group and gene, in one pass.
+
+    Parameters
+    ----------
+    X
+        Cells × genes, any container that `blocks.fold` reads.
+    group
+        The group of each cell, 0 to ``n_groups`` − 1; cells with a negative group are left out.
+    target_sum
+        Total that the counts of a cell are scaled to before log1p; None if ``X`` is log-normalised.
+    """
+
+    def step(block: Any, group: np.ndarray) -> GroupStats:
+        return GroupStats(*ops.group_stats(block, group, n_groups, target_sum))
+
+    return fold(X, step, group, device=device).to_host()
+
+
+def moments(
+    X: Any,
+    group: np.ndarray,
+    genes: np.ndarray,
+    *,
+    ceiling: np.ndarray | None = None,
+    target_sum: float | None = 1e4,
+    device: str = "cpu",
+) -> Moments:
+    """First and second moments of the expression of ``genes``, in float64, over cells whose group is not negative.
+
+    Dense float64 exists for `CELLS_PER_PRODUCT` cells at a time only.
+
+    Parameters
+    ----------
+    genes
+        Column numbers.
+    ceiling
+        One value a gene; larger expression is cut to it (``z`` cut at 10 is ``e`` cut at ``μ + 10 σ``).
+    """
+
+    def step(block: Any, group: np.ndarray) -> Moments:
+        dense = ops.gather_dense(block[np.flatnonzero(group >= 0)], genes, target_sum)
+        xp = namespace(dense)
+        if ceiling is not None:
+            xp.minimum(dense, xp.asarray(ceiling, dtype=dense.dtype), out=dense)
+        sums = Moments(xp.zeros(1), xp.zeros(len(genes)), xp.zeros((len(genes), len(genes))))
+        for start in range(0, len(dense), CELLS_PER_PRODUCT):
+            part = dense[start : start + CELLS_PER_PRODUCT]
+            sums += Moments(xp.full(1, float(len(part))), *ops.moments(part))
+        return sums
+
+    return fold(X, step, group, device=device)
+
+
+def mean_std(X: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (n − 1) of every column of a dense matrix, summed in float64 part by part."""
+    total, square = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    for start in range(0, len(X), CELLS_PER_PRODUCT):
+        part = X[start : start + CELLS_PER_PRODUCT].astype(np.float64)
+        total += to_host(part.sum(axis=0))
+        square += to_host((part**2).sum(axis=0))
+    stats = GroupStats(np.array([len(X)]), None, total[None], square[None])
+    return stats.mean[0], stats.std[0]
+
+
+def standardize(X: Any, mean: Any, std: Any) -> Any:
+    """``z = (x − mean) / std`` cut at +10, as scanpy's ``scale(max_value=10)``; a gene with std 0 becomes 0."""
+    xp = namespace(X)
+    scale = xp.asarray(1 / np.where(std > 0, std, np.inf), dtype=X.dtype)
+    z = (X - xp.asarray(mean, dtype=X.dtype)) * scale
+    return xp.minimum(z, X.dtype.type(Z_CEILING), out=z)
