@@ -30,7 +30,29 @@ FAMILIES = {
     },
 }
 # Eisenberg & Levanon 2013 (the first row) and the reference genes of Vandesompele et al. 2002 (the second).
-HOUSEKEEPING = ["C1orf43", "CHMP2A", "EMC7", "GPI", "PSMB2", "PSMB4", "RAB7A", "REEP5", "SNRPD3", "VCP", "VPS29", "ACTB", "B2M", "GAPDH", "HMBS", "HPRT1", "RPL13A", "SDHA", "TBP", "UBC", "YWHAZ"]
+HOUSEKEEPING = [
+    "C1orf43",
+    "CHMP2A",
+    "EMC7",
+    "GPI",
+    "PSMB2",
+    "PSMB4",
+    "RAB7A",
+    "REEP5",
+    "SNRPD3",
+    "VCP",
+    "VPS29",
+    "ACTB",
+    "B2M",
+    "GAPDH",
+    "HMBS",
+    "HPRT1",
+    "RPL13A",
+    "SDHA",
+    "TBP",
+    "UBC",
+    "YWHAZ",
+]
 MOUSE_NAMES = {"C1orf43": "4933434E20Rik", "HPRT1": "Hprt"}
 FAMILY_NAMES = (*FAMILIES["human"], "housekeeping")
 

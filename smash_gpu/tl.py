@@ -113,6 +113,8 @@ def importance(
 
     Parameters
     ----------
+    groupby
+        Column of ``adata.obs`` with the cell types or states.
     model
         * "rf": random forest, "brf": balanced random forest; Gini importance × class mean of z.
         * "xgboost": boosted trees; gain × class mean of z, or TreeSHAP (``model_options={"importance": "shap"}``).
@@ -125,6 +127,8 @@ def importance(
     model_options
         Options of the model: `models.boosted.Boosted`, `models.network.Network`, or of scikit-learn's and
         imbalanced-learn's forests.
+    key_added
+        Name of the slots, as in `pp.filter_genes`.
     source
         As in `pp.filter_genes`; what it was told there holds here too.
 
@@ -167,6 +171,8 @@ def rank_markers(
     sample_fraction, min_cells_per_sample
         With a ``sample_key``: a marker of a group is detected in the group's cells in at least ``sample_fraction`` of
         the samples that hold at least ``min_cells_per_sample`` of them (paper, Methods: 70 %); others make way.
+    source
+        ``sample_key``, if no earlier step was told it.
 
     Returns
     -------
@@ -202,6 +208,8 @@ def evaluate(
 
     Parameters
     ----------
+    groupby
+        Column of ``adata.obs`` with the cell types or states.
     genes
         The gene list to judge. It is taken as it is: if it was chosen on these cells, the result is optimistic. None:
         the selection of the last `smash` is repeated inside the training cells of every split, and a panel of
@@ -210,7 +218,9 @@ def evaluate(
         "leak-free": ``n_splits`` stratified 70/30 splits, or with a ``sample_key`` folds of whole samples; z-scores
         from the training cells. "paper": one stratified 70/30 split with seed 42, z-scores from all cells.
     random_state
-        Seed of the first split.
+        Seed of the first split; the others follow.
+    source
+        As in `pp.filter_genes`; what an earlier step was told holds here too.
 
     Returns
     -------

@@ -10,6 +10,7 @@ import numpy as np
 
 from smash_gpu.splits import Split
 
+CLASSES = {"Forest": "forest", "Boosted": "boosted", "Network": "network"}
 DEFAULT = "rf"
 MODELS = {
     "rf": ("smash_gpu.models.forest", "random_forest"),
@@ -17,6 +18,12 @@ MODELS = {
     "xgboost": ("smash_gpu.models.boosted", "Boosted"),
     "dnn": ("smash_gpu.models.network", "Network"),
 }
+
+
+def __getattr__(name: str) -> Any:
+    if name not in CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{CLASSES[name]}"), name)
 
 
 @runtime_checkable
@@ -64,7 +71,7 @@ def _own(model: Any, options: dict) -> Model:
     if missing:
         raise TypeError(
             f"a model of type {type(model).__name__} lacks {', '.join(missing)}. See smash_gpu.models.Model; "
-            "wrap a scikit-learn estimator in smash_gpu.models.forest.Forest(estimator) and a torch module in "
-            "smash_gpu.models.network.Network(module=...)."
+            "wrap a scikit-learn estimator in smash_gpu.models.Forest(estimator) and a torch module in "
+            "smash_gpu.models.Network(module=...)."
         )
     return model

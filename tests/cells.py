@@ -1,0 +1,86 @@
+"""Cells for tests: the places where users keep a matrix, planted markers, and the shared real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+SHARED = Path(os.environ.get("SMASH_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+SHARED_SETS = sorted(p.stem for p in SHARED.glob("*.h5ad"))
+
+
+def backed(matrix, path):
+    ad.AnnData(matrix).write_h5ad(path / "matrix.h5ad")
+    return ad.read_h5ad(path / "matrix.h5ad", backed="r").X
+
+
+def in_zarr(matrix, path):
+    import zarr
+
+    group = zarr.open_group(path / "matrix.zarr", mode="w")
+    ad.io.write_elem(group, "X", matrix)
+    return ad.io.sparse_dataset(group["X"]) if sparse.issparse(matrix) else group["X"]
+
+
+def in_dask(matrix, rows):
+    import dask.array as da
+
+    blocks = [matrix[i : i + rows] for i in range(0, matrix.shape[0], rows)]
+    arrays = [da.from_array(b, chunks=-1, asarray=False) for b in blocks]
+    return da.concatenate(arrays, axis=0)
+
+
+def with_int64_indices(matrix):
+    matrix = matrix.copy()
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
+    return matrix
+
+
+def on_device(matrix):
+    cupyx = pytest.importorskip("cupyx.scipy.sparse")
+    return cupyx.csr_matrix(matrix.astype(np.float32))
+
+
+CONTAINERS = {
+    "numpy": lambda m, _: m.toarray(),
+    "csr_matrix": lambda m, _: m,
+    "csr_array": lambda m, _: sparse.csr_array(m),
+    "csc_matrix": lambda m, _: m.tocsc(),
+    "int64_indices": lambda m, _: with_int64_indices(m),
+    "h5ad_csr": backed,
+    "h5ad_csc": lambda m, path: backed(m.tocsc(), path),
+    "h5ad_dense": lambda m, path: backed(m.toarray(), path),
+    "zarr_csr": in_zarr,
+    "zarr_dense": lambda m, path: in_zarr(m.toarray(), path),
+    "dask_csr": lambda m, _: in_dask(m, 7),
+    "dask_dense": lambda m, _: in_dask(m.toarray(), 11),
+}
+
+PLANTED = 3
+
+
+def planted(rng, *, n_cells=240, n_genes=60, groups=("A", "B / b", "CD4+ T"), n_samples=4):
+    """Counts in which genes ``marker_<group number>_<i>`` are high in one group; the rest is noise."""
+    group = rng.integers(0, len(groups), n_cells)
+    rate = rng.uniform(0.2, 1.5, n_genes) * np.ones((n_cells, 1))
+    names = [f"NOISE{i}" for i in range(n_genes)]
+    for c in range(len(groups)):
+        for i in range(PLANTED):
+            rate[group == c, c * PLANTED + i] = 6.0
+            rate[group != c, c * PLANTED + i] = 0.3
+            names[c * PLANTED + i] = f"MARKER{c}{'XYZ'[i]}"
+    counts = rng.poisson(rate * rng.uniform(0.7, 1.4, (n_cells, 1))).astype(np.float32)
+    obs = pd.DataFrame(
+        {
+            "cell_type": pd.Categorical.from_codes(group, list(groups)),
+            "sample": [f"donor{i}" for i in rng.integers(0, n_samples, n_cells)],
+        },
+        index=[f"cell{i}" for i in range(n_cells)],
+    )
+    return ad.AnnData(sparse.csr_matrix(counts), obs=obs, var=pd.DataFrame(index=names))

@@ -1,0 +1,66 @@
+"""Fixtures: where users keep their matrices, synthetic cells with planted markers, and the shared real data."""
+
+from __future__ import annotations
+
+import os
+
+import anndata as ad
+import numpy as np
+import pytest
+from cells import CONTAINERS, SHARED, on_device, planted
+from scipy import sparse
+
+
+@pytest.fixture(params=[*CONTAINERS, pytest.param("cupy_csr", marks=pytest.mark.gpu)])
+def hold(request, tmp_path, monkeypatch):
+    """A function that puts a CSR matrix where users keep theirs, cut into blocks of ten cells."""
+    monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_BLOCK", 10)
+    if request.param == "cupy_csr":
+        return on_device
+    if request.param.startswith("dask"):
+        pytest.importorskip("dask.array")
+    put = CONTAINERS[request.param]
+
+    def place(matrix):
+        from smash_gpu.blocks import by_rows
+
+        return by_rows(put(sparse.csr_matrix(matrix).astype(np.float32), tmp_path))
+
+    return place
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def adata(rng):
+    """240 cells × 60 genes in three groups, three planted markers each."""
+    return planted(rng)
+
+
+@pytest.fixture
+def shared():
+    """Reads one of the annotated sets beside the checkout, or skips and says so."""
+
+    def read(name):
+        path = SHARED / f"{name}.h5ad"
+        if not path.exists():
+            pytest.skip(f"shared data set {name} is not at {SHARED}")
+        return ad.read_h5ad(path)
+
+    return read
+
+
+def _has_device():
+    from smash_gpu.arrays import cupy
+
+    return cupy is not None and cupy.is_available()
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not _has_device():
+        if os.environ.get("SMASH_GPU_REQUIRED") == "1":
+            pytest.fail("SMASH_GPU_REQUIRED=1, but there is no CUDA device")
+        pytest.skip("no CUDA device")

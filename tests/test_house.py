@@ -1,0 +1,121 @@
+"""The house keeps its shape: floors, signatures, small functions, a bare import, a twin for every kernel."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import smash_gpu as smg
+
+PACKAGE = Path(smg.__file__).parent
+KERNELS = next(d for d in (PACKAGE / "kernels", PACKAGE.parent / "kernels") if d.is_dir())
+FLOORS = [
+    {"arrays", "additive", "progress", "splits"},
+    {"ops", "blocks"},
+    {"stats"},
+    {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
+    {"models"},
+    {"recipe", "reading", "slots", "evaluation"},
+    {"selection"},
+    {"pp", "get"},
+    {"tl", "pl"},
+    {"cli"},
+]
+WITHIN_A_FLOOR = {("additive", "arrays"), ("blocks", "progress")}
+HEAVY = ("torch", "shap", "xgboost", "cuml", "cudf", "rapids_singlecell", "scanpy", "matplotlib", "sklearn", "imblearn")
+PUBLIC = [(module.__name__, name, f) for module in (smg.pp, smg.tl, smg.pl, smg.get)
+          for name, f in inspect.getmembers(module, inspect.isfunction)
+          if f.__module__ == module.__name__ and not name.startswith("_")]  # fmt: skip
+
+
+def sources():
+    return [(path, ast.parse(path.read_text())) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+def functions(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+def module_name(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "smash_gpu":
+            below = node.module.split(".")[1:]
+            yield from [below[0]] if below else [alias.name for alias in node.names]
+
+
+def test_every_module_has_a_floor_and_imports_only_downward():
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    wrong = []
+    for path, tree in sources():
+        name = module_name(path)
+        if name == "__init__":
+            continue
+        assert name in floor, f"{name} has no floor"
+        wrong += [
+            f"{name} imports {other}"
+            for other in imported(tree)
+            if other != name and floor[other] >= floor[name] and (name, other) not in WITHIN_A_FLOOR
+        ]
+    assert not wrong
+
+
+def test_no_function_is_over_50_lines_and_no_file_over_300():
+    for path, tree in sources():
+        assert path.read_text().count("\n") <= 300, path
+        for f in functions(tree):
+            body = f.body[1:] if ast.get_docstring(f) else f.body
+            length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert length <= 50, f"{path}:{f.lineno} {f.name} has {length} lines"
+
+
+@pytest.mark.parametrize(("module", "name", "function"), PUBLIC, ids=[f"{m}.{n}" for m, n, _ in PUBLIC])
+def test_public_functions_take_adata_and_at_most_one_more_positional(module, name, function):
+    parameters = list(inspect.signature(function).parameters.values())
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert parameters[0].name == "adata"
+    assert len(positional) <= 2
+    assert not {"copy", "inplace"} & {p.name for p in parameters}
+    assert function.__doc__
+    described = {p.name for p in parameters} - {"adata", "key", "ax"}
+    if "Parameters\n" in function.__doc__ and name != "smash":
+        assert [p for p in described if p not in function.__doc__] == []
+
+
+def test_nothing_prints_but_the_command_line():
+    for path, tree in sources():
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "print"]
+        assert path.name == "cli.py" or not calls, path
+
+
+def test_cupy_is_imported_in_one_place():
+    users = [p.name for p, tree in sources() for n in ast.walk(tree)
+             if isinstance(n, ast.Import) and any(a.name.startswith("cupy") for a in n.names)]  # fmt: skip
+    assert users == ["arrays.py"]
+
+
+def test_a_bare_import_loads_nothing_heavy():
+    code = f"import sys, smash_gpu; print([m for m in {HEAVY} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_global_random_state_is_never_seeded():
+    for path, tree in sources():
+        calls = {ast.unparse(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+        assert not calls & {"np.random.seed", "random.seed"}, path
+        if "torch.manual_seed" in calls:
+            assert "torch.random.fork_rng" in calls, path
+
+
+def test_every_kernel_has_a_launcher_a_twin_and_a_test():
+    for kernel in KERNELS.glob("*.cu"):
+        for place in (PACKAGE / "cuda.py", PACKAGE / "ops.py", Path(__file__).parent / "test_kernels.py"):
+            assert kernel.stem in place.read_text(), f"{kernel.stem} is missing in {place.name}"
+    assert not list(KERNELS.glob("*.py"))

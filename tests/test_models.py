@@ -1,0 +1,229 @@
+"""The four models: the paper's settings, repeatability, and models of one's own."""
+
+import numpy as np
+import pytest
+
+from smash_gpu import models
+from smash_gpu.splits import Split, stratified
+
+
+@pytest.fixture
+def cells(rng):
+    """Expression of 20 genes in three unequal groups; gene c is high in group c."""
+    group = np.repeat([0, 1, 2], [90, 40, 12])
+    X = rng.gamma(1.0, 1.0, (len(group), 20)).astype(np.float32)
+    X[np.arange(len(group)), group] += 4
+    order = rng.permutation(len(group))
+    return X[order], group[order], stratified(group[order])
+
+
+SMALL = {
+    "rf": {"n_estimators": 30},
+    "brf": {"n_estimators": 40},
+    "xgboost": {"n_estimators": 15},
+    "dnn": {"max_explained": 40},
+}
+
+
+def fitted(name, cells, **options):
+    if name == "dnn":
+        pytest.importorskip("torch")
+        from smash_gpu.models.network import Training
+
+        options = {"training": Training(batch_size=20, learning_rate=1e-2)} | options  # 113 training cells
+    return models.build(name, **({"random_state": 0} | SMALL[name] | options)).fit(*cells)
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_every_model_finds_the_gene_of_each_group(name, cells):
+    model = fitted(name, cells)
+    scores = model.importance(*cells)
+    assert scores.shape == (3, 20)
+    if name == "dnn":  # a Shapley value has no sign here: a gene that speaks against a group counts as much
+        assert {gene for row in scores for gene in np.argsort(-row)[:3]} == {0, 1, 2}
+    else:
+        assert scores.argmax(axis=1).tolist() == [0, 1, 2]
+    X, group, split = cells
+    assert (model.predict(X[split.test]) == group[split.test]).mean() > 0.8
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_one_seed_gives_one_result_and_leaves_the_global_state_alone(name, cells):
+    import random
+
+    first = fitted(name, cells).importance(*cells)
+    if name == "dnn":
+        import torch
+
+        torch.manual_seed(7)
+        torch_before = torch.random.get_rng_state()
+    np.random.seed(3)  # noqa: NPY002
+    random.seed(3)
+    before = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    second = fitted(name, cells).importance(*cells)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert random.getstate() == before[1]
+    if name == "dnn":
+        assert torch.equal(torch.random.get_rng_state(), torch_before)
+
+
+@pytest.mark.parametrize("name", ["rf", "brf", "dnn"])
+def test_another_seed_gives_another_result(name, cells):
+    first, second = (fitted(name, cells, random_state=seed).importance(*cells) for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_dart_without_a_drop_rate_is_gbtree(cells):
+    X, group, split = cells
+    trees, dart = (fitted("xgboost", cells, booster=booster) for booster in ("gbtree", "dart"))
+    np.testing.assert_array_equal(dart.importance(X, group, split), trees.importance(X, group, split))
+    np.testing.assert_allclose(dart.booster.inplace_predict(X), trees.booster.inplace_predict(X), rtol=1e-5)
+
+
+def test_xgboost_has_the_papers_settings():
+    model = models.build("xgboost", random_state=0)
+    assert model.n_estimators == 200
+    assert (model.params["max_depth"], model.params["learning_rate"]) == (9, 0.25)
+
+
+def test_gain_is_that_of_xgboosts_own_classifier(cells):
+    from xgboost import XGBClassifier
+
+    X, group, split = cells
+    own = XGBClassifier(n_estimators=15, max_depth=9, learning_rate=0.25, random_state=0)
+    own.fit(X[split.train], group[split.train])
+    ours = fitted("xgboost", cells)._gain(20)
+    np.testing.assert_allclose(ours, own.feature_importances_, rtol=1e-4, atol=1e-7)
+
+
+def test_a_forest_grown_in_steps_is_the_forest_grown_at_once(cells):
+    from sklearn.ensemble import RandomForestClassifier
+
+    from smash_gpu.models.forest import grow
+
+    X, group, split = cells
+    stepwise, once = (RandomForestClassifier(60, random_state=0) for _ in range(2))
+    grow(stepwise, X, group)
+    once.fit(X, group)
+    np.testing.assert_array_equal(stepwise.feature_importances_, once.feature_importances_)
+
+
+@pytest.mark.parametrize("name", ["rf", "brf"])
+def test_forests_draw_cells_alike_and_weigh_them_when_splitting(name, cells):
+    """The meaning that class weights had in 2021: the root of a tree holds its bootstrap, weighted by class."""
+    X, group, split = cells
+    model = fitted(name, cells)
+    sizes = np.bincount(group[split.train])
+    weight = len(split.train) / (3 * sizes)
+    roots = np.array([tree.tree_.value[0, 0] * tree.tree_.weighted_n_node_samples[0] for tree in model.estimator])
+    drawn = roots / weight  # cells of each class in each bootstrap
+    np.testing.assert_allclose(drawn, np.round(drawn), atol=1e-6)
+    expected = sizes if name == "rf" else np.full(3, sizes.min())
+    np.testing.assert_allclose(drawn.mean(axis=0), expected, rtol=0.25)
+
+
+def test_forests_have_the_papers_settings():
+    rf, brf = (models.build(name, random_state=0).estimator for name in ("rf", "brf"))
+    assert (rf.n_estimators, rf.max_depth) == (100, None)
+    assert (brf.n_estimators, brf.max_depth) == (200, 50)
+    assert (brf.sampling_strategy, brf.replacement, brf.bootstrap) == ("all", False, True)
+
+
+def test_the_network_is_the_papers():
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models.network import Training, perceptron
+
+    layers = list(perceptron(50, 7))
+    assert [type(layer).__name__ for layer in layers] == [
+        *("Linear", "BatchNorm1d", "Sigmoid", "Dropout") * 2,
+        "Linear",
+    ]
+    assert [layer.out_features for layer in layers if isinstance(layer, torch.nn.Linear)] == [32, 16, 7]
+    assert [layer.p for layer in layers if isinstance(layer, torch.nn.Dropout)] == [0.2, 0.1]
+    assert (Training().max_epochs, Training().patience, Training().learning_rate) == (100, 5, 1e-3)
+    assert [Training().cells_per_batch(n) for n in (1000, 20_000, 200_000, 10_000_000)] == [100, 100, 1000, 8192]
+
+
+def test_the_network_returns_to_its_best_epoch(cells):
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models import network
+
+    X, group, split = cells
+    losses = []
+    original = network.held_out_loss
+
+    def spy(*arguments):
+        losses.append(original(*arguments))
+        return losses[-1]
+
+    network.held_out_loss = spy
+    try:
+        model = fitted("dnn", cells, training=network.Training(max_epochs=60, learning_rate=0.1))
+    finally:
+        network.held_out_loss = original
+    x, y = model._z(X[split.test]), torch.as_tensor(group[split.test])
+    assert original(model.network, x, y) == pytest.approx(min(losses), rel=1e-6)
+    assert len(losses) < 60
+
+
+def test_a_torch_module_of_ones_own_is_explained_by_shap(cells):
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models.network import Network
+
+    def module(n_genes, n_groups):
+        return torch.nn.Sequential(torch.nn.Linear(n_genes, 8), torch.nn.ReLU(), torch.nn.Linear(8, n_groups))
+
+    X, group, split = cells
+    model = Network(module=module, max_explained=12, max_background=30).fit(X, group, split)
+    scores = model.importance(X, group, split)
+    assert scores.shape == (3, 20)
+    assert scores.argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_the_papers_network_given_as_ones_own_gets_the_same_scores(cells):
+    pytest.importorskip("torch")
+    from smash_gpu.models.network import Network, perceptron
+
+    settings = {"softmax_rule": "torch", "max_explained": 15, "max_background": 40}
+    X, group, split = cells
+    built_in, own = (Network(module=m, **settings).fit(X, group, split) for m in (None, perceptron))
+    expected = own.importance(X, group, split)
+    np.testing.assert_allclose(built_in.importance(X, group, split), expected, atol=1e-4 * expected.max())
+
+
+def test_a_scikit_learn_estimator_can_be_the_model(cells):
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    from smash_gpu.models.forest import Forest
+
+    scores = Forest(ExtraTreesClassifier(20, random_state=0)).fit(*cells).importance(*cells)
+    assert scores.argmax(axis=1).tolist() == [0, 1, 2]
+
+
+class Difference:
+    """A model of one's own: distance of the class mean from the mean of all."""
+
+    def fit(self, X, group, split: Split):
+        return self
+
+    def importance(self, X, group, split):
+        return np.array([X[group == c].mean(axis=0) - X.mean(axis=0) for c in range(group.max() + 1)])
+
+    def predict(self, X):
+        return X[:, :3].argmax(axis=1)
+
+
+def test_an_object_with_the_three_methods_is_a_model(cells):
+    model = models.build(Difference(), random_state=0)
+    assert isinstance(model, models.Model)
+    assert model.fit(*cells).importance(*cells).argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_what_is_no_model_is_refused_with_what_it_lacks():
+    with pytest.raises(ValueError, match="'svm' is not one of rf, brf, xgboost, dnn"):
+        models.build("svm", random_state=0)
+    with pytest.raises(TypeError, match="lacks fit, importance, predict"):
+        models.build(object(), random_state=0)
+    with pytest.raises(ValueError, match="options \\['n_estimators'\\] go with a model's name"):
+        models.build(Difference(), random_state=0, n_estimators=3)
