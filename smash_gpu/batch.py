@@ -9,10 +9,10 @@ import numpy as np
 from smash_gpu.arrays import namespace
 from smash_gpu.stats import Moments
 
-# A gene gets back only what the components hold of it, and Harmony's usual ridge (1) keeps a part of each batch's
-# difference; trees find what is left. In twelve subsets of pbmc_3batch_symphony with a planted batch gene and cell types
-# confounded with batches, the gene's rank for the confounded type was 2–29 without correction and 27–123 with these;
-# 50 components and a ridge of 1 hardly moved it.
+# A gene gets back only what the components hold of it, and Harmony's usual ridge (1) keeps a part of each
+# difference between batches; trees find what is left. In twelve subsets of pbmc_3batch_symphony with a planted batch
+# gene and cell types confounded with batches, the gene's rank for the confounded type was 2–29 without correction and
+# 27–123 with these; 50 components and a ridge of 1 hardly moved it.
 N_COMPONENTS = 200
 RIDGE = 1e-3
 
@@ -62,7 +62,5 @@ def harmonize(components: np.ndarray, batch: np.ndarray, *, random_state: int = 
 
     logging.getLogger("harmonypy").setLevel(logging.WARNING)
     batches = pd.DataFrame({"batch": np.asarray(batch).astype(str)})
-    result = run_harmony(
-        components, batches, ["batch"], lamb=RIDGE, random_state=random_state, verbose=False
-    )
+    result = run_harmony(components, batches, ["batch"], lamb=RIDGE, random_state=random_state, verbose=False)
     return np.asarray(result.Z_corr)

@@ -190,8 +190,11 @@ def _note(message: Warning | str, category: type, *_: Any, **__: Any) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smash-gpu", description="Marker genes from annotated single-cell data.")
     commands = parser.add_subparsers(required=True, metavar="demo | find | evaluate")
-    for run, help_ in ((demo, "markers of data that scanpy ships"), (find, "markers of a file"), (evaluate, "judge a list of genes")):  # fmt: skip
-        command = commands.add_parser(run.__name__, help=help_, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    purposes = {demo: "markers of data that scanpy ships", find: "markers of a file", evaluate: "judge a list of genes"}
+    for run, purpose in purposes.items():
+        command = commands.add_parser(
+            run.__name__, help=purpose, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
         command.set_defaults(run=run)
         command.add_argument("--out", type=Path, metavar="DIR", help="folder for tables and figures")
         command.add_argument("--random-state", type=int, default=0, help="seed; one seed, one result")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -76,9 +77,22 @@ def evaluate(
     confusion = np.zeros((data.n_groups, data.n_groups), dtype=np.int64)
     rows = []
     for number, split in enumerate(track(list(splits), "evaluating", unit="split")):
-        genes = choose(data.only(data.cells[split.train]))
+        genes = choose(_training_data(data, split))
         X = data.host_expression(genes)
         true, predicted = data.labels[split.test], predict(X, data.labels, split, scale_on_all=scale_on_all)
         np.add.at(confusion, (true, predicted), 1)
         rows.append({"split": number, "n_genes": len(genes), **readings(true, predicted)})
     return Evaluation(pd.DataFrame(rows), confusion)
+
+
+def _training_data(data: Dataset, split: Split) -> Dataset:
+    """The training cells; a group with one of them can be judged, but no model can be trained to know it."""
+    sizes = np.bincount(data.labels[split.train], minlength=data.n_groups)
+    alone = np.flatnonzero(sizes == 1)
+    if len(alone):
+        warnings.warn(
+            f"{', '.join(map(str, data.groups[alone]))}: one training cell only, left out while genes are chosen.",
+            stacklevel=3,
+        )
+    train = split.train[sizes[data.labels[split.train]] > 1]
+    return data.only(data.cells[train])

@@ -18,13 +18,13 @@ MAX_GROUPS = 0.50
 FAMILIES = {
     "human": {
         "mitochondrial": r"^MT-",
-        "ribosomal": r"^RP(?:[SL]\d+(?:AL|A|L|X|Y\d?)?(?:P\d+)?|LP[0-2]|SA)$",
+        "ribosomal": r"^RP(?:[SL]\d+(?:AL|A|L|X|Y\d?)?|LP[0-2]|SA)(?:P\d+)?$",
         "heat_shock": r"^HSP(?:[ABDEH]\d|90)",
         "hla": r"^HLA-",
     },
     "mouse": {
         "mitochondrial": r"^mt-",
-        "ribosomal": r"^Rp(?:[sl]\d+(?:al|a|l|x|y\d?)?(?:-ps\d+)?|lp[0-2]|sa)$",
+        "ribosomal": r"^Rp(?:[sl]\d+(?:al|a\d?|l|x|y\d?)?|lp[0-2]|sa)(?:-ps\d+)?$",
         "heat_shock": r"^Hsp(?:[abdeh]\d|90)",
         "hla": r"^H2-",
     },
@@ -53,7 +53,7 @@ HOUSEKEEPING = [
     "UBC",
     "YWHAZ",
 ]
-MOUSE_NAMES = {"C1orf43": "4933434E20Rik", "HPRT1": "Hprt"}
+MOUSE_NAMES = {"C1orf43": "4933434E20Rik", "HPRT1": "Hprt", "GPI": "Gpi1", "RAB7A": "Rab7"}
 FAMILY_NAMES = (*FAMILIES["human"], "housekeeping")
 
 
@@ -90,7 +90,11 @@ def named(wanted: Iterable[str], names: np.ndarray, symbols: np.ndarray, what: s
     ------
     KeyError
         If one is absent, with near matches.
+    TypeError
+        If the list is a string.
     """
+    if isinstance(wanted, str):
+        raise TypeError(f"{what}={wanted!r} is one string; give a list of genes.")
     wanted = list(dict.fromkeys(wanted))
     known = set(names) | set(symbols)
     absent = [gene for gene in wanted if gene not in known]

@@ -50,7 +50,7 @@ def panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[str]:
 
 
 def evaluation(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
-    """The readings of the last `tl.evaluate`, each with mean, standard deviation, minimum and maximum over the splits."""
+    """The readings of the last `tl.evaluate`: mean, standard deviation, minimum and maximum over the splits."""
     table = slots.require(adata, "evaluation", key, "tl.evaluate")
     return table.drop(columns="split").agg(list(EVALUATION_STATISTICS)).T
 

@@ -20,13 +20,12 @@ def row_of_each_value(block: Any) -> Any:
     return xp.cumsum(starts[: block.nnz])
 
 
-def log_normalized(block: Any, target_sum: float | None) -> Any:
-    """Expression ``e`` of every stored value; float64, length nnz."""
+def log_normalized(block: Any, row: Any, target_sum: float | None) -> Any:
+    """Expression ``e`` of every stored value, whose rows are ``row``; float64, length nnz."""
     xp = namespace(block)
     values = block.data.astype(xp.float64)
     if target_sum is None:
         return values
-    row = row_of_each_value(block)
     library_size = xp.bincount(row, weights=values, minlength=block.shape[0])
     return xp.log1p(values * (target_sum / xp.maximum(library_size, 1e-300))[row])
 
@@ -42,17 +41,17 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
     xp = namespace(block)
     n_genes = block.shape[1]
     group = xp.asarray(group)
-    cells = xp.bincount(group[group >= 0], minlength=n_groups)
-    group_of_value = group[row_of_each_value(block)]
-    use = (group_of_value >= 0) & (block.data > 0)
-    cell_of_table = group_of_value[use].astype(xp.int64) * n_genes + block.indices[use]
-    expression = log_normalized(block, target_sum)[use]
+    row = row_of_each_value(block)
+    table_row = xp.where(group >= 0, group, n_groups).astype(xp.int64)  # cells left out fill a row that is cut off
+    place = table_row[row] * n_genes + block.indices
+    expression = log_normalized(block, row, target_sum)
 
-    def table(weights: Any = None) -> Any:
-        flat = xp.bincount(cell_of_table, weights=weights, minlength=n_groups * n_genes)
-        return flat.reshape(n_groups, n_genes)
+    def table(values: Any) -> Any:
+        flat = xp.bincount(place, weights=values, minlength=(n_groups + 1) * n_genes)
+        return flat[: n_groups * n_genes].reshape(n_groups, n_genes)
 
-    return cells, table(), table(expression), table(expression**2)
+    detected = table((block.data > 0).astype(xp.float64)).astype(xp.int64)
+    return xp.bincount(table_row, minlength=n_groups + 1)[:n_groups], detected, table(expression), table(expression**2)
 
 
 def gather_dense(block: Any, genes: Any, target_sum: float | None) -> Any:
@@ -60,10 +59,10 @@ def gather_dense(block: Any, genes: Any, target_sum: float | None) -> Any:
     xp = namespace(block)
     column = xp.full(block.shape[1], -1, dtype=xp.int64)
     column[xp.asarray(genes)] = xp.arange(len(genes))
-    column = column[block.indices]
+    row, column = row_of_each_value(block), column[block.indices]
     chosen = column >= 0
     dense = xp.zeros((block.shape[0], len(genes)), dtype=xp.float32)
-    dense[row_of_each_value(block)[chosen], column[chosen]] = log_normalized(block, target_sum)[chosen]
+    dense[row[chosen], column[chosen]] = log_normalized(block, row, target_sum)[chosen]
     return dense
 
 

@@ -95,6 +95,7 @@ def marker_table(
     markers: list[np.ndarray],
     scores: np.ndarray,
     stats: GroupStats,
+    *,
     groups: np.ndarray,
     names: np.ndarray,
     samples: np.ndarray | None,

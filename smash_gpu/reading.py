@@ -221,8 +221,8 @@ def _check_values(matrix: Any, device: str, *, normalize: bool) -> None:
         )
     if not normalize and not found.fractional[0]:
         raise ValueError(
-            "normalize=False says that the matrix is log-normalised, but it holds whole numbers only, as raw counts do. "
-            "Leave normalize out."
+            "normalize=False says that the matrix is log-normalised, but it holds whole numbers only, as raw counts "
+            "do. Leave normalize out."
         )
 
 

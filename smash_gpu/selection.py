@@ -82,9 +82,11 @@ def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple
     index = np.flatnonzero(candidates)
     stats = data.stats.pooled
     ceiling = (stats.mean + Z_CEILING * stats.std)[0, index]
-    sums = moments(data.matrix, data.group, index, ceiling=ceiling, target_sum=data.target_sum, device=data.device)
+    correlation = moments(
+        data.matrix, data.group, index, ceiling=ceiling, target_sum=data.target_sum, device=data.device
+    ).correlation
     mask = np.zeros_like(candidates)
-    mask[index] = pca.inverse_pca(sums.correlation, n_top=how.n_top, variance=how.variance)
+    mask[index] = pca.inverse_pca(correlation, n_top=how.n_top, variance=how.variance)
     rule = f"small loadings (inverse PCA, {how.variance:.0%} of the variance)"
     left, ledger = genes.ledger({rule: candidates & ~mask}, keep | ~candidates)
     return left & candidates, ledger.assign(left=int((left & candidates).sum()))
@@ -132,7 +134,9 @@ def rank_markers(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.nd
         warnings.warn(
             f"fewer than {how.n_top} genes speak for {', '.join(short)}: shorter lists of markers there.", stacklevel=2
         )
-    return eligible, ranking.marker_table(markers, scores, data.stats, data.groups, data.names, samples)
+    return eligible, ranking.marker_table(
+        markers, scores, data.stats, groups=data.groups, names=data.names, samples=samples
+    )
 
 
 def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:

@@ -11,6 +11,7 @@ import pandas as pd
 from anndata import AnnData
 
 KEY = "smash"
+NONE = "None"  # h5ad and zarr cannot hold None
 PACKAGES = ("smash-gpu", "anndata", "numpy", "scikit-learn", "imbalanced-learn", "xgboost-cpu", "xgboost", "torch")
 
 
@@ -22,7 +23,7 @@ def recorded(adata: AnnData, key: str, step: str = "source") -> dict[str, Any]:
 
 def source(adata: AnnData, key: str, **given: Any) -> dict[str, Any]:
     """Where a step reads: what it is told, and what an earlier step was told."""
-    return recorded(adata, key) | {name: value for name, value in given.items() if value is not None}
+    return recorded(adata, key) | given
 
 
 def start(adata: AnnData, key: str) -> None:
@@ -82,7 +83,7 @@ def eligible_scores(adata: AnnData, key: str) -> np.ndarray:
 
 
 def write_markers(adata: AnnData, table: pd.DataFrame, eligible: np.ndarray, mean: np.ndarray, key: str) -> None:
-    """Fill ``.uns["smash"]["markers"]``, ``.var["smash_marker"]``, ``.varm["smash_eligible"]`` and ``["smash_mean"]``."""
+    """Fill ``.uns["smash"]["markers"]``, ``.var["smash_marker"]``, ``.varm["smash_eligible"]``, ``["smash_mean"]``."""
     adata.uns[key]["markers"] = table
     adata.var[f"{key}_marker"] = adata.var_names.astype(str).isin(table["name"])
     adata.varm[f"{key}_eligible"] = ~np.isnan(eligible).T
@@ -90,7 +91,13 @@ def write_markers(adata: AnnData, table: pd.DataFrame, eligible: np.ndarray, mea
 
 
 def write_evaluation(
-    adata: AnnData, table: pd.DataFrame, confusion: np.ndarray, groups: np.ndarray, options: Mapping[str, Any], key: str
+    adata: AnnData,
+    table: pd.DataFrame,
+    confusion: np.ndarray,
+    *,
+    groups: np.ndarray,
+    options: Mapping[str, Any],
+    key: str,
 ) -> None:
     """Fill ``.uns["smash"]["evaluation"]``, ``["confusion"]`` and ``["evaluation_groups"]``."""
     record(adata, key, "evaluation", options)
@@ -100,10 +107,10 @@ def write_evaluation(
 def _storable(value: Any) -> Any:
     """``value`` in types that h5ad and zarr can hold."""
     if isinstance(value, Mapping):
-        return {str(name): _storable(v) for name, v in value.items() if v is not None}
+        return {str(name): _storable(v) for name, v in value.items()}
     if isinstance(value, tuple | list):
         return np.array([str(v) for v in value], dtype=object)
-    return value if isinstance(value, bool | int | float | str) else repr(value)
+    return value if isinstance(value, bool | int | float | str) else repr(value)  # repr(None) is NONE
 
 
 def _plain(value: Any) -> Any:
@@ -112,6 +119,8 @@ def _plain(value: Any) -> Any:
         return {name: _plain(v) for name, v in value.items()}
     if isinstance(value, np.ndarray):
         return tuple(str(v) for v in value)
+    if value == NONE:
+        return None
     return value.item() if isinstance(value, np.generic) else value
 
 

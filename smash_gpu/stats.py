@@ -59,7 +59,7 @@ class GroupStats(Additive):
 
     @property
     def std(self) -> np.ndarray:
-        """Standard deviation of ``e`` with n − 1, as scanpy's ``scale`` takes it (groups × genes); 0 below two cells."""
+        """Standard deviation of ``e`` with n − 1, as in scanpy's ``scale`` (groups × genes); 0 below two cells."""
         n = np.maximum(self.cells, 1)[:, None]
         spread = np.maximum(self.square - self.total**2 / n, 0)
         return np.sqrt(spread / np.maximum(n - 1, 1))
@@ -82,7 +82,9 @@ class Moments(Additive):
     def covariance(self) -> Any:
         """Population covariance (genes × genes)."""
         xp = namespace(self.product)
-        return self.product / self.cells - xp.outer(self.mean, self.mean)
+        covariance = self.product / self.cells
+        covariance -= xp.outer(self.mean, self.mean)
+        return covariance
 
     @property
     def correlation(self) -> Any:
@@ -92,7 +94,9 @@ class Moments(Additive):
         variance = xp.diag(covariance)
         varies = variance > 1e-12 * xp.maximum(xp.diag(self.product) / self.cells, 1e-300)
         scale = xp.where(varies, 1 / xp.sqrt(xp.where(varies, variance, 1.0)), 0.0)
-        return covariance * xp.outer(scale, scale)
+        covariance *= scale
+        covariance *= scale[:, None]
+        return covariance
 
 
 def value_checks(X: Any, *, device: str = "cpu") -> ValueChecks:

@@ -134,7 +134,7 @@ def importance(
 
     Returns
     -------
-    None. Fills ``.varm["smash"]`` (genes × groups, float32; NaN for genes that are no candidates), with ``n_models`` > 1
+    None. Fills ``.varm["smash"]`` (genes × groups, float32; NaN for genes that are no candidates), with several models
     ``.varm["smash_spread"]``, ``.uns["smash"]["groups"]`` and ``.uns["smash"]["accuracy"]`` (of each model on held-out
     cells, with all candidates).
     """
@@ -235,10 +235,13 @@ def evaluate(
     found = evaluation.evaluate(data, choose, parts, scale_on_all=protocol == "paper")
     chosen = "inside every split" if genes is None else "given"
     options = {"protocol": protocol, "n_splits": len(found.table), "random_state": random_state, "genes": chosen}
-    slots.write_evaluation(adata, found.table, found.confusion, data.groups, options, key)
+    slots.write_evaluation(adata, found.table, found.confusion, groups=data.groups, options=options, key=key)
 
 
 def _splits(data: Dataset, protocol: str, n_splits: int, random_state: int) -> Iterable[splits.Split]:
+    fewest = 1 if data.sample is None else 2
+    if n_splits < fewest:
+        raise ValueError(f"n_splits={n_splits}: at least {fewest} are needed" + " with a sample_key." * (fewest == 2))
     share = evaluation.TEST_FRACTION
     if protocol == "paper":
         return splits.repeated(data.labels, n_splits=1, test_fraction=share, random_state=evaluation.PAPER_SEED)

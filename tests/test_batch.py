@@ -23,7 +23,7 @@ def with_batch_gene(adata, batches, high_in, rng):
     return ad.AnnData(counts, obs=adata.obs.copy(), var=pd.DataFrame(index=[*adata.var_names, "BATCHGENE"]))
 
 
-def confounded(adata, batches, high_in, group, rng, share=0.15):
+def confounded(adata, batches, high_in, group, rng, *, share=0.15):
     """Leave a ``share`` of the cells of ``group`` outside the batch ``high_in``, and of the others inside it."""
     inside = (adata.obs[batches].astype(str) == high_in).to_numpy()
     member = (adata.obs["cell_type"].astype(str) == group).to_numpy()

@@ -30,7 +30,7 @@ from smash_gpu.progress import track
 SOFTMAX_RULES = ("tf", "torch")
 SMALLEST_CHANGE = 1e-6  # below it a slope is the derivative at the background, as in shap
 SMALLEST_SOFTMAX_CHANGE = 1e-7
-BYTES_AT_ONCE = 128 * 2**20
+BYTES_AT_ONCE = 64 * 2**20
 
 
 @dataclass(frozen=True)

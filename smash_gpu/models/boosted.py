@@ -23,7 +23,8 @@ class Boosted:
         "gain": average gain per split × class mean of ``z`` (the paper's); "total_gain": the same with summed gain;
         "shap": mean |TreeSHAP| per class, over at most ``max_explained`` training cells, the same number of each class.
     max_bin
-        Histogram bins a gene. XGBoost's 256 cost minutes on thousands of genes; see ``benchmarks/xgboost_settings.py``.
+        Histogram bins a gene. XGBoost's own 256 take many times longer on thousands of genes and choose no better
+        panels; ``benchmarks/xgboost_settings.py`` measures both.
     booster
         "gbtree". "dart" without a ``rate_drop`` drops no tree: the same result, several times slower.
     class_weight
@@ -41,7 +42,7 @@ class Boosted:
         n_estimators: int = 200,
         max_depth: int = 9,
         learning_rate: float = 0.25,
-        max_bin: int = 256,
+        max_bin: int = 32,
         class_weight: str | None = None,
         max_explained: int = 500,
         **options: Any,

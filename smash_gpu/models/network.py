@@ -6,11 +6,12 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.adam import adam
 
 from smash_gpu.attribution import deeplift
 from smash_gpu.progress import track
@@ -142,6 +143,31 @@ def seeded(random_state: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+class Adam:
+    """Adam (Kingma & Ba 2015) with Keras' ε, by torch's own fused step.
+
+    ``torch.optim.Adam`` is the same step but first loads torch's compiler: 1.1 s and 76 MB.
+    """
+
+    def __init__(self, network: nn.Module, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.averages = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter against its gradient, and forget the gradient."""
+        gradients = [p.grad for p in self.parameters]
+        adam(
+            self.parameters, gradients, self.averages, self.squares, [], self.steps, fused=True, foreach=False,
+            amsgrad=False, beta1=0.9, beta2=0.999, lr=self.learning_rate, weight_decay=0.0, eps=1e-7, maximize=False,
+        )  # fmt: skip
+        for p in self.parameters:
+            p.grad = None
+
+
 def class_weights(group: torch.Tensor, n_groups: int) -> torch.Tensor:
     """N / (K · n_c) of each group."""
     sizes = torch.bincount(group, minlength=n_groups).clamp(min=1)
@@ -155,11 +181,11 @@ def learn(
     weights: torch.Tensor,
     training: Training,
 ) -> None:
-    """Adam on weighted cross-entropy; stop ``patience`` epochs after the best held-out loss and return to its weights."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, eps=1e-7, fused=True)
+    """Adam on weighted cross-entropy; stop ``patience`` epochs after the best held-out loss, return to its weights."""
+    optimizer = Adam(network, training.learning_rate)
     best, since_best, best_state = np.inf, 0, None
     for _ in track(range(training.max_epochs), "training the network", unit="epoch"):
-        train_epoch(network, optimizer, *train, weights, training.cells_per_batch(len(train[1])))
+        train_epoch(network, optimizer, train, weights=weights, batch_size=training.cells_per_batch(len(train[1])))
         loss = held_out_loss(network, *test)
         since_best += 1
         if loss < best:
@@ -174,17 +200,21 @@ def learn(
 
 
 def train_epoch(
-    network: nn.Module, optimizer: Any, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor, batch_size: int
+    network: nn.Module,
+    optimizer: Adam,
+    cells: tuple[torch.Tensor, torch.Tensor],
+    *,
+    weights: torch.Tensor,
+    batch_size: int,
 ) -> None:
     """One pass over shuffled cells. A last batch of a single cell, which batch norm cannot take, is left out."""
     network.train()
-    order = torch.randperm(len(y), device=y.device)
-    for cells in order.split(batch_size):
-        if len(cells) < 2:
+    x, y = cells
+    for batch in torch.randperm(len(y), device=y.device).split(batch_size):
+        if len(batch) < 2:
             continue
-        losses = nn.functional.cross_entropy(network(x[cells]), y[cells], reduction="none")
-        optimizer.zero_grad(set_to_none=True)
-        (losses * weights[y[cells]]).mean().backward()
+        losses = nn.functional.cross_entropy(network(x[batch]), y[batch], reduction="none")
+        (losses * weights[y[batch]]).mean().backward()
         optimizer.step()
 
 

@@ -1,0 +1,11 @@
+"""``python -m benchmarks command|deeplift|paper|xgboost_settings [options]``."""
+
+import sys
+from importlib import import_module
+
+NAMES = ("command", "deeplift", "paper", "xgboost_settings")
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
+        sys.exit(f"usage: python -m benchmarks {'|'.join(NAMES)} [options]")
+    import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:])

@@ -1,0 +1,87 @@
+"""Wall time and peak memory of ``smash-gpu find``, whole process, beside smashpy 0.1.2 where its Python is given."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import record
+
+SETS = {"paul15": "mouse", "citeseq_cbmc": "human", "zeisel": "mouse", "pbmc3k": "human"}
+SMASHPY = Path(__file__).with_name("smashpy_baseline.py")
+
+
+def main(arguments: list[str]) -> None:
+    """Run every set with every model, ``--repeats`` times each; print and append a line a set, model and program."""
+    options = record.parser("command")
+    options.add_argument("--smashpy", type=Path, help="Python of an environment with smashpy 0.1.2")
+    options.add_argument("--models", nargs="+", default=["dnn", "rf"])
+    options.add_argument("--repeats", type=int, default=3)
+    options = options.parse_args(arguments)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, species in SETS.items():
+            for model in options.models:
+                rows += compare(name, species, model, options, Path(folder))
+    record.write(options.json, rows)
+    print(record.machine(), record.versions())
+
+
+def compare(name: str, species: str, model: str, options, folder: Path) -> list[dict]:  # noqa: ANN001
+    """One set and model, by both programs in turn."""
+    data = options.data / f"{name}.h5ad"
+    imports = "torch, " * (model == "dnn") + "sklearn.ensemble, anndata, smash_gpu"
+    programs = {
+        "smash-gpu": (
+            [sys.executable, "-m", "smash_gpu.cli", "find", str(data), "--groupby", "cell_type", "--model", model,
+             "--out", str(folder / "out")],
+            [sys.executable, "-c", f"import {imports}"],
+        )
+    }  # fmt: skip
+    if options.smashpy:
+        counts = folder / f"{name}.npz"
+        export(data, counts)
+        python = str(options.smashpy)
+        programs["smashpy 0.1.2"] = (
+            [python, str(SMASHPY), str(counts), model, species],
+            [python, "-c", "import smashpy"],
+        )
+    rows = []
+    for program, (command, bare) in programs.items():
+        runs = [measured(command, folder) for _ in range(options.repeats)]
+        seconds, peak = zip(*runs, strict=True)
+        _, bare_peak = measured(bare, folder)
+        row = {"benchmark": "command", "program": program, "set": name, "model": model, "repeats": options.repeats}
+        row |= {"median_s": float(np.median(seconds)), "min_s": min(seconds), "max_s": max(seconds)}
+        row |= {"peak_mib": max(peak), "bare_import_mib": bare_peak}
+        rows.append(row)
+        print({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+    return rows
+
+
+def measured(command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds and peak resident MiB of a process."""
+    start = time.perf_counter()
+    environment = os.environ | {"MPLBACKEND": "Agg"}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{command} failed:\n{(folder / 'log').read_text()[-2000:]}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def export(data: Path, target: Path) -> None:
+    """The counts, names and labels of a set as NumPy arrays."""
+    import anndata as ad
+
+    adata = ad.read_h5ad(data)
+    X, text = adata.X, {"names": adata.var_names, "labels": adata.obs["cell_type"].astype(str)}
+    np.savez(target, data=X.data, indices=X.indices, indptr=X.indptr, shape=X.shape,
+             **{k: np.asarray(v, dtype="U") for k, v in text.items()})  # fmt: skip

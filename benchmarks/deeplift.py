@@ -1,0 +1,59 @@
+"""DeepLIFT in closed form beside ``shap.DeepExplainer``, on one problem in one process."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from benchmarks import record
+
+GENES, GROUPS, EXPLAINED, BACKGROUND = 2000, 10, 200, 200
+
+
+def main(arguments: list[str]) -> None:
+    """Time both, compare their values, print and append one line."""
+    import shap
+    import torch
+
+    from smash_gpu.attribution import deeplift
+    from smash_gpu.models.network import perceptron, seeded
+
+    options = record.parser("deeplift")
+    options.add_argument("--shap-cells", type=int, default=20, help="cells that shap explains; its time is scaled up")
+    options = options.parse_args(arguments)
+    with seeded(0, torch.device("cpu")):
+        network = perceptron(GENES, GROUPS)
+        network(torch.randn(2000, GENES))  # batch statistics of a network in use
+        x, background = torch.randn(EXPLAINED, GENES), torch.randn(BACKGROUND, GENES)
+    network.eval()
+    layers = deeplift.Layers.of(network)
+    rows = []
+    for rule in deeplift.SOFTMAX_RULES:
+        ours = record.timed(lambda rule=rule: run(layers, x, background, rule), repeats=5)
+        rows.append({"benchmark": "deeplift", "what": f"closed form, softmax_rule={rule}", "cells": EXPLAINED, **ours})
+    explainer = shap.DeepExplainer(torch.nn.Sequential(copy.deepcopy(network), torch.nn.Softmax(dim=-1)), background)
+    some = x[: options.shap_cells]
+    theirs = record.timed(lambda: explainer.shap_values(some, check_additivity=False), repeats=3)
+    scale = EXPLAINED / len(some)
+    values = np.asarray(explainer.shap_values(some, check_additivity=False)).transpose(0, 2, 1)
+    difference = np.abs(values - run(layers, some, background, "torch")).max() / np.abs(values).max()
+    for row in rows:
+        row["times_faster_than_shap"] = scale * theirs["median_s"] / row["median_s"]
+    row = {"benchmark": "deeplift", "what": "shap.DeepExplainer", "cells": len(some), **theirs}
+    row |= {"scaled_to_cells": EXPLAINED, "scaled_median_s": scale * theirs["median_s"]}
+    row["largest_difference_relative"] = float(difference)
+    rows.append(row)
+    problem = {"genes": GENES, "groups": GROUPS, "explained": EXPLAINED, "background": BACKGROUND}
+    rows = [row | {"problem": problem} for row in rows]
+    record.write(options.json, rows)
+    for row in rows:
+        print({k: v for k, v in row.items() if k not in ("benchmark", "problem")})
+    print(problem, record.machine(), record.versions())
+
+
+def run(layers, x, background, rule) -> np.ndarray:  # noqa: ANN001
+    """All attributions; cells × groups × genes."""
+    from smash_gpu.attribution import deeplift
+
+    return np.concatenate([part.numpy() for part in deeplift.contributions(layers, x, background, rule)])

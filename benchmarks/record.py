@@ -1,0 +1,74 @@
+"""What a measurement is worth nothing without: the machine, the versions, the spread; and the file of JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    "smash-gpu",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "imbalanced-learn",
+    "xgboost-cpu",
+    "torch",
+    "shap",
+    "anndata",
+)
+RESULTS = Path(__file__).parent / "results"
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def machine() -> dict:
+    """Processor, cores in use and system."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def versions() -> dict:
+    """Python's version and those of the packages that matter."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    """Options that every benchmark has."""
+    options = argparse.ArgumentParser(prog=f"python -m benchmarks {name}")
+    options.add_argument("--data", type=Path, default=SHARED, help="folder with the annotated sets")
+    options.add_argument("--json", type=Path, default=RESULTS / f"{name}.jsonl", help="file that lines are appended to")
+    return options
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    """Append rows with date, machine and versions."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    context = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "versions": versions()}
+    with path.open("a") as file:
+        file.writelines(json.dumps(row | context) + "\n" for row in rows)
+
+
+def timed(run: Callable[[], object], repeats: int) -> dict:
+    """Median, smallest and largest of several timings, in seconds, after one run that does not count."""
+    run()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return {"median_s": statistics.median(seconds), "min_s": min(seconds), "max_s": max(seconds), "repeats": repeats}

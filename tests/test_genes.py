@@ -1,0 +1,252 @@
+"""Gene families by name, detection rules by share of cells, and the ledger of what each rule removed."""
+
+import numpy as np
+import pytest
+from cells import planted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import smash_gpu as smg
+from smash_gpu import genes
+from smash_gpu.stats import GroupStats
+
+FAMILIES_BUT_HOUSEKEEPING = [name for name in genes.FAMILY_NAMES if name != "housekeeping"]
+GENERAL = {
+    ("human", "mitochondrial"): "MT-CO1 MT-ND4L MT-ATP6 MT-RNR2",
+    ("human", "ribosomal"): "RPS4X RPS4Y1 RPL36AL RPLP0 RPLP1 RPLP2 RPSA RPL13A RPS27A RPL39L RPS27L RPS10P7 RPL23AP42",
+    ("human", "heat_shock"): "HSPA1A HSP90AB1 HSP90B1 HSPD1 HSPE1 HSPH1 HSPB1 HSPA8",
+    ("human", "hla"): "HLA-A HLA-DRB1 HLA-E",
+    ("mouse", "mitochondrial"): "mt-Co1 mt-Nd5 mt-Cytb",
+    ("mouse", "ribosomal"): "Rps27 Rps4x Rpl36al Rplp0 Rpsa Rpl13a Rps27l Rps18-ps3",
+    ("mouse", "heat_shock"): "Hspa1a Hsp90ab1 Hspd1 Hspe1 Hspb1 Hspa8",
+    ("mouse", "hla"): "H2-K1 H2-Aa H2-DMb1 H2-Eb1",
+}
+SPECIFIC = {
+    "human": "MTOR MTHFR MTAP MTRNR2L1 MT1X MT2A RPS6KA1 RPS6KB2 RPS19BP1 RPL7L1 RPE MRPL12 MRPS6 RPTOR HSPG2 HSPBP1 "
+    "HSPBAP1 HLF HLX H2AZ1 MS4A1 RPN1",
+    "mouse": "Mtor Mthfr Mtap Mt1 Mt2 Rps6ka1 Rps19bp1 Rpl7l1 Mrpl12 Hspg2 Hspbp1 Hlf H2afz H2az1 Ms4a1 Rpn1",
+}
+
+
+def in_family(name, symbols, species):
+    symbols = np.array(symbols, dtype=object)
+    return symbols[genes.family(name, symbols, species)].tolist()
+
+
+def stats_of(detected, cells):
+    detected = np.asarray(detected)
+    return GroupStats(np.asarray(cells), detected, detected * 1.0, detected * 1.0)
+
+
+@pytest.mark.parametrize(("species", "name"), GENERAL)
+def test_general_genes_are_in_their_family(species, name):
+    members = GENERAL[species, name].split()
+    assert in_family(name, members, species) == members
+
+
+@pytest.mark.parametrize("species", SPECIFIC)
+@pytest.mark.parametrize("name", FAMILIES_BUT_HOUSEKEEPING)
+def test_genes_that_only_begin_like_a_family_stay(species, name):
+    assert in_family(name, SPECIFIC[species].split(), species) == []
+
+
+@pytest.mark.parametrize(("species", "name"), GENERAL)
+def test_a_gene_is_in_one_family_only(species, name):
+    members = GENERAL[species, name].split()
+    for other in set(FAMILIES_BUT_HOUSEKEEPING) - {name}:
+        assert in_family(other, members, species) == []
+
+
+@pytest.mark.parametrize("name", FAMILIES_BUT_HOUSEKEEPING)
+def test_a_pattern_is_of_one_species(name):
+    assert in_family(name, GENERAL["human", name].split(), "mouse") == []
+    assert in_family(name, GENERAL["mouse", name].split(), "human") == []
+
+
+def test_the_mouse_genes_of_rps3a_are_ribosomal():
+    """Mouse has Rps3a1 (and Rps3a2, Rps3a3) where human has RPS3A; zeisel holds it."""
+    assert in_family("ribosomal", ["Rps3a1"], "mouse") == ["Rps3a1"]
+
+
+@pytest.mark.parametrize(("species", "gene"), [("human", "RPSAP58"), ("human", "RPLP0P6"), ("mouse", "Rplp2-ps1")])
+def test_pseudogenes_of_the_acidic_proteins_are_ribosomal_as_those_of_the_numbered(species, gene):
+    """RPS10P7 and Rps18-ps3 go; pbmc3k holds RPSAP58, zeisel Rplp2-ps1."""
+    assert in_family("ribosomal", [gene], species) == [gene]
+
+
+def test_housekeeping_genes_of_the_human_list_are_all_known():
+    assert in_family("housekeeping", [*genes.HOUSEKEEPING, "MS4A1", "Actb"], "human") == genes.HOUSEKEEPING
+    assert {"ACTB", "GAPDH", "B2M", "UBC", "C1orf43"} <= set(genes.HOUSEKEEPING)
+    assert len(set(genes.HOUSEKEEPING)) == len(genes.HOUSEKEEPING)
+
+
+def test_housekeeping_genes_are_known_by_their_mouse_symbols():
+    mouse = ["Actb", "Gapdh", "B2m", "Ubc", "Hprt", "Hmbs", "Rpl13a", "4933434E20Rik"]
+    assert in_family("housekeeping", [*mouse, "Ms4a1", "ACTB"], "mouse") == mouse
+
+
+@pytest.mark.parametrize("gene", ["Gpi1", "Rab7"])
+def test_housekeeping_genes_with_another_symbol_in_mouse_are_known(gene):
+    """As spelled in mm10 annotations: Gpi1 in paul15 and zeisel, Rab7 in pancreas_endocrinogenesis."""
+    assert in_family("housekeeping", [gene], "mouse") == [gene]
+
+
+@pytest.mark.parametrize("name", genes.FAMILY_NAMES)
+def test_an_unknown_species_has_no_families(name):
+    assert in_family(name, ["MT-CO1", "mt-Co1", "RPLP0", "ACTB"], None) == []
+
+
+@pytest.mark.parametrize(
+    ("symbols", "species"),
+    [
+        ("MS4A1 CD3E C1orf43 HLA-A AL627309.1", "human"),
+        ("Ms4a1 Cd3e mt-Co1 H2-K1 0610007L01Rik", "mouse"),
+        ("cgene001 cgene002 cgene003", None),
+        ("1 2 3", None),
+    ],
+)
+def test_species_is_read_from_the_case_of_the_names(symbols, species):
+    assert genes.detect_species(symbols.split()) == species
+
+
+def test_no_names_tell_no_species():
+    assert genes.detect_species([]) is None
+
+
+@pytest.mark.parametrize("name", ["pbmc3k", "kang_muscat", "onek1k_40donors", "paul15", "zeisel", "citeseq_cbmc"])
+def test_species_of_real_data(shared, name):
+    expected = {"paul15": "mouse", "zeisel": "mouse", "citeseq_cbmc": None}.get(name, "human")
+    assert genes.detect_species(shared(name).var_names) == expected
+
+
+def test_ensembl_ids_of_any_species_are_recognised():
+    assert genes.are_ensembl_ids(["ENSG00000156738", "ENSG00000198851.7", "MS4A1"])
+    assert genes.are_ensembl_ids(["ENSMUSG00000024673"])
+    assert not genes.are_ensembl_ids(["MS4A1", "ENSA", "ENSG00000156738"])
+
+
+NAMES = np.array(["ENSG01", "ENSG02", "ENSG03"], dtype=object)
+SYMBOLS = np.array(["MS4A1", "CD3E", "CD3D"], dtype=object)
+
+
+def test_a_users_genes_are_found_by_name_or_by_symbol():
+    assert genes.named(["CD3E", "ENSG03"], NAMES, SYMBOLS, "keep").tolist() == [False, True, True]
+    assert genes.named([], NAMES, SYMBOLS, "keep").tolist() == [False, False, False]
+
+
+def test_an_absent_gene_is_named_with_near_matches():
+    with pytest.raises(KeyError, match=r"exclude.*'CD3C'.*did you mean.*CD3[DE]"):
+        genes.named(["MS4A1", "CD3C"], NAMES, SYMBOLS, "exclude")
+
+
+def test_a_gene_like_no_other_is_named_without_a_guess():
+    with pytest.raises(KeyError, match="'XIST'") as error:
+        genes.named(["XIST"], NAMES, SYMBOLS, "keep")
+    assert "did you mean" not in str(error.value)
+
+
+def test_of_many_absent_genes_five_are_listed_and_the_rest_counted():
+    with pytest.raises(KeyError, match=r"'absent4' and 3 more") as error:
+        genes.named([f"absent{i}" for i in range(8)], NAMES, SYMBOLS, "keep")
+    assert "absent5" not in str(error.value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.3, 0.5, 0.75]), st.sampled_from([0.25, 0.5, 1.0]))
+def test_detection_rules_are_the_plain_loop(seed, fraction, share_of_groups):
+    rng = np.random.default_rng(seed)
+    cells = rng.integers(1, 21, 5)
+    detected = rng.integers(0, cells[:, None] + 1, (5, 30))
+    expressed, common = [], []
+    for gene in range(30):
+        at_least = [detected[c, gene] / cells[c] >= fraction for c in range(5)]
+        expressed.append(any(at_least))
+        common.append(sum(at_least) >= share_of_groups * 5)
+    stats = stats_of(detected, cells)
+    assert genes.expressed(stats, fraction).tolist() == expressed
+    assert genes.ubiquitous(stats, fraction, share_of_groups).tolist() == common
+
+
+@pytest.mark.parametrize("n", [10, 20, 30, 70, 100, 1000])
+def test_a_gene_in_exactly_30_percent_of_one_group_is_expressed(n):
+    at, below = 3 * n // 10, 3 * n // 10 - 1
+    assert genes.expressed(stats_of([[at, below], [0, 0]], [n, n])).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("n", [4, 20, 100, 1000])
+def test_a_gene_in_exactly_75_percent_of_half_the_groups_is_ubiquitous(n):
+    at, below = 3 * n // 4, 3 * n // 4 - 1
+    detected = [[at, at, below], [at, 0, below], [0, 0, n], [0, 0, 0]]
+    assert genes.ubiquitous(stats_of(detected, [n] * 4)).tolist() == [True, False, False]
+
+
+def test_one_group_of_three_is_less_than_half():
+    assert not genes.ubiquitous(stats_of([[10], [0], [0]], [10] * 3)).any()
+    assert genes.ubiquitous(stats_of([[10], [10], [0]], [10] * 3)).all()
+
+
+def test_ledger_counts_what_a_rule_hits_and_what_was_still_there():
+    rules = {
+        "first": np.array([True, True, False, False, False]),
+        "second": np.array([False, True, True, False, True]),
+    }
+    left, table = genes.ledger(rules, keep=np.array([False, False, False, False, True]))
+    assert left.tolist() == [False, False, False, True, True]
+    assert table.columns.tolist() == ["rule", "matched", "removed", "left"]
+    assert table.to_numpy().tolist() == [["first", 2, 2, 3], ["second", 3, 1, 2]]
+
+
+def test_the_order_of_the_rules_changes_the_ledger_and_not_the_genes(rng):
+    rules = {f"rule {i}": rng.random(50) < 0.3 for i in range(4)}
+    keep = rng.random(50) < 0.1
+    left, table = genes.ledger(rules, keep)
+    turned, other = genes.ledger(dict(reversed(rules.items())), keep)
+    np.testing.assert_array_equal(left, turned)
+    np.testing.assert_array_equal(left, keep | ~np.any(list(rules.values()), axis=0))
+    assert table["removed"].sum() == other["removed"].sum() == 50 - left.sum()
+    assert table["rule"].tolist() == [*rules]
+    assert other["rule"].tolist() == [*reversed(rules)]
+
+
+def test_a_ledger_without_rules_keeps_every_gene():
+    left, table = genes.ledger({}, np.zeros(4, dtype=bool))
+    assert left.all()
+    assert table.empty
+
+
+def test_filter_genes_reports_every_rule_in_order_and_narrows_the_mask(rng):
+    adata = planted(rng)
+    renamed = dict(zip(adata.var_names[-5:], ["MT-CO1", "RPL3", "HSPA8", "HLA-A", "GAPDH"], strict=True))
+    adata.var_names = [renamed.get(name, name) for name in adata.var_names]
+    smg.pp.filter_genes(adata, "cell_type", exclude=["NOISE20"], keep=["HLA-A"])
+    table = adata.uns["smash"]["filters"].set_index("rule")
+    assert [rule.split()[0] for rule in table.index] == [
+        *("excluded", "mitochondrial", "ribosomal", "heat", "hla", "housekeeping", "detected", "detected")
+    ]
+    assert table["matched"].tolist()[:6] == [1, 1, 1, 1, 1, 1]
+    assert table["removed"].tolist()[:6] == [1, 1, 1, 1, 0, 1]
+    assert (adata.n_vars - table["removed"].cumsum()).tolist() == table["left"].tolist()
+    candidates = adata.var["smash_candidate"]
+    assert candidates.sum() == table["left"].iloc[-1]
+    assert not candidates[["NOISE20", "MT-CO1", "RPL3", "HSPA8", "GAPDH"]].any()
+    assert candidates["HLA-A"]
+
+
+def test_a_family_that_is_not_named_is_not_removed(rng):
+    adata = planted(rng)
+    adata.var_names = ["MT-CO1", "RPL3", *adata.var_names[2:]]
+    off = {"min_fraction": 0.0, "max_fraction": 1.01}
+    smg.pp.filter_genes(adata, "cell_type", families=["ribosomal"], **off)
+    assert adata.var["smash_candidate"][["MT-CO1", "RPL3"]].tolist() == [True, False]
+    smg.pp.filter_genes(adata, "cell_type", families=(), **off)
+    assert adata.var["smash_candidate"].all()
+
+
+def test_the_named_species_rules_over_the_spelling(rng):
+    adata = planted(rng)
+    adata.var_names = ["mt-Co1", "MT-CO1", *adata.var_names[2:]]
+    off = {"min_fraction": 0.0, "max_fraction": 1.01}
+    smg.pp.filter_genes(adata, "cell_type", species="mouse", **off)
+    assert adata.var["smash_candidate"][["mt-Co1", "MT-CO1"]].tolist() == [False, True]
+    smg.pp.filter_genes(adata, "cell_type", **off)
+    assert adata.var["smash_candidate"][["mt-Co1", "MT-CO1"]].tolist() == [True, False]
