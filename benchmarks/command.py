@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     print(record.machine(), record.versions())
 
 
-def compare(name: str, species: str, model: str, options, folder: Path) -> list[dict]:  # noqa: ANN001
+def compare(name: str, species: str, model: str, options, folder: Path) -> list[dict]:
     """One set and model, by both programs in turn."""
     data = options.data / f"{name}.h5ad"
     imports = "torch, " * (model == "dnn") + "sklearn.ensemble, anndata, smash_gpu"

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     print(problem, record.machine(), record.versions())
 
 
-def run(layers, x, background, rule) -> np.ndarray:  # noqa: ANN001
+def run(layers, x, background, rule) -> np.ndarray:
     """All attributions; cells × groups × genes."""
     from smash_gpu.attribution import deeplift
 

@@ -33,10 +33,12 @@ def to_host(x: Any) -> Any:
 
 
 def to_device(x: Any) -> Any:
-    """``x`` in device memory, as a CuPy array or CSR matrix; device values pass unchanged."""
+    """``x`` in device memory, as a CuPy array or CSR matrix of floats; device values pass unchanged."""
     if on_gpu(x):
         return x
-    return device_sparse.csr_matrix(x) if sparse.issparse(x) else cupy.asarray(x)
+    if not sparse.issparse(x):
+        return cupy.asarray(x)
+    return device_sparse.csr_matrix(x if x.dtype.kind == "f" else x.astype(np.float32))
 
 
 def place(x: Any, device: str) -> Any:

@@ -83,7 +83,7 @@ class Dataset:
         """Expression ``e`` of the numbered genes in `cells`; cells × genes, dense float32."""
         dense, end = None, 0
         for block, group in stream(self.matrix, self.group, device=self.device):
-            part = ops.gather_dense(block[np.flatnonzero(group >= 0)], genes, self.target_sum)
+            part = ops.gather_dense(ops.labelled(block, group), genes, self.target_sum)
             if dense is None:
                 dense = namespace(part).empty((len(self.cells), len(genes)), dtype=part.dtype)
             dense[end : end + len(part)] = part

@@ -20,6 +20,12 @@ def row_of_each_value(block: Any) -> Any:
     return xp.cumsum(starts[: block.nnz])
 
 
+def labelled(block: Any, group: np.ndarray) -> Any:
+    """The cells of a block whose group is not negative; the block itself where that is all of them."""
+    chosen = np.flatnonzero(group >= 0)
+    return block if len(chosen) == block.shape[0] else block[namespace(block).asarray(chosen)]
+
+
 def log_normalized(block: Any, row: Any, target_sum: float | None) -> Any:
     """Expression ``e`` of every stored value, whose rows are ``row``; float64, length nnz."""
     xp = namespace(block)

@@ -151,7 +151,7 @@ def moments(
     """
 
     def step(block: Any, group: np.ndarray) -> Moments:
-        dense = ops.gather_dense(block[np.flatnonzero(group >= 0)], genes, target_sum)
+        dense = ops.gather_dense(ops.labelled(block, group), genes, target_sum)
         xp = namespace(dense)
         if ceiling is not None:
             xp.minimum(dense, xp.asarray(ceiling, dtype=dense.dtype), out=dense)

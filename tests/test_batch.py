@@ -96,6 +96,13 @@ def test_the_shift_is_the_correction_carried_back_by_the_loadings(rng):
     np.testing.assert_allclose(shift.added_to(X[part].copy(), part), expected[part], atol=2e-3)
 
 
+def test_harmony_leaves_the_global_random_state_alone(rng):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    first, second = (batch.harmonize(rng.normal(size=(80, 5)), np.repeat(["x", "y"], 40)) for _ in range(2))
+    assert not np.array_equal(first, second), "other cells, other components"
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
 def test_one_batch_is_an_error_that_names_the_column(adata):
     adata.obs["lane"] = "one"
     with pytest.raises(ValueError, match="batch_key='lane' has one value only"):

@@ -316,7 +316,9 @@ MISSING = {
     "NaN in categories": lambda labels: pd.Categorical(labels),
     "None among strings": lambda labels: np.array([None if pd.isna(v) else v for v in labels], dtype=object),
     "NA in pandas strings": lambda labels: pd.array(labels, dtype="string"),
-    "NaN among numbers": lambda labels: pd.Categorical(labels).codes.astype(float) + np.where(pd.isna(labels), np.nan, 0),
+    "NaN among numbers": lambda labels: (
+        pd.Categorical(labels).codes.astype(float) + np.where(pd.isna(labels), np.nan, 0)
+    ),
 }
 
 
@@ -493,7 +495,9 @@ def test_log_normalised_values_give_the_markers_of_their_counts(adata):
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.int64, np.uint16, np.int32])
-@pytest.mark.parametrize("hold", [sparse.csr_matrix, sparse.csc_matrix, lambda X: X.toarray()], ids=["csr", "csc", "dense"])
+@pytest.mark.parametrize(
+    "hold", [sparse.csr_matrix, sparse.csc_matrix, lambda X: X.toarray()], ids=["csr", "csc", "dense"]
+)
 def test_the_type_of_the_counts_changes_nothing_and_they_are_not_changed(adata, kind, hold):
     other = ad.AnnData(hold(adata.X.astype(kind)), obs=adata.obs, var=adata.var.copy())
     smash(adata)
