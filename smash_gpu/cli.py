@@ -46,8 +46,8 @@ def find(options: argparse.Namespace) -> None:
     from smash_gpu import reading
 
     adata = reading.open_file(options.data)
-    if options.use_raw and adata.raw is not None:
-        adata = adata.raw.to_adata()
+    if options.use_raw:
+        adata = reading.raw_of(adata)
     print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     _find(
         adata,
@@ -70,8 +70,8 @@ def evaluate(options: argparse.Namespace) -> None:
     out = _writable(options.out)
     genes = _gene_list(options.genes)
     adata = reading.open_file(options.data)
-    if options.use_raw and adata.raw is not None:
-        adata = adata.raw.to_adata()
+    if options.use_raw:
+        adata = reading.raw_of(adata)
     print(f"{len(genes)} genes of {options.genes} on {options.data}: {adata.n_obs:,} cells")
     source = {"layer": options.layer, "normalize": not options.normalized, "gene_symbols": options.gene_symbols}
     source |= {"min_cells": options.min_cells, "sample_key": options.sample_key, "device": options.device}
@@ -110,7 +110,10 @@ def _find(adata: Any, options: argparse.Namespace, out: Path | None, **source: A
     share = f"{accuracy.mean():.1%}" + (f" (mean of {len(accuracy)})" if len(accuracy) > 1 else "")
     print(f"\nModel {options.model}: accuracy {share} on held-out cells, with all candidate genes.")
     print("\nMarkers (− marks a gene that is lower in the group than elsewhere):")
-    print(_marker_lines(get.markers(adata)) + "\n")
+    markers = get.markers(adata)
+    if not len(markers):
+        raise ValueError("no gene can be a marker of any group: relax the sample rule (--sample-key) or --positive-only.")
+    print(_marker_lines(markers) + "\n")
     if out is not None:
         _write(adata, options.n_genes, out)
 
@@ -132,7 +135,7 @@ def _evaluate(adata: Any, options: argparse.Namespace, genes: list[str] | None, 
 def _marker_lines(table: Any) -> str:
     names = table["name"] + table["direction"].map({"up": "", "down": "−"})
     lines = names.groupby(table["group"], observed=True, sort=False).agg(", ".join)
-    width = max(map(len, map(str, lines.index)))
+    width = max(len(str(group)) for group in lines.index)
     return "\n".join(f"  {group!s:<{width}}  {genes}" for group, genes in lines.items())
 
 
@@ -172,14 +175,22 @@ def _gene_list(path: Path | None) -> list[str]:
     """The genes of a file: its column "name" or "gene" if it is a table, else one a line."""
     if path is None:
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if row and row[0].strip()]
-    if not rows:
-        raise ValueError(f"{path} holds no genes: give one a line, or a table with a column 'name'.")
-    header = [cell.strip().lower() for cell in rows[0]]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text file: give one gene a line, or a table with a column 'name'.") from None
+    rows = list(
+        csv.reader(
+            [line for line in lines if line.strip()], delimiter="\t" if any("\t" in line for line in lines[:1]) else ","
+        )
+    )
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
     column = next((header.index(word) for word in ("name", "gene") if word in header), None)
-    cells = [row[0] for row in rows] if column is None else [row[column] for row in rows[1:]]
-    return list(dict.fromkeys(cell.strip() for cell in cells))
+    cells = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
+    genes = list(dict.fromkeys(cell.strip() for cell in cells if cell.strip()))
+    if not genes:
+        raise ValueError(f"{path} holds no genes: give one a line, or a table with a column 'name'.")
+    return genes
 
 
 def _note(message: Warning | str, category: type, *_: Any, **__: Any) -> None:

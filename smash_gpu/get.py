@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
@@ -10,7 +11,7 @@ from smash_gpu import ranking, slots
 EVALUATION_STATISTICS = ("mean", "std", "min", "max")
 
 
-def markers(adata: AnnData, group: str | None = None, *, key: str = slots.KEY) -> pd.DataFrame:
+def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd.DataFrame:
     """The markers of all groups or of one; a row a marker.
 
     Returns
@@ -22,6 +23,7 @@ def markers(adata: AnnData, group: str | None = None, *, key: str = slots.KEY) -
     table = slots.require(adata, "markers", key, "tl.smash or tl.rank_markers")
     if group is None:
         return table.copy()
+    group = str(group)
     if group not in set(table["group"]):
         raise KeyError(f"no group {group!r} among the markers; groups: {', '.join(map(str, table['group'].unique()))}.")
     return table[table["group"] == group].reset_index(drop=True)
@@ -59,4 +61,6 @@ def confusion(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     """Held-out cells of the last `tl.evaluate` by true (rows) and predicted group (columns), summed over the splits."""
     counts = slots.require(adata, "confusion", key, "tl.evaluate")
     groups = [str(g) for g in slots.require(adata, "evaluation_groups", key, "tl.evaluate")]
-    return pd.DataFrame(counts, index=pd.Index(groups, name="true"), columns=pd.Index(groups, name="predicted"))
+    return pd.DataFrame(
+        np.array(counts), index=pd.Index(groups, name="true"), columns=pd.Index(groups, name="predicted")
+    )

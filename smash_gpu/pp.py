@@ -10,10 +10,11 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import genes, pca, reading, selection, slots
-from smash_gpu.reading import Source
-from smash_gpu.recipe import Filters, InversePCA
+from smash_gpu.reading import Source, takes_source
+from smash_gpu.recipe import Filters, InversePCA, names_of
 
 
+@takes_source
 def filter_genes(
     adata: AnnData,
     groupby: str,
@@ -62,7 +63,9 @@ def filter_genes(
     KeyError, ValueError
         If the input cannot be used, or no gene is left; the message says what to do.
     """
-    options = Filters(min_fraction, max_fraction, max_groups, tuple(families), species, tuple(exclude), tuple(keep))
+    lists = {"families": families, "exclude": exclude, "keep": keep}
+    numbers = {"min_fraction": min_fraction, "max_fraction": max_fraction, "max_groups": max_groups}
+    options = Filters.of(numbers | lists | {"species": species})
     data = reading.read(adata, {"groupby": groupby, **source})
     candidates, ledger = selection.filter_genes(data, options)
     slots.start(adata, key_added)
@@ -101,7 +104,7 @@ def inverse_pca(
     """
     data = reading.read(adata, slots.source(adata, key))
     kept_before = slots.recorded(adata, key, "filters").get("keep", ())
-    options = InversePCA(n_top, variance, (*kept_before, *keep))
+    options = InversePCA(n_top, variance, (*kept_before, *names_of(keep, "keep")))
     candidates, ledger = selection.inverse_pca(data, slots.candidates(adata, key), options)
     ledger = pd.concat([slots.require(adata, "filters", key, "pp.filter_genes"), ledger], ignore_index=True)
     slots.record(adata, key, "inverse_pca", asdict(options))

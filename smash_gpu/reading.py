@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,6 +22,7 @@ from smash_gpu.stats import value_checks
 TARGET_SUM = 1e4
 BYTES_IN_MEMORY = 2**30
 CELLS_FOR_A_SPLIT = 2
+NO_RAW = "use_raw was asked for, but adata.raw is empty: name a layer, or leave use_raw out to read adata.X."
 
 
 class Source(TypedDict, total=False):
@@ -53,6 +56,25 @@ class Source(TypedDict, total=False):
     sample_key: str | None
     batch_key: str | None
     device: str
+
+
+def takes_source(function: Callable) -> Callable:
+    """Answer an option that ``function`` and `Source` do not have by those that they have."""
+    known = {*signature(function).parameters, *Source.__annotations__} - {"source"}
+
+    @wraps(function)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            near = get_close_matches(unknown[0], known)
+            raise TypeError(
+                f"{function.__name__} has no option {unknown[0]!r}."
+                + _did_you_mean(near)
+                + f" It has {_list(sorted(known))}."
+            )
+        return function(*arguments, **options)
+
+    return checked
 
 
 def open_file(path: str | Path) -> ad.AnnData:
@@ -93,10 +115,6 @@ def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
     ValueError
         If labels, gene names or values cannot be used, with the way out.
     """
-    known = sorted(Source.__annotations__)
-    unknown = sorted(set(source) - {"groupby", *known})
-    if unknown:
-        raise TypeError(f"unknown option {', '.join(unknown)}; known here: {', '.join(known)}.")
     if "groupby" not in source:
         raise ValueError("no groups are known yet: run pp.filter_genes(adata, groupby) or tl.smash first.")
     device = resolve_device(source.get("device", "auto"))
@@ -110,6 +128,19 @@ def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
     symbols = names if symbol_column is None else _column(adata.var, symbol_column, "var").astype(str).to_numpy()
     target_sum = TARGET_SUM if normalize else None
     return Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch)
+
+
+def raw_of(adata: ad.AnnData) -> ad.AnnData:
+    """``adata.raw`` with the annotation of the cells.
+
+    Raises
+    ------
+    ValueError
+        If it is empty.
+    """
+    if adata.raw is None:
+        raise ValueError(NO_RAW)
+    return adata.raw.to_adata()
 
 
 def broad_groups(adata: ad.AnnData, column: str) -> np.ndarray:
@@ -128,13 +159,17 @@ def _groups(adata: ad.AnnData, groupby: str, min_cells: int | None) -> tuple[np.
     labels = column.astype("category").cat.remove_unused_categories()
     codes = labels.cat.codes.to_numpy().astype(np.int64)
     groups = labels.cat.categories.astype(str).to_numpy(dtype=object)
+    if len(set(groups)) < len(groups):
+        alike = sorted({g for g in groups if list(groups).count(g) > 1})
+        raise ValueError(f"labels of {groupby!r} read alike, as number and as text: {', '.join(map(repr, alike))}.")
     missing = int((codes < 0).sum())
     if missing:
         warnings.warn(
             f"{missing:,} of {len(codes):,} cells have no label in {groupby!r} and are left out.", stacklevel=3
         )
     sizes = np.bincount(codes[codes >= 0], minlength=len(groups))
-    small = np.flatnonzero(sizes < (min_cells or CELLS_FOR_A_SPLIT))
+    fewest = max(min_cells or 0, CELLS_FOR_A_SPLIT)
+    small = np.flatnonzero(sizes < fewest)
     listed = ", ".join(f"{groups[c]} ({sizes[c]})" for c in small)
     if small.size and min_cells is None:
         raise ValueError(
@@ -142,7 +177,7 @@ def _groups(adata: ad.AnnData, groupby: str, min_cells: int | None) -> tuple[np.
             f"held-out cells: {listed}. Pass min_cells={CELLS_FOR_A_SPLIT} to leave them out, or merge them."
         )
     if small.size:
-        warnings.warn(f"groups with fewer than {min_cells} cells are left out: {listed}.", stacklevel=3)
+        warnings.warn(f"groups with fewer than {fewest} cells are left out: {listed}.", stacklevel=3)
     kept = np.setdiff1d(np.arange(len(groups)), small)
     if len(kept) < 2:
         raise ValueError(
@@ -194,7 +229,7 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
             raise ValueError(f"adata.X is empty: pass layer= (layers: {_list(adata.layers)}) or use_raw=True.")
         return adata.X
     if adata.raw is None:
-        raise ValueError("use_raw=True, but adata.raw is empty: pass layer=, or leave use_raw out to read adata.X.")
+        raise ValueError(NO_RAW)
     if not adata.raw.var_names.equals(adata.var_names):
         raise ValueError(
             f"adata.raw holds {adata.raw.n_vars:,} genes and adata {adata.n_vars:,}; results are kept for the genes of "

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+import numpy as np
+
 from smash_gpu import genes, models, pca, ranking
+
+LISTS = ("families", "exclude", "keep")
+
+
+def names_of(names: Iterable[str], what: str) -> tuple[str, ...]:
+    """A user's list of names as a tuple.
+
+    Raises
+    ------
+    TypeError
+        If it is a string.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"{what}={names!r} is one string; give a list of names.")
+    return tuple(map(str, names))
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,7 @@ class Filters:
         unknown = sorted(set(options) - set(names))
         if unknown:
             raise TypeError(f"filters has no option {', '.join(unknown)}; it has {', '.join(names)}.")
-        return cls(**{name: _as_tuple(name, value) for name, value in options.items()})
+        return cls(**{name: names_of(value, name) if name in LISTS else value for name, value in options.items()})
 
 
 @dataclass(frozen=True)
@@ -64,8 +81,22 @@ class Importance:
     random_state: int = 0
 
     def __post_init__(self) -> None:
+        models.check(self.model, self.options)
+        if self.n_models < 1:
+            raise ValueError(f"n_models={self.n_models}: at least one model is needed.")
         if not isinstance(self.model, str) and self.n_models > 1:
             raise ValueError("n_models > 1 needs a model's name: an object of your own cannot be given new seeds.")
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """The options, and whether they can be repeated."""
+        return vars(self) | {"is_repeatable": self.is_repeatable}
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the step can be made again from what a file can hold."""
+        plain = (bool, int, float, str, np.generic, type(None))
+        return isinstance(self.model, str) and all(isinstance(v, plain) for v in self.options.values())
 
 
 @dataclass(frozen=True)
@@ -77,6 +108,10 @@ class Ranking:
     positive_only: bool = False
     sample_fraction: float = ranking.MIN_SAMPLE_FRACTION
     min_cells_per_sample: int = 1
+
+    def __post_init__(self) -> None:
+        if self.n_top < 1:
+            raise ValueError(f"n_top={self.n_top}: at least one marker a group is needed.")
 
 
 STEPS = {"filters": Filters, "inverse_pca": InversePCA, "importance": Importance, "ranking": Ranking}
@@ -94,7 +129,8 @@ class Recipe:
     @property
     def steps(self) -> dict[str, dict[str, Any]]:
         """The options of every step that is not left out."""
-        return {name: vars(step) for name, step in vars(self).items() if step is not None}
+        steps = {name: vars(step) for name, step in vars(self).items() if step is not None}
+        return steps | {"importance": self.importance.noted}
 
     @classmethod
     def of(cls, steps: Mapping[str, Mapping[str, Any]]) -> Self:
@@ -103,19 +139,13 @@ class Recipe:
         Raises
         ------
         ValueError
-            If the model was an object, which cannot be made again.
+            If the model cannot be made again.
         """
-        if steps["importance"].get("model") not in models.MODELS:
+        importance = dict(steps["importance"])
+        if not importance.pop("is_repeatable", False):
             raise ValueError(
-                "the selection used a model object of your own, which cannot be made again for every split: "
-                "pass genes= to evaluate a list as it is."
+                "the selection used a model, or options of a model, that are objects of your own and cannot be made "
+                "again for every split: pass genes= to evaluate a list as it is."
             )
+        steps = {**steps, "importance": importance}
         return cls(**{name: kind(**steps[name]) if steps.get(name) else None for name, kind in STEPS.items()})
-
-
-def _as_tuple(name: str, value: Any) -> Any:
-    if name not in ("families", "exclude", "keep"):
-        return value
-    if isinstance(value, str):
-        raise TypeError(f"{name}={value!r} is one string; give a list of names.")
-    return tuple(map(str, value))

@@ -96,7 +96,7 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
     """Score every candidate gene for every group with one model or the mean of several."""
     index = np.flatnonzero(candidates)
     X = data.host_expression(index)
-    if data.batch is not None:
+    if data.batch is not None and len(set(data.batch[data.cells])) > 1:
         X = batch_shift(data, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
     fitted = [_fit(data, X, how, seed) for seed in range(how.random_state, how.random_state + how.n_models)]
     scores, accuracy = (np.array(part) for part in zip(*fitted, strict=True))
@@ -106,7 +106,7 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
 
 def batch_shift(data: Dataset, index: np.ndarray, X: np.ndarray, *, random_state: int) -> Shift:
     """Harmony on the principal components of the candidates, as a change of their expression."""
-    sums = moments(data.matrix, data.group, index, target_sum=data.target_sum, device=data.device)
+    sums = moments(data.matrix, data.group, index, target_sum=data.target_sum, device=data.device).to_host()
     axes = leading_components(sums)
     components = (X - sums.mean.astype(X.dtype)) @ axes.astype(X.dtype)
     corrected = harmonize(components.astype(np.float64), data.batch[data.cells], random_state=random_state)

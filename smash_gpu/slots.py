@@ -29,13 +29,14 @@ def source(adata: AnnData, key: str, **given: Any) -> dict[str, Any]:
 def start(adata: AnnData, key: str) -> None:
     """Forget the results and options of an earlier selection."""
     adata.uns[key] = {}
+    _forget(adata, key)
 
 
 def record(adata: AnnData, key: str, step: str, options: Mapping[str, Any]) -> None:
     """Note the options of a step, and the versions that ran it, in ``uns[key]["params"]``."""
-    params = adata.uns.setdefault(key, {}).setdefault("params", {})
-    params[step] = _storable(options)
-    params["versions"] = {name: v for name in PACKAGES if (v := _version(name))}
+    versions = {name: v for name in PACKAGES if (v := _version(name))}
+    params = adata.uns.get(key, {}).get("params", {})
+    _update(adata, key, {"params": params | {step: _storable(options), "versions": versions}})
 
 
 def require(adata: AnnData, slot: str, key: str, step: str) -> Any:
@@ -55,7 +56,7 @@ def candidates(adata: AnnData, key: str) -> np.ndarray:
 def write_candidates(adata: AnnData, mask: np.ndarray, ledger: pd.DataFrame, key: str) -> None:
     """Fill ``.var["smash_candidate"]`` and ``.uns["smash"]["filters"]``."""
     adata.var[f"{key}_candidate"] = mask
-    adata.uns.setdefault(key, {})["filters"] = ledger
+    _update(adata, key, {"filters": ledger})
 
 
 def scores(adata: AnnData, key: str) -> np.ndarray:
@@ -67,13 +68,11 @@ def scores(adata: AnnData, key: str) -> np.ndarray:
 
 def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> None:
     """Fill ``.varm["smash"]``, ``.varm["smash_spread"]`` if known, and the groups and accuracy in ``.uns``."""
+    _forget(adata, key)
     adata.varm[key] = scores.mean.T
-    adata.varm.pop(f"{key}_spread", None)
     if not np.isnan(scores.spread).all():
         adata.varm[f"{key}_spread"] = scores.spread.T
-    results = adata.uns.setdefault(key, {})
-    results["groups"] = groups
-    results["accuracy"] = scores.accuracy
+    _update(adata, key, {"groups": groups, "accuracy": scores.accuracy})
 
 
 def eligible_scores(adata: AnnData, key: str) -> np.ndarray:
@@ -84,7 +83,7 @@ def eligible_scores(adata: AnnData, key: str) -> np.ndarray:
 
 def write_markers(adata: AnnData, table: pd.DataFrame, eligible: np.ndarray, mean: np.ndarray, key: str) -> None:
     """Fill ``.uns["smash"]["markers"]``, ``.var["smash_marker"]``, ``.varm["smash_eligible"]``, ``["smash_mean"]``."""
-    adata.uns[key]["markers"] = table
+    _update(adata, key, {"markers": table})
     adata.var[f"{key}_marker"] = adata.var_names.astype(str).isin(table["name"])
     adata.varm[f"{key}_eligible"] = ~np.isnan(eligible).T
     adata.varm[f"{key}_mean"] = mean.T.astype(np.float32)
@@ -101,7 +100,23 @@ def write_evaluation(
 ) -> None:
     """Fill ``.uns["smash"]["evaluation"]``, ``["confusion"]`` and ``["evaluation_groups"]``."""
     record(adata, key, "evaluation", options)
-    adata.uns[key] |= {"evaluation": table, "confusion": confusion, "evaluation_groups": groups}
+    _update(adata, key, {"evaluation": table, "confusion": confusion, "evaluation_groups": groups})
+
+
+def _update(adata: AnnData, key: str, slots: Mapping[str, Any]) -> None:
+    """Set slots of ``uns[key]`` in a new mapping, since a view shares the old one with the whole."""
+    adata.uns[key] = {**adata.uns.get(key, {}), **slots}
+
+
+def _forget(adata: AnnData, key: str) -> None:
+    """Drop scores and what was made of them."""
+    for name in (key, f"{key}_spread", f"{key}_eligible", f"{key}_mean"):
+        if name in adata.varm:
+            del adata.varm[name]
+    if f"{key}_marker" in adata.var:
+        del adata.var[f"{key}_marker"]
+    stale = ("markers", "evaluation", "confusion", "evaluation_groups")
+    adata.uns[key] = {name: value for name, value in adata.uns.get(key, {}).items() if name not in stale}
 
 
 def _storable(value: Any) -> Any:
@@ -110,6 +125,8 @@ def _storable(value: Any) -> Any:
         return {str(name): _storable(v) for name, v in value.items()}
     if isinstance(value, tuple | list):
         return np.array([str(v) for v in value], dtype=object)
+    if isinstance(value, np.generic):
+        return value.item()
     return value if isinstance(value, bool | int | float | str) else repr(value)  # repr(None) is NONE
 
 

@@ -12,13 +12,14 @@ from anndata import AnnData
 
 from smash_gpu import evaluation, genes, models, ranking, reading, selection, slots, splits
 from smash_gpu.dataset import Dataset
-from smash_gpu.reading import Source
+from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import STEPS, Filters, Importance, InversePCA, Ranking, Recipe
 
 PROTOCOLS = ("leak-free", "paper")
 PANEL_GENES = 30
 
 
+@takes_source
 def smash(
     adata: AnnData | str | Path,
     groupby: str,
@@ -96,6 +97,7 @@ def smash(
     return adata if is_path else None
 
 
+@takes_source
 def importance(
     adata: AnnData,
     groupby: str,
@@ -143,10 +145,12 @@ def importance(
     data = reading.read(adata, where)
     scores = selection.importance(data, slots.candidates(adata, key_added), how)
     slots.record(adata, key_added, "source", where)
-    slots.record(adata, key_added, "importance", vars(how))
+    slots.record(adata, key_added, "importance", how.noted)
+    slots.record(adata, key_added, "within", {})
     slots.write_scores(adata, scores, data.groups, key_added)
 
 
+@takes_source
 def rank_markers(
     adata: AnnData,
     *,
@@ -186,12 +190,18 @@ def rank_markers(
     scores = slots.scores(adata, key)
     where = slots.source(adata, key, **source)
     data = reading.read(adata, where)
+    if len(scores) != data.n_groups:
+        raise ValueError(
+            f"the scores are of {len(scores)} groups, but {where['groupby']!r} now gives {data.n_groups}: "
+            "run tl.importance again."
+        )
     eligible, table = selection.rank_markers(data, scores, how)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "ranking", asdict(how))
     slots.write_markers(adata, table, eligible, data.stats.mean, key)
 
 
+@takes_source
 def evaluate(
     adata: AnnData,
     groupby: str,
@@ -214,9 +224,12 @@ def evaluate(
         The gene list to judge. It is taken as it is: if it was chosen on these cells, the result is optimistic. None:
         the selection of the last `smash` is repeated inside the training cells of every split, and a panel of
         ``n_genes`` judged, so that no held-out cell took part in its choice.
+    n_genes
+        Size of that panel.
     protocol
         "leak-free": ``n_splits`` stratified 70/30 splits, or with a ``sample_key`` folds of whole samples; z-scores
-        from the training cells. "paper": one stratified 70/30 split with seed 42, z-scores from all cells.
+        from the training cells. "paper": one stratified 70/30 split with seed 42, z-scores from all cells. Neither
+        corrects batches in what the classifier sees.
     random_state
         Seed of the first split; the others follow.
     source
@@ -261,5 +274,7 @@ def _always(data: Dataset, wanted: Iterable[str]) -> Callable[[Dataset], np.ndar
 
 def _selector(adata: AnnData, n_genes: int, key: str) -> Callable[[Dataset], np.ndarray]:
     slots.require(adata, "markers", key, "tl.smash, or pass genes=")
+    if slots.recorded(adata, key, "within"):
+        raise ValueError("a selection inside broad groups cannot be repeated in splits of all cells: pass genes=.")
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}
     return selection.choose_panel(Recipe.of(steps), n_genes)

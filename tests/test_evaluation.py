@@ -342,6 +342,7 @@ def test_more_genes_than_have_a_score_is_an_error_with_both_numbers(adata):
     assert "evaluation" not in adata.uns["smash"]
 
 
+@pytest.mark.filterwarnings("ignore:.*one training cell only", "ignore:.*got one cell moved")
 @pytest.mark.parametrize("size", [2, 3])
 def test_a_rare_group_is_judged_or_named_with_the_way_out(adata, size):
     labels = adata.obs["cell_type"].astype(str).to_numpy()
@@ -369,6 +370,7 @@ def test_a_group_that_only_one_donor_has_is_judged_or_named(adata):
     assert table.loc["rare type", "rare type"] == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*one training cell only")
 def test_one_cell_of_a_group_among_the_training_donors_is_judged_or_named(adata):
     labels, donors = adata.obs["cell_type"].astype(str).to_numpy(), adata.obs["sample"].to_numpy()
     labels[np.flatnonzero(donors == "donor2")[:6]] = "rare type"

@@ -213,7 +213,7 @@ def test_the_marker_table_is_the_plain_loop(cells_of_three_groups, rng):
     scores, samples = rng.normal(size=(3, 6)), rng.random((3, 6))
     names, groups = letters("abcdef"), np.array(["NK/T", "CD4+ T", "B"], dtype=object)
     markers = [np.array([4, 1]), np.array([], dtype=int), np.array([0, 5, 1])]
-    table = ranking.marker_table(markers, scores, stats, groups, names, samples)
+    table = ranking.marker_table(markers, scores, stats, groups=groups, names=names, samples=samples)
     expected = [(c, r, g) for c, row in enumerate(markers) for r, g in enumerate(row, start=1)]
     assert len(table) == len(expected)
     for (_, row), (c, rank, g) in zip(table.iterrows(), expected, strict=True):
@@ -231,6 +231,7 @@ def test_the_marker_table_is_the_plain_loop(cells_of_three_groups, rng):
 def test_the_marker_table_keeps_the_order_of_the_groups_and_says_nothing_of_unknown_samples(cells_of_three_groups):
     groups = np.array(["z", "a", "m"], dtype=object)
     markers = [np.array([0])] * 3
-    table = ranking.marker_table(markers, np.ones((3, 6)), cells_of_three_groups[2], groups, letters("abcdef"), None)
+    stats, names = cells_of_three_groups[2], letters("abcdef")
+    table = ranking.marker_table(markers, np.ones((3, 6)), stats, groups=groups, names=names, samples=None)
     assert table["group"].cat.categories.tolist() == ["z", "a", "m"]
     assert "samples" not in table

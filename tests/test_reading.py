@@ -145,7 +145,8 @@ BAD = {
     "one sample": (with_column("s", "d1"), {"sample_key": "s"}, ValueError, r"sample_key='s'.*d1.*Leave sample_key"),
     "no sample column": (as_it_is, {"sample_key": "sampl"}, KeyError, "'sampl'.*Did you mean 'sample'"),
     "cells without sample": (
-        with_column("s", lambda n: ["d1", None] * (n // 2)), {"sample_key": "s"}, ValueError, "120 cells.*sample_key='s'"
+        with_column("s", lambda n: ["d1", None] * (n // 2)), {"sample_key": "s"}, ValueError,
+        "120 cells.*sample_key='s'",
     ),
     "one batch": (with_column("b", 1), {"batch_key": "b"}, ValueError, "batch_key='b'.*Leave batch_key out"),
     "no batch column": (as_it_is, {"batch_key": "smaple"}, KeyError, "'smaple'.*Did you mean 'sample'"),
@@ -159,7 +160,7 @@ BAD = {
         r"var.*'symbols'.*Did you mean 'symbol'",
     ),
     "an unknown device": (as_it_is, {"device": "gpu"}, ValueError, r"'gpu'.*auto, cpu, cuda"),
-    "an unknown option": (as_it_is, {"sample": "sample"}, TypeError, "unknown option sample.*sample_key"),
+    "an unknown option": (as_it_is, {"sample": "sample"}, TypeError, "option 'sample'.*sample_key"),
 }  # fmt: skip
 
 

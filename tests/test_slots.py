@@ -175,7 +175,7 @@ def test_everything_needed_to_run_it_again_is_noted(cells):
 def test_results_under_another_name_stand_beside_the_first(cells):
     smash(cells)
     first = cells.copy()
-    smash(cells, n_top=2, model="xgboost", key_added="other")
+    smash(cells, n_top=2, model="brf", key_added="other")
     assert_same(dict(cells.uns["smash"]), dict(first.uns["smash"]))
     np.testing.assert_array_equal(cells.varm["smash"], first.varm["smash"])
     assert {"other_candidate", "other_marker"} <= set(cells.var)
@@ -232,7 +232,7 @@ def test_what_get_returns_is_not_the_slot(cells):
 def test_a_new_selection_forgets_the_old_one(cells):
     smash(cells, n_models=2, sample_key="sample")
     smg.tl.evaluate(cells, "cell_type", n_genes=8)
-    smash(cells, model="xgboost")
+    smash(cells, model="brf")
     assert "evaluation" not in cells.uns["smash"]
     assert "sample_key" not in cells.uns["smash"]["params"]["source"]
     assert "smash_spread" not in cells.varm

@@ -157,6 +157,16 @@ def test_within_selects_inside_each_broad_group(rng):
     np.testing.assert_array_equal(inside["score"], smg.get.markers(only_a)["score"])
 
 
+def test_a_selection_within_is_evaluated_by_its_genes_only(rng):
+    fine = planted(rng, groups=("a1", "a2", "b1", "b2"), n_cells=400)
+    fine.obs["broad"] = fine.obs["cell_type"].str[0]
+    smash(fine, within="broad")
+    with pytest.raises(ValueError, match="pass genes="):
+        smg.tl.evaluate(fine, "cell_type")
+    smg.tl.evaluate(fine, "cell_type", genes=smg.get.panel(fine, 8))
+    assert smg.get.evaluation(fine).loc["misclassification", "mean"] < 0.1
+
+
 def test_several_models_are_averaged_and_their_spread_kept(adata):
     one, two = adata.copy(), adata.copy()
     smash(one, random_state=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
@@ -55,16 +55,20 @@ def build(model: str | Model, *, random_state: int, device: str = "cpu", **optio
     TypeError
         For an object that lacks one of the three methods.
     """
+    check(model, options)
     if not isinstance(model, str):
-        return _own(model, options)
-    if model not in MODELS:
-        raise ValueError(f"model={model!r} is not one of {', '.join(MODELS)}, nor an object with fit and importance.")
+        return model
     module, name = MODELS[model]
     factory: Callable[..., Model] = getattr(import_module(module), name)
     return factory(random_state=random_state, device=device, **options)
 
 
-def _own(model: Any, options: dict) -> Model:
+def check(model: str | Model, options: Mapping[str, Any]) -> None:
+    """Raise what `build` raises, before anything is computed."""
+    if isinstance(model, str):
+        if model not in MODELS:
+            raise ValueError(f"model={model!r} is not one of {', '.join(MODELS)}, nor an object of your own.")
+        return
     if options:
         raise ValueError(f"options {sorted(options)} go with a model's name; set them on your own object instead.")
     missing = [method for method in ("fit", "importance", "predict") if not callable(getattr(model, method, None))]
@@ -74,4 +78,3 @@ def _own(model: Any, options: dict) -> Model:
             "wrap a scikit-learn estimator in smash_gpu.models.Forest(estimator) and a torch module in "
             "smash_gpu.models.Network(module=...)."
         )
-    return model
