@@ -112,8 +112,12 @@ def expressed(stats: GroupStats, fraction: float = MIN_FRACTION) -> np.ndarray:
 
 
 def ubiquitous(stats: GroupStats, fraction: float = MAX_FRACTION, groups: float = MAX_GROUPS) -> np.ndarray:
-    """Detected in at least ``fraction`` of the cells in at least ``groups`` of the groups (paper: 75 %, 50 %)."""
-    return (stats.fraction >= fraction).mean(axis=0) >= groups
+    """Detected in at least ``fraction`` of the cells in at least ``groups`` of the groups (paper: 75 %, 50 %).
+
+    One group is never enough: of two groups it is half, and its best markers would go.
+    """
+    common = stats.fraction >= fraction
+    return (common.mean(axis=0) >= groups) & (common.sum(axis=0) > 1)
 
 
 def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:

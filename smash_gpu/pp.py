@@ -40,7 +40,8 @@ def filter_genes(
     min_fraction
         A gene stays if at least this share of the cells of at least one group express it.
     max_fraction, max_groups
-        A gene goes if at least ``max_fraction`` of the cells express it in at least ``max_groups`` of the groups.
+        A gene goes if at least ``max_fraction`` of the cells express it in at least ``max_groups`` of the groups, and
+        in two at least: with two groups, half of them is the one whose marker it may be.
     families
         Gene families to remove: "mitochondrial", "ribosomal", "heat_shock", "hla" (MHC), "housekeeping".
     species

@@ -264,6 +264,11 @@ def test_there_are_never_more_folds_than_donors(adata):
     assert len(adata.uns["smash"]["evaluation"]) == adata.obs["sample"].nunique() == 4
 
 
+def test_the_paper_protocol_asks_for_no_number_of_splits(adata):
+    smg.tl.evaluate(adata, "cell_type", genes=MARKERS, protocol="paper", n_splits=1, sample_key="sample")
+    assert smg.get.confusion(adata).to_numpy().sum() == 72
+
+
 def test_relabelling_the_groups_permutes_the_confusion(adata):
     smg.tl.evaluate(adata, "cell_type", genes=["NOISE20", "NOISE21", "MARKER0X"], protocol="paper")
     before = smg.get.confusion(adata)

@@ -297,6 +297,16 @@ def test_ranking_by_other_groups_than_were_scored_is_an_error_that_says_so(adata
     assert_untouched(adata, before)
 
 
+def test_ranking_after_the_groups_were_renamed_is_an_error_that_says_so(adata):
+    """The groups are as many, but in another order: markers of one would be called those of another."""
+    smash(adata)
+    adata.obs["cell_type"] = adata.obs["cell_type"].astype(str).replace({"A": "Z"})
+    before = adata.copy()
+    with pytest.raises(ValueError, match=r"groups.*tl\.importance"):
+        smg.tl.rank_markers(adata)
+    assert_untouched(adata, before)
+
+
 def test_a_broad_column_that_is_absent_is_named(adata):
     with pytest.raises(KeyError, match="'sampel'.*Did you mean 'sample'"):
         smash(adata, within="sampel")
