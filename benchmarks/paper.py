@@ -123,7 +123,7 @@ def table(path) -> str:
     rows = pd.read_json(path, lines=True)
     rows = rows[rows["benchmark"] == "paper"]
     lines = [
-        "| set | model | published M | M (range of 3 seeds) | 1 − mean recall | weighted F1 | genes | as smashpy's bug |",
+        "| set | model | published | M (range, 3 seeds) | 1 − mean recall | weighted F1 | genes | with smashpy's bug |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for (name, model), part in rows.groupby(["set", "model"], sort=False):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smash_gpu.arrays import namespace
+from smash_gpu.pca import eigh
 from smash_gpu.stats import Moments
 
 # A gene gets back only what the components hold of it, and Harmony's usual ridge (1) keeps a part of each
@@ -36,8 +37,7 @@ class Shift:
 
 def leading_components(moments: Moments, n_components: int = N_COMPONENTS) -> np.ndarray:
     """The first principal axes of centred expression; genes × components, orthonormal columns."""
-    xp = namespace(moments.product)
-    _, vectors = xp.linalg.eigh(moments.covariance)
+    _, vectors = eigh(moments.covariance)
     return vectors[:, ::-1][:, :n_components]
 
 

@@ -43,9 +43,9 @@ def demo(options: argparse.Namespace) -> None:
 def find(options: argparse.Namespace) -> None:
     """Find markers in a file."""
     out = _writable(options.out)
-    from smash_gpu import reading
+    from smash_gpu import files, reading
 
-    adata = reading.open_file(options.data)
+    adata = files.open_file(options.data)
     if options.use_raw:
         adata = reading.raw_of(adata)
     print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
@@ -65,11 +65,11 @@ def find(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Judge a list of genes."""
-    from smash_gpu import reading
+    from smash_gpu import files, reading
 
     out = _writable(options.out)
     genes = _gene_list(options.genes)
-    adata = reading.open_file(options.data)
+    adata = files.open_file(options.data)
     if options.use_raw:
         adata = reading.raw_of(adata)
     print(f"{len(genes)} genes of {options.genes} on {options.data}: {adata.n_obs:,} cells")
@@ -89,6 +89,8 @@ def evaluate(options: argparse.Namespace) -> None:
 def _find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:
     from smash_gpu import get, tl
 
+    if options.n_genes < 1:
+        raise ValueError(f"--n-genes {options.n_genes}: a panel has at least one gene.")
     filters = {"exclude": _gene_list(options.exclude), "keep": _gene_list(options.keep), "species": options.species}
     tl.smash(
         adata,
@@ -112,7 +114,9 @@ def _find(adata: Any, options: argparse.Namespace, out: Path | None, **source: A
     print("\nMarkers (− marks a gene that is lower in the group than elsewhere):")
     markers = get.markers(adata)
     if not len(markers):
-        raise ValueError("no gene can be a marker of any group: relax the sample rule (--sample-key) or --positive-only.")
+        raise ValueError(
+            "no gene can be a marker of any group: relax the sample rule (--sample-key) or --positive-only."
+        )
     print(_marker_lines(markers) + "\n")
     if out is not None:
         _write(adata, options.n_genes, out)

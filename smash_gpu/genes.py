@@ -15,16 +15,17 @@ MIN_FRACTION = 0.30
 MAX_FRACTION = 0.75
 MAX_GROUPS = 0.50
 
+MADE_UNIQUE = r"(?:_ENS\w+|[-.]\d+)?$"  # what is appended to a symbol that occurs twice
 FAMILIES = {
     "human": {
         "mitochondrial": r"^MT-",
-        "ribosomal": r"^RP(?:[SL]\d+(?:AL|A|L|X|Y\d?)?|LP[0-2]|SA)(?:P\d+)?$",
+        "ribosomal": r"^RP(?:[SL]\d+(?:AL|A|L|X|Y\d?)?|LP[0-2]|SA)(?:P\d+)?" + MADE_UNIQUE,
         "heat_shock": r"^HSP(?:[ABDEH]\d|90)",
         "hla": r"^HLA-",
     },
     "mouse": {
         "mitochondrial": r"^mt-",
-        "ribosomal": r"^Rp(?:[sl]\d+(?:al|a\d?|l|x|y\d?)?|lp[0-2]|sa)(?:-ps\d+)?$",
+        "ribosomal": r"^Rp(?:[sl]\d+(?:al|a\d?|l|x|y\d?)?|lp[0-2]|sa)(?:-ps\d+)?" + MADE_UNIQUE,
         "heat_shock": r"^Hsp(?:[abdeh]\d|90)",
         "hla": r"^H2-",
     },
@@ -102,7 +103,7 @@ def named(wanted: Iterable[str], names: np.ndarray, symbols: np.ndarray, what: s
         near = {gene: get_close_matches(gene, known, n=3) for gene in absent[:5]}
         hints = "; ".join(f"{g!r}" + (f" (did you mean {', '.join(n)}?)" if n else "") for g, n in near.items())
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        raise KeyError(f"{what} names genes that are not in the data: {hints}{more}.")
+        raise KeyError(f"{what}: not in the data: {hints}{more}.")
     return np.isin(names, wanted) | np.isin(symbols, wanted)
 
 

@@ -10,6 +10,15 @@ from smash_gpu.arrays import namespace, to_host
 
 N_TOP = 20
 VARIANCE = 0.80
+SMALL = 1000
+
+
+def eigh(matrix: Any) -> tuple[Any, Any]:
+    """Eigenvalues, rising, and eigenvectors of a symmetric matrix; a small one on one thread, as others only wait."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1 if len(matrix) < SMALL else None, user_api="blas"):
+        return namespace(matrix).linalg.eigh(matrix)
 
 
 def inverse_pca(correlation: Any, *, n_top: int = N_TOP, variance: float = VARIANCE) -> np.ndarray:
@@ -29,7 +38,7 @@ def inverse_pca(correlation: Any, *, n_top: int = N_TOP, variance: float = VARIA
     Mask over genes.
     """
     xp = namespace(correlation)
-    values, vectors = xp.linalg.eigh(correlation)
+    values, vectors = eigh(correlation)
     share = xp.cumsum(xp.maximum(values[::-1], 0)) / xp.maximum(values, 0).sum()
     n_components = min(int(xp.count_nonzero(share <= variance)) + 1, len(values))  # synchronises
     loadings = xp.abs(vectors[:, ::-1][:, :n_components])

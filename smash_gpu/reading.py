@@ -1,10 +1,9 @@
-"""From AnnData, or a file of it, to a `Dataset`; every complaint about the input is made here."""
+"""From AnnData to a `Dataset`; every complaint about the input is made here."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
 from pathlib import Path
@@ -17,11 +16,12 @@ import pandas as pd
 from smash_gpu.arrays import resolve_device
 from smash_gpu.blocks import by_rows
 from smash_gpu.dataset import LEFT_OUT, Dataset
+from smash_gpu.files import did_you_mean
 from smash_gpu.stats import value_checks
 
 TARGET_SUM = 1e4
-BYTES_IN_MEMORY = 2**30
 CELLS_FOR_A_SPLIT = 2
+LISTED = 40
 NO_RAW = "use_raw was asked for, but adata.raw is empty: name a layer, or leave use_raw out to read adata.X."
 
 
@@ -60,44 +60,24 @@ class Source(TypedDict, total=False):
 
 def takes_source(function: Callable) -> Callable:
     """Answer an option that ``function`` and `Source` do not have by those that they have."""
-    known = {*signature(function).parameters, *Source.__annotations__} - {"source"}
+    parameters = signature(function).parameters
+    known = {*parameters, *Source.__annotations__} - {"source"}
+    accepted = str(parameters["adata"].annotation)
 
     @wraps(function)
     def checked(*arguments: Any, **options: Any) -> Any:
+        if arguments and isinstance(arguments[0], str | Path) and "Path" not in accepted:
+            raise TypeError(f"{function.__name__} takes annotated data: read {arguments[0]} first, or use tl.smash.")
         unknown = [name for name in options if name not in known]
         if unknown:
-            near = get_close_matches(unknown[0], known)
             raise TypeError(
                 f"{function.__name__} has no option {unknown[0]!r}."
-                + _did_you_mean(near)
+                + did_you_mean(unknown[0], known)
                 + f" It has {_list(sorted(known))}."
             )
         return function(*arguments, **options)
 
     return checked
-
-
-def open_file(path: str | Path) -> ad.AnnData:
-    """An h5ad file or a zarr store as AnnData: below 1 GiB in memory, else with the matrix left on disk.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such file, or it is neither h5ad nor zarr.
-    """
-    path = Path(path)
-    if not path.exists():
-        near = get_close_matches(path.name, [p.name for p in path.absolute().parent.glob("*")])
-        raise FileNotFoundError(f"there is no file {path}." + _did_you_mean(near))
-    try:
-        if path.is_dir():
-            return _open_zarr(path)
-        return ad.read_h5ad(path, backed="r" if path.stat().st_size > BYTES_IN_MEMORY else None)
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be read as {'a zarr store' if path.is_dir() else 'an h5ad file'} of annotated cells "
-            f"({type(error).__name__}: {error}). Save it with adata.write_h5ad(...) or adata.write_zarr(...)."
-        ) from error
 
 
 def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
@@ -170,7 +150,7 @@ def _groups(adata: ad.AnnData, groupby: str, min_cells: int | None) -> tuple[np.
     sizes = np.bincount(codes[codes >= 0], minlength=len(groups))
     fewest = max(min_cells or 0, CELLS_FOR_A_SPLIT)
     small = np.flatnonzero(sizes < fewest)
-    listed = ", ".join(f"{groups[c]} ({sizes[c]})" for c in small)
+    listed = _list(f"{groups[c]} ({sizes[c]})" for c in small)
     if small.size and min_cells is None:
         raise ValueError(
             f"groups of {groupby!r} with fewer than {CELLS_FOR_A_SPLIT} cells cannot be split into training and "
@@ -182,7 +162,7 @@ def _groups(adata: ad.AnnData, groupby: str, min_cells: int | None) -> tuple[np.
     if len(kept) < 2:
         raise ValueError(
             f"adata.obs[{groupby!r}] has {len(kept)} group(s) with enough cells; markers need at least two groups to "
-            f"tell apart. Its groups: {', '.join(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True)) or 'none'}."
+            f"tell apart. Its groups: {_list(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True))}."
         )
     renumbered = np.full(len(groups) + 1, LEFT_OUT)
     renumbered[kept] = np.arange(len(kept))
@@ -210,7 +190,7 @@ def _gene_names(adata: ad.AnnData) -> np.ndarray:
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} gene names occur more than once ({', '.join(map(str, twice[:5]))}, …): markers could not be "
+            f"{len(twice)} gene name(s) occur more than once ({_list(twice)}): markers could not be "
             "told apart. Call adata.var_names_make_unique() first."
         )
     return adata.var_names.astype(str).to_numpy(dtype=object)
@@ -221,8 +201,11 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
         raise ValueError("give layer= or use_raw=True, not both.")
     if layer is not None:
         if layer not in adata.layers:
-            near = get_close_matches(layer, list(adata.layers))
-            raise KeyError(f"adata.layers has no {layer!r}." + _did_you_mean(near) + f" Layers: {_list(adata.layers)}.")
+            raise KeyError(
+                f"adata.layers has no {layer!r}."
+                + did_you_mean(layer, adata.layers)
+                + f" Layers: {_list(adata.layers)}."
+            )
         return adata.layers[layer]
     if not use_raw:
         if adata.X is None:
@@ -263,29 +246,13 @@ def _check_values(matrix: Any, device: str, *, normalize: bool) -> None:
 
 def _column(frame: pd.DataFrame, column: str, where: str) -> pd.Series:
     if column not in frame.columns:
-        near = get_close_matches(column, [str(c) for c in frame.columns])
-        raise KeyError(f"adata.{where} has no column {column!r}." + _did_you_mean(near) + f" Columns: {_list(frame)}.")
+        raise KeyError(
+            f"adata.{where} has no column {column!r}." + did_you_mean(column, frame) + f" Columns: {_list(frame)}."
+        )
     return frame[column]
 
 
-def _open_zarr(path: Path) -> ad.AnnData:
-    if sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) <= BYTES_IN_MEMORY:
-        return ad.read_zarr(path)
-    import zarr
-
-    store = zarr.open_group(path, mode="r")
-    parts = {name: ad.io.read_elem(store[name]) for name in ("obs", "var")}
-    layers = {name: _lazy(store["layers"][name]) for name in store.get("layers", {})}
-    return ad.AnnData(_lazy(store["X"]), **parts, layers=layers)
-
-
-def _lazy(element: Any) -> Any:
-    return ad.io.sparse_dataset(element) if hasattr(element, "keys") else element
-
-
-def _did_you_mean(near: Iterable[str]) -> str:
-    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-
-
 def _list(names: Iterable) -> str:
-    return ", ".join(map(str, names)) or "none"
+    names = list(map(str, names))
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more or "none"

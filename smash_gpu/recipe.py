@@ -10,6 +10,7 @@ import numpy as np
 
 from smash_gpu import genes, models, pca, ranking
 
+PERCENT = 2.0  # a share just above 1 switches a rule off
 LISTS = ("families", "exclude", "keep")
 
 
@@ -39,6 +40,9 @@ class Filters:
     keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("min_fraction", "max_fraction", "max_groups"):
+            if not 0 <= getattr(self, name) < PERCENT:
+                raise ValueError(f"{name}={getattr(self, name)} is a share from 0 to 1, not a percentage.")
         known = {"species": ("auto", *genes.FAMILIES), "families": genes.FAMILY_NAMES}
         wrong = [name for name in self.families if name not in known["families"]]
         if wrong:

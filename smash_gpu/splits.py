@@ -71,7 +71,7 @@ def by_sample(group: np.ndarray, sample: np.ndarray, *, n_splits: int, random_st
 def draw(group: np.ndarray, cells: np.ndarray, n: int, random_state: int, *, balanced: bool) -> np.ndarray:
     """Choose at most ``n`` of ``cells``: the same number of each group, or in proportion to the groups.
 
-    Every group in ``cells`` keeps at least one cell. Sorted.
+    Every group in ``cells`` keeps at least one cell if ``n`` allows one each. Sorted.
     """
     if len(cells) <= n:
         return np.sort(cells)

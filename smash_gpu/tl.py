@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import evaluation, genes, models, ranking, reading, selection, slots, splits
+from smash_gpu import evaluation, files, genes, models, ranking, reading, selection, slots, splits
 from smash_gpu.dataset import Dataset
 from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import STEPS, Filters, Importance, InversePCA, Ranking, Recipe
@@ -74,7 +74,7 @@ def smash(
         If the input cannot be used; the message says what to do, and nothing is written.
     """
     is_path = isinstance(adata, str | Path)
-    adata = reading.open_file(adata) if is_path else adata
+    adata = files.open_file(adata) if is_path else adata
     rules = Filters.of(filters or {})
     how = Recipe(
         rules,
@@ -190,10 +190,11 @@ def rank_markers(
     scores = slots.scores(adata, key)
     where = slots.source(adata, key, **source)
     data = reading.read(adata, where)
-    if len(scores) != data.n_groups:
+    scored = [str(group) for group in slots.require(adata, "groups", key, "tl.importance")]
+    if scored != list(data.groups):
         raise ValueError(
-            f"the scores are of {len(scores)} groups, but {where['groupby']!r} now gives {data.n_groups}: "
-            "run tl.importance again."
+            f"the scores are of the groups {', '.join(scored)}, but {where['groupby']!r} now has "
+            f"{', '.join(data.groups)}: run tl.importance again."
         )
     eligible, table = selection.rank_markers(data, scores, how)
     slots.record(adata, key, "source", where)
@@ -252,12 +253,12 @@ def evaluate(
 
 
 def _splits(data: Dataset, protocol: str, n_splits: int, random_state: int) -> Iterable[splits.Split]:
-    fewest = 1 if data.sample is None else 2
-    if n_splits < fewest:
-        raise ValueError(f"n_splits={n_splits}: at least {fewest} are needed" + " with a sample_key." * (fewest == 2))
     share = evaluation.TEST_FRACTION
     if protocol == "paper":
         return splits.repeated(data.labels, n_splits=1, test_fraction=share, random_state=evaluation.PAPER_SEED)
+    fewest = 1 if data.sample is None else 2
+    if n_splits < fewest:
+        raise ValueError(f"n_splits={n_splits}: at least {fewest} are needed" + " with a sample_key." * (fewest == 2))
     if data.sample is None:
         return splits.repeated(data.labels, n_splits=n_splits, test_fraction=share, random_state=random_state)
     sample = data.sample[data.cells]
@@ -273,7 +274,7 @@ def _always(data: Dataset, wanted: Iterable[str]) -> Callable[[Dataset], np.ndar
 
 
 def _selector(adata: AnnData, n_genes: int, key: str) -> Callable[[Dataset], np.ndarray]:
-    slots.require(adata, "markers", key, "tl.smash, or pass genes=")
+    slots.require(adata, "markers", key, "tl.smash (or pass genes=)")
     if slots.recorded(adata, key, "within"):
         raise ValueError("a selection inside broad groups cannot be repeated in splits of all cells: pass genes=.")
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}

@@ -13,7 +13,7 @@ import smash_gpu as smg
 PACKAGE = Path(smg.__file__).parent
 KERNELS = next(d for d in (PACKAGE / "kernels", PACKAGE.parent / "kernels") if d.is_dir())
 FLOORS = [
-    {"arrays", "additive", "progress", "splits"},
+    {"arrays", "additive", "progress", "splits", "files"},
     {"ops", "blocks"},
     {"stats"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
@@ -24,7 +24,7 @@ FLOORS = [
     {"tl", "pl"},
     {"cli"},
 ]
-WITHIN_A_FLOOR = {("additive", "arrays"), ("blocks", "progress")}
+WITHIN_A_FLOOR = {("additive", "arrays"), ("batch", "pca")}
 HEAVY = ("torch", "shap", "xgboost", "cuml", "cudf", "rapids_singlecell", "scanpy", "matplotlib", "sklearn", "imblearn")
 PUBLIC = [(module.__name__, name, f) for module in (smg.pp, smg.tl, smg.pl, smg.get)
           for name, f in inspect.getmembers(module, inspect.isfunction)
