@@ -1,4 +1,7 @@
-"""Wall time and peak memory of ``smash-gpu find``, whole process, beside smashpy 0.1.2 where its Python is given."""
+"""Wall time and peak memory of ``smash-gpu find``, whole process, beside smashpy 0.1.2 where its Python is given.
+
+Neither draws the markers; smashpy draws what it always does.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def compare(name: str, species: str, model: str, options, folder: Path) -> list[
     programs = {
         "smash-gpu": (
             [sys.executable, "-m", "smash_gpu.cli", "find", str(data), "--groupby", "cell_type", "--model", model,
-             "--out", str(folder / "out")],
+             "--out", str(folder / "out"), "--no-figures"],
             [sys.executable, "-c", f"import {imports}"],
         )
     }  # fmt: skip

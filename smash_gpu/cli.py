@@ -119,7 +119,7 @@ def _find(adata: Any, options: argparse.Namespace, out: Path | None, **source: A
         )
     print(_marker_lines(markers) + "\n")
     if out is not None:
-        _write(adata, options.n_genes, out)
+        _write(adata, options, out)
 
 
 def _evaluate(adata: Any, options: argparse.Namespace, genes: list[str] | None, **source: Any) -> Any:
@@ -143,20 +143,23 @@ def _marker_lines(table: Any) -> str:
     return "\n".join(f"  {group!s:<{width}}  {genes}" for group, genes in lines.items())
 
 
-def _write(adata: Any, n_genes: int, out: Path) -> None:
+def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
     from smash_gpu import get, pl, slots
 
     out.mkdir(parents=True, exist_ok=True)
     get.markers(adata).to_csv(out / "markers.csv", index=False)
     adata.uns["smash"]["filters"].to_csv(out / "filters.csv", index=False)
     scored = int(adata.varm["smash_eligible"].any(axis=1).sum())
-    panel = get.panel(adata, min(n_genes, scored))
+    panel = get.panel(adata, min(options.n_genes, scored))
     with (out / "panel.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("rank", "name"), *enumerate(panel, start=1)])
     params = {step: slots.recorded(adata, "smash", step) for step in adata.uns["smash"]["params"]}
     (out / "params.json").write_text(json.dumps(params, indent=2))
-    _save(pl.markers(adata), out / "markers.png")
-    print(f"Written to {out}: markers.csv panel.csv ({len(panel)} genes) filters.csv params.json markers.png\n")
+    figures = [] if options.no_figures else ["markers.png"]
+    for name in figures:
+        _save(pl.markers(adata), out / name)
+    written = ("markers.csv", f"panel.csv ({len(panel)} genes)", "filters.csv", "params.json", *figures)
+    print(f"Written to {out}: {', '.join(written)}\n")
 
 
 def _save(ax: Any, path: Path) -> None:
@@ -245,6 +248,7 @@ def _add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--species", choices=("auto", "human", "mouse"), default="auto", help="for gene families")
     command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one a line")
     command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule removes, one a line")
+    command.add_argument("--no-figures", action="store_true", help="tables only")
     command.add_argument("--no-inverse-pca", action="store_true", help="skip the inverse PCA")
     if not any("--n-genes" in action.option_strings for action in command._actions):
         command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="genes of the panel")
