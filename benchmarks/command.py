@@ -26,7 +26,11 @@ def main(arguments: list[str]) -> None:
     options.add_argument("--smashpy", type=Path, help="Python of an environment with smashpy 0.1.2")
     options.add_argument("--models", nargs="+", default=["dnn", "rf"])
     options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--table", action="store_true", help="only print the table of an earlier run's JSON lines")
     options = options.parse_args(arguments)
+    if options.table:
+        print(table(options.json))
+        return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name, species in SETS.items():
@@ -78,6 +82,26 @@ def measured(command: list[str], folder: Path) -> tuple[float, float]:
     if status:
         raise RuntimeError(f"{command} failed:\n{(folder / 'log').read_text()[-2000:]}")
     return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def table(path: Path) -> str:
+    """The README's table from JSON lines with both programs."""
+    import pandas as pd
+
+    rows = pd.read_json(path, lines=True)
+    rows["above_import_mib"] = rows["peak_mib"] - rows["bare_import_mib"]
+    lines = [
+        "| set | model | smash-gpu, s | smashpy, s | ratio | smash-gpu, MiB | smashpy, MiB | ratio |",
+        "|" + "---|" * 8,
+    ]
+    for (name, model), part in rows.groupby(["set", "model"], sort=False):
+        ours, theirs = (part[part["program"] == p].iloc[-1] for p in ("smash-gpu", "smashpy 0.1.2"))
+        seconds = [f"{r['median_s']:.1f} ({r['min_s']:.1f}–{r['max_s']:.1f})" for r in (ours, theirs)]
+        memory = [r["above_import_mib"] for r in (ours, theirs)]
+        ratios = [f"{theirs['median_s'] / ours['median_s']:.1f}", f"{memory[1] / memory[0]:.1f}"]
+        cells = (name, model, *seconds, ratios[0], *(f"{m:.0f}" for m in memory), ratios[1])
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def export(data: Path, target: Path) -> None:

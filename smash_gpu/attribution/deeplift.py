@@ -6,7 +6,7 @@ With the batch norms folded into the layers W̃, and T the multipliers of the so
     U_ijch = Σ_k T_ijck Σ_q W3_kq s²_ijq W̃2_qh s¹_ijh
     φ_icf  = 1/B Σ_j Σ_h W̃1_hf U_ijch (x_if − r_jf)
 
-The last line is one matrix product: (cells · groups) × (32 · B) times (32 · B) × genes. The two soft-max rules:
+The last line is one matrix product: (cells · groups) × (B · 32) times (B · 32) × genes. The two soft-max rules:
 
 * "tf", Keras with shap, the paper's: the soft-max is taken apart into exp, sum and division; the division shares its
   change between numerator and sum as Shapley values of two players. Every logit takes part.
@@ -77,12 +77,12 @@ def contributions(
     n_groups = len(layers.weights[2])
     centre = background.mean(dim=0)
     w1 = layers.weights[0].float()
-    weighted = (w1[:, None, :] * (background - centre) / len(background)).reshape(-1, n_genes)
+    weighted = (((background - centre) / len(background))[:, None, :] * w1).reshape(-1, n_genes)
     reference = layers.forward(background)
     cells = max(1, bytes_at_once // (n_groups * (12 * hidden * len(background) + 8 * n_genes)))
     for part in track(x.split(cells), "DeepLIFT", unit="part"):
         u = multipliers(layers, layers.forward(part), reference, softmax_rule)
-        phi = (u.sum(dim=3).div_(len(background)).reshape(-1, hidden) @ w1).reshape(len(part), n_groups, n_genes)
+        phi = u.mean(dim=2) @ w1
         phi *= (part - centre)[:, None, :]
         yield phi.sub_((u.reshape(len(part) * n_groups, -1) @ weighted).reshape(phi.shape))
 
@@ -94,13 +94,12 @@ def mean_abs(parts: Iterable[torch.Tensor], n_cells: int) -> np.ndarray:
 
 
 def multipliers(layers: Layers, explained: tuple, reference: tuple, softmax_rule: str) -> torch.Tensor:
-    """U of the module's head; explained cells × groups × hidden × background cells, float32."""
+    """U of the module's head; explained cells × groups × background cells × hidden, float32."""
     _, w2, w3 = (w.float() for w in layers.weights)
     (x1, x2, x3), (r1, r2, r3) = ([z[:, None, :] for z in explained], [z[None] for z in reference])
-    logits = (w3 * sigmoid_slope(x2, r2)[:, :, None, :]) @ w2  # cells × background × groups × hidden
+    logits = (sigmoid_slope(x2, r2)[:, None] * w3[:, None, :]) @ w2
     softmax = {"tf": _softmax_of_keras, "torch": _softmax_of_torch}[softmax_rule]
-    probabilities = softmax(x3, r3, logits)
-    return (probabilities * sigmoid_slope(x1, r1)[:, :, None, :]).permute(0, 2, 3, 1)
+    return softmax(x3, r3, logits).mul_(sigmoid_slope(x1, r1)[:, None])
 
 
 def sigmoid_slope(x: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
@@ -112,7 +111,7 @@ def sigmoid_slope(x: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
 def _softmax_of_torch(x: torch.Tensor, r: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     at_r = r.softmax(dim=-1)
     slope = _slope(x - r, x.softmax(dim=-1) - at_r, at_r * (1 - at_r))
-    return slope[..., None] * logits
+    return logits.mul_(_by_group(slope))
 
 
 def _softmax_of_keras(x: torch.Tensor, r: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
@@ -121,14 +120,19 @@ def _softmax_of_keras(x: torch.Tensor, r: torch.Tensor, logits: torch.Tensor) ->
     sx, sr = ex.sum(dim=-1, keepdim=True), er.sum(dim=-1, keepdim=True)
     numerator = 0.5 * (ex / sx - er / sx + ex / sr - er / sr)
     denominator = 0.5 * (ex / sx - ex / sr + er / sx - er / sr)
-    of_own = _slope(ex - er, numerator, torch.zeros_like(numerator), SMALLEST_SOFTMAX_CHANGE)
-    of_sum = _slope(
-        (sx - sr).expand_as(denominator), denominator, torch.zeros_like(denominator), SMALLEST_SOFTMAX_CHANGE
-    )
-    exponential = _slope(ux - ur, ex - er, er.expand_as(ex - er))
-    shifted = _slope(x - r, ux - ur, torch.ones_like(ux - ur))
-    each = (exponential * shifted)[..., None] * logits
-    return of_own[..., None] * each + of_sum[..., None] * each.sum(dim=-2, keepdim=True)
+    nothing = torch.zeros_like(numerator)
+    of_own = _slope(ex - er, numerator, nothing, SMALLEST_SOFTMAX_CHANGE)
+    of_sum = _slope((sx - sr).expand_as(nothing), denominator, nothing, SMALLEST_SOFTMAX_CHANGE)
+    exponential = _slope(ux - ur, ex - er, er.expand_as(nothing))
+    shifted = _slope(x - r, ux - ur, torch.ones_like(nothing))
+    each = logits.mul_(_by_group(exponential * shifted))
+    together = each.sum(dim=1, keepdim=True)
+    return each.mul_(_by_group(of_own)).addcmul_(_by_group(of_sum), together)
+
+
+def _by_group(slope: torch.Tensor) -> torch.Tensor:
+    """From cells × background × groups to the axes of U."""
+    return slope.transpose(1, 2)[..., None]
 
 
 def _slope(change_in: Any, change_out: Any, derivative: Any, smallest: float = SMALLEST_CHANGE) -> torch.Tensor:
