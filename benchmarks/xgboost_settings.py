@@ -41,7 +41,6 @@ def main(arguments: list[str]) -> None:
     X = ops.gather_dense(adata.X, np.arange(adata.n_vars), 1e4)
     group = adata.obs["cell_type"].cat.codes.to_numpy().astype(int)
     split, names = stratified(group, random_state=0), adata.var_names.to_numpy(dtype=object)
-    rows = []
     for number, (what, settings) in enumerate(SETTINGS.items()):
         if options.only and number not in options.only:
             continue
@@ -55,7 +54,6 @@ def main(arguments: list[str]) -> None:
         row = {"benchmark": "xgboost_settings", "setting": what, "rounds": options.rounds, "fit_s": fitted}
         row |= {"importance_s": scored, "accuracy": float(np.mean(model.predict(X[split.test]) == group[split.test]))}
         row["knn_misclassification_30_genes"] = float(np.mean(predicted != group[split.test]))
-        rows.append(row)
+        record.write(options.json, [row])
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    record.write(options.json, rows)
     print(record.machine(), record.versions())
