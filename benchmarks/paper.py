@@ -132,7 +132,7 @@ def table(path) -> str:
         "| set | model | published | M (range, 3 seeds) | 1 − mean recall | weighted F1 | genes | with smashpy's bug |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, model in ((name, model) for name in PUBLISHED for model in PUBLISHED[name]):
+    for name, model in ((n, m) for n in PUBLISHED for m in PUBLISHED[n]):
         part = rows[(rows["set"] == name) & (rows["model"] == model)]
         m, bug = 100 * part["misclassification"], 100 * part.get("log_means_misclassification_on_log", np.nan)
         bug = bug.fillna(100 * part["misclassification_on_log"]) if name == "paul15" else bug * np.nan

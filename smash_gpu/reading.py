@@ -105,7 +105,7 @@ def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
     normalize = source.get("normalize", True)
     _check_values(matrix, device, normalize=normalize)
     symbol_column = source.get("gene_symbols")
-    symbols = names if symbol_column is None else _column(adata.var, symbol_column, "var").astype(str).to_numpy()
+    symbols = names if symbol_column is None else _text(_column(adata.var, symbol_column, "var"))
     target_sum = TARGET_SUM if normalize else None
     return Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch)
 
@@ -199,17 +199,15 @@ def _gene_names(adata: ad.AnnData) -> np.ndarray:
 def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
     if layer is not None and use_raw:
         raise ValueError("give layer= or use_raw=True, not both.")
+    layers = [name for name in adata.layers if name is not None]  # since anndata 0.13 the layer None is X
     if layer is not None:
-        if layer not in adata.layers:
-            raise KeyError(
-                f"adata.layers has no {layer!r}."
-                + did_you_mean(layer, adata.layers)
-                + f" Layers: {_list(adata.layers)}."
-            )
+        if layer not in layers:
+            near = did_you_mean(layer, layers)
+            raise KeyError(f"adata.layers has no {layer!r}.{near} Layers: {_list(layers)}.")
         return adata.layers[layer]
     if not use_raw:
         if adata.X is None:
-            raise ValueError(f"adata.X is empty: pass layer= (layers: {_list(adata.layers)}) or use_raw=True.")
+            raise ValueError(f"adata.X is empty: pass layer= (layers: {_list(layers)}) or use_raw=True.")
         return adata.X
     if adata.raw is None:
         raise ValueError(NO_RAW)
@@ -242,6 +240,11 @@ def _check_values(matrix: Any, device: str, *, normalize: bool) -> None:
             "normalize=False says that the matrix is log-normalised, but it holds whole numbers only, as raw counts "
             "do. Leave normalize out."
         )
+
+
+def _text(column: pd.Series) -> np.ndarray:
+    """Every value as a string, a missing one as "nan"."""
+    return np.array([str(value) for value in column], dtype=object)
 
 
 def _column(frame: pd.DataFrame, column: str, where: str) -> pd.Series:

@@ -404,8 +404,7 @@ def test_a_selection_without_markers_is_told_and_not_a_crash(run, data, tmp_path
 
 
 def test_zarr_stores_are_read_as_well(run, adata, tmp_path):
-    with pytest.warns(UserWarning, match="zarr"):
-        adata.write_zarr(tmp_path / "cells.zarr")
+    adata.write_zarr(tmp_path / "cells.zarr")
     code, out, error = find(run, tmp_path / "cells.zarr", "--n-top", 1)
     assert code == 0, error
     assert "MARKER0" in out

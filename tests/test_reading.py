@@ -335,7 +335,7 @@ MISSING = {
 
 @pytest.mark.parametrize("spell", MISSING.values(), ids=MISSING)
 def test_cells_without_a_label_are_left_out_and_their_number_said(adata, rng, spell):
-    labels = adata.obs["cell_type"].astype(object).to_numpy()
+    labels = adata.obs["cell_type"].astype(object).to_numpy(copy=True)
     labels[rng.choice(240, 17, replace=False)] = np.nan
     adata.obs["label"] = spell(labels)
     subset = adata[adata.obs["label"].notna()].copy()
