@@ -19,6 +19,7 @@ from smash_gpu.splits import Split, draw
 from smash_gpu.stats import mean_std, standardize
 
 PREDICTED_AT_ONCE = 8192
+SMALL_BATCH = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Network:
         self.mean, self.std = mean_std(X)
         n_groups = int(group.max()) + 1
         train, test = (self._tensors(X, group, cells) for cells in (split.train, split.test))
-        with seeded(self.random_state, self.device):
+        values_per_batch = self.training.cells_per_batch(len(split.train)) * X.shape[1]
+        with seeded(self.random_state, self.device), threads_for(values_per_batch):
             self.network = self._new_module(X.shape[1], n_groups).to(self.device)
             learn(self.network, train, test, class_weights(train[1], n_groups), self.training)
         self.network.eval()
@@ -166,6 +168,17 @@ class Adam:
         )  # fmt: skip
         for p in self.parameters:
             p.grad = None
+
+
+@contextmanager
+def threads_for(values_per_batch: int) -> Iterator[None]:
+    """One thread while batches are small, which is as fast, the same on any number of cores, and good to neighbours."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if values_per_batch < SMALL_BATCH else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def class_weights(group: torch.Tensor, n_groups: int) -> torch.Tensor:
