@@ -218,6 +218,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--random-state", type=int, default=0, help="seed; one seed, one result")
         if run is not demo:
             _add_source(command)
+        if run is find:
+            command.add_argument(
+                "--batch-key", metavar="COLUMN", help="column of obs with batches, corrected by Harmony"
+            )
         if run is not evaluate:
             _add_selection(command)
         if run is not find:
@@ -234,7 +238,6 @@ def _add_source(command: argparse.ArgumentParser) -> None:
     command.add_argument("--gene-symbols", metavar="COLUMN", help="column of var with gene symbols")
     command.add_argument("--min-cells", type=int, help="leave out groups with fewer cells")
     command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")
-    command.add_argument("--batch-key", metavar="COLUMN", help="column of obs with batches, corrected by Harmony")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
 
 
