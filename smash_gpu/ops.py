@@ -42,7 +42,7 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
     Returns
     -------
     cells (groups), int64; detected (groups × genes), int64: values above zero;
-    total and square (groups × genes), float64: sums of ``e`` and ``e²``.
+    counts, total and square (groups × genes), float64: sums of the stored values, of ``e`` and of ``e²``.
     """
     xp = namespace(block)
     n_genes = block.shape[1]
@@ -57,7 +57,9 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
         return flat[: n_groups * n_genes].reshape(n_groups, n_genes)
 
     detected = table((block.data > 0).astype(xp.float64)).astype(xp.int64)
-    return xp.bincount(table_row, minlength=n_groups + 1)[:n_groups], detected, table(expression), table(expression**2)
+    cells = xp.bincount(table_row, minlength=n_groups + 1)[:n_groups]
+    counts = table(block.data.astype(xp.float64))
+    return cells, detected, counts, table(expression), table(expression**2)
 
 
 def gather_dense(block: Any, genes: Any, target_sum: float | None) -> Any:

@@ -30,10 +30,11 @@ class ValueChecks(Additive):
 
 @dataclass(frozen=True)
 class GroupStats(Additive):
-    """Cells (groups), detections, and sums of ``e`` and ``e²`` (groups × genes)."""
+    """Cells (groups), detections, and sums of the stored values, of ``e`` and of ``e²`` (groups × genes)."""
 
     cells: Any
     detected: Any
+    counts: Any
     total: Any
     square: Any
 
@@ -171,7 +172,7 @@ def mean_std(X: Any) -> tuple[np.ndarray, np.ndarray]:
         part = X[start : start + CELLS_PER_PRODUCT].astype(np.float64)
         total += to_host(part.sum(axis=0))
         square += to_host((part**2).sum(axis=0))
-    stats = GroupStats(np.array([len(X)]), None, total[None], square[None])
+    stats = GroupStats(np.array([len(X)]), None, None, total[None], square[None])
     return stats.mean[0], stats.std[0]
 
 

@@ -35,7 +35,7 @@ def in_family(name, symbols, species):
 
 def stats_of(detected, cells):
     detected = np.asarray(detected)
-    return GroupStats(np.asarray(cells), detected, detected * 1.0, detected * 1.0)
+    return GroupStats(np.asarray(cells), detected, *[detected * 1.0] * 3)
 
 
 @pytest.mark.parametrize(("species", "name"), GENERAL)

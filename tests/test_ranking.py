@@ -205,7 +205,7 @@ def test_direction_is_up_where_the_mean_is_at_least_that_of_the_rest(cells_of_th
 
 def test_equal_means_are_up():
     table = np.full((2, 1), 3)
-    assert ranking.directions(GroupStats(np.array([4, 4]), table, table * 1.0, table * 1.0)).all()
+    assert ranking.directions(GroupStats(np.array([4, 4]), table, *[table * 1.0] * 3)).all()
 
 
 def test_the_marker_table_is_the_plain_loop(cells_of_three_groups, rng):

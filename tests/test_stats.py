@@ -36,6 +36,7 @@ def test_group_stats_count_every_cell_of_a_group_once(hold, rng, rate):
         members = group == g
         assert found.cells[g] == members.sum()
         assert found.detected[g, gene] == (counts[members, gene] > 0).sum()
+        assert found.counts[g, gene] == counts[members, gene].sum()
         assert found.total[g, gene] == pytest.approx(e[members, gene].sum(), rel=1e-12, abs=1e-12)
         assert found.square[g, gene] == pytest.approx((e[members, gene] ** 2).sum(), rel=1e-12, abs=1e-12)
     assert found.cells.dtype.kind == found.detected.dtype.kind == "i"

@@ -1,0 +1,43 @@
+"""``smash-gpu demo | find | evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from smash_gpu.cli import demo, evaluate, find
+
+COMMANDS = (demo, find, evaluate)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 if it worked, 2 after a message about what to change."""
+    options = _parser().parse_args(arguments)
+    warnings.showwarning = _note
+    try:
+        options.run(options)
+    except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+        print(f"smash-gpu: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _note(message: Warning | str, category: type, *_: Any, **__: Any) -> None:
+    if issubclass(category, UserWarning) and not issubclass(category, DeprecationWarning):
+        print(f"note: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="smash-gpu", description="Marker genes from annotated single-cell data.")
+    names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
+    commands = parser.add_subparsers(required=True, metavar=" | ".join(names))
+    for name, command in zip(names, COMMANDS, strict=True):
+        added = commands.add_parser(name, help=command.PURPOSE, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        added.set_defaults(run=command.run)
+        added.add_argument("--out", type=Path, metavar="DIR", help="folder for tables and figures")
+        added.add_argument("--random-state", type=int, default=0, help="seed; one seed, one result")
+        command.add_arguments(added)
+    return parser

@@ -1,0 +1,52 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+PANEL_GENES = 30
+MODELS = ("rf", "brf", "xgboost", "dnn")
+
+
+def add_source(command: argparse.ArgumentParser) -> None:
+    """A file and where its expression and cells are."""
+    command.add_argument("data", type=Path, metavar="DATA", help="h5ad file or zarr store")
+    command.add_argument("--groupby", required=True, help="column of obs with the cell types")
+    command.add_argument("--layer", help="layer to read instead of X")
+    command.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
+    command.add_argument("--normalized", action="store_true", help="the values are log-normalised, not counts")
+    command.add_argument("--gene-symbols", metavar="COLUMN", help="column of var with gene symbols")
+    command.add_argument("--min-cells", type=int, help="leave out groups with fewer cells")
+    command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+
+
+def add_selection(command: argparse.ArgumentParser) -> None:
+    """Filters, model and ranking."""
+    command.add_argument("--model", choices=MODELS, default="rf", help="classifier that scores the genes")
+    command.add_argument("--n-top", type=int, default=5, help="markers a group")
+    command.add_argument("--within", metavar="COLUMN", help="broad groups: one selection inside each")
+    command.add_argument("--unique", action="store_true", help="a gene serves one group only")
+    command.add_argument("--positive-only", action="store_true", help="no genes that are low in their group")
+    command.add_argument("--n-models", type=int, default=1, help="models to average")
+    command.add_argument("--species", choices=("auto", "human", "mouse"), default="auto", help="for gene families")
+    command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one a line")
+    command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule removes, one a line")
+    command.add_argument("--no-figures", action="store_true", help="tables only")
+    command.add_argument("--no-inverse-pca", action="store_true", help="skip the inverse PCA")
+    if not any("--n-genes" in action.option_strings for action in command._actions):
+        command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="genes of the panel")
+
+
+def add_evaluation(command: argparse.ArgumentParser, *, given: bool) -> None:
+    """How to judge; the list of genes itself where it is ``given``."""
+    if given:
+        command.add_argument(
+            "--genes", type=Path, required=True, metavar="FILE", help="one a line, or a table with 'name'"
+        )
+        command.set_defaults(n_genes=PANEL_GENES)
+    command.add_argument(
+        "--protocol", choices=("leak-free", "paper"), default="leak-free", help="how to split and scale"
+    )
+    command.add_argument("--n-splits", type=int, default=3, help="splits of the leak-free protocol")

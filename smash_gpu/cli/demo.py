@@ -1,0 +1,31 @@
+"""Markers of data that scanpy ships."""
+
+from __future__ import annotations
+
+import argparse
+
+from smash_gpu.cli import arguments
+from smash_gpu.cli.evaluate import judge
+from smash_gpu.cli.files import writable
+from smash_gpu.cli.find import find
+
+PURPOSE = "markers of data that scanpy ships"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of ``smash-gpu demo``."""
+    arguments.add_selection(command)
+    arguments.add_evaluation(command, given=False)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Markers of the ten blood cell types of scanpy's packaged data, and how well they tell them apart."""
+    import scanpy
+
+    out = writable(options.out)
+    adata = scanpy.datasets.pbmc68k_reduced()
+    options.groupby = "bulk_labels"
+    print(f"pbmc68k_reduced: {adata.n_obs} cells × {adata.n_vars} genes, log-normalised in .raw")
+    find(adata, options, out, use_raw=True, normalize=False)
+    print("Evaluation (selection repeated inside each training part):")
+    judge(adata, options, None)

@@ -1,0 +1,60 @@
+"""What commands read and write."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+
+def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """The annotated data of a command, and the options that `smash_gpu.reading.Source` names."""
+    from smash_gpu import files, reading
+
+    adata = files.open_file(options.data)
+    if options.use_raw:
+        adata = reading.raw_of(adata)
+    names = ("layer", "gene_symbols", "min_cells", "sample_key", "device")
+    return adata, {"normalize": not options.normalized} | {name: getattr(options, name) for name in names}
+
+
+def save(ax: Any, path: Path) -> None:
+    """Write the figure of ``ax``."""
+    from matplotlib import pyplot as plt
+
+    ax.figure.savefig(path, dpi=150)
+    plt.close(ax.figure)
+
+
+def writable(out: Path | None) -> Path | None:
+    """``out``, after a look whether it can be written; nothing is made yet."""
+    if out is None:
+        return None
+    parent = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise PermissionError(f"the output folder {out} cannot be written: {parent} is not a folder you may write to.")
+    return out
+
+
+def gene_list(path: Path | None) -> list[str]:
+    """The genes of a file: its column "name" or "gene" if it is a table, else one a line."""
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text file: give one gene a line, or a table with a column 'name'.") from None
+    rows = list(
+        csv.reader(
+            [line for line in lines if line.strip()], delimiter="\t" if any("\t" in line for line in lines[:1]) else ","
+        )
+    )
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    column = next((header.index(word) for word in ("name", "gene") if word in header), None)
+    cells = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
+    genes = list(dict.fromkeys(cell.strip() for cell in cells if cell.strip()))
+    if not genes:
+        raise ValueError(f"{path} holds no genes: give one a line, or a table with a column 'name'.")
+    return genes

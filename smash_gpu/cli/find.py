@@ -1,0 +1,92 @@
+"""Find markers in a file."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from smash_gpu.cli import arguments
+from smash_gpu.cli.files import gene_list, open_data, save, writable
+
+PURPOSE = "markers of a file"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of ``smash-gpu find``."""
+    arguments.add_source(command)
+    command.add_argument("--batch-key", metavar="COLUMN", help="column of obs with batches, corrected by Harmony")
+    arguments.add_selection(command)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Find markers in a file."""
+    out = writable(options.out)
+    adata, source = open_data(options)
+    print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
+    find(adata, options, out, batch_key=options.batch_key, **source)
+
+
+def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:
+    """Select, print the tables, write them to ``out``."""
+    from smash_gpu import get, tl
+
+    if options.n_genes < 1:
+        raise ValueError(f"--n-genes {options.n_genes}: a panel has at least one gene.")
+    filters = {"exclude": gene_list(options.exclude), "keep": gene_list(options.keep), "species": options.species}
+    tl.smash(
+        adata,
+        options.groupby,
+        model=options.model,
+        n_top=options.n_top,
+        within=options.within,
+        unique=options.unique,
+        positive_only=options.positive_only,
+        n_models=options.n_models,
+        random_state=options.random_state,
+        filters=filters,
+        inverse_pca=not options.no_inverse_pca,
+        **source,
+    )
+    print("\nGenes removed by each rule:")
+    print(adata.uns["smash"]["filters"].to_string(index=False))
+    accuracy = adata.uns["smash"]["accuracy"]
+    share = f"{accuracy.mean():.1%}" + (f" (mean of {len(accuracy)})" if len(accuracy) > 1 else "")
+    print(f"\nModel {options.model}: accuracy {share} on held-out cells, with all candidate genes.")
+    print("\nMarkers (− marks a gene that is lower in the group than elsewhere):")
+    markers = get.markers(adata)
+    if not len(markers):
+        raise ValueError(
+            "no gene can be a marker of any group: relax the sample rule (--sample-key) or --positive-only."
+        )
+    print(_marker_lines(markers) + "\n")
+    if out is not None:
+        _write(adata, options, out)
+
+
+def _marker_lines(table: Any) -> str:
+    names = table["name"] + table["direction"].map({"up": "", "down": "−"})
+    lines = names.groupby(table["group"], observed=True, sort=False).agg(", ".join)
+    width = max(len(str(group)) for group in lines.index)
+    return "\n".join(f"  {group!s:<{width}}  {genes}" for group, genes in lines.items())
+
+
+def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
+    from smash_gpu import get, pl, slots
+
+    out.mkdir(parents=True, exist_ok=True)
+    get.markers(adata).to_csv(out / "markers.csv", index=False)
+    adata.uns["smash"]["filters"].to_csv(out / "filters.csv", index=False)
+    scored = int(adata.varm["smash_eligible"].any(axis=1).sum())
+    panel = get.panel(adata, min(options.n_genes, scored))
+    with (out / "panel.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("rank", "name"), *enumerate(panel, start=1)])
+    params = {step: slots.recorded(adata, "smash", step) for step in adata.uns["smash"]["params"]}
+    (out / "params.json").write_text(json.dumps(params, indent=2))
+    figures = [] if options.no_figures else ["markers.png"]
+    for name in figures:
+        save(pl.markers(adata), out / name)
+    written = ("markers.csv", f"panel.csv ({len(panel)} genes)", "filters.csv", "params.json", *figures)
+    print(f"Written to {out}: {', '.join(written)}\n")
