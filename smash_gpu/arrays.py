@@ -1,7 +1,10 @@
-"""NumPy or CuPy? The array library of a value, and moving values between host and device."""
+"""NumPy or CuPy? The array library of a value, moving values between host and device, and what a device lacks."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -11,10 +14,13 @@ from scipy import sparse
 try:
     import cupy
     from cupyx.scipy import sparse as device_sparse
-except ImportError:
+except ImportError as error:
     cupy = device_sparse = None
+    why_no_cupy = str(error)
 
 DEVICES = ("auto", "cpu", "cuda")
+GIB = 2**30
+OUT_OF_MEMORY = ("out of memory", "out_of_memory", "bad_alloc", "outofmemory")
 
 
 def on_gpu(x: Any) -> bool:
@@ -46,6 +52,11 @@ def place(x: Any, device: str) -> Any:
     return to_device(x) if device == "cuda" else to_host(x)
 
 
+def take(x: Any, rows: np.ndarray) -> Any:
+    """The numbered rows of an array on host or device."""
+    return x[namespace(x).asarray(rows)]
+
+
 def resolve_device(device: str) -> str:
     """Turn "auto", "cpu" or "cuda" into "cpu" or "cuda".
 
@@ -54,15 +65,74 @@ def resolve_device(device: str) -> str:
     ValueError
         For any other word.
     RuntimeError
-        If "cuda" is asked for and CuPy or a working device is missing.
+        If "cuda" is asked for and CuPy, a driver that is new enough, or a device is missing.
     """
     if device not in DEVICES:
         raise ValueError(f"device={device!r} is not one of {', '.join(DEVICES)}.")
-    available = cupy is not None and cupy.is_available()
-    if device == "cuda" and not available:
-        missing = "CuPy is not installed" if cupy is None else "CuPy finds no usable CUDA device"
-        raise RuntimeError(
-            f"device='cuda' was asked for, but {missing}. Install an extra with CUDA "
-            "(pip install 'smash-gpu[cuda13]'), check `nvidia-smi`, or use device='cpu'."
-        )
-    return "cuda" if available and device != "cpu" else "cpu"
+    if device == "cpu":
+        return "cpu"
+    problem = device_problem()
+    if problem is None:
+        return "cuda"
+    if device == "cuda":
+        raise RuntimeError(f"device='cuda' was asked for, but {problem}; or use device='cpu'.")
+    if cupy is not None and cupy.cuda.runtime.driverGetVersion():
+        warnings.warn(f"computing on the CPU: {problem}.", stacklevel=2)
+    return "cpu"
+
+
+def device_problem() -> str | None:
+    """Why nothing can be computed on a CUDA device, and the way out; None if it can."""
+    if cupy is None:
+        return f"CuPy cannot be imported ({why_no_cupy}): install an extra with CUDA, pip install 'smash-gpu[cuda13]'"
+    runtime = cupy.cuda.runtime
+    try:
+        if runtime.getDeviceCount():
+            return None
+    except runtime.CUDARuntimeError as error:
+        needed, present = runtime.runtimeGetVersion(), runtime.driverGetVersion()
+        if 0 < present < needed and "InsufficientDriver" in str(error):
+            return (
+                f"the NVIDIA driver supports CUDA {_release(present)} and CuPy was built for {_release(needed)}: "
+                "update the driver, or install the extra for its release (smash-gpu[cuda12])"
+            )
+        if not present:
+            return "there is no NVIDIA driver: check `nvidia-smi`"
+    return "no CUDA device is visible: check `nvidia-smi` and CUDA_VISIBLE_DEVICES"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether NumPy, CuPy, RMM, cuML, torch or XGBoost says that memory did not do."""
+    words = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(word in words for word in OUT_OF_MEMORY)
+
+
+@contextmanager
+def enough_memory(purpose: str, way_out: str, n_bytes: int = 0) -> Iterator[None]:
+    """Turn a library's complaint about memory into a ``MemoryError`` that says for what, how much, and the way out."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        needed = f" ({n_bytes / GIB:,.2f} GiB)" if n_bytes else ""
+        raise MemoryError(f"memory does not do for {purpose}{needed}{device_memory()}. {way_out}") from error
+
+
+def device_memory() -> str:
+    """What is free on the device and what CuPy's pool holds, as a remark; empty without a device."""
+    if device_problem() is not None:
+        return ""
+    free, total = cupy.cuda.runtime.memGetInfo()
+    pool = cupy.get_default_memory_pool().total_bytes()
+    return f"; of {total / GIB:,.1f} GiB on the device {free / GIB:,.1f} are free and {pool / GIB:,.1f} are CuPy's"
+
+
+def release_memory() -> None:
+    """Give back what CuPy's pool holds and nobody uses."""
+    if cupy is not None:
+        cupy.get_default_memory_pool().free_all_blocks()
+
+
+def _release(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"

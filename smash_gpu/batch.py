@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from smash_gpu.arrays import namespace
+from smash_gpu.arrays import namespace, on_gpu, take
 from smash_gpu.pca import eigh
 from smash_gpu.stats import Moments
 
@@ -25,24 +27,24 @@ class Shift:
     ``scores`` is cells × components, ``loadings`` is genes × components.
     """
 
-    scores: np.ndarray
-    loadings: np.ndarray
+    scores: Any
+    loadings: Any
 
-    def added_to(self, dense: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    def added_to(self, dense: Any, cells: np.ndarray) -> Any:
         """The expression of the numbered ``cells`` (cells × genes) with the shift added, in place."""
         xp = namespace(dense)
-        dense += xp.asarray(self.scores[cells] @ self.loadings.T, dtype=dense.dtype)
+        dense += xp.asarray(take(self.scores, cells) @ self.loadings.T, dtype=dense.dtype)
         return dense
 
 
-def leading_components(moments: Moments, n_components: int = N_COMPONENTS) -> np.ndarray:
+def leading_components(moments: Moments, n_components: int = N_COMPONENTS) -> Any:
     """The first principal axes of centred expression; genes × components, orthonormal columns."""
     _, vectors = eigh(moments.covariance)
     return vectors[:, ::-1][:, :n_components]
 
 
-def harmonize(components: np.ndarray, batch: np.ndarray, *, random_state: int = 0) -> np.ndarray:
-    """Principal components corrected by Harmony (Korsunsky et al. 2019).
+def harmonize(components: Any, batch: np.ndarray, *, random_state: int = 0) -> Any:
+    """Principal components corrected by Harmony (Korsunsky et al. 2019): harmonypy, or rapids-singlecell on a device.
 
     Parameters
     ----------
@@ -55,12 +57,26 @@ def harmonize(components: np.ndarray, batch: np.ndarray, *, random_state: int = 
     -------
     Cells × components.
     """
+    batches = pd.DataFrame({"batch": np.asarray(batch).astype(str)})
+    if on_gpu(components):
+        return _harmonize_on_device(components, batches, random_state)
     import logging
 
-    import pandas as pd
     from harmonypy import run_harmony
 
     logging.getLogger("harmonypy").setLevel(logging.WARNING)
-    batches = pd.DataFrame({"batch": np.asarray(batch).astype(str)})
     result = run_harmony(components, batches, ["batch"], lamb=RIDGE, random_state=random_state, verbose=False)
     return np.asarray(result.Z_corr)
+
+
+def _harmonize_on_device(components: Any, batches: pd.DataFrame, random_state: int) -> Any:
+    """The same with a fixed ridge, which rapids-singlecell has in its first Harmony only."""
+    import rapids_singlecell as rsc
+    from anndata import AnnData
+
+    cells = AnnData(obs=batches.set_index(batches.index.astype(str)), obsm={"X_pca": components})
+    rsc.pp.harmony_integrate(
+        cells, "batch", basis="X_pca", adjusted_basis="X_corrected", dtype=np.float64, flavor="harmony1",
+        ridge_lambda=RIDGE, rng=random_state,
+    )  # fmt: skip
+    return namespace(components).asarray(cells.obsm["X_corrected"])

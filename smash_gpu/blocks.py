@@ -1,14 +1,15 @@
 """Two verbs over the cells of a matrix, wherever it lives: ``fold`` sums a state, ``stream`` walks in order.
 
 A block is a canonical CSR matrix of consecutive cells × all genes. Arrays in memory and on disk are cut into
-blocks of `CELLS_PER_BLOCK`, which bounds memory and keeps a block's non-zeros below 2³¹; a Dask array brings its own.
+blocks of `CELLS_PER_BLOCK`, for a device of `CELLS_PER_DEVICE_BLOCK`, which bounds memory and keeps a block's non-zeros
+below 2³¹; a Dask array brings its own. Where memory does not do for a block, ``fold`` halves it, says so, and goes on.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from functools import reduce, singledispatch
+from functools import partial, reduce, singledispatch
 from itertools import accumulate, pairwise
 from operator import add, iadd
 from typing import Any
@@ -19,10 +20,11 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu.arrays import device_sparse, on_gpu, place
+from smash_gpu.arrays import device_sparse, enough_memory, on_gpu, place, release_memory
 from smash_gpu.progress import track
 
 CELLS_PER_BLOCK = 4096
+CELLS_PER_DEVICE_BLOCK = 65_536
 STATES_PER_SUM = 8
 
 
@@ -39,19 +41,40 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
         Arrays of one value a cell, on the host.
     """
 
-    def at_device(block: Any, *parts: np.ndarray) -> Any:
-        return step(place(as_csr(block), device), *parts)
+    def at_device(block: Any, cut: slice, *parts: np.ndarray) -> Any:
+        return step(place(as_csr(rows(block, cut)), device), *(v[cut] for v in parts))
 
     if is_dask(X):
         return _fold_dask(X, at_device, per_cell)
-    cuts = track(list(row_cuts(X)), "reading cells", unit="block")
-    return reduce(iadd, (at_device(rows(X, cut), *(v[cut] for v in per_cell)) for cut in cuts))
+    cuts = track(list(row_cuts(X, device)), "reading cells", unit="block")
+    return reduce(iadd, (in_halves(partial(at_device, X), cut, *per_cell) for cut in cuts))
 
 
 def stream(X: Any, *per_cell: np.ndarray, device: str = "cpu") -> Iterator[tuple]:
     """The blocks of ``X`` in order: ``(CSR block in the memory of device, *parts of per_cell)``."""
-    for cut in track(list(row_cuts(X)), "reading cells", unit="block"):
+    for cut in track(list(row_cuts(X, device)), "reading cells", unit="block"):
         yield place(as_csr(rows(X, cut)), device), *(v[cut] for v in per_cell)
+
+
+def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
+    """``step(cut, *per_cell)``, or the sum over the halves of ``cut`` where memory does not do for all of it.
+
+    Raises
+    ------
+    MemoryError
+        If it does not do for a single cell.
+    """
+    n_cells = cut.stop - cut.start
+    try:
+        with enough_memory(f"{n_cells:,} cells at once", "Use a device with more memory, or device='cpu'."):
+            return step(cut, *per_cell)
+    except MemoryError as error:
+        if n_cells == 1:
+            raise
+        warnings.warn(f"{error.args[0].partition('. ')[0]}: going on with half as many.", stacklevel=2)
+    release_memory()
+    middle = cut.start + n_cells // 2
+    return in_halves(step, slice(cut.start, middle), *per_cell) + in_halves(step, slice(middle, cut.stop), *per_cell)
 
 
 def is_dask(X: Any) -> bool:
@@ -59,9 +82,10 @@ def is_dask(X: Any) -> bool:
     return type(X).__module__.partition(".")[0] == "dask"
 
 
-def row_cuts(X: Any) -> Iterator[slice]:
-    """The slices of cells that make the blocks of ``X``."""
-    ends = accumulate(X.chunks[0], initial=0) if is_dask(X) else [*range(0, X.shape[0], CELLS_PER_BLOCK), X.shape[0]]
+def row_cuts(X: Any, device: str = "cpu") -> Iterator[slice]:
+    """The slices of cells that make the blocks of ``X`` for ``device``."""
+    size = CELLS_PER_DEVICE_BLOCK if device == "cuda" else CELLS_PER_BLOCK
+    ends = accumulate(X.chunks[0], initial=0) if is_dask(X) else [*range(0, X.shape[0], size), X.shape[0]]
     return (slice(start, end) for start, end in pairwise(ends) if end > start)
 
 
@@ -71,7 +95,7 @@ def rows(X: Any, cut: slice) -> Any:
     if is_dask(X):
         return X[cut].compute()
     if on_gpu(X):
-        return X[cut]
+        return _device_rows(X, cut) if device_sparse.issparse(X) else X[cut]
     raise TypeError(
         f"a matrix of type {type(X).__module__}.{type(X).__name__} cannot be read. Use NumPy, SciPy CSR or CSC, "
         "CuPy, a backed or zarr AnnData matrix, or a Dask array of CSR blocks."
@@ -117,16 +141,26 @@ def _is_device_sparse(X: Any) -> bool:
     return device_sparse is not None and device_sparse.issparse(X)
 
 
+def _device_rows(X: Any, cut: slice) -> Any:
+    """A slice of a CuPy CSR matrix that shares its values, which CuPy's own slicing copies."""
+    first, last = (int(X.indptr[row]) for row in (cut.start, cut.stop))  # synchronises
+    indptr = X.indptr[cut.start : cut.stop + 1] - first
+    return device_sparse.csr_matrix((X.data[first:last], X.indices[first:last], indptr), (len(indptr) - 1, X.shape[1]))
+
+
 def _fold_dask(X: Any, step: Callable, per_cell: tuple[np.ndarray, ...]) -> Any:
     from dask import delayed
 
-    blocks = X.to_delayed().ravel()
-    cuts = row_cuts(X)
-    states = [delayed(step)(block, *(v[cut] for v in per_cell)) for block, cut in zip(blocks, cuts, strict=True)]
+    blocks = zip(X.to_delayed().ravel(), row_cuts(X), strict=True)
+    states = [delayed(_step_on_block)(step, block, *(v[cut] for v in per_cell)) for block, cut in blocks]
     while len(states) > 1:
         batches = (states[i : i + STATES_PER_SUM] for i in range(0, len(states), STATES_PER_SUM))
         states = [delayed(_sum_states)(batch) for batch in batches]
     return states[0].compute()
+
+
+def _step_on_block(step: Callable, block: Any, *parts: np.ndarray) -> Any:
+    return in_halves(partial(step, as_csr(block)), slice(0, block.shape[0]), *parts)
 
 
 def _sum_states(states: list) -> Any:

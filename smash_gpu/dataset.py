@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from smash_gpu import ops
-from smash_gpu.arrays import namespace, to_host
+from smash_gpu.arrays import enough_memory, namespace, to_host
 from smash_gpu.blocks import stream
 from smash_gpu.stats import GroupStats, group_stats
 
@@ -80,15 +80,23 @@ class Dataset:
         return replace(self, group=group, groups=self.groups[present])
 
     def expression(self, genes: np.ndarray) -> Any:
-        """Expression ``e`` of the numbered genes in `cells`; cells × genes, dense float32."""
-        dense, end = None, 0
-        for block, group in stream(self.matrix, self.group, device=self.device):
-            part = ops.gather_dense(ops.labelled(block, group), genes, self.target_sum)
-            if dense is None:
-                dense = namespace(part).empty((len(self.cells), len(genes)), dtype=part.dtype)
-            dense[end : end + len(part)] = part
-            end += len(part)
-        return dense
+        """Expression ``e`` of the numbered genes in `cells`; cells × genes, dense float32.
+
+        Raises
+        ------
+        MemoryError
+            If it does not fit into the memory of ``device``.
+        """
+        shape = len(self.cells), len(genes)
+        way_out = "Narrow the candidates (filters, inverse_pca), pass fewer cells, or use device='cpu'."
+        with enough_memory(f"{shape[0]:,} cells × {shape[1]:,} genes", way_out, 4 * shape[0] * shape[1]):
+            dense, end = None, 0
+            for block, group in stream(self.matrix, self.group, device=self.device):
+                part = ops.gather_dense(ops.labelled(block, group), genes, self.target_sum)
+                dense = namespace(part).empty(shape, dtype=part.dtype) if dense is None else dense
+                dense[end : end + len(part)] = part
+                end += len(part)
+            return dense
 
     def host_expression(self, genes: np.ndarray) -> np.ndarray:
         """`expression` in host memory."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from smash_gpu import genes, models, pca, ranking
+from smash_gpu.arrays import enough_memory, namespace, place, take
 from smash_gpu.batch import Shift, harmonize, leading_components
 from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
@@ -95,7 +97,7 @@ def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple
 def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
     """Score every candidate gene for every group with one model or the mean of several."""
     index = np.flatnonzero(candidates)
-    X = data.host_expression(index)
+    X = data.expression(index)
     if data.batch is not None and len(set(data.batch[data.cells])) > 1:
         X = batch_shift(data, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
     fitted = [_fit(data, X, how, seed) for seed in range(how.random_state, how.random_state + how.n_models)]
@@ -104,11 +106,12 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
     return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), accuracy)
 
 
-def batch_shift(data: Dataset, index: np.ndarray, X: np.ndarray, *, random_state: int) -> Shift:
+def batch_shift(data: Dataset, index: np.ndarray, X: Any, *, random_state: int) -> Shift:
     """Harmony on the principal components of the candidates, as a change of their expression."""
-    sums = moments(data.matrix, data.group, index, target_sum=data.target_sum, device=data.device).to_host()
+    sums = moments(data.matrix, data.group, index, target_sum=data.target_sum, device=data.device)
     axes = leading_components(sums)
-    components = (X - sums.mean.astype(X.dtype)) @ axes.astype(X.dtype)
+    xp = namespace(X)
+    components = (X - xp.asarray(sums.mean, X.dtype)) @ xp.asarray(axes, X.dtype)
     corrected = harmonize(components.astype(np.float64), data.batch[data.cells], random_state=random_state)
     return Shift(corrected - components, axes)
 
@@ -218,15 +221,18 @@ def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray
     return choose
 
 
-def _fit(data: Dataset, X: np.ndarray, how: Importance, seed: int) -> tuple[np.ndarray, float]:
+def _fit(data: Dataset, X: Any, how: Importance, seed: int) -> tuple[np.ndarray, float]:
     split = stratified(data.labels, random_state=seed)
     model = models.build(how.model, random_state=seed, device=data.device, **how.options)
-    model.fit(X, data.labels, split)
-    scores = np.asarray(model.importance(X, data.labels, split), dtype=np.float64)
+    X = place(X, getattr(model, "device", "cpu"))
+    purpose = f"training on {X.shape[0]:,} cells × {X.shape[1]:,} genes"
+    with enough_memory(purpose, "Narrow the candidates, pass fewer cells, or use device='cpu'.", X.nbytes):
+        model.fit(X, data.labels, split)
+        scores = np.asarray(model.importance(X, data.labels, split), dtype=np.float64)
     expected = (data.n_groups, X.shape[1])
     if scores.shape != expected:
         raise ValueError(f"the model's importance has shape {scores.shape}; groups × genes is {expected}.")
-    return scores, float(np.mean(np.asarray(model.predict(X[split.test])) == data.labels[split.test]))
+    return scores, float(np.mean(np.asarray(model.predict(take(X, split.test))) == data.labels[split.test]))
 
 
 def _scatter(part: np.ndarray, candidates: np.ndarray) -> np.ndarray:

@@ -167,12 +167,13 @@ def moments(
 
 def mean_std(X: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (n − 1) of every column of a dense matrix, summed in float64 part by part."""
-    total, square = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    xp = namespace(X)
+    total, square = xp.zeros((1, X.shape[1])), xp.zeros((1, X.shape[1]))
     for start in range(0, len(X), CELLS_PER_PRODUCT):
         part = X[start : start + CELLS_PER_PRODUCT].astype(np.float64)
-        total += to_host(part.sum(axis=0))
-        square += to_host((part**2).sum(axis=0))
-    stats = GroupStats(np.array([len(X)]), None, None, total[None], square[None])
+        total += part.sum(axis=0)
+        square += (part**2).sum(axis=0)
+    stats = GroupStats(np.array([len(X)]), None, None, to_host(total), to_host(square))
     return stats.mean[0], stats.std[0]
 
 

@@ -15,6 +15,7 @@ from scipy import sparse
 def hold(request, tmp_path, monkeypatch):
     """A function that puts a CSR matrix where users keep theirs, cut into blocks of ten cells."""
     monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_BLOCK", 10)
+    monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_DEVICE_BLOCK", 10)
     if request.param == "cupy_csr":
         return on_device
     if request.param.startswith("dask"):

@@ -28,8 +28,9 @@ def __getattr__(name: str) -> Any:
 
 @runtime_checkable
 class Model(Protocol):
-    """What a model must do. ``X`` is expression ``e`` of the candidate genes, cells × genes, dense float32;
-    ``group`` holds codes 0 … n_groups − 1, every code present; ``split`` numbers the cells to learn from.
+    """What a model must do. ``X`` is expression ``e`` of the candidate genes, cells × genes, dense float32: a CuPy
+    array if the model has an attribute ``device`` that is "cuda", else NumPy. ``group`` holds codes 0 … n_groups − 1,
+    every code present, and ``split`` the numbers of the cells to learn from, both NumPy.
     """
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Model:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
+from xgboost import Booster, DataIter, DMatrix, QuantileDMatrix, build_info
 
+from smash_gpu.arrays import take, to_host
 from smash_gpu.attribution import treeshap
 from smash_gpu.attribution.gini import gini
 from smash_gpu.progress import track
 from smash_gpu.splits import Split, draw
 
 IMPORTANCES = ("gain", "total_gain", "shap")
+CELLS_PER_BATCH = 65_536
 
 
 class Boosted:
@@ -49,6 +53,12 @@ class Boosted:
     ) -> None:
         if importance not in IMPORTANCES:
             raise ValueError(f"importance={importance!r} is not one of {', '.join(IMPORTANCES)}.")
+        if device == "cuda" and not build_info()["USE_CUDA"]:
+            raise RuntimeError(
+                "this build of XGBoost computes on the CPU only (xgboost-cpu?): install xgboost instead "
+                "(pip install 'smash-gpu[cuda13]' in a new environment), or use device='cpu'."
+            )
+        self.device = device
         self.kind = importance
         self.n_estimators = n_estimators
         self.class_weight = class_weight
@@ -65,12 +75,10 @@ class Boosted:
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
         """Boost on ``split.train``; cells × genes."""
-        import xgboost
-
         y = group[split.train]
         self.n_groups = int(group.max()) + 1
-        data = _training_matrix(X[split.train], y, self._weight(y), self.params)
-        self.booster = xgboost.Booster(self.params | {"num_class": self.n_groups}, [data])
+        data = _training_matrix(X, split.train, y, self._weight(y), self.params)
+        self.booster = Booster(self.params | {"num_class": self.n_groups}, [data])
         for round_ in track(range(self.n_estimators), "boosting", unit="round"):
             self.booster.update(data, round_)
         return self
@@ -79,12 +87,12 @@ class Boosted:
         """Groups × genes; see ``importance`` above."""
         if self.kind == "shap":
             cells = draw(group, split.train, self.max_explained, self.random_state, balanced=True)
-            return treeshap.mean_abs(self.booster, X[cells], self.n_groups)
-        return gini(self._gain(X.shape[1]), X[split.train], group[split.train], self.n_groups)
+            return treeshap.mean_abs(self.booster, take(X, cells), self.n_groups)
+        return gini(self._gain(X.shape[1]), take(X, split.train), group[split.train], self.n_groups)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
-        return self.booster.inplace_predict(X).argmax(axis=1)
+        return to_host(self.booster.inplace_predict(X).argmax(axis=1))
 
     def _weight(self, y: np.ndarray) -> np.ndarray | None:
         if self.class_weight is None:
@@ -100,9 +108,30 @@ class Boosted:
         return gain / max(gain.sum(), np.finfo(float).tiny)
 
 
-def _training_matrix(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, params: dict) -> Any:
-    from xgboost import DMatrix, QuantileDMatrix
+class Batches(DataIter):
+    """The training cells of a dense matrix, some at a time, so that no second copy of all of them is made."""
 
+    def __init__(self, X: Any, cells: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+        super().__init__()
+        self.X, self.cells, self.y, self.weight = X, cells, y, weight
+        self.start = 0
+
+    def next(self, input_data: Callable) -> bool:
+        """Hand on the next batch; False at the end."""
+        part = slice(self.start, self.start + CELLS_PER_BATCH)
+        if self.start >= len(self.cells):
+            return False
+        weight = None if self.weight is None else self.weight[part]
+        input_data(data=take(self.X, self.cells[part]), label=self.y[part], weight=weight)
+        self.start = part.stop
+        return True
+
+    def reset(self) -> None:
+        """Start again."""
+        self.start = 0
+
+
+def _training_matrix(X: Any, cells: np.ndarray, y: np.ndarray, weight: np.ndarray | None, params: dict) -> DMatrix:
     if params.get("tree_method", "hist") != "hist" or params.get("booster", "gbtree") == "dart":
-        return DMatrix(X, y, weight=weight)
-    return QuantileDMatrix(X, y, weight=weight, max_bin=params["max_bin"])
+        return DMatrix(take(X, cells), y, weight=weight)
+    return QuantileDMatrix(Batches(X, cells, y, weight), max_bin=params["max_bin"])

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from smash_gpu.arrays import namespace, take, to_host
 from smash_gpu.attribution.gini import gini
 from smash_gpu.progress import track
 from smash_gpu.splits import Split
@@ -27,17 +28,17 @@ class Forest:
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
         """Fit on ``split.train``; cells × genes."""
-        grow(self.estimator, X[split.train], group[split.train])
+        grow(self.estimator, take(X, split.train), group[split.train])
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
         """Gini importance × class mean of ``z`` over the training cells; groups × genes."""
         importance = self.estimator.feature_importances_
-        return gini(importance, X[split.train], group[split.train], int(group.max()) + 1)
+        return gini(importance, take(X, split.train), group[split.train], int(group.max()) + 1)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
-        return self.estimator.predict(X)
+        return to_host(self.estimator.predict(X))
 
 
 def grow(estimator: Any, X: np.ndarray, group: np.ndarray) -> None:
@@ -64,14 +65,77 @@ class ClassWeightedForest(Forest):
         """Fit on ``split.train``; cells × genes."""
         from sklearn.tree import DecisionTreeClassifier
 
-        sizes = np.bincount(group[split.train])
-        weights = len(split.train) / (np.count_nonzero(sizes) * np.maximum(sizes, 1))
+        weights = class_weights(group[split.train])
         self.estimator.estimator = DecisionTreeClassifier(class_weight=dict(enumerate(weights.tolist())))
         return super().fit(X, group, split)
 
 
+class DeviceForest(Forest):
+    """A cuML forest, on CuPy arrays, whose class weights act through the draw.
+
+    With ``bootstrap=True`` cuML draws cells in proportion to ``sample_weight`` and splits without weights. Drawing each
+    class by its weight is then the random forest with class weights; drawing it by weight / size, as many cells as the
+    classes drawn down to the rarest would have, is the balanced forest with class weights.
+
+    Parameters
+    ----------
+    estimator
+        ``cuml.ensemble.RandomForestClassifier``.
+    drawn_down
+        Whether every class is drawn down to the rarest.
+    """
+
+    device = "cuda"
+
+    def __init__(self, estimator: Any, *, drawn_down: bool) -> None:
+        super().__init__(estimator)
+        self.drawn_down = drawn_down
+
+    def fit(self, X: Any, group: np.ndarray, split: Split) -> Self:
+        """Fit on ``split.train``; cells × genes."""
+        y = group[split.train]
+        weight, share = draw_weights(y, drawn_down=self.drawn_down)
+        self.estimator.max_samples = share
+        xp = namespace(X)
+        self.estimator.fit(take(X, split.train), xp.asarray(y, dtype=np.int32), sample_weight=xp.asarray(weight[y]))
+        return self
+
+
+def class_weights(group: np.ndarray) -> np.ndarray:
+    """N / (K · n_c) of each of the K groups that have cells."""
+    sizes = np.bincount(group)
+    return len(group) / (np.count_nonzero(sizes) * np.maximum(sizes, 1))
+
+
+def draw_weights(group: np.ndarray, *, drawn_down: bool) -> tuple[np.ndarray, float]:
+    """The weight of a cell of each group in the draw (mean 1 over cells), float32, and cells drawn / cells."""
+    weights = class_weights(group).astype(np.float32)
+    if not drawn_down:
+        return weights, 1.0
+    sizes = np.bincount(group)
+    present = sizes[sizes > 0]
+    by_cell = weights / np.maximum(sizes, 1)
+    return (by_cell / by_cell[group].mean()).astype(np.float32), len(present) * present.min() / len(group)
+
+
+def _cuml_forest(n_estimators: int, **options: Any) -> Any:
+    try:
+        from cuml.ensemble import RandomForestClassifier
+    except ImportError as error:
+        raise ImportError(
+            f"the forests need cuML on the GPU ({error}): pip install 'smash-gpu[cuda13]', or use device='cpu', or "
+            "model='xgboost'."
+        ) from error
+    return RandomForestClassifier(n_estimators=n_estimators, **options)
+
+
 def random_forest(*, random_state: int = 0, device: str = "cpu", n_estimators: int = 100, **options: Any) -> Forest:
-    """The paper's random forest: 100 trees of unlimited depth, class weights; scikit-learn's defaults elsewhere."""
+    """The paper's random forest: 100 trees of unlimited depth, class weights; the library's defaults elsewhere.
+
+    scikit-learn on the CPU, cuML on a device; ``options`` are theirs.
+    """
+    if device == "cuda":
+        return DeviceForest(_cuml_forest(n_estimators, random_state=random_state, **options), drawn_down=False)
     from sklearn.ensemble import RandomForestClassifier
 
     return ClassWeightedForest(RandomForestClassifier(n_estimators, n_jobs=-1, random_state=random_state, **options))
@@ -83,8 +147,11 @@ def balanced_random_forest(
     """The paper's balanced random forest: 200 trees, depth at most 50, every class drawn down to the rarest.
 
     The arguments that imbalanced-learn has changed since 2021 are written out: drawn without replacement, then
-    bootstrapped.
+    bootstrapped. imbalanced-learn on the CPU, cuML on a device; ``options`` are theirs.
     """
+    if device == "cuda":
+        forest = _cuml_forest(n_estimators, max_depth=max_depth, random_state=random_state, **options)
+        return DeviceForest(forest, drawn_down=True)
     from imblearn.ensemble import BalancedRandomForestClassifier
 
     settings = {"sampling_strategy": "all", "replacement": False, "bootstrap": True, "n_jobs": -1} | options

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.optim.adam import adam
 
+from smash_gpu.arrays import take
 from smash_gpu.attribution import deeplift
 from smash_gpu.progress import track
 from smash_gpu.splits import Split, draw
@@ -85,7 +86,7 @@ class Network:
         if softmax_rule not in deeplift.SOFTMAX_RULES:
             raise ValueError(f"softmax_rule={softmax_rule!r} is not one of {', '.join(deeplift.SOFTMAX_RULES)}.")
         self.random_state = random_state
-        self.device = torch.device(device)
+        self.device = device
         self.module = module
         self.softmax_rule = softmax_rule
         self.max_background = max_background
@@ -109,7 +110,7 @@ class Network:
         seed = self.random_state
         background = draw(group, split.train, self.max_background, seed, balanced=False)
         explained = draw(group, split.test, self.max_explained, seed, balanced=True)
-        x, r = (self._z(X[cells]) for cells in (explained, background))
+        x, r = (self._z(take(X, cells)) for cells in (explained, background))
         if self.module is None:
             layers = deeplift.Layers.of(self.network)
             parts = deeplift.contributions(layers, x, r, self.softmax_rule)
@@ -130,16 +131,16 @@ class Network:
         return copy.deepcopy(self.module) if isinstance(self.module, nn.Module) else self.module(n_genes, n_groups)
 
     def _z(self, X: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(standardize(X, self.mean, self.std), device=self.device)
+        return torch.from_dlpack(standardize(X, self.mean, self.std)).to(self.device)
 
     def _tensors(self, X: np.ndarray, group: np.ndarray, cells: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._z(X[cells]), torch.as_tensor(group[cells], dtype=torch.long, device=self.device)
+        return self._z(take(X, cells)), torch.as_tensor(group[cells], dtype=torch.long, device=self.device)
 
 
 @contextmanager
-def seeded(random_state: int, device: torch.device) -> Iterator[None]:
+def seeded(random_state: int, device: str) -> Iterator[None]:
     """Torch's generators at ``random_state`` inside, as they were outside."""
-    devices = [device] if device.type == "cuda" else []
+    devices = [device] if device == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(random_state)
         yield
