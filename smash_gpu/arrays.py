@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,9 +130,12 @@ def device_memory() -> str:
 
 
 def release_memory() -> None:
-    """Give back what CuPy's pool holds and nobody uses."""
+    """Give back what the pools of CuPy and torch hold and nobody uses, so that other libraries can have it."""
     if cupy is not None:
         cupy.get_default_memory_pool().free_all_blocks()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _release(version: int) -> str:

@@ -66,7 +66,9 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
     """
     n_cells = cut.stop - cut.start
     try:
-        with enough_memory(f"{n_cells:,} cells at once", "Use a device with more memory, or device='cpu'."):
+        with enough_memory(
+            f"{n_cells:,} cell{'s' * (n_cells > 1)} at once", "Use a device with more memory, or device='cpu'."
+        ):
             return step(cut, *per_cell)
     except MemoryError as error:
         if n_cells == 1:

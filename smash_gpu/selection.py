@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu import genes, models, pca, ranking
-from smash_gpu.arrays import enough_memory, namespace, place, take
+from smash_gpu.arrays import enough_memory, namespace, place, release_memory, take
 from smash_gpu.batch import Shift, harmonize, leading_components
 from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
@@ -226,6 +226,7 @@ def _fit(data: Dataset, X: Any, how: Importance, seed: int) -> tuple[np.ndarray,
     model = models.build(how.model, random_state=seed, device=data.device, **how.options)
     X = place(X, getattr(model, "device", "cpu"))
     purpose = f"training on {X.shape[0]:,} cells × {X.shape[1]:,} genes"
+    release_memory()
     with enough_memory(purpose, "Narrow the candidates, pass fewer cells, or use device='cpu'.", X.nbytes):
         model.fit(X, data.labels, split)
         scores = np.asarray(model.importance(X, data.labels, split), dtype=np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import anndata as ad
 import numpy as np
@@ -60,8 +61,19 @@ def _has_device():
     return cupy is not None and cupy.is_available()
 
 
+def _has_cuda_packages():
+    return all(find_spec(name) for name in ("cupy", "cuml", "rapids_singlecell", "torch", "xgboost"))
+
+
+NEEDS = {
+    "gpu": (_has_device, "SMASH_GPU_REQUIRED", "no CUDA device"),
+    "contract": (_has_cuda_packages, "SMASH_CONTRACTS_REQUIRED", "the CUDA packages are not installed"),
+}
+
+
 def pytest_runtest_setup(item):
-    if item.get_closest_marker("gpu") and not _has_device():
-        if os.environ.get("SMASH_GPU_REQUIRED") == "1":
-            pytest.fail("SMASH_GPU_REQUIRED=1, but there is no CUDA device")
-        pytest.skip("no CUDA device")
+    for mark, (is_there, required, absent) in NEEDS.items():
+        if item.get_closest_marker(mark) and not is_there():
+            if os.environ.get(required) == "1":
+                pytest.fail(f"{required}=1, but {absent}")
+            pytest.skip(absent)

@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.showwarning = _note
     try:
         options.run(options)
-    except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
         print(f"smash-gpu: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 2
     return 0

@@ -1,0 +1,145 @@
+"""Devices that are absent or too old, and memory that does not do."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from smash_gpu import arrays, blocks, stats
+
+
+class CudaError(RuntimeError):
+    pass
+
+
+def cupy_with(monkeypatch, *, driver, needs=13020, devices=0, error=None):
+    """A stand-in for CuPy on a machine with this driver."""
+
+    def count():
+        if error is not None:
+            raise CudaError(error)
+        return devices
+
+    runtime = SimpleNamespace(
+        CUDARuntimeError=CudaError,
+        getDeviceCount=count,
+        driverGetVersion=lambda: driver,
+        runtimeGetVersion=lambda: needs,
+    )
+    monkeypatch.setattr(arrays, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
+
+
+TOO_OLD = "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"
+MACHINES = {
+    "no driver": ({"driver": 0, "error": TOO_OLD}, "no NVIDIA driver"),
+    "old driver": ({"driver": 12040, "error": TOO_OLD}, "supports CUDA 12.4 and CuPy was built for 13.2"),
+    "hidden device": ({"driver": 13020, "error": "cudaErrorNoDevice: no CUDA-capable device"}, "CUDA_VISIBLE_DEVICES"),
+    "no device": ({"driver": 13020}, "no CUDA device is visible"),
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_device_that_is_asked_for_and_absent_is_an_error_with_the_way_out(monkeypatch, machine):
+    described, message = MACHINES[machine]
+    cupy_with(monkeypatch, **described)
+    with pytest.raises(RuntimeError, match=re.escape(message)) as raised:
+        arrays.resolve_device("cuda")
+    assert "device='cpu'" in str(raised.value)
+
+
+@pytest.mark.parametrize("machine", ["old driver", "hidden device"])
+def test_auto_says_why_a_machine_with_a_driver_computes_on_the_cpu(monkeypatch, machine):
+    cupy_with(monkeypatch, **MACHINES[machine][0])
+    with pytest.warns(UserWarning, match="computing on the CPU"):
+        assert arrays.resolve_device("auto") == "cpu"
+
+
+def test_auto_is_silent_without_a_driver_and_cpu_asks_nothing(monkeypatch, recwarn):
+    cupy_with(monkeypatch, **MACHINES["no driver"][0])
+    assert arrays.resolve_device("auto") == arrays.resolve_device("cpu") == "cpu"
+    assert not recwarn.list
+
+
+def test_a_working_device_is_taken(monkeypatch):
+    cupy_with(monkeypatch, driver=13020, devices=1)
+    assert arrays.resolve_device("auto") == arrays.resolve_device("cuda") == "cuda"
+
+
+def test_without_cupy_the_message_says_what_the_import_said(monkeypatch):
+    monkeypatch.setattr(arrays, "cupy", None)
+    monkeypatch.setattr(arrays, "why_no_cupy", "libcuda.so.1 is missing", raising=False)
+    with pytest.raises(RuntimeError, match=r"libcuda\.so\.1 is missing.*smash-gpu\[cuda13\]"):
+        arrays.resolve_device("cuda")
+
+
+def limited(limit):
+    """A step that has memory for ``limit`` cells at a time."""
+
+    def step(block, group):
+        if block.shape[0] > limit:
+            raise MemoryError(f"Unable to allocate room for {block.shape[0]} cells")
+        return stats.GroupStats(*stats.ops.group_stats(block, group, 3, 1e4))
+
+    return step
+
+
+@pytest.fixture
+def cells(rng):
+    return sparse.csr_matrix(rng.poisson(0.7, (53, 9)).astype(np.float32)), rng.integers(-1, 3, 53)
+
+
+@pytest.mark.parametrize("limit", [52, 13, 1])
+def test_blocks_too_large_for_memory_are_halved_and_give_the_same_sums(cells, limit):
+    X, group = cells
+    whole = blocks.fold(X, limited(100), group)
+    with pytest.warns(UserWarning, match="53 cells at once.*half as many"):
+        halved = blocks.fold(X, limited(limit), group)
+    np.testing.assert_array_equal(halved.detected, whole.detected)
+    np.testing.assert_allclose(halved.square, whole.square, rtol=1e-12)
+
+
+def test_dask_blocks_too_large_for_memory_are_halved(cells):
+    da = pytest.importorskip("dask.array")
+    X, group = cells
+    parts = [da.from_array(X[i : i + 20], chunks=-1, asarray=False) for i in (0, 20, 40)]
+    with pytest.warns(UserWarning, match="20 cells at once"):
+        halved = blocks.fold(da.concatenate(parts, axis=0), limited(7), group)
+    np.testing.assert_array_equal(halved.detected, blocks.fold(X, limited(100), group).detected)
+
+
+@pytest.mark.filterwarnings("ignore:memory does not do")
+def test_memory_for_no_cell_at_all_is_an_error_with_a_way_out(cells):
+    X, group = cells
+    with pytest.raises(MemoryError, match="1 cells at once.*device='cpu'"):
+        blocks.fold(X, limited(0), group)
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch names its own."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("std::bad_alloc: out_of_memory: RMM failure"),
+        OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+        ValueError("[10:00:00] Memory allocation error: cudaErrorMemoryAllocation: out of memory"),
+    ],
+)
+def test_every_library_s_word_for_out_of_memory_is_understood(error):
+    with pytest.raises(MemoryError, match=r"memory does not do for the forest \(2.00 GiB\).*Narrow") as raised:
+        with arrays.enough_memory("the forest", "Narrow the candidates.", 2 * 2**30):
+            raise error
+    assert raised.value.__cause__ is error
+
+
+def test_other_errors_pass_unchanged():
+    with pytest.raises(KeyError, match="gene"), arrays.enough_memory("the forest", "Narrow."):
+        raise KeyError("gene")
+
+
+def test_take_numbers_rows():
+    X = np.arange(12.0).reshape(4, 3)
+    np.testing.assert_array_equal(arrays.take(X, np.array([3, 0])), X[[3, 0]])
