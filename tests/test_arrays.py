@@ -112,7 +112,7 @@ def test_dask_blocks_too_large_for_memory_are_halved(cells):
 @pytest.mark.filterwarnings("ignore:memory does not do")
 def test_memory_for_no_cell_at_all_is_an_error_with_a_way_out(cells):
     X, group = cells
-    with pytest.raises(MemoryError, match="1 cells at once.*device='cpu'"):
+    with pytest.raises(MemoryError, match="1 cell at once.*device='cpu'"):
         blocks.fold(X, limited(0), group)
 
 
@@ -129,9 +129,10 @@ class OutOfMemoryError(RuntimeError):
     ],
 )
 def test_every_library_s_word_for_out_of_memory_is_understood(error):
-    with pytest.raises(MemoryError, match=r"memory does not do for the forest \(2.00 GiB\).*Narrow") as raised:
-        with arrays.enough_memory("the forest", "Narrow the candidates.", 2 * 2**30):
-            raise error
+    message = r"memory does not do for the forest \(2.00 GiB\).*Narrow"
+    memory = arrays.enough_memory("the forest", "Narrow the candidates.", 2 * 2**30)
+    with pytest.raises(MemoryError, match=message) as raised, memory:
+        raise error
     assert raised.value.__cause__ is error
 
 
