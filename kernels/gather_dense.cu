@@ -20,12 +20,13 @@
 
 #include "cell.cuh"
 
-constexpr int WARPS_AT_MOST = 32;
+constexpr int THREADS_AT_MOST = 256;
+constexpr int BLOCKS_AT_ONCE = 4;  // per multiprocessor: at most 64 registers a thread, and none spilled
 
 // The library size of the thread block's cell, the same in every thread.
 template <typename T>
 __device__ double library_size_of(const T* data, Span cell) {
-    __shared__ double of_warp[WARPS_AT_MOST];
+    __shared__ double of_warp[THREADS_AT_MOST / WARP];
     const double sum = sum_over_warp(sum_of_share(data, cell, threadIdx.x, blockDim.x));
     if (threadIdx.x % WARP == 0) of_warp[threadIdx.x / WARP] = sum;
     __syncthreads();
@@ -45,10 +46,11 @@ struct Finish {
 };
 
 template <typename T, typename I>
-__global__ void gather_dense(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
-                             const int* __restrict__ column, int n_columns, int columns_per_tile, double target_sum,
-                             const float* __restrict__ mean, const float* __restrict__ scale,
-                             const float* __restrict__ ceiling, float* __restrict__ out) {
+__global__ void __launch_bounds__(THREADS_AT_MOST, BLOCKS_AT_ONCE)
+gather_dense(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
+             const int* __restrict__ column, int n_columns, int columns_per_tile, double target_sum,
+             const float* __restrict__ mean, const float* __restrict__ scale, const float* __restrict__ ceiling,
+             float* __restrict__ out) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     __shared__ double small[SMALL_COUNTS];
     float* row = reinterpret_cast<float*>(shared_memory);

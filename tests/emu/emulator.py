@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smash_gpu import cuda
-
+KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 SHIM = Path(__file__).with_name("shim.hpp")
 INSTANCES = list(product(("float", "double"), ("int", "long long")))
 SANITIZE = "SMASH_EMULATE_WITH_ASAN"
@@ -28,10 +27,11 @@ def compiler() -> str:
     return found
 
 
-def build(source: Path, kernel: str, folder: Path) -> ctypes.CDLL:
-    """All instances of the kernel in a .cu file as a shared library, under the names ``<kernel>_<number>``."""
+def build(source: Path, folder: Path, instances: list = INSTANCES) -> ctypes.CDLL:
+    """Instances of the kernel in <kernel>.cu as a shared library, under the names ``<kernel>_<number>``."""
+    kernel = source.stem
     lines = [f'#include "{SHIM}"', f'#include "{source}"']
-    for number, types in enumerate(INSTANCES):
+    for number, types in enumerate(instances):
         lines.append(
             f'extern "C" void {kernel}_{number}(unsigned grid, unsigned block, int bytes, unsigned seed, void** a) '
             f"{{ emu::launch({kernel}<{', '.join(types)}>, grid, block, bytes, seed, a); }}"
@@ -48,11 +48,13 @@ def build(source: Path, kernel: str, folder: Path) -> ctypes.CDLL:
 def built(kernel: str) -> ctypes.CDLL:
     """The library of one of the project's kernels."""
     with tempfile.TemporaryDirectory() as folder:
-        return build(cuda.SOURCES / f"{kernel}.cu", kernel, Path(folder))
+        return build(KERNELS / f"{kernel}.cu", Path(folder))
 
 
-def start(library, kernel, types, grid, block, shared_bytes, arguments, *, seed) -> None:
+def launch(library, kernel, types, grid, block, shared_bytes, arguments, *, seed) -> None:
     """One launch; arrays are passed as pointers, NumPy scalars by value."""
+    assert all(isinstance(a, np.ndarray | np.generic) for a in arguments), "a Python number has no size in C"
+    assert all(a.flags.c_contiguous for a in arguments if isinstance(a, np.ndarray))
     values = [np.uint64(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in arguments]
     buffers = [np.array([v]) for v in values]
     pointers = (ctypes.c_void_p * len(buffers))(*(b.ctypes.data for b in buffers))
@@ -61,12 +63,13 @@ def start(library, kernel, types, grid, block, shared_bytes, arguments, *, seed)
 
 
 class Emulator:
-    """A device made of the shim: `launch` as in `smash_gpu.cuda`, with an order of threads and blocks by ``seed``."""
+    """A device made of the shim. Threads and blocks run in an order drawn from ``seed``."""
 
-    def __init__(self, seed: int = 0, libraries: dict | None = None):
-        self.seed = seed
-        self.libraries = libraries or {}
+    def __init__(self, **libraries: ctypes.CDLL):
+        self.seed = 0
+        self.libraries = libraries
 
     def launch(self, kernel, types, grid, block, shared_bytes, arguments) -> None:
+        """In place of `smash_gpu.cuda.launch`."""
         library = self.libraries.get(kernel) or built(kernel)
-        start(library, kernel, types, grid, block, shared_bytes, arguments, seed=self.seed)
+        launch(library, kernel, types, grid, block, shared_bytes, arguments, seed=self.seed)

@@ -1,6 +1,7 @@
 // Runs CUDA C++ kernels on the CPU: a fiber per CUDA thread, thread blocks one after another. Tests only.
-// Blocks come in an order shuffled by a seed, and so do the threads of a block between barriers. It stops at what a GPU
-// hides: barriers that only some threads reach, lanes missing in a warp's exchange, a partial mask.
+// Blocks come in an order shuffled by a seed, and so do the threads of a block between barriers; a warp is held back now
+// and then, so that warps drift apart. It stops at what a GPU hides: barriers that only some threads reach, lanes missing
+// in a warp's exchange, a partial mask.
 #pragma once
 #include <ucontext.h>
 
@@ -107,16 +108,17 @@ inline void run_block(std::mt19937& random) {
     for (int t = 0; t < n_threads; ++t) prepare(t);
     std::vector<int> turn(n_threads);
     std::iota(turn.begin(), turn.end(), 0);
-    do {
+    while (count(0, n_threads, DONE) < n_threads) {
         std::shuffle(turn.begin(), turn.end(), random);
+        const unsigned held_back = random() & random();  // a bit a warp
         for (int t : turn) {
-            if (fibers[t].state != READY) continue;
+            if (fibers[t].state != READY || held_back >> t / LANES & 1) continue;
             current = threadIdx.x = t;
             swapcontext(&scheduler, &fibers[t].context);
         }
-        if (count(0, n_threads, DONE) == n_threads) return;
-    } while (open_barriers());
-    fail("threads wait for each other at different barriers");
+        if (!open_barriers() && count(0, n_threads, READY) == 0 && count(0, n_threads, DONE) < n_threads)
+            fail("threads wait for each other at different barriers");
+    }
 }
 
 template <typename... Parameters>
