@@ -10,30 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.arrays import namespace
-
-
-def row_of_each_value(block: Any) -> Any:
-    """The row number of every stored value of a CSR block; int64, length nnz."""
-    xp = namespace(block)
-    starts = xp.bincount(block.indptr[1:-1].astype(xp.int64), minlength=block.nnz + 1)
-    return xp.cumsum(starts[: block.nnz])
+from smash_gpu import cuda
+from smash_gpu.arrays import namespace, on_gpu
 
 
 def labelled(block: Any, group: np.ndarray) -> Any:
     """The cells of a block whose group is not negative; the block itself where that is all of them."""
     chosen = np.flatnonzero(group >= 0)
     return block if len(chosen) == block.shape[0] else block[namespace(block).asarray(chosen)]
-
-
-def log_normalized(block: Any, row: Any, target_sum: float | None) -> Any:
-    """Expression ``e`` of every stored value, whose rows are ``row``; float64, length nnz."""
-    xp = namespace(block)
-    values = block.data.astype(xp.float64)
-    if target_sum is None:
-        return values
-    library_size = xp.bincount(row, weights=values, minlength=block.shape[0])
-    return xp.log1p(values * (target_sum / xp.maximum(library_size, 1e-300))[row])
 
 
 def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None) -> tuple[Any, ...]:
@@ -44,34 +28,46 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
     cells (groups), int64; detected (groups × genes), int64: values above zero;
     counts, total and square (groups × genes), float64: sums of the stored values, of ``e`` and of ``e²``.
     """
-    xp = namespace(block)
+    if on_gpu(block):
+        return cuda.group_stats(block, group, n_groups, target_sum)
     n_genes = block.shape[1]
-    group = xp.asarray(group)
-    row = row_of_each_value(block)
-    table_row = xp.where(group >= 0, group, n_groups).astype(xp.int64)  # cells left out fill a row that is cut off
+    row = _row_of_each_value(block)
+    table_row = np.where(group >= 0, group, n_groups)  # cells left out fill a row that is cut off
     place = table_row[row] * n_genes + block.indices
-    expression = log_normalized(block, row, target_sum)
+    expression = _log_normalized(block, row, target_sum)
 
-    def table(values: Any) -> Any:
-        flat = xp.bincount(place, weights=values, minlength=(n_groups + 1) * n_genes)
+    def table(values: np.ndarray) -> np.ndarray:
+        flat = np.bincount(place, weights=values, minlength=(n_groups + 1) * n_genes)
         return flat[: n_groups * n_genes].reshape(n_groups, n_genes)
 
-    detected = table((block.data > 0).astype(xp.float64)).astype(xp.int64)
-    cells = xp.bincount(table_row, minlength=n_groups + 1)[:n_groups]
-    counts = table(block.data.astype(xp.float64))
-    return cells, detected, counts, table(expression), table(expression**2)
+    detected = table(block.data > 0).astype(np.int64)
+    cells = np.bincount(table_row, minlength=n_groups + 1)[:n_groups]
+    return cells, detected, table(block.data), table(expression), table(expression**2)
 
 
-def gather_dense(block: Any, genes: Any, target_sum: float | None) -> Any:
-    """Expression ``e`` of the chosen genes; dense float32, cells × ``len(genes)``."""
-    xp = namespace(block)
-    column = xp.full(block.shape[1], -1, dtype=xp.int64)
-    column[xp.asarray(genes)] = xp.arange(len(genes))
-    row, column = row_of_each_value(block), column[block.indices]
+def gather_dense(block: Any, genes: Any, target_sum: float | None, *, ceiling: np.ndarray | None = None) -> Any:
+    """Expression ``e`` of the chosen genes, cut to one ceiling a gene; dense float32, cells × ``len(genes)``."""
+    if on_gpu(block):
+        return cuda.gather_dense(block, genes, target_sum, ceiling=ceiling)
+    column = np.full(block.shape[1], -1)
+    column[genes] = np.arange(len(genes))
+    row, column = _row_of_each_value(block), column[block.indices]
     chosen = column >= 0
-    dense = xp.zeros((block.shape[0], len(genes)), dtype=xp.float32)
-    dense[row[chosen], column[chosen]] = log_normalized(block, row, target_sum)[chosen]
-    return dense
+    dense = np.zeros((block.shape[0], len(genes)), dtype=np.float32)
+    dense[row[chosen], column[chosen]] = _log_normalized(block, row, target_sum)[chosen]
+    return dense if ceiling is None else np.minimum(dense, ceiling.astype(np.float32), out=dense)
+
+
+def _row_of_each_value(block: Any) -> np.ndarray:
+    return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+
+
+def _log_normalized(block: Any, row: np.ndarray, target_sum: float | None) -> np.ndarray:
+    values = block.data.astype(np.float64)
+    if target_sum is None:
+        return values
+    library_size = np.bincount(row, weights=values, minlength=block.shape[0])
+    return np.log1p(values * (target_sum / np.maximum(library_size, 1e-300))[row])
 
 
 def moments(dense: Any) -> tuple[Any, Any]:

@@ -152,10 +152,8 @@ def moments(
     """
 
     def step(block: Any, group: np.ndarray) -> Moments:
-        dense = ops.gather_dense(ops.labelled(block, group), genes, target_sum)
+        dense = ops.gather_dense(ops.labelled(block, group), genes, target_sum, ceiling=ceiling)
         xp = namespace(dense)
-        if ceiling is not None:
-            xp.minimum(dense, xp.asarray(ceiling, dtype=dense.dtype), out=dense)
         sums = Moments(xp.zeros(1), xp.zeros(len(genes)), xp.zeros((len(genes), len(genes))))
         for start in range(0, len(dense), CELLS_PER_PRODUCT):
             part = dense[start : start + CELLS_PER_PRODUCT]

@@ -14,6 +14,7 @@ PACKAGE = Path(smg.__file__).parent
 KERNELS = next(d for d in (PACKAGE / "kernels", PACKAGE.parent / "kernels") if d.is_dir())
 FLOORS = [
     {"arrays", "additive", "progress", "splits", "files"},
+    {"cuda"},
     {"ops", "blocks"},
     {"stats"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},

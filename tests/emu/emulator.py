@@ -1,0 +1,75 @@
+"""Builds a kernel with g++ against the shim and launches it on NumPy arrays, in place of `smash_gpu.cuda.launch`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+KERNELS = Path(__file__).resolve().parents[2] / "kernels"
+SHIM = Path(__file__).with_name("shim.hpp")
+INSTANCES = list(product(("float", "double"), ("int", "long long")))
+SANITIZE = "SMASH_EMULATE_WITH_ASAN"
+
+
+def compiler() -> str:
+    """The path of g++."""
+    found = shutil.which("g++")
+    if found is None:
+        raise RuntimeError("g++ is needed to run the kernels on the CPU: apt-get install g++")
+    return found
+
+
+def build(source: Path, folder: Path, instances: list = INSTANCES) -> ctypes.CDLL:
+    """Instances of the kernel in <kernel>.cu as a shared library, under the names ``<kernel>_<number>``."""
+    kernel = source.stem
+    lines = [f'#include "{SHIM}"', f'#include "{source}"']
+    for number, types in enumerate(instances):
+        lines.append(
+            f'extern "C" void {kernel}_{number}(unsigned grid, unsigned block, int bytes, unsigned seed, void** a) '
+            f"{{ emu::launch({kernel}<{', '.join(types)}>, grid, block, bytes, seed, a); }}"
+        )
+    text, library = folder / f"{kernel}.cpp", folder / f"{kernel}.so"
+    text.write_text("\n".join(lines))
+    sanitize = ["-fsanitize=address", "-g"] if os.environ.get(SANITIZE) else []
+    command = [compiler(), "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-extern-tls-init", "-w", *sanitize, str(text), "-o", str(library)]
+    subprocess.run(command, check=True)
+    return ctypes.CDLL(str(library))
+
+
+@cache
+def built(kernel: str) -> ctypes.CDLL:
+    """The library of one of the project's kernels."""
+    with tempfile.TemporaryDirectory() as folder:
+        return build(KERNELS / f"{kernel}.cu", Path(folder))
+
+
+def launch(library, kernel, types, grid, block, shared_bytes, arguments, *, seed) -> None:
+    """One launch; arrays are passed as pointers, NumPy scalars by value."""
+    assert all(isinstance(a, np.ndarray | np.generic) for a in arguments), "a Python number has no size in C"
+    assert all(a.flags.c_contiguous for a in arguments if isinstance(a, np.ndarray))
+    values = [np.uint64(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in arguments]
+    buffers = [np.array([v]) for v in values]
+    pointers = (ctypes.c_void_p * len(buffers))(*(b.ctypes.data for b in buffers))
+    run = getattr(library, f"{kernel}_{INSTANCES.index(types)}")
+    run(ctypes.c_uint(grid), ctypes.c_uint(block), ctypes.c_int(shared_bytes), ctypes.c_uint(seed), pointers)
+
+
+class Emulator:
+    """A device made of the shim. Threads and blocks run in an order drawn from ``seed``."""
+
+    def __init__(self, **libraries: ctypes.CDLL):
+        self.seed = 0
+        self.libraries = libraries
+
+    def launch(self, kernel, types, grid, block, shared_bytes, arguments) -> None:
+        """In place of `smash_gpu.cuda.launch`."""
+        library = self.libraries.get(kernel) or built(kernel)
+        launch(library, kernel, types, grid, block, shared_bytes, arguments, seed=self.seed)
