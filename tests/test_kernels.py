@@ -127,8 +127,10 @@ def test_launchers_and_kernels_agree_on_their_constants():
     assert constant("group_stats", "LARGEST_E") == cuda.LARGEST_E
     assert constant("group_stats", "THREADS_AT_MOST") >= cuda.GROUP_STATS_THREADS
     assert constant("gather_dense", "THREADS_AT_MOST") >= cuda.GATHER_THREADS
-    assert cuda.CELLS_PER_RUN[1] * constant("group_stats", "LARGEST_VALUE") < 2 ** constant("group_stats", "DETECTION_BIT")
-    assert cuda.BYTES_PER_WARP == 8 * constant("group_stats", "WARP")
+    assert cuda.CELLS_PER_RUN[1] * constant("group_stats", "LARGEST_VALUE") < 2 ** constant(
+        "group_stats", "DETECTION_BIT"
+    )
+    assert 8 * constant("group_stats", "WARP") == cuda.BYTES_PER_WARP
 
 
 # --- group_stats ------------------------------------------------------------------------------------------------------

@@ -39,7 +39,19 @@ def build(source: Path, folder: Path, instances: list = INSTANCES) -> ctypes.CDL
     text, library = folder / f"{kernel}.cpp", folder / f"{kernel}.so"
     text.write_text("\n".join(lines))
     sanitize = ["-fsanitize=address", "-g"] if os.environ.get(SANITIZE) else []
-    command = [compiler(), "-std=c++17", "-O1", "-fPIC", "-shared", "-fno-extern-tls-init", "-w", *sanitize, str(text), "-o", str(library)]
+    command = [
+        compiler(),
+        "-std=c++17",
+        "-O1",
+        "-fPIC",
+        "-shared",
+        "-fno-extern-tls-init",
+        "-w",
+        *sanitize,
+        str(text),
+        "-o",
+        str(library),
+    ]
     subprocess.run(command, check=True)
     return ctypes.CDLL(str(library))
 

@@ -1,0 +1,164 @@
+"""A stand-in for CuPy on machines without a device: NumPy's arithmetic with CuPy's refusals.
+
+Arrays of the host and of the "device" cannot meet: an operation on both, an index that lies on the host, and every
+silent way to NumPy (``np.asarray``, the array interface) is a ``TypeError``, as in CuPy. Kernels run through the shim.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+from emu.emulator import Emulator
+from scipy import sparse
+
+H100_SHARED_BYTES = 227 * 1024
+TAKES_HOST_ARRAYS = ("asarray", "array")
+
+
+def on_device(value):
+    """NumPy results as device arrays, also inside tuples; everything else unchanged."""
+    if isinstance(value, tuple):
+        return tuple(map(on_device, value))
+    return DeviceArray(value) if isinstance(value, np.ndarray | np.generic) else value
+
+
+def of_device(value):
+    """Device arrays as NumPy, also inside tuples and lists; an array of the host is refused."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(of_device, value))
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"an array of the host, shape {value.shape}, where CuPy takes arrays of the device")
+    return value.values if isinstance(value, DeviceArray) else value
+
+
+def called(function, arguments, options):
+    """``function`` on device arrays."""
+    options = {name: of_device(value) for name, value in options.items()}
+    return on_device(function(*map(of_device, arguments), **options))
+
+
+class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
+    """What ``cupy.ndarray`` lets one do, as far as the package does it."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def get(self):
+        """A copy on the host."""
+        return self.values.copy()
+
+    def __array__(self, *_, **__):
+        raise TypeError("implicit conversion to a NumPy array is not allowed")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        return called(getattr(ufunc, method), inputs, options)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = getattr(self.values, name)
+        return (lambda *a, **o: called(found, a, o)) if callable(found) else on_device(found)
+
+    def __getitem__(self, index):
+        return on_device(self.values[of_device(index)])
+
+    def __setitem__(self, index, value):
+        self.values[of_device(index)] = of_device(value)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __int__(self):
+        return int(self.values)
+
+    def __float__(self):
+        return float(self.values)
+
+    def __bool__(self):
+        return bool(self.values)
+
+    def __dlpack__(self, **options):
+        return self.values.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.values.__dlpack_device__()
+
+
+class DeviceCsr:
+    """What ``cupyx.scipy.sparse.csr_matrix`` lets one do, as far as the package does it."""
+
+    has_canonical_format = True
+
+    def __init__(self, source, shape=None):
+        if isinstance(source, tuple):
+            self.data, self.indices, self.indptr = source
+            self.shape = shape
+            assert all(isinstance(part, DeviceArray) for part in source)
+            return
+        host = sparse.csr_matrix(of_device(source) if isinstance(source, DeviceArray) else source)
+        assert host.dtype.kind == "f", "CuPy has no sparse integers"
+        self.data, self.indices, self.indptr = map(DeviceArray, (host.data, host.indices, host.indptr))
+        self.shape = host.shape
+
+    def get(self):
+        """The matrix on the host."""
+        return sparse.csr_matrix((self.data.values, self.indices.values, self.indptr.values), self.shape)
+
+    def tocsr(self):
+        """Itself."""
+        return self
+
+    def __getitem__(self, rows):
+        return DeviceCsr(self.get()[of_device(rows)])
+
+
+class StrictCupy:
+    """The module ``cupy``: NumPy's functions of the same name, on device arrays only."""
+
+    ndarray = DeviceArray
+    nan, newaxis = np.nan, None
+    cuda = SimpleNamespace(
+        runtime=SimpleNamespace(
+            getDeviceCount=lambda: 1, memGetInfo=lambda: (2**30, 2**31), CUDARuntimeError=RuntimeError
+        )
+    )
+    pool = SimpleNamespace(total_bytes=lambda: 0, free_all_blocks=lambda: None)
+
+    def get_default_memory_pool(self):
+        """A pool that holds nothing."""
+        return self.pool
+
+    def __getattr__(self, name):
+        return _strict(getattr(np, name), name)
+
+
+def _strict(found, name):
+    if isinstance(found, type):
+        return found
+    if not callable(found):
+        return SimpleNamespace(**{n: _strict(getattr(found, n), n) for n in ("eigh",)})
+    if name in TAKES_HOST_ARRAYS:
+        return lambda x, *a, **o: DeviceArray(found(x.values if isinstance(x, DeviceArray) else x, *a, **o))
+    return lambda *a, **o: called(found, a, o)
+
+
+def install(monkeypatch):
+    """Let the package believe that it has CuPy and a device."""
+    from smash_gpu import arrays, blocks, cuda
+
+    emulator = Emulator()
+    strict, csr = (
+        StrictCupy(),
+        SimpleNamespace(csr_matrix=DeviceCsr, spmatrix=DeviceCsr, issparse=lambda x: isinstance(x, DeviceCsr)),
+    )
+
+    def launch(kernel, types, grid, block, shared_bytes, arguments):
+        emulator.launch(kernel, types, grid, block, shared_bytes, tuple(map(of_device, arguments)))
+
+    monkeypatch.setattr(arrays, "cupy", strict)
+    for module in (arrays, blocks):
+        monkeypatch.setattr(module, "device_sparse", csr)
+    monkeypatch.setattr(cuda, "launch", launch)
+    monkeypatch.setattr(cuda, "shared_memory", lambda: H100_SHARED_BYTES)
+    return strict

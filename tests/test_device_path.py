@@ -1,0 +1,223 @@
+"""The code that runs on a device, run without one: CuPy's refusals, the kernels' own text, libraries that take only
+arrays of the device. What the real libraries do is for `test_contracts` and, on a device, `test_gpu`.
+"""
+
+from dataclasses import replace
+
+import anndata as ad
+import numpy as np
+import pytest
+import strict_cupy
+from cells import planted
+from scipy import sparse
+from strict_cupy import DeviceArray, DeviceCsr
+
+import smash_gpu as smg
+from smash_gpu import batch, dataset, reading, selection, stats
+from smash_gpu.models import forest
+from smash_gpu.recipe import Filters, Importance, InversePCA
+from smash_gpu.splits import stratified
+
+
+@pytest.fixture
+def device(monkeypatch):
+    monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_DEVICE_BLOCK", 50)
+    return strict_cupy.install(monkeypatch)
+
+
+@pytest.fixture
+def data(rng):
+    """The planted cells, read for a device."""
+    return reading.read(planted(rng), {"groupby": "cell_type", "device": "cpu"})
+
+
+def on(data, device):
+    return replace(data, device=device)
+
+
+def test_the_stand_in_refuses_what_cupy_refuses(device):
+    x, host = DeviceArray(np.arange(4.0)), np.arange(4.0)
+    refused = (
+        lambda: x + host,
+        lambda: host + x,
+        lambda: np.asarray(x),
+        lambda: x[host.astype(int)],
+        lambda: x.__setitem__(slice(2), host[:2]),
+        lambda: device.maximum(x, host),
+        lambda: device.concatenate([x, host]),
+    )
+    for mixed in refused:
+        with pytest.raises(TypeError):
+            mixed()
+    assert isinstance(x.sum(), DeviceArray)
+    assert isinstance(2 * x + np.float64(1), DeviceArray)
+
+
+@pytest.mark.parametrize("where", ["host", "device"])
+def test_statistics_filters_and_inverse_pca_choose_the_same_genes(device, data, where):
+    gpu = on(data, "cuda")
+    if where == "device":
+        gpu = replace(gpu, matrix=DeviceCsr(data.matrix))
+    np.testing.assert_array_equal(gpu.stats.detected, data.stats.detected)
+    np.testing.assert_array_equal(gpu.stats.counts, data.stats.counts)
+    np.testing.assert_allclose(gpu.stats.total, data.stats.total, rtol=1e-12, atol=1e-9)
+    chosen = []
+    for part in (data, gpu):
+        filtered, _ = selection.filter_genes(part, Filters(families=()))
+        chosen.append(selection.inverse_pca(part, filtered, InversePCA(n_top=3, variance=0.3))[0])
+    assert 0 < chosen[0].sum() < filtered.sum()
+    np.testing.assert_array_equal(*chosen)
+
+
+def test_the_sums_on_a_device_are_equal_bit_for_bit_in_every_run(device, data):
+    first, second = (stats.group_stats(data.matrix, data.group, 3, device="cuda") for _ in range(2))
+    np.testing.assert_array_equal(first.square, second.square)
+
+
+def test_a_cell_left_out_is_left_out_on_a_device(device, data):
+    part = data.only(data.cells[::3])
+    np.testing.assert_array_equal(on(part, "cuda").stats.detected, part.stats.detected)
+    found = on(part, "cuda").expression(np.array([4, 1]))
+    assert isinstance(found, DeviceArray)
+    np.testing.assert_allclose(found.get(), part.expression(np.array([4, 1])), rtol=1e-6)
+
+
+class StandInForest:
+    """Takes what cuML's forest takes on a device, and nothing else."""
+
+    def __init__(self, **options):
+        self.options, self.max_samples = options, 1.0
+
+    def fit(self, X, y, sample_weight=None):
+        from sklearn.ensemble import RandomForestClassifier
+
+        assert all(isinstance(part, DeviceArray) for part in (X, y, sample_weight))
+        assert (X.dtype, y.dtype, sample_weight.dtype) == (np.float32, np.int32, np.float32)
+        assert 0 < self.max_samples <= 1
+        self.forest = RandomForestClassifier(30, random_state=0).fit(X.get(), y.get(), sample_weight.get())
+        self.feature_importances_ = self.forest.feature_importances_
+        return self
+
+    def predict(self, X):
+        assert isinstance(X, DeviceArray)
+        return DeviceArray(self.forest.predict(X.get()))
+
+
+def stand_in_for_xgboost(monkeypatch):
+    """Arrays of the device cross into XGBoost's CPU build, which takes them from the host; no others may."""
+    from xgboost import Booster
+
+    from smash_gpu.attribution import treeshap
+    from smash_gpu.models import boosted
+
+    def host(X):
+        assert isinstance(X, DeviceArray)
+        return X.get()
+
+    following, predicted, explained = boosted.Batches.next, Booster.inplace_predict, treeshap.contributions
+    monkeypatch.setattr(boosted, "build_info", lambda: {"USE_CUDA": True})
+    monkeypatch.setattr(boosted.Batches, "next", lambda self, input_data: following(
+        self, lambda data, **rest: input_data(data=host(data), **rest)))  # fmt: skip
+    monkeypatch.setattr(Booster, "inplace_predict", lambda self, X: DeviceArray(predicted(self, host(X))))
+    monkeypatch.setattr(treeshap, "contributions", lambda booster, X, n: explained(booster, host(X), n))
+
+
+@pytest.mark.filterwarnings("ignore:.*No visible GPU")
+@pytest.mark.filterwarnings("ignore:.*Device is changed")
+@pytest.mark.parametrize("model", ["rf", "brf"])
+def test_forests_on_a_device_find_the_planted_markers(device, monkeypatch, rng, model):
+    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
+    adata = planted(rng)
+    smg.tl.smash(adata, "cell_type", model=model, n_top=3, device="cuda", filters={"families": ()})
+    for c, (_, found) in enumerate(smg.get.markers_dict(adata).items()):
+        assert sorted(found) == [f"MARKER{c}{letter}" for letter in "XYZ"]
+
+
+@pytest.mark.filterwarnings("ignore:.*No visible GPU")
+@pytest.mark.filterwarnings("ignore:.*Device is changed")
+@pytest.mark.parametrize("kind", ["gain", "shap"])
+def test_xgboost_given_arrays_of_a_device_is_xgboost(monkeypatch, rng, kind):
+    adata, found = planted(rng), {}
+    how = {"filters": {"families": ()}, "model_options": {"n_estimators": 10, "importance": kind}}
+    for where in ("cpu", "cuda"):
+        if where == "cuda":
+            strict_cupy.install(monkeypatch)
+            stand_in_for_xgboost(monkeypatch)
+        smg.tl.smash(adata, "cell_type", model="xgboost", n_top=3, device=where, **how)
+        found[where] = smg.get.markers_dict(adata)
+    assert found["cpu"] == found["cuda"]
+
+
+def test_cells_moved_to_a_device_by_rapids_singlecell_go_straight_in(device, monkeypatch, rng):
+    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
+    host = planted(rng)
+    moved = ad.AnnData(obs=host.obs, var=host.var)
+    monkeypatch.setattr(ad.AnnData, "X", property(lambda a: DeviceCsr(host.X) if a is moved else a._X))
+    for adata in (host, moved):
+        smg.tl.smash(adata, "cell_type", filters={"families": ()}, device="cuda")
+    assert smg.get.markers_dict(moved) == smg.get.markers_dict(host)
+
+
+def test_the_network_takes_arrays_of_the_device(device, data):
+    pytest.importorskip("torch")
+    from smash_gpu.models.network import Network, Training
+
+    genes = np.arange(20)
+    split = stratified(data.labels)
+    scores = []
+    for X in (data.expression(genes), on(data, "cuda").expression(genes)):
+        model = Network(training=Training(max_epochs=4), max_explained=20).fit(X, data.labels, split)
+        scores.append(model.importance(X, data.labels, split))
+        assert isinstance(model.predict(X), np.ndarray)
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-3, atol=1e-6)
+
+
+def test_batches_are_corrected_on_a_device(device, monkeypatch, data, rng):
+    """Harmony itself is replaced; the components, axes and the shift are those of the host."""
+    monkeypatch.setattr(batch, "_harmonize_on_device", lambda components, *_: components * 0.5)
+    monkeypatch.setattr(selection, "harmonize", lambda c, b, random_state: (
+        batch.harmonize(c, b) if isinstance(c, DeviceArray) else c * 0.5))  # fmt: skip
+    genes = np.arange(25)
+    shifted = []
+    for part in (data, on(data, "cuda")):
+        part = replace(part, batch=rng.choice(["a", "b"], len(data.group)).astype(object))
+        X = part.expression(genes)
+        shift = selection.batch_shift(part, genes, X, random_state=0)
+        shifted.append(shift.added_to(X, np.arange(len(X))))
+    np.testing.assert_allclose(shifted[1].get(), shifted[0], atol=1e-4)
+
+
+def test_an_own_model_gets_arrays_of_the_host(device, data):
+    class Own:
+        def fit(self, X, group, split):
+            assert isinstance(X, np.ndarray)
+            self.mean = np.array([X[group == g].mean(axis=0) for g in range(3)])
+            return self
+
+        def importance(self, X, group, split):
+            return self.mean - self.mean.mean(axis=0)
+
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+
+    scores = selection.importance(on(data, "cuda"), np.ones(len(data.names), bool), Importance(Own()))
+    assert scores.mean.shape == (3, len(data.names))
+
+
+def test_csr_in_a_dataset_is_never_dense(device, data):
+    """Only the genes asked for leave the sparse block."""
+    wide = sparse.hstack([data.matrix, sparse.csr_matrix((data.matrix.shape[0], 5000), dtype=np.float32)]).tocsr()
+    found = dataset.Dataset(
+        wide, data.group, data.groups, np.arange(wide.shape[1]), np.arange(wide.shape[1]), device="cuda"
+    )
+    assert found.expression(np.array([0, 4000])).shape == (len(data.cells), 2)
+
+
+@pytest.mark.parametrize("drawn_down", [False, True])
+def test_the_draw_makes_up_for_the_sizes_of_the_groups(rng, drawn_down):
+    group = rng.permutation(np.repeat([0, 1, 3], [300, 80, 20]))
+    weight, share = forest.draw_weights(group, drawn_down=drawn_down)
+    drawn = np.bincount(group, weights=weight[group])
+    expected = np.array([1, 1, 0, 1]) if not drawn_down else np.array([1 / 300, 1 / 80, 0, 1 / 20])
+    np.testing.assert_allclose(drawn / drawn.sum(), expected / expected.sum(), rtol=1e-5)
+    assert share == (3 * 20 / 400 if drawn_down else 1.0)
