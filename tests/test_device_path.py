@@ -92,7 +92,7 @@ class StandInForest:
         from sklearn.ensemble import RandomForestClassifier
 
         assert all(isinstance(part, DeviceArray) for part in (X, y, sample_weight))
-        assert (X.dtype, y.dtype, sample_weight.dtype) == (np.float32, np.int32, np.float32)
+        assert (X.dtype, y.dtype, sample_weight.dtype) == (np.float32, np.int32, np.float64)
         assert 0 < self.max_samples <= 1
         self.forest = RandomForestClassifier(30, random_state=0).fit(X.get(), y.get(), sample_weight.get())
         self.feature_importances_ = self.forest.feature_importances_

@@ -108,14 +108,14 @@ def class_weights(group: np.ndarray) -> np.ndarray:
 
 
 def draw_weights(group: np.ndarray, *, drawn_down: bool) -> tuple[np.ndarray, float]:
-    """The weight of a cell of each group in the draw (mean 1 over cells), float32, and cells drawn / cells."""
-    weights = class_weights(group).astype(np.float32)
+    """The weight of a cell of each group in the draw (mean 1 over cells), and cells drawn / cells."""
+    weights = class_weights(group)
     if not drawn_down:
         return weights, 1.0
     sizes = np.bincount(group)
     present = sizes[sizes > 0]
     by_cell = weights / np.maximum(sizes, 1)
-    return (by_cell / by_cell[group].mean()).astype(np.float32), len(present) * present.min() / len(group)
+    return by_cell / by_cell[group].mean(), len(present) * present.min() / len(group)
 
 
 def _cuml_forest(n_estimators: int, **options: Any) -> Any:
