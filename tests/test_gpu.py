@@ -1,0 +1,201 @@
+"""What only a device can show: the real libraries, agreement with the CPU, repeatability, memory that runs out.
+
+The kernels' own assertions run on the device in `test_kernels`, the statistics in `test_stats` (``cupy_csr``).
+"""
+
+import json
+
+import numpy as np
+import pytest
+from cells import planted
+from scipy import sparse
+
+import smash_gpu as smg
+from smash_gpu import arrays, reading, selection
+from smash_gpu.recipe import Filters, Importance, InversePCA
+
+pytestmark = pytest.mark.gpu
+MODELS = {
+    "rf": {"n_estimators": 60},
+    "brf": {"n_estimators": 60},
+    "xgboost": {"n_estimators": 20},
+    "dnn": {},
+}
+SIGNED = ("rf", "brf", "xgboost")  # a Shapley value has no sign: genes that speak against a group count as much
+
+
+def needs(model):
+    for package in {"rf": ["cuml"], "brf": ["cuml"], "xgboost": ["xgboost"], "dnn": ["torch"]}[model]:
+        pytest.importorskip(package)
+
+
+def options(model):
+    if model != "dnn":
+        return MODELS[model]
+    from smash_gpu.models.network import Training
+
+    return {"training": Training(batch_size=20, learning_rate=1e-2)}
+
+
+def chosen(adata, device, model, **how):
+    smg.tl.smash(adata, "cell_type", model=model, n_top=3, device=device, filters={"families": ()},
+                 model_options=options(model), **how)  # fmt: skip
+    return adata
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_cpu_and_gpu_keep_the_same_candidates_and_find_the_same_markers(rng, model):
+    """Candidates are equal for every model. Markers: the planted ones in both for trees; for the network, all planted
+    markers are among the union of the lists in both.
+    """
+    needs(model)
+    adata = planted(rng, n_cells=600)
+    found, candidates = {}, {}
+    for device in ("cpu", "cuda"):
+        chosen(adata, device, model)
+        candidates[device] = adata.var["smash_candidate"].to_numpy().copy()
+        found[device] = {group: sorted(genes) for group, genes in smg.get.markers_dict(adata).items()}
+    np.testing.assert_array_equal(candidates["cpu"], candidates["cuda"])
+    if model in SIGNED:
+        assert found["cpu"] == found["cuda"]
+        return
+    union = {device: {gene for genes in lists.values() for gene in genes} for device, lists in found.items()}
+    assert all(name.startswith("MARKER") for name in union["cuda"] | union["cpu"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_two_runs_on_a_device_are_equal_bit_for_bit(rng, model):
+    needs(model)
+    adata = planted(rng, n_cells=600)
+    first, second = (chosen(adata, "cuda", model).varm["smash"].copy() for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_xgboost_really_trains_on_the_device(rng):
+    pytest.importorskip("xgboost")
+    from smash_gpu.models.boosted import Boosted
+    from smash_gpu.splits import stratified
+
+    group = np.repeat([0, 1, 2], 100)
+    X = arrays.to_device(rng.gamma(1.0, 1.0, (300, 15)).astype(np.float32))
+    model = Boosted(device="cuda", n_estimators=3).fit(X, group, stratified(group))
+    assert json.loads(model.booster.save_config())["learner"]["generic_param"]["device"].startswith("cuda")
+
+
+def test_integers_are_equal_and_sums_agree_between_cpu_and_gpu(rng):
+    X = sparse.random(5000, 800, 0.1, format="csr", random_state=0, data_rvs=lambda n: rng.poisson(2, n) + 1.0)
+    group = rng.integers(-1, 12, 5000)
+    from smash_gpu.stats import group_stats
+
+    cpu, gpu = (group_stats(X.astype(np.float32), group, 12, device=d) for d in ("cpu", "cuda"))
+    for name in ("cells", "detected", "counts"):
+        np.testing.assert_array_equal(getattr(gpu, name), getattr(cpu, name))
+    np.testing.assert_allclose(gpu.square, cpu.square, rtol=1e-10, atol=1e-8)
+
+
+def test_inverse_pca_keeps_the_genes_of_cumls_pca(rng):
+    """The correlation's eigenvectors on the device, against cuML's PCA of the standardised matrix."""
+    PCA = pytest.importorskip("cuml.decomposition").PCA
+    data = reading.read(planted(rng, n_cells=500), {"groupby": "cell_type", "device": "cuda"})
+    candidates, _ = selection.filter_genes(data, Filters(families=()))
+    index = np.flatnonzero(candidates)
+    kept, _ = selection.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))
+    e = data.host_expression(index).astype(np.float64)
+    z = np.minimum((e - e.mean(axis=0)) / e.std(axis=0, ddof=1), 10)
+    z = (z - z.mean(axis=0)) / z.std(axis=0)
+    pca = PCA(n_components=len(index), svd_solver="full", output_type="numpy").fit(arrays.to_device(z))
+    n_components = int((np.cumsum(pca.explained_variance_ratio_) <= 0.5).sum()) + 1
+    top = np.argsort(-np.abs(pca.components_[:n_components]), axis=1)[:, :4]
+    assert set(index[np.unique(top)]) == set(np.flatnonzero(kept))
+
+
+def test_cells_moved_by_rapids_singlecell_go_straight_in(rng):
+    rsc = pytest.importorskip("rapids_singlecell")
+    host = planted(rng, n_cells=600)
+    moved = host.copy()
+    rsc.get.anndata_to_GPU(moved)
+    assert arrays.on_gpu(moved.X)
+    for adata in (host, moved):
+        chosen(adata, "cuda", "xgboost")
+    assert smg.get.markers_dict(moved) == smg.get.markers_dict(host)
+
+
+def test_batches_are_corrected_on_the_device(rng):
+    """A gene that marks the batch alone falls behind once batches are corrected."""
+    pytest.importorskip("rapids_singlecell")
+    adata = planted(rng, n_cells=600)
+    lane = np.where(adata.obs["cell_type"].cat.codes == 0, rng.random(600) < 0.9, rng.random(600) < 0.2)
+    adata.obs["lane"] = np.where(lane, "a", "b")
+    counts = adata.X.toarray()
+    counts[:, -1] = rng.poisson(np.where(lane, 8.0, 0.5))
+    adata.X = sparse.csr_matrix(counts)
+    rank = {}
+    for key in (None, "lane"):
+        chosen(adata, "cuda", "xgboost", **({"batch_key": key} if key else {}))
+        scores = np.nan_to_num(adata.varm["smash"][:, 0])
+        rank[key] = int((scores > scores[-1]).sum())
+    assert rank["lane"] > rank[None]
+
+
+@pytest.fixture
+def pool_of():
+    """Limits CuPy's pool for one test."""
+    pool = arrays.cupy.get_default_memory_pool()
+    yield lambda size: (pool.free_all_blocks(), pool.set_limit(size=size))
+    pool.set_limit(size=0)
+
+
+def test_a_device_with_little_memory_gets_smaller_blocks_and_the_same_sums(rng, pool_of):
+    from smash_gpu.stats import group_stats
+
+    X = sparse.random(60_000, 2000, 0.05, format="csr", random_state=0).astype(np.float32)
+    group = rng.integers(0, 4, X.shape[0])
+    whole = group_stats(X, group, 4, target_sum=None, device="cuda")
+    pool_of(24 * 2**20)
+    with pytest.warns(UserWarning, match="half as many"):
+        halved = group_stats(X, group, 4, target_sum=None, device="cuda")
+    np.testing.assert_array_equal(halved.detected, whole.detected)
+    np.testing.assert_allclose(halved.total, whole.total, rtol=1e-8)
+
+
+def test_no_memory_for_the_candidates_is_an_error_with_the_numbers(rng, pool_of):
+    data = reading.read(planted(rng, n_cells=4000), {"groupby": "cell_type", "device": "cuda"})
+    pool_of(2**19)
+    with pytest.raises(MemoryError, match="4,000 cells × 60 genes.*GiB.*Narrow"):
+        data.expression(np.arange(60))
+
+
+def test_deeplift_is_the_same_on_the_device(rng):
+    torch = pytest.importorskip("torch")
+    from smash_gpu.attribution import deeplift
+    from smash_gpu.models.network import perceptron
+
+    torch.manual_seed(0)
+    network = perceptron(40, 5).eval()
+    x, r = torch.randn(30, 40), torch.randn(25, 40)
+    found = []
+    for device in ("cpu", "cuda"):
+        moved = network.to(device)
+        parts = deeplift.contributions(deeplift.Layers.of(moved), x.to(device), r.to(device), "tf")
+        found.append(deeplift.mean_abs(parts, len(x)))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-7)
+
+
+def test_what_the_device_lends_is_given_back(rng):
+    """After a selection CuPy's pool holds nothing that another library could need."""
+    needs("xgboost")
+    adata = chosen(planted(rng, n_cells=600), "cuda", "xgboost")
+    assert len(smg.get.markers(adata))
+    arrays.release_memory()
+    assert arrays.cupy.get_default_memory_pool().used_bytes() == 0
+
+
+def test_own_importance_runs_on_the_host_while_counts_are_on_the_device(rng):
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    from smash_gpu.models.forest import Forest
+
+    data = reading.read(planted(rng), {"groupby": "cell_type", "device": "cuda"})
+    how = Importance(Forest(ExtraTreesClassifier(20, random_state=0)))
+    scores = selection.importance(data, np.ones(len(data.names), dtype=bool), how)
+    assert np.isfinite(scores.mean).all()
