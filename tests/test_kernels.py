@@ -193,6 +193,23 @@ def test_the_largest_counts_neither_overflow_nor_round(machine):
     sums_agree(found, X, np.zeros(70, dtype=int), 1, TARGET)
 
 
+def test_values_may_lie_beyond_two_to_the_31(machine, tmp_path):
+    """One cell at the end of arrays of 2³¹ + 8 values; on the CPU they are files of holes."""
+    n = 2**31 + 8
+    data, indices = (
+        np.memmap(tmp_path / t, dtype=t, mode="w+", shape=n) if machine.xp is np else machine.xp.zeros(n, dtype=t)
+        for t in ("float32", "int64")
+    )
+    data[-3:], indices[-3:] = machine.xp.array([1, 2, 3]), machine.xp.array([0, 2, 4])
+    indptr = machine.xp.array([n - 3, n])
+    block = SimpleNamespace(shape=(1, 5), data=data, indices=indices, indptr=indptr)
+    _, _, counts, total, _ = map(to_host, cuda.group_stats(block, machine.xp.zeros(1, dtype=int), 1, 6.0))
+    assert counts.tolist() == [[1, 0, 2, 0, 3]]
+    np.testing.assert_allclose(total, np.log1p([[1, 0, 2, 0, 3]]))
+    dense = to_host(cuda.gather_dense(block, np.array([4, 2]), None))
+    assert dense.tolist() == [[3, 2]]
+
+
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf, 2.0**31])
 def test_values_out_of_range_make_sums_nan(machine, value):
     X = sparse.csr_matrix(np.array([[1.0, value], [2.0, 3.0]], dtype=np.float32))
