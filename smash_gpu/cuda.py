@@ -6,6 +6,7 @@ namespace of the block: tests replace `launch` and `shared_memory` and run the s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from math import ceil, floor, log1p, log2
 from pathlib import Path
@@ -39,15 +40,24 @@ def source(kernel: str) -> str:
     return (SOURCES / f"{kernel}.cu").read_text().replace('#include "cell.cuh"', header)
 
 
-def launch(kernel: str, types: tuple[str, ...], grid: int, block: int, shared_bytes: int, arguments: tuple) -> None:
+@dataclass(frozen=True)
+class Shape:
+    """Thread blocks, threads in each, and bytes of dynamic shared memory of each."""
+
+    blocks: int
+    threads: int
+    shared_bytes: int
+
+
+def launch(kernel: str, types: tuple[str, ...], shape: Shape, arguments: tuple) -> None:
     """Run the instance ``kernel<types>``."""
-    function = _function(kernel, types, cupy.cuda.runtime.getDevice())
-    function.max_dynamic_shared_size_bytes = shared_bytes
-    function((grid,), (block,), arguments, shared_mem=shared_bytes)
+    function = _function(kernel, types)
+    function.max_dynamic_shared_size_bytes = shape.shared_bytes
+    function((shape.blocks,), (shape.threads,), arguments, shared_mem=shape.shared_bytes)
 
 
 @cache
-def _function(kernel: str, types: tuple[str, ...], _device: int) -> Any:
+def _function(kernel: str, types: tuple[str, ...]) -> Any:
     name = f"{kernel}<{', '.join(types)}>"
     return cupy.RawModule(code=source(kernel), options=OPTIONS, name_expressions=(name,)).get_function(name)
 
@@ -57,11 +67,10 @@ def shared_memory() -> int:
     return cupy.cuda.Device().attributes["MaxSharedMemoryPerBlockOptin"]
 
 
-def _launch_on(block: Any, kernel: str, grid: int, threads: int, shared_bytes: int, *arguments: Any) -> None:
-    if grid:
+def _launch_on(block: Any, kernel: str, shape: Shape, *arguments: Any) -> None:
+    if shape.blocks:
         types = tuple(C_NAMES[part.dtype.name] for part in (block.data, block.indices))
-        csr = (block.indptr, block.indices, block.data)
-        launch(kernel, types, grid, threads, shared_bytes, csr + arguments)
+        launch(kernel, types, shape, (block.indptr, block.indices, block.data, *arguments))
 
 
 def _tiles(n: int, most: int) -> tuple[int, int]:
@@ -88,11 +97,10 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
     tables = xp.zeros((5, n_groups, n_genes), dtype=xp.int64)
     out_of_range = xp.zeros(1, dtype=xp.int32)
     scales = fixed_point_scales(n_cells, target_sum)
-    shape = (np.int32(x) for x in (n_groups, n_genes, tile, cells_per_run))
+    shape = Shape(most_runs * n_tiles, GROUP_STATS_THREADS, bytes_of_warps + tile * BYTES_PER_GENE)
+    sizes = (np.int32(x) for x in (n_groups, n_genes, tile, cells_per_run))
     numbers = (np.float64(x) for x in (target_sum or 0, *scales))
-    shared_bytes = bytes_of_warps + tile * BYTES_PER_GENE
-    _launch_on(block, "group_stats", most_runs * n_tiles, GROUP_STATS_THREADS, shared_bytes,
-               order, start, run_end, *shape, *numbers, tables, out_of_range)  # fmt: skip
+    _launch_on(block, "group_stats", shape, order, start, run_end, *sizes, *numbers, tables, out_of_range)
     sums = _sums(tables, scales, xp.where(out_of_range > 0, xp.nan, 1.0))
     counts, total, square = (sums[1].copy(), *sums[1:]) if target_sum is None else sums
     return cells, tables[0], counts, total, square
@@ -144,6 +152,7 @@ def gather_dense(
     n_tiles, tile = _tiles(n_columns, GATHER_BYTES // 4)
     vectors = (NO_ARRAY if v is None else xp.asarray(v, dtype=xp.float32) for v in (mean, scale, ceiling))
     out = xp.empty((n_cells, n_columns), dtype=xp.float32)
-    _launch_on(block, "gather_dense", n_cells * n_tiles, GATHER_THREADS, tile * 4,
-               column, np.int32(n_columns), np.int32(tile), np.float64(target_sum or 0), *vectors, out)  # fmt: skip
+    shape = Shape(n_cells * n_tiles, GATHER_THREADS, tile * 4)
+    sizes = (np.int32(n_columns), np.int32(tile))
+    _launch_on(block, "gather_dense", shape, column, *sizes, np.float64(target_sum or 0), *vectors, out)
     return out

@@ -71,7 +71,10 @@ def _log_normalized(block: Any, row: np.ndarray, target_sum: float | None) -> np
 
 
 def moments(dense: Any) -> tuple[Any, Any]:
-    """``Σ x`` (genes) and ``Σ x xᵀ`` (genes × genes) over the cells of a dense block, in float64."""
+    """``Σ x`` (genes) and ``Σ x xᵀ`` (genes × genes) over the cells of a dense block, in float64.
+
+    A dense product on either device: see ``kernels/README.md`` for why no kernel of our own takes its place.
+    """
     x = dense.astype(np.float64)
     return x.sum(axis=0), x.T @ x
 

@@ -153,8 +153,8 @@ def install(monkeypatch):
         SimpleNamespace(csr_matrix=DeviceCsr, spmatrix=DeviceCsr, issparse=lambda x: isinstance(x, DeviceCsr)),
     )
 
-    def launch(kernel, types, grid, block, shared_bytes, arguments):
-        emulator.launch(kernel, types, grid, block, shared_bytes, tuple(map(of_device, arguments)))
+    def launch(kernel, types, shape, arguments):
+        emulator.launch(kernel, types, shape, tuple(map(of_device, arguments)))
 
     monkeypatch.setattr(arrays, "cupy", strict)
     for module in (arrays, blocks):

@@ -16,6 +16,7 @@ import numpy as np
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 SHIM = Path(__file__).with_name("shim.hpp")
 INSTANCES = list(product(("float", "double"), ("int", "long long")))
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fno-extern-tls-init", "-w")
 SANITIZE = "SMASH_EMULATE_WITH_ASAN"
 
 
@@ -39,19 +40,7 @@ def build(source: Path, folder: Path, instances: list = INSTANCES) -> ctypes.CDL
     text, library = folder / f"{kernel}.cpp", folder / f"{kernel}.so"
     text.write_text("\n".join(lines))
     sanitize = ["-fsanitize=address", "-g"] if os.environ.get(SANITIZE) else []
-    command = [
-        compiler(),
-        "-std=c++17",
-        "-O1",
-        "-fPIC",
-        "-shared",
-        "-fno-extern-tls-init",
-        "-w",
-        *sanitize,
-        str(text),
-        "-o",
-        str(library),
-    ]
+    command = [compiler(), *FLAGS, *sanitize, str(text), "-o", str(library)]
     subprocess.run(command, check=True)
     return ctypes.CDLL(str(library))
 
@@ -63,15 +52,19 @@ def built(kernel: str) -> ctypes.CDLL:
         return build(KERNELS / f"{kernel}.cu", Path(folder))
 
 
-def launch(library, kernel, types, grid, block, shared_bytes, arguments, *, seed) -> None:
-    """One launch; arrays are passed as pointers, NumPy scalars by value."""
+def launch(library, name, shape, arguments, *, seed=0) -> None:
+    """Run the function ``name`` of a library; arrays are passed as pointers, NumPy scalars by value.
+
+    ``shape`` is thread blocks, threads and bytes of dynamic shared memory.
+    """
     assert all(isinstance(a, np.ndarray | np.generic) for a in arguments), "a Python number has no size in C"
     assert all(a.flags.c_contiguous for a in arguments if isinstance(a, np.ndarray))
     values = [np.uint64(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in arguments]
     buffers = [np.array([v]) for v in values]
     pointers = (ctypes.c_void_p * len(buffers))(*(b.ctypes.data for b in buffers))
-    run = getattr(library, f"{kernel}_{INSTANCES.index(types)}")
-    run(ctypes.c_uint(grid), ctypes.c_uint(block), ctypes.c_int(shared_bytes), ctypes.c_uint(seed), pointers)
+    blocks, threads, shared_bytes = shape
+    sizes = ctypes.c_uint(blocks), ctypes.c_uint(threads), ctypes.c_int(shared_bytes), ctypes.c_uint(seed)
+    getattr(library, name)(*sizes, pointers)
 
 
 class Emulator:
@@ -81,7 +74,8 @@ class Emulator:
         self.seed = 0
         self.libraries = libraries
 
-    def launch(self, kernel, types, grid, block, shared_bytes, arguments) -> None:
+    def launch(self, kernel, types, shape, arguments) -> None:
         """In place of `smash_gpu.cuda.launch`."""
         library = self.libraries.get(kernel) or built(kernel)
-        launch(library, kernel, types, grid, block, shared_bytes, arguments, seed=self.seed)
+        shape = (shape.blocks, shape.threads, shape.shared_bytes)
+        launch(library, f"{kernel}_{INSTANCES.index(types)}", shape, arguments, seed=self.seed)

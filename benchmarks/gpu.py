@@ -1,0 +1,224 @@
+"""Kernels and the whole pipeline on a CUDA device, on synthetic counts made there. It has not run on a GPU yet.
+
+Each line of a kernel states the bytes that it must move, counted from the problem (values and indices of the non-zeros
+once, results once), the time by CUDA events after warm-up, and the share of the copy bandwidth measured on the device
+at the start: 70 % and more is the aim. Cells × 20,000 genes, about 1,500 of them detected in a cell, 30 classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import distributions
+
+import numpy as np
+
+from benchmarks import record
+
+GENES, DETECTED, CLASSES, SAMPLES, CANDIDATES = 20_000, 1_500, 30, 20, 5_000
+MARKERS_PER_CLASS, MARKER_RATE, BACKGROUND_RATE = 5, 0.8, 0.02
+CELLS_PER_CHUNK = 4_096  # made at a time
+CELLS_PER_BLOCK = 1_000_000  # 1.5e9 values, below 2³¹
+SHARE_FOR_DATA = 0.5  # of the free memory; the rest is for results
+TARGET = 1e4
+PACKAGES = ("cupy", "cuml", "cudf", "rmm", "rapids", "xgboost", "torch", "nvidia-cuda-nvrtc")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The sizes from which bytes are counted."""
+
+    cells: int
+    genes: int
+    nonzeros: int
+    value_bytes: int = 4
+    index_bytes: int = 4
+
+    @property
+    def matrix_bytes(self) -> int:
+        """Values and indices of the non-zeros, and where the cells begin; each read once."""
+        return self.nonzeros * (self.value_bytes + self.index_bytes) + (self.cells + 1) * self.index_bytes
+
+    def group_stats_bytes(self, n_groups: int) -> int:
+        """The matrix, a label a cell, and four tables of 8 bytes."""
+        return self.matrix_bytes + self.cells * 8 + 4 * 8 * n_groups * self.genes
+
+    def gather_dense_bytes(self, n_columns: int) -> int:
+        """The matrix and the dense float32 result."""
+        return self.matrix_bytes + self.cells * n_columns * 4
+
+
+def main(arguments: list[str]) -> None:
+    """Measure, print and append a line a stage and size."""
+    options = parse(arguments)
+    from smash_gpu.arrays import cupy, resolve_device
+
+    resolve_device("cuda")
+    copy = copy_bandwidth(cupy)
+    context = {"benchmark": "gpu", "gpu": device(cupy), "copy_gb_per_s": copy}
+    for cells in options.cells:
+        blocks, group, sample = matrix(cupy, cells or cells_that_fit(cupy), options.seed)
+        stages = [*kernels(cupy, blocks[0], group, sample, copy), *aggregate(cupy, blocks[0], group)]
+        stages += [pipeline(blocks, group, sample, model) for model in options.models]
+        rows = [context | {"cells": len(group), "seed": options.seed} | stage for stage in stages]
+        record.write(options.json, rows)
+        for row in rows:
+            print(row)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command's options; 0 cells means as many as fit."""
+    options = record.parser("gpu")
+    options.add_argument("--cells", type=int, nargs="+", default=[10**5, 10**6, 0], help="0: as many as fit in memory")
+    options.add_argument("--models", nargs="*", default=["xgboost", "dnn"], help="of the whole pipeline")
+    options.add_argument("--seed", type=int, default=0)
+    return options.parse_args(arguments)
+
+
+def device(cupy) -> dict:
+    """Name, memory, driver and the versions of the packages that run on the device."""
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    names = {d.name: d.version for d in distributions() if d.name and d.name.startswith(PACKAGES)}
+    return {
+        "name": properties["name"].decode(),
+        "memory_gb": properties["totalGlobalMem"] / 1e9,
+        "driver": cupy.cuda.runtime.driverGetVersion(),
+        "runtime": cupy.cuda.runtime.runtimeGetVersion(),
+        "packages": names,
+    }
+
+
+def events(run: Callable[[], object], repeats: int = 10) -> dict:
+    """Seconds of a run by CUDA events, after two that do not count."""
+    from cupyx.profiler import benchmark
+
+    seconds = benchmark(run, n_warmup=2, n_repeat=repeats).gpu_times[0]
+    return {"median_s": float(np.median(seconds)), "min_s": float(seconds.min()), "max_s": float(seconds.max())}
+
+
+def copy_bandwidth(cupy, n_bytes: int = 4 * 2**30) -> float:
+    """GB/s of a copy in device memory, read and written bytes counted."""
+    source, target = cupy.zeros(n_bytes // 4, dtype=cupy.float32), cupy.empty(n_bytes // 4, dtype=cupy.float32)
+    return 2 * n_bytes / events(lambda: cupy.copyto(target, source))["min_s"] / 1e9
+
+
+def cells_that_fit(cupy) -> int:
+    """Cells whose matrix takes `SHARE_FOR_DATA` of the device's free memory."""
+    cupy.get_default_memory_pool().free_all_blocks()
+    return int(SHARE_FOR_DATA * cupy.cuda.runtime.memGetInfo()[0] / (DETECTED * 8))
+
+
+def rates(rng: np.random.Generator, n_genes: int, n_classes: int, detected: float) -> np.ndarray:
+    """Probability that a cell of a class has a gene (classes × genes): skewed over genes, and markers of each class."""
+    rate = rng.gamma(0.3, size=n_genes)
+    rate = np.minimum(rate * detected / rate.sum(), 0.95)  # and once more, as the cut took some away
+    rate = np.tile(np.minimum(rate * detected / rate.sum(), 0.95), (n_classes, 1))
+    markers = rng.permutation(n_genes)[: n_classes * MARKERS_PER_CLASS].reshape(n_classes, -1)
+    rate[:, markers.ravel()] = BACKGROUND_RATE
+    np.put_along_axis(rate, markers, MARKER_RATE, axis=1)
+    return rate.astype(np.float32)
+
+
+def counts(xp, rate: np.ndarray, group: np.ndarray, seed: int) -> tuple:
+    """CSR parts of counts drawn gene by gene and cell by cell: data float32, indices and indptr int32."""
+    rng, rate = xp.random.default_rng(seed), xp.asarray(rate)
+    data, indices, lengths = [], [], []
+    for start in range(0, len(group), CELLS_PER_CHUNK):
+        of_cell = rate[xp.asarray(group[start : start + CELLS_PER_CHUNK])]
+        present = rng.random(of_cell.shape, dtype=xp.float32) < of_cell
+        indices.append(xp.nonzero(present)[1].astype(xp.int32))
+        data.append(1 + xp.floor(rng.exponential(0.8, indices[-1].shape)).astype(xp.float32))
+        lengths.append(present.sum(axis=1))
+    indptr = xp.concatenate([xp.zeros(1, dtype=xp.int64), xp.cumsum(xp.concatenate(lengths))]).astype(xp.int32)
+    return xp.concatenate(data), xp.concatenate(indices), indptr
+
+
+def matrix(cupy, n_cells: int, seed: int) -> tuple[list, np.ndarray, np.ndarray]:
+    """CuPy CSR blocks of cells × genes, the class of each cell and its sample."""
+    from cupyx.scipy.sparse import csr_matrix
+
+    rng = np.random.default_rng(seed)
+    rate = rates(rng, GENES, CLASSES, DETECTED)
+    group, sample = rng.integers(0, CLASSES, n_cells), rng.integers(0, SAMPLES, n_cells)
+    blocks = []
+    for number, start in enumerate(range(0, n_cells, CELLS_PER_BLOCK)):
+        of_block = group[start : start + CELLS_PER_BLOCK]
+        parts = counts(cupy, rate, of_block, seed * 1_000 + number + 1)
+        blocks.append(csr_matrix(parts, shape=(len(of_block), GENES)))
+    return blocks, group, sample
+
+
+def kernels(cupy, block, group: np.ndarray, sample: np.ndarray, copy: float) -> Iterator[dict]:
+    """group_stats by class, by class and sample, and by a thousand codes; gather_dense; the float64 product."""
+    from smash_gpu import ops, stats
+
+    n = block.shape[0]
+    problem = Problem(n, block.shape[1], block.nnz, block.data.itemsize, block.indices.itemsize)
+    codes = {"by class": (group[:n], CLASSES), "by class and sample": (group[:n] * SAMPLES + sample[:n], 600)}
+    codes |= {"by 2 codes": (group[:n] % 2, 2), "by 1,000 codes": (np.arange(n) % 1000, 1000)}
+    for what, (code, n_codes) in codes.items():
+        code = cupy.asarray(code)
+        found = events(lambda code=code, n_codes=n_codes: ops.group_stats(block, code, n_codes, TARGET))
+        yield rate_of(f"group_stats {what}", problem.group_stats_bytes(n_codes), found, copy)
+    part = block[: min(n, 100_000)]
+    genes = cupy.arange(0, GENES, GENES // CANDIDATES)
+    problem = Problem(part.shape[0], GENES, part.nnz, part.data.itemsize, part.indices.itemsize)
+    found = events(lambda: ops.gather_dense(part, genes, TARGET))
+    yield rate_of("gather_dense", problem.gather_dense_bytes(len(genes)), found, copy) | {"cells": part.shape[0]}
+    dense = ops.gather_dense(part, genes, TARGET)[: stats.CELLS_PER_PRODUCT]
+    found = events(lambda: ops.moments(dense))
+    yield found | {"what": "moments", "tflop_per_s": 2 * len(dense) * len(genes) ** 2 / found["median_s"] / 1e12}
+
+
+def rate_of(what: str, n_bytes: int, found: dict, copy: float) -> dict:
+    """A stage's line: bytes, seconds, bandwidth and its share of a copy's."""
+    bandwidth = n_bytes / found["median_s"] / 1e9
+    return {"what": what, **found, "bytes": n_bytes, "gb_per_s": bandwidth, "share_of_copy": bandwidth / copy}
+
+
+def aggregate(cupy, block, group: np.ndarray) -> Iterator[dict]:
+    """The same sums of log-normalised values by rapids-singlecell and by us; without it, nothing."""
+    try:
+        import rapids_singlecell as rsc
+    except ImportError:
+        return
+    import anndata as ad
+    import pandas as pd
+
+    from smash_gpu import ops
+
+    n = block.shape[0]
+    adata = ad.AnnData(block.copy(), obs=pd.DataFrame({"class": pd.Categorical(group[:n])}))
+    rsc.pp.normalize_total(adata, target_sum=TARGET)
+    rsc.pp.log1p(adata)
+    code, wanted = cupy.asarray(group[:n]), ["count_nonzero", "sum", "sq_sum"]
+    yield {"what": f"rapids_singlecell.get.aggregate {wanted}"} | events(
+        lambda: rsc.get.aggregate(adata, by="class", func=wanted)
+    )
+    yield {"what": "group_stats of the same logarithms"} | events(lambda: ops.group_stats(adata.X, code, CLASSES, None))
+
+
+def pipeline(blocks: list, group: np.ndarray, sample: np.ndarray, model: str) -> dict:
+    """Wall time of `tl.smash` from counts on the device to markers."""
+    import anndata as ad
+    import pandas as pd
+
+    import smash_gpu as smg
+
+    names = pd.Index([f"gene{i}" for i in range(blocks[0].shape[1])])
+    obs = pd.DataFrame({"class": pd.Categorical(group.astype(str)), "sample": sample.astype(str)})
+    adata = ad.AnnData(joined(blocks), obs=obs, var=pd.DataFrame(index=names))
+    start = time.perf_counter()
+    smg.tl.smash(adata, "class", model=model, sample_key="sample", device="cuda")
+    return {"what": f"tl.smash, model {model}", "wall_s": time.perf_counter() - start}
+
+
+def joined(blocks: list):
+    """One block as it is, several as a Dask array: a CSR matrix of more than 2³¹ values cannot be relied upon."""
+    if len(blocks) == 1:
+        return blocks[0]
+    import dask.array as da
+
+    return da.concatenate([da.from_array(block, chunks=-1, asarray=False) for block in blocks])
