@@ -30,7 +30,7 @@ from smash_gpu.progress import track
 SOFTMAX_RULES = ("tf", "torch")
 SMALLEST_CHANGE = 1e-6  # below it a slope is the derivative at the background, as in shap
 SMALLEST_SOFTMAX_CHANGE = 1e-7
-BYTES_AT_ONCE = 64 * 2**20
+BYTES_AT_ONCE = {"cpu": 64 * 2**20, "cuda": 2**30}  # a cache likes little, a device few launches
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Layers:
 
 
 def contributions(
-    layers: Layers, x: torch.Tensor, background: torch.Tensor, softmax_rule: str, *, bytes_at_once: int = BYTES_AT_ONCE
+    layers: Layers, x: torch.Tensor, background: torch.Tensor, softmax_rule: str, *, bytes_at_once: int | None = None
 ) -> Iterator[torch.Tensor]:
     """The attributions φ of explained cells, a few cells at a time; each part cells × groups × genes, float32.
 
     Slopes are formed in float64, their products in float32. A part of n cells takes about
     ``n · groups · (12 · hidden · background + 8 · genes)`` bytes, and the background once ``4 · hidden · background ·
-    genes``; n is chosen to stay below ``bytes_at_once``, and is one at least.
+    genes``; n is chosen to stay below ``bytes_at_once`` (None: `BYTES_AT_ONCE` of the device), and is one at least.
 
     Parameters
     ----------
@@ -73,6 +73,7 @@ def contributions(
     softmax_rule
         "tf" or "torch".
     """
+    bytes_at_once = bytes_at_once or BYTES_AT_ONCE[x.device.type]
     hidden, n_genes = layers.weights[0].shape
     n_groups = len(layers.weights[2])
     centre = background.mean(dim=0)
