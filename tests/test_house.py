@@ -18,7 +18,7 @@ FLOORS = [
     {"ops", "blocks"},
     {"stats"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
-    {"models"},
+    {"models", "panel"},
     {"recipe", "reading", "slots", "evaluation"},
     {"selection"},
     {"pp", "get"},
