@@ -9,7 +9,8 @@ import numpy as np
 from smash_gpu.arrays import place, to_host
 from smash_gpu.dataset import Dataset
 from smash_gpu.panel.greedy import Gains
-from smash_gpu.panel.objective import Objective, Profiles, tau_for
+from smash_gpu.panel.objective import Objective, tau_for
+from smash_gpu.panel.profiles import Profiles
 
 __all__ = ["choose"]
 

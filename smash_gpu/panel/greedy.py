@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.arrays import to_host
 from smash_gpu.panel.objective import Objective
 
 TIED = 1e-9  # gains this close are equal, on any machine; the name decides
@@ -35,14 +34,14 @@ class Gains:
         self.preference = np.ones(len(names)) if preference is None else preference
         self.order = np.empty(len(names), dtype=int)
         self.order[np.argsort(names, kind="stable")] = np.arange(len(names))
-        self.depth = objective.depth([])
+        self.depth = objective.depth()
+        self.looks = 0
         self.look()
 
     def look(self) -> None:
         """Bound the gains of all genes anew."""
-        everything = slice(None)
         slack = 1e-7 * float(self.objective.weight.sum()) / self.objective.tau
-        self.upper = 1.001 * self.objective.gains(self.depth, everything, dtype=np.float32) + slack
+        self.upper = 1.001 * self.objective.gains(self.depth, dtype=np.float32) + slack
         self.exact = np.zeros(len(self.upper), dtype=bool)
 
     def soften(self, tau: float) -> None:
@@ -52,7 +51,7 @@ class Gains:
 
     def take(self, gene: int) -> None:
         """Add a gene to the panel."""
-        self.depth = self.depth + self.objective.separation([gene])[:, 0]
+        self.depth = self.depth + self.objective.separation(gene)
         self.exact[:] = False
 
     def best(self, allowed: np.ndarray, admits: Callable[[int], Any] = lambda _: True) -> int | None:
@@ -84,6 +83,7 @@ class Gains:
         """Make the gains of some genes exact, those that may be the largest."""
         stale = np.flatnonzero(~self.exact & (score > -np.inf))
         genes = stale[np.argsort(-score[stale], kind="stable")[:GENES_AT_ONCE]]
-        self.upper[genes] = to_host(self.objective.gains(self.depth, genes))
+        self.upper[genes] = self.objective.gains(self.depth, genes)
+        self.looks += len(genes)
         self.exact[genes] = True
         return genes

@@ -1,0 +1,74 @@
+"""What is known of every class, and how far a gene separates two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from smash_gpu.arrays import namespace, place
+
+EPSILON = 0.05  # added to the variance of a pair: a gene that is silent in both but for one cell tells nothing
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Classes by genes.
+
+    Attributes
+    ----------
+    mean, variance
+        Of log-normalised expression over the cells of the class (population variance); classes × genes.
+    low, high
+        With a sample rule: in enough samples the mean of the class is at least ``low``, and at most ``high``.
+    """
+
+    mean: Any
+    variance: Any
+    low: Any = None
+    high: Any = None
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes."""
+        return self.mean.shape[1]
+
+    def of(self, genes: Any) -> Self:
+        """The profiles of the numbered genes, in memory of their own."""
+        xp = namespace(self.mean)
+        return self._each(lambda array: xp.ascontiguousarray(array[:, genes]))
+
+    def astype(self, dtype: type) -> Self:
+        """The same numbers in another precision."""
+        return self._each(lambda array: array.astype(dtype, copy=False))
+
+    def on(self, device: str) -> Self:
+        """The same numbers in the memory of a device."""
+        return self._each(lambda array: place(array, device))
+
+    def separation(self, first: Any, second: Any) -> Any:
+        """``s_g(a, b) = (m_ag − m_bg)² / (v_ag + v_bg + ε)``; pairs of classes × genes.
+
+        With a sample rule it is 0 unless both classes are on their own side of the middle of the two means in enough of
+        their samples.
+        """
+        difference = self.mean.take(first, axis=0)
+        difference -= self.mean.take(second, axis=0)
+        spread = self.variance.take(first, axis=0)
+        spread += self.variance.take(second, axis=0)
+        spread += spread.dtype.type(EPSILON)
+        s = difference * difference
+        s /= spread
+        if self.low is not None:
+            s *= self._holds(first, second, difference)
+        return s
+
+    def _holds(self, first: Any, second: Any, difference: Any) -> Any:
+        middle = self.mean.take(second, axis=0) + difference / 2
+        falls = (self.low.take(first, axis=0) > middle) & (self.high.take(second, axis=0) < middle)
+        rises = (self.high.take(first, axis=0) < middle) & (self.low.take(second, axis=0) > middle)
+        return falls | rises
+
+    def _each(self, change: Callable[[Any], Any]) -> Self:
+        arrays = (getattr(self, field.name) for field in fields(self))
+        return type(self)(*(None if array is None else change(array) for array in arrays))
