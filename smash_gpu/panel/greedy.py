@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,9 +17,9 @@ GENES_AT_ONCE = 32
 class Gains:
     """The gain of every gene on top of the panel so far: bounds from above, made exact where they matter.
 
-    A gain can only fall while the panel grows (submodularity), so an old one is a bound from above and the greedy choice
-    is exact although few genes are looked at again (Minoux 1978). The first look is in single precision, raised by
-    more than its error: expression is below 20, so that of ``s`` is below ``10⁻³ s + 10⁻⁷``.
+    A gain can only fall while the panel grows (submodularity), so an old one is a bound from above, and the greedy
+    choice is exact although few genes are looked at again (Minoux 1978). The first look is in single precision, raised
+    by more than its error: expression is below 20, so that of ``s`` is below ``10⁻³ s + 10⁻⁷``.
 
     Attributes
     ----------
@@ -27,43 +27,47 @@ class Gains:
         ``D_ab`` of the panel so far, one value a pair.
     upper
         Bound from above on the gain of every gene; the gain itself where ``exact``.
+    looks
+        How many gains were computed after the first look.
     """
 
-    def __init__(self, objective: Objective, names: np.ndarray, preference: np.ndarray | None = None) -> None:
+    def __init__(self, objective: Objective, names: np.ndarray, panel: Iterable[int] = ()) -> None:
         self.objective = objective
-        self.preference = np.ones(len(names)) if preference is None else preference
-        self.order = np.empty(len(names), dtype=int)
-        self.order[np.argsort(names, kind="stable")] = np.arange(len(names))
-        self.depth = objective.depth()
+        self.by_name = np.empty(len(names), dtype=int)
+        self.by_name[np.argsort(names, kind="stable")] = np.arange(len(names))
+        self.depth = objective.depth(panel)
         self.looks = 0
-        self.look()
-
-    def look(self) -> None:
-        """Bound the gains of all genes anew."""
-        slack = 1e-7 * float(self.objective.weight.sum()) / self.objective.tau
-        self.upper = 1.001 * self.objective.gains(self.depth, dtype=np.float32) + slack
-        self.exact = np.zeros(len(self.upper), dtype=bool)
+        self._look()
 
     def soften(self, tau: float) -> None:
         """Go on with another τ, for which all gains are new."""
-        self.objective = replace(self.objective, tau=tau)
-        self.look()
+        if tau != self.objective.tau:
+            self.objective = self.objective.with_tau(tau)
+            self._look()
+
+    def copy(self) -> Self:
+        """The same state, to be continued in another way."""
+        other = copy(self)
+        other.upper, other.exact = self.upper.copy(), self.exact.copy()
+        return other
 
     def take(self, gene: int) -> None:
         """Add a gene to the panel."""
         self.depth = self.depth + self.objective.separation(gene)
         self.exact[:] = False
 
-    def best(self, allowed: np.ndarray, admits: Callable[[int], Any] = lambda _: True) -> int | None:
-        """The allowed and admitted gene with the largest gain × preference, of equal ones the first by name."""
-        score = np.where(allowed, self.upper * self.preference, -np.inf)
+    def best(
+        self, allowed: np.ndarray, weight: np.ndarray | float = 1.0, admits: Callable[[int], Any] = lambda _: True
+    ) -> int | None:
+        """The allowed and admitted gene with the largest gain × weight, of equal ones the first by name."""
+        score = np.where(allowed, self.upper * weight, -np.inf)
         while (top := score.max(initial=-np.inf)) > -np.inf:
             tied = np.flatnonzero(score >= top * (1 - TIED))
             if not self.exact[tied].all():
-                looked_at = self._refresh(score)
-                score[looked_at] = (self.upper * self.preference)[looked_at]
+                genes = self._refresh(score)
+                score[genes] = (self.upper * weight)[genes]
                 continue
-            gene = int(tied[np.argmin(self.order[tied])])
+            gene = int(tied[np.argmin(self.by_name[tied])])
             if admits(gene):
                 return gene
             score[gene] = -np.inf
@@ -71,19 +75,29 @@ class Gains:
 
     def largest(self, allowed: np.ndarray, n: int) -> np.ndarray:
         """The ``n`` largest gains of allowed genes, falling."""
+        score = np.where(allowed, self.upper, -np.inf)
         while True:
-            score = np.where(allowed, self.upper, -np.inf)
-            top = np.argsort(-score, kind="stable")[:n]
-            top = top[allowed[top]]
+            top = np.argsort(-score, kind="stable")[: min(n, np.count_nonzero(allowed))]
             if self.exact[top].all():
                 return score[top]
-            self._refresh(np.where(np.isin(np.arange(len(score)), top), score, -np.inf))
+            genes = self._refresh(np.where(np.isin(np.arange(len(score)), top), score, -np.inf))
+            score[genes] = self.upper[genes]
+
+    def bound_on(self, allowed: np.ndarray, n: int) -> float:
+        """A bound from above on what ``n`` more allowed genes can gain together, from gains as last seen."""
+        gains = self.upper[allowed]
+        return float(np.sort(np.partition(gains, -n)[-n:])[::-1].sum()) if 0 < n < len(gains) else float(gains.sum())
+
+    def _look(self) -> None:
+        slack = 1e-7 * self.objective.ceiling / self.objective.tau
+        self.upper = 1.001 * self.objective.gains(self.depth, dtype=np.float32) + slack
+        self.exact = np.zeros(len(self.upper), dtype=bool)
 
     def _refresh(self, score: np.ndarray) -> np.ndarray:
-        """Make the gains of some genes exact, those that may be the largest."""
+        """Make the gains of some genes exact, those that may be the largest; their numbers."""
         stale = np.flatnonzero(~self.exact & (score > -np.inf))
         genes = stale[np.argsort(-score[stale], kind="stable")[:GENES_AT_ONCE]]
         self.upper[genes] = self.objective.gains(self.depth, genes)
-        self.looks += len(genes)
         self.exact[genes] = True
+        self.looks += len(genes)
         return genes

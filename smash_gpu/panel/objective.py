@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu.arrays import namespace, on_gpu, to_host
+from smash_gpu.arrays import namespace, on_gpu, place, to_host
 from smash_gpu.panel.profiles import Profiles
 
 GENES_PER_BLOCK = {"cpu": 256, "cuda": 4096}
@@ -44,6 +44,20 @@ class Objective:
     weight: Any
     tau: float
 
+    def with_tau(self, tau: float) -> Self:
+        """The same with another τ."""
+        return replace(self, tau=tau)
+
+    def on(self, device: str) -> Self:
+        """The same in the memory of a device."""
+        pairs = (place(array, device) for array in (self.first, self.second, self.weight))
+        return type(self)(self.profiles.on(device), *pairs, self.tau)
+
+    @property
+    def ceiling(self) -> float:
+        """``F`` if every pair were resolved."""
+        return float(self.weight.sum())
+
     def separation(self, gene: int) -> Any:
         """``s_g(a, b)`` of one gene for every pair."""
         return self.profiles.of([gene]).separation(self.first, self.second)[:, 0]
@@ -66,19 +80,22 @@ class Objective:
 
     def gains(self, depth: Any, genes: Any = slice(None), *, dtype: type = np.float64) -> np.ndarray:
         """``F(S + g) − F(S) = Σ_ab w_ab exp(−D_ab / τ) (1 − exp(−s_g(a, b) / τ))`` for each of ``genes``."""
-        return self.gains_of(self.unresolved(depth), genes, dtype=dtype)
+        return self.gains_of(self.unresolved(depth)[None], genes, dtype=dtype)[0]
 
     def gains_of(self, left: Any, genes: Any = slice(None), *, dtype: type = np.float64) -> np.ndarray:
-        """`gains` where ``left`` of the weight of every pair is unresolved; pairs × genes exist block by block."""
+        """`gains` on top of several panels that leave the weights ``left`` (panels × pairs); panels × genes.
+
+        Pairs × genes exist block by block.
+        """
         profiles, left = self.profiles.of(genes).astype(dtype), left.astype(dtype)
         xp, scale = namespace(left), dtype(-1 / self.tau)
 
         def block(part: Profiles, pairs: slice) -> Any:
             s = part.separation(self.first[pairs], self.second[pairs])
             s *= scale
-            return left[pairs] @ xp.expm1(s, out=s)
+            return left[:, pairs] @ xp.expm1(s, out=s)
 
-        return -summed(block, profiles, len(left), "cuda" if on_gpu(left) else "cpu")
+        return -summed(block, profiles, left.shape, "cuda" if on_gpu(left) else "cpu")
 
     def value_with(self, depth: Any, genes: np.ndarray) -> float:
         """``F`` of a panel of this depth together with all of ``genes``; a resolved pair needs no more of them."""
@@ -103,12 +120,11 @@ def cuts(start: int, stop: int, size: int) -> list[slice]:
     return [slice(begin, min(begin + size, stop)) for begin in range(start, stop, size)]
 
 
-def summed(block: Callable[[Profiles, slice], Any], profiles: Profiles, n_pairs: int, device: str) -> np.ndarray:
-    """``block(profiles of some genes, some pairs)`` summed over all pairs; one number a gene, on the host.
+def summed(block: Callable[[Profiles, slice], Any], profiles: Profiles, shape: tuple, device: str) -> np.ndarray:
+    """``block(profiles of some genes, some pairs)`` summed over all pairs; panels × genes, on the host.
 
-    The order of the sum is the same for any number of threads.
+    The order of the sum is the same for any number of threads. ``shape`` is panels × pairs.
     """
-
     wide = min(profiles.n_genes, GENES_PER_BLOCK[device])
     tall = ELEMENTS_PER_BLOCK[device] // max(wide, 1)
 
@@ -116,10 +132,10 @@ def summed(block: Callable[[Profiles, slice], Any], profiles: Profiles, n_pairs:
         part = profiles.of(genes)
         return sum(block(part, cut) for cut in cuts(pairs.start, pairs.stop, tall))
 
-    tasks = list(product(cuts(0, profiles.n_genes, wide), cuts(0, n_pairs, max(PAIRS_PER_TASK, tall))))
-    total = np.zeros(profiles.n_genes)
+    tasks = list(product(cuts(0, profiles.n_genes, wide), cuts(0, shape[1], max(PAIRS_PER_TASK, tall))))
+    total = np.zeros((shape[0], profiles.n_genes))
     for (genes, _), part in zip(tasks, _in_threads(task, tasks, device), strict=True):
-        total[genes] += to_host(part)
+        total[:, genes] += to_host(part)
     return total
 
 

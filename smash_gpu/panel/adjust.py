@@ -1,0 +1,112 @@
+"""Class profiles from sums over strata: batches as blocks, and samples that must agree."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from smash_gpu.panel.classes import Classes, Strata
+from smash_gpu.panel.profiles import Profiles
+from smash_gpu.stats import GroupStats
+
+MIN_CELLS_PER_SAMPLE = 5
+
+
+def profiles(
+    stats: GroupStats,
+    strata: Strata,
+    classes: Classes,
+    *,
+    sample_fraction: float | None = None,
+    min_cells_per_sample: int = MIN_CELLS_PER_SAMPLE,
+) -> Profiles:
+    """Means and variances of every class, adjusted for batches, and what enough of its samples agree on.
+
+    Parameters
+    ----------
+    stats
+        Sums over the cells of each stratum.
+    sample_fraction
+        The sample rule: the share of the samples that must be on the class's side; None for no rule.
+    min_cells_per_sample
+        Samples with fewer cells of a class do not speak for it.
+    """
+    n_classes = len(classes.names)
+    offset = np.zeros((1, stats.total.shape[1])) if not strata.batch.any() else batch_offsets(stats, strata, classes)
+    adjusted = stats.total - stats.cells[:, None] * offset[strata.batch]
+    cells = np.maximum(classes.n_cells, 1)[:, None]
+    by_class = strata.members(n_classes)
+    mean = by_class @ adjusted / cells
+    scatter = stats.square - 2 * offset[strata.batch] * stats.total + stats.cells[:, None] * offset[strata.batch] ** 2
+    variance = np.maximum(by_class @ scatter / cells - mean**2, 0)
+    if sample_fraction is None:
+        return Profiles(mean, variance)
+    by_sample = strata.members(n_classes, strata.sample)
+    shape = (n_classes, -1, mean.shape[1])
+    n = (by_sample @ stats.cells).reshape(n_classes, -1)
+    sample_means = (by_sample @ adjusted).reshape(shape) / np.maximum(n, 1)[:, :, None]
+    low, high = sample_limits(sample_means, n >= min_cells_per_sample, mean, sample_fraction)
+    silent = np.flatnonzero(~(n >= min_cells_per_sample).any(axis=1))
+    if len(silent):
+        warnings.warn(
+            f"no sample has {min_cells_per_sample} cells of {', '.join(classes.labels[silent])}: the sample rule does "
+            "not apply there.",
+            stacklevel=4,
+        )
+    return Profiles(mean, variance, low, high)
+
+
+def batch_offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.ndarray:
+    """The offset of every batch in the additive model ``e = μ_class + β_batch``, least squares over cells; batches × genes.
+
+    The classes of the first column are used for all. Batches that share no class, directly or through others, cannot be
+    compared; each such part is centred by itself, with a warning.
+    """
+    n_batches = int(strata.batch.max()) + 1
+    first = next(iter(classes.spans.values()))
+    row = np.where(strata.rows[:, 0] >= 0, strata.rows[:, 0], first.stop)
+    n = np.zeros((first.stop + 1, n_batches))
+    np.add.at(n, (row, strata.batch), stats.cells)
+    n = n[: first.stop]
+    parts = connected_components(n.T @ n)[0]
+    if parts > 1:
+        warnings.warn(
+            f"the batches fall into {parts} parts that share no class: classes of different parts cannot be told from "
+            "batches.",
+            stacklevel=5,
+        )
+    used = strata.rows[:, 0] >= 0
+    of_batch = np.zeros((n_batches, stats.total.shape[1]))
+    np.add.at(of_batch, strata.batch[used], stats.total[used])
+    class_mean = strata.members(len(classes.names))[: first.stop] @ stats.total / n.sum(axis=1, keepdims=True)
+    share = n / n.sum(axis=1, keepdims=True)
+    offset = np.linalg.pinv(np.diag(n.sum(axis=0)) - n.T @ share, hermitian=True) @ (of_batch - n.T @ class_mean)
+    return offset - np.average(offset, axis=0, weights=n.sum(axis=0))
+
+
+def sample_limits(
+    sample_means: np.ndarray, counts: np.ndarray, mean: np.ndarray, fraction: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest value that ``fraction`` of the samples of a class reach, and the smallest they do not exceed.
+
+    Parameters
+    ----------
+    sample_means
+        Classes × samples × genes.
+    counts
+        Whether a sample speaks for a class; classes × samples.
+    mean
+        Taken for classes that no sample speaks for; classes × genes.
+
+    Returns
+    -------
+    Two arrays, classes × genes.
+    """
+    low, high = mean.copy(), mean.copy()
+    for c in np.flatnonzero(counts.any(axis=1)):
+        ordered = np.sort(sample_means[c, counts[c]], axis=0)
+        needed = max(1, int(np.ceil(fraction * len(ordered) - 1e-9)))
+        low[c], high[c] = ordered[-needed], ordered[needed - 1]
+    return low, high

@@ -1,0 +1,199 @@
+"""The classes of one or several label columns as rows of one table, their pairs, and the sums over their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from smash_gpu.files import did_you_mean
+from smash_gpu.stats import GroupStats
+
+NONE = -1
+
+
+@dataclass(frozen=True)
+class Level:
+    """One label column: its name, the class of each cell (−1 for none), the names of the classes, its weight."""
+
+    name: str
+    code: np.ndarray
+    classes: np.ndarray
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of all levels, one level after the other.
+
+    Attributes
+    ----------
+    levels, names
+        Of every class.
+    n_cells
+        Of every class.
+    """
+
+    levels: np.ndarray
+    names: np.ndarray
+    n_cells: np.ndarray
+
+    @cached_property
+    def spans(self) -> dict[str, slice]:
+        """The rows of each level."""
+        first = {level: int(np.argmax(self.levels == level)) for level in dict.fromkeys(self.levels)}
+        return {level: slice(row, row + int((self.levels == level).sum())) for level, row in first.items()}
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Names to read: the class, with its column where there are several."""
+        several = len(self.spans) > 1
+        both = zip(self.levels, self.names, strict=True)
+        return np.array([f"{level}: {name}" if several else name for level, name in both], dtype=object)
+
+    def rows(self, name: str, what: str) -> np.ndarray:
+        """The rows of the classes of one name, in any column.
+
+        Raises
+        ------
+        KeyError
+            If there is no such class.
+        """
+        found = np.flatnonzero(self.names == str(name))
+        if not len(found):
+            raise KeyError(f"{what}: there is no class {name!r}." + did_you_mean(str(name), self.names))
+        return found
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of classes of one level, and their weights, which sum to 1."""
+
+    first: np.ndarray
+    second: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class Strata:
+    """Cells of the same classes, sample and batch, which are counted together.
+
+    Attributes
+    ----------
+    code
+        Stratum of each cell, −1 for cells without any class.
+    rows
+        Class of each stratum in each level, as a row of `Classes`, −1 for none; strata × levels.
+    sample, batch
+        Code of each stratum.
+    """
+
+    code: np.ndarray
+    rows: np.ndarray
+    sample: np.ndarray
+    batch: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """Number of strata."""
+        return len(self.rows)
+
+    def members(self, n_classes: int, within: np.ndarray | None = None) -> sparse.csr_array:
+        """1 where a stratum belongs to a class, or to a class and one value of ``within``; (classes · values) × strata."""
+        within = np.zeros(self.n, dtype=int) if within is None else within
+        values = int(within.max(initial=0)) + 1
+        stratum, level = np.nonzero(self.rows != NONE)
+        row = self.rows[stratum, level] * values + within[stratum]
+        return sparse.csr_array((np.ones(len(row)), (row, stratum)), shape=(n_classes * values, self.n))
+
+
+def classes_of(levels: Iterable[Level]) -> Classes:
+    """All classes of the levels."""
+    levels = list(levels)
+    names = [level.classes for level in levels]
+    sizes = [np.bincount(level.code[level.code >= 0], minlength=len(level.classes)) for level in levels]
+    column = np.repeat(np.array([level.name for level in levels], dtype=object), list(map(len, names)))
+    return Classes(column, np.concatenate(names), np.concatenate(sizes))
+
+
+def strata_of(levels: list[Level], sample: np.ndarray | None, batch: np.ndarray | None) -> Strata:
+    """Number the combinations of class, sample and batch that occur, so that one pass over the cells counts them all."""
+    starts = np.cumsum([0, *(len(level.classes) for level in levels)])
+    rows = np.stack(
+        [np.where(level.code >= 0, level.code + start, NONE) for level, start in zip(levels, starts)], axis=1
+    )  # noqa: B905
+    used = (rows != NONE).any(axis=1)
+    others = [
+        np.zeros(len(rows), dtype=int) if v is None else np.unique(v, return_inverse=True)[1] for v in (sample, batch)
+    ]
+    found, number = np.unique(np.column_stack([rows, *others])[used], axis=0, return_inverse=True)
+    code = np.full(len(rows), NONE)
+    code[used] = number.ravel()
+    return Strata(code, found[:, : len(levels)], found[:, -2], found[:, -1])
+
+
+def summed(stats: GroupStats, members: sparse.csr_array) -> GroupStats:
+    """Sums over the strata of every row of ``members``."""
+    whole = (np.int64, np.int64, np.float64, np.float64, np.float64)
+    arrays = (members @ array for array in vars(stats).values())
+    return GroupStats(*(array.astype(dtype) for array, dtype in zip(arrays, whole, strict=True)))
+
+
+def weighted_pairs(
+    classes: Classes,
+    column_weights: Mapping[str, float],
+    *,
+    prior: float = 0.0,
+    ignore: Iterable[str] = (),
+    class_weights: Mapping[str, float] | None = None,
+    pair_weights: Mapping[tuple[str, str], float] | None = None,
+) -> Pairs:
+    """Every pair of classes of one column, with ``w_ab = c_a c_b f_ab (p_a p_b)^(prior / 2)``, scaled to 1 in all.
+
+    The pairs of a column weigh together what ``column_weights`` says, however many classes it has.
+
+    Parameters
+    ----------
+    prior
+        0: all pairs alike. 1: by the shares p of the classes in the cells of their column.
+    ignore
+        Classes that no pair holds.
+    class_weights, pair_weights
+        ``c`` and ``f`` by name; 1 where nothing is said. 0 ignores.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If a class is not known, a weight is negative, or no pair is left.
+    """
+    own = np.ones(len(classes.names))
+    for name, weight in {**dict.fromkeys(ignore, 0.0), **(class_weights or {})}.items():
+        own[classes.rows(name, "ignore" if name in set(ignore) else "class_weights")] = _not_negative(weight, name)
+    parts = []
+    for column, span in classes.spans.items():
+        first, second = (index + span.start for index in np.triu_indices(span.stop - span.start, 1))
+        share = classes.n_cells / classes.n_cells[span].sum()
+        weight = own[first] * own[second] * (share[first] * share[second]) ** (prior / 2)
+        for (a, b), factor in (pair_weights or {}).items():
+            rows = [classes.rows(name, "pair_weights") for name in (a, b)]
+            weight[np.isin(first, rows[0]) & np.isin(second, rows[1])] *= _not_negative(factor, f"{a} | {b}")
+            weight[np.isin(first, rows[1]) & np.isin(second, rows[0])] *= factor
+        if weight.sum() > 0:
+            parts.append((first, second, weight / weight.sum() * _not_negative(column_weights[column], column)))
+    pairs = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    if not parts or not pairs[2].sum() > 0:
+        raise ValueError(
+            "no pair of classes is left to tell apart: ignore fewer classes, or give one a weight above 0."
+        )
+    first, second, weight = (array[pairs[2] > 0] for array in pairs)
+    return Pairs(first, second, weight / weight.sum())
+
+
+def _not_negative(weight: Any, name: str) -> float:
+    if not float(weight) >= 0:
+        raise ValueError(f"the weight of {name} is {weight}; weights are not negative.")
+    return float(weight)

@@ -1,0 +1,213 @@
+"""Which genes a panel may hold, which come first, and what a panel may add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu import genes
+from smash_gpu.files import did_you_mean
+from smash_gpu.panel.classes import Classes
+from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, Request
+from smash_gpu.stats import GroupStats
+
+TRANSCRIPTS, COST = "transcripts per cell", "cost"
+
+
+@dataclass(frozen=True)
+class Genes:
+    """Names and symbols of all genes, and the table of their annotation."""
+
+    names: np.ndarray
+    symbols: np.ndarray
+    table: pd.DataFrame
+
+    def numbered(self, wanted: Iterable[str], what: str) -> np.ndarray:
+        """The numbers of a user's list of genes, by name or symbol."""
+        return np.flatnonzero(genes.named(wanted, self.names, self.symbols, what))
+
+    def column(self, name: str, what: str) -> np.ndarray:
+        """A column of numbers.
+
+        Raises
+        ------
+        KeyError, ValueError
+            If there is none, or it holds something else.
+        """
+        if name not in self.table:
+            raise KeyError(f"{what}: adata.var has no column {name!r}." + did_you_mean(name, self.table.columns))
+        try:
+            return self.table[name].to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError):
+            raise ValueError(f"{what}: adata.var[{name!r}] does not hold numbers.") from None
+
+
+@dataclass(frozen=True)
+class Caps:
+    """Sums over a panel that may not exceed a limit.
+
+    Attributes
+    ----------
+    what, of
+        The quantity, and the class it is counted in ("" for the whole panel), of each row.
+    load
+        What each gene adds; rows × genes.
+    limit
+        Of each row.
+    """
+
+    what: np.ndarray
+    of: np.ndarray
+    load: np.ndarray
+    limit: np.ndarray
+
+    def used(self, panel: np.ndarray) -> np.ndarray:
+        """What a panel adds up to in each row."""
+        return self.load[:, panel].sum(axis=1)
+
+    def without(self, what: str) -> Caps:
+        """All but one quantity."""
+        kept = self.what != what
+        return Caps(self.what[kept], self.of[kept], self.load[kept], self.limit[kept])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The tier of every gene, the existing panel, what each rule hits, and its ledger."""
+
+    tier: np.ndarray
+    existing: np.ndarray
+    hits: Mapping[str, np.ndarray]
+    ledger: pd.DataFrame
+
+
+def candidates(request: Request, known: Genes, expressed: Expression, mask: np.ndarray | None = None) -> Candidates:
+    """Apply the rules for single genes; a gene that is included is kept from all of them.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If a gene or column is not known, or the lists contradict each other.
+    """
+    tier = np.full(len(known.names), ORDINARY)
+    for name, word in TIERS.items():
+        tier[known.numbered([g for g, p in request.priorities.items() if p == name], "priorities")] = word
+    tier[known.numbered(request.include, "include")] = MUST
+    existing = known.numbered(request.extend, "extend")
+    hits = {"excluded by the user": np.isin(np.arange(len(tier)), known.numbered(request.exclude, "exclude"))}
+    twice = np.flatnonzero((tier == MUST) & hits["excluded by the user"])
+    if len(twice):
+        raise ValueError(f"included and excluded at once: {', '.join(known.names[twice])}.")
+    if mask is not None:
+        hits["not in mask_var"] = ~mask
+    for what, values, ends in (
+        ("mean counts per cell", expressed.mean, request.mean_counts),
+        ("largest class mean of counts", expressed.largest, request.max_counts),
+    ):
+        if ends != ANY:
+            hits[_outside(what, ends)] = ~_inside(values(), ends)
+    for column, ends in request.limits.items():
+        hits[_outside(column, ends)] = ~_inside(known.column(column, "limits"), ends)
+    if request.positive_only:
+        hits["stands out by absence"] = ~expressed.stands_out
+    left, ledger = genes.ledger(hits, tier == MUST)
+    tier[~left] = OUT
+    tier[existing] = OUT
+    return Candidates(tier, existing, hits, ledger)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Sums over the cells of each class, and of all cells that have a class."""
+
+    classes: Classes
+    stats: GroupStats
+    pooled: GroupStats
+    are_counts: bool
+
+    def mean(self) -> np.ndarray:
+        """Counts per cell of every gene, over all cells."""
+        self._need_counts("mean_counts")
+        return self.pooled.counts[0] / self.pooled.cells[0]
+
+    def largest(self) -> np.ndarray:
+        """Counts per cell of every gene in the class that has most of it."""
+        self._need_counts("max_counts")
+        return self.counts_per_cell().max(axis=0)
+
+    def counts_per_cell(self) -> np.ndarray:
+        """Mean counts; classes × genes."""
+        self._need_counts("max_transcripts")
+        return self.stats.counts / np.maximum(self.stats.cells, 1)[:, None]
+
+    @property
+    def stands_out(self) -> np.ndarray:
+        """Genes whose highest class is at least as far from the median class as their lowest, in some column."""
+        means = [self.stats.mean[span] for span in self.classes.spans.values()]
+        middles = (np.median(mean, axis=0) for mean in means)
+        return np.any([m.max(axis=0) - c >= c - m.min(axis=0) for m, c in zip(means, middles, strict=True)], axis=0)
+
+    def _need_counts(self, what: str) -> None:
+        if not self.are_counts:
+            raise ValueError(
+                f"{what} is in counts per cell, but the data are log-normalised (normalize=False): pass the raw counts "
+                f"(layer=), or leave {what} out."
+            )
+
+
+def caps(request: Request, known: Genes, expressed: Expression) -> Caps:
+    """The transcripts per cell of every class, and the cost.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If a class or column is not known, or a cost is missing or negative.
+    """
+    classes, n_genes = expressed.classes, len(known.names)
+    limit = np.full(len(classes.names), np.inf)
+    if isinstance(request.max_transcripts, Mapping):
+        for name, most in request.max_transcripts.items():
+            limit[classes.rows(name, "max_transcripts")] = most
+    elif request.max_transcripts is not None:
+        limit[:] = request.max_transcripts
+    rows = np.flatnonzero(np.isfinite(limit))
+    load = expressed.counts_per_cell()[rows] if len(rows) else np.zeros((0, n_genes))
+    what, of = [TRANSCRIPTS] * len(rows), list(classes.labels[rows])
+    limit = limit[rows]
+    if request.cost_key is not None:
+        cost = known.column(request.cost_key, "cost_key")
+        if not (cost >= 0).all():
+            raise ValueError(f"adata.var[{request.cost_key!r}] holds costs that are missing or negative; fill them in.")
+        load, limit = np.vstack([load, cost]), np.append(limit, request.budget)
+        what, of = [*what, COST], [*of, ""]
+    return Caps(np.array(what, dtype=object), np.array(of, dtype=object), load, limit)
+
+
+def preference(request: Request, known: Genes) -> np.ndarray:
+    """The user's weight of every gene, 1 where none is given; the choice goes by gain × weight.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not above 0.
+    """
+    if request.weight_key is None:
+        return np.ones(len(known.names))
+    weight = np.nan_to_num(known.column(request.weight_key, "weight_key"), nan=1.0)
+    if not (weight > 0).all():
+        raise ValueError(f"adata.var[{request.weight_key!r}] holds weights of 0 or less; exclude such genes instead.")
+    return weight
+
+
+def _inside(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    return (values >= ends[0]) & (values <= ends[1])  # False for NaN: an unknown value does not pass
+
+
+def _outside(what: str, ends: tuple[float, float]) -> str:
+    low, high = (f"{end:g}" for end in ends)
+    if not np.isfinite(ends[1]):
+        return f"{what} < {low}"
+    return f"{what} > {high}" if ends[0] <= 0 else f"{what} outside {low} to {high}"

@@ -1,0 +1,242 @@
+"""Whether there is a panel of exactly N genes that fits all caps and holds the promised markers, and one such panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
+
+from smash_gpu.panel.constraints import Caps
+from smash_gpu.panel.request import OUT, SPARE
+
+ROUNDING = 1e-9  # of a limit
+SECONDS = 20.0
+NUMBERS_FOR_EXACT = 2**15  # caps and promises × genes; beyond, branching takes longer than anyone waits
+TRIES = 200
+OPTIMAL, INFEASIBLE = 0, 2  # of HiGHS
+LIGHTNESS = 1e-4  # what a whole limit counts beside one missing marker
+
+
+@dataclass(frozen=True)
+class Task:
+    """``n`` genes are still to be chosen.
+
+    Attributes
+    ----------
+    tier
+        Of every gene; `OUT` for those that cannot be chosen, or are.
+    load, room
+        What each gene adds to each cap (rows × genes), as shares of its limit, and what is left of it.
+    markers, missing
+        Which genes are markers of which class (classes × genes), and how many each class still needs.
+    """
+
+    n: int
+    tier: np.ndarray
+    load: np.ndarray
+    room: np.ndarray
+    markers: np.ndarray
+    missing: np.ndarray
+
+    @property
+    def genes(self) -> np.ndarray:
+        """Numbers of the genes that can be chosen."""
+        return np.flatnonzero(self.tier < OUT)
+
+    @property
+    def weight(self) -> np.ndarray:
+        """The largest share of a limit that each gene takes."""
+        return self.load.max(axis=0, initial=0.0)
+
+    def fits(self, panel: np.ndarray) -> bool:
+        """Whether these genes are ``n`` and exceed no cap."""
+        return len(panel) == self.n and bool((self.load[:, panel].sum(axis=1) <= self.room + ROUNDING).all())
+
+    def lacks(self, panel: np.ndarray) -> np.ndarray:
+        """How many markers each class lacks with these genes."""
+        return np.maximum(self.missing - self.markers[:, panel].sum(axis=1), 0)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Genes that complete the panel, None if none were found; how many markers any such genes lack at least."""
+
+    panel: np.ndarray | None
+    least_lacking: int
+
+
+def shares(caps: Caps, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Loads, and what the genes ``taken`` leave, as shares of each limit."""
+    limit = np.maximum(caps.limit, 1e-12)[:, None]
+    load = caps.load / limit
+    return load, caps.limit / limit[:, 0] - load[:, taken].sum(axis=1)
+
+
+def completion(task: Task) -> Completion:
+    """``task.n`` genes that fit, with as few markers missing as can be, light ones.
+
+    First light genes, which make way for light markers of many classes. Where that falls short, the linear relaxation
+    says what is possible at best, and for small problems branching (HiGHS) finds it.
+    """
+    light = _lightest(task)
+    if light is None:
+        return Completion(None, 0)
+    found = _with_markers(task, light)
+    lacking = int(task.lacks(found).sum())
+    least = 0 if not lacking else int(np.ceil(_optimum(task).fun - 1 - LIGHTNESS - 1e-6))
+    if lacking > least and _is_small(task):
+        exact = _optimum(task, integral=True)
+        panels = [panel for panel in (_rounded(task, exact), found) if panel is not None]
+        found = min(panels, key=lambda panel: task.lacks(panel).sum())
+        least = int(task.lacks(found).sum()) if exact.status == OPTIMAL else least
+    return Completion(found, least)
+
+
+def least_scale(task: Task, rows: np.ndarray) -> OptimizeResult:
+    """How many times the limits of ``rows`` any ``n`` genes need at least (relaxed), the other caps held; ``x[-1]``."""
+    genes, n = task.genes, len(task.genes)
+    held = np.hstack([task.load[np.ix_(~rows, genes)], np.zeros((np.sum(~rows), 1))])
+    scaled = np.hstack([task.load[np.ix_(rows, genes)], np.full((rows.sum(), 1), -1.0)])
+    return _solved(
+        np.append(np.zeros(n), 1.0),
+        np.append(np.ones(n), np.inf),
+        (np.append(np.ones(n), 0.0)[None], task.n, task.n),
+        (held, -np.inf, task.room[~rows]),
+        (scaled, -np.inf, task.room[rows] - 1),
+    )
+
+
+def most_genes(task: Task) -> int:
+    """A bound from above on how many genes fit the caps together."""
+    load = task.load[:, task.genes]
+    found = _solved(-np.ones(load.shape[1]), np.ones(load.shape[1]), (load, -np.inf, np.maximum(task.room, 0)))
+    return int(np.floor(-found.fun + 1e-6))
+
+
+def _lightest(task: Task) -> np.ndarray | None:
+    """Genes that fit, whatever they mark; None if there are none, or none were found in time."""
+    spare = (task.tier == SPARE)[task.genes]
+    panel = task.genes[np.lexsort((task.weight[task.genes], spare))[: task.n]]
+    if task.fits(panel) or not len(task.load):
+        return panel if task.fits(panel) else None
+    relaxed = least_scale(task, np.ones(len(task.load), dtype=bool))
+    if relaxed.x is None or relaxed.x[-1] > 1 + ROUNDING:
+        return None
+    panel = task.genes[np.argsort(-relaxed.x[:-1], kind="stable")[: task.n]]
+    return (
+        panel if task.fits(panel) else _rounded(task, _optimum(replace(task, missing=0 * task.missing), integral=True))
+    )
+
+
+def _with_markers(task: Task, panel: np.ndarray) -> np.ndarray:
+    """The panel with genes replaced by markers that classes lack, one by one, light ones of many classes first."""
+    cost = task.weight + (task.tier == SPARE)
+    while (lacks := task.lacks(panel)).any():
+        helped = task.markers[lacks > 0].sum(axis=0) / (1e-3 + cost)
+        helped[task.tier == OUT] = 0
+        helped[panel] = 0
+        best = np.argsort(-helped, kind="stable")[:TRIES]
+        tried = (_exchanged(task, panel, gene) for gene in best[helped[best] > 0])
+        better = next((other for other in tried if other is not None), None)
+        if better is None:
+            break
+        panel = better
+    return panel
+
+
+def _exchanged(task: Task, panel: np.ndarray, gene: int) -> np.ndarray | None:
+    """The panel with a gene in the place of another, if it then fits and lacks fewer markers."""
+    missing = task.missing - task.markers[:, panel].sum(axis=1) - task.markers[:, gene]
+    lacks = np.maximum(missing[:, None] + task.markers[:, panel], 0).sum(axis=0)
+    room = task.room - task.load[:, panel].sum(axis=1) - task.load[:, gene]
+    lacks = np.where((room[:, None] + task.load[:, panel] >= -ROUNDING).all(axis=0), lacks, np.inf)
+    leaving = np.lexsort((-task.weight[panel], lacks))[0]
+    if not lacks[leaving] < task.lacks(panel).sum():
+        return None
+    return np.append(np.delete(panel, leaving), gene)
+
+
+def _is_small(task: Task) -> bool:
+    return (len(task.load) + np.sum(task.missing > 0) + 1) * len(task.genes) <= NUMBERS_FOR_EXACT
+
+
+def _optimum(task: Task, *, integral: bool = False) -> OptimizeResult:
+    """1 + the fewest markers missing + `LIGHTNESS` × how full the fullest cap is.
+
+    The variables are the genes, the markers that each class lacks, the fullest cap, and a 1, to which the gap of the
+    branching is relative.
+    """
+    n, needy = len(task.genes), np.flatnonzero(task.missing > 0)
+    missing = task.missing[needy].astype(float)
+    price = np.concatenate([1e-9 * (task.tier[task.genes] == SPARE), np.ones(len(needy)), [LIGHTNESS, 1.0]])
+    genes = np.concatenate([np.ones(n), np.zeros(len(needy) + 2)])
+    load = np.hstack([task.load[:, task.genes], np.zeros((len(task.load), len(needy) + 2))])
+    load[:, -2] = -1.0
+    markers = sparse.csr_array(task.markers[np.ix_(needy, task.genes)].astype(float))
+    markers = sparse.hstack([markers, sparse.eye_array(len(needy), len(needy) + 2)], format="csr")
+    upper = np.concatenate([np.ones(n), missing, [1.0, 1.0]])
+    options = {"mip_rel_gap": 0.5 / (1 + missing.sum())}
+    return _solved(
+        price, upper, (genes[None], task.n, task.n), (load, -np.inf, task.room - 1), (markers, missing, np.inf),
+        lower=np.append(np.zeros(len(price) - 1), 1.0), integrality=genes * integral, options=options,
+    )  # fmt: skip
+
+
+def _rounded(task: Task, found: OptimizeResult) -> np.ndarray | None:
+    """The genes of a solution, if they fit; HiGHS may exceed a limit by a millionth."""
+    if found.x is None:
+        return None
+    panel = task.genes[np.argsort(-found.x[: len(task.genes)], kind="stable")[: task.n]]
+    return panel if task.fits(panel) else None
+
+
+def _solved(price: np.ndarray, upper: np.ndarray, *rows: tuple, lower: Any = 0.0, **more: Any) -> OptimizeResult:
+    """The smallest ``price · x`` with ``low ≤ A x ≤ high`` for each of ``rows``."""
+    options = {"time_limit": SECONDS} | more.pop("options", {})
+    limits = [LinearConstraint(*row) for row in rows if row[0].shape[0]]
+    return milp(price, constraints=limits, bounds=Bounds(lower, upper), options=options, **more)
+
+
+class Reserve:
+    """Genes kept back so that the panel can be completed at any time.
+
+    The genes chosen so far and the reserve are together exactly N, fit every cap and hold the promised markers. A gene
+    from outside is admitted if one of the reserve can make way for it.
+    """
+
+    def __init__(self, members: np.ndarray, task: Task) -> None:
+        self.members = members[np.argsort(-task.weight[members], kind="stable")]
+        self.task = task
+        self.room = task.room - task.load[:, members].sum(axis=1)
+        self.surplus = task.markers[:, members].sum(axis=1) - (task.missing - task.lacks(members))
+
+    def may_fit(self) -> np.ndarray:
+        """Genes that are not too heavy, whichever gene makes way; a mask over all."""
+        lightest = self.room + self.task.load[:, self.members].max(axis=1, initial=0.0)
+        mask = (self.task.load <= lightest[:, None] + ROUNDING).all(axis=0)
+        mask[self.members] = True
+        return mask
+
+    def admits(self, gene: int) -> bool:
+        """Whether the panel can be completed after this gene."""
+        return gene in self.members or self._making_way(gene) is not None
+
+    def take(self, gene: int) -> None:
+        """The gene joins the panel."""
+        if gene not in self.members:
+            leaving = self._making_way(gene)
+            self.room = self.room + self.task.load[:, leaving] - self.task.load[:, gene]
+            self.surplus = self.surplus + self.task.markers[:, gene] - self.task.markers[:, leaving].astype(int)
+            gene = leaving
+        self.members = self.members[self.members != gene]
+
+    def _making_way(self, gene: int) -> int | None:
+        """The heaviest member that is not needed once this gene is there and leaves it enough room."""
+        load, markers = self.task.load, self.task.markers
+        spared = ((self.surplus + markers[:, gene])[:, None] >= markers[:, self.members]).all(axis=0)
+        fits = ((self.room - load[:, gene])[:, None] + load[:, self.members] >= -ROUNDING).all(axis=0)
+        able = np.flatnonzero(spared & fits)
+        return int(self.members[able[0]]) if len(able) else None

@@ -1,0 +1,125 @@
+"""From the sums over the cells to all that the choice of genes depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.dataset import Dataset
+from smash_gpu.panel import adjust
+from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed, weighted_pairs
+from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, preference
+from smash_gpu.panel.infeasible import check_numbers
+from smash_gpu.panel.markers import markers
+from smash_gpu.panel.objective import Objective, tau_for
+from smash_gpu.panel.request import MUST, Request
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that the choice depends on: no cell is read from here on.
+
+    Attributes
+    ----------
+    markers
+        Which genes are markers of which class (classes × genes), and how many of them each class was promised; None
+        and zeros if nothing was promised.
+    """
+
+    request: Request
+    genes: Genes
+    classes: Classes
+    expressed: Expression
+    objective: Objective
+    found: Candidates
+    caps: Caps
+    preference: np.ndarray
+    markers: np.ndarray
+    promised: np.ndarray
+
+    @property
+    def must(self) -> np.ndarray:
+        """Genes that are in whatever happens."""
+        return np.flatnonzero(self.found.tier == MUST)
+
+
+def prepare(
+    data: Dataset,
+    levels: list[Level],
+    request: Request,
+    table: pd.DataFrame | None = None,
+    mask: np.ndarray | None = None,
+) -> Problem:
+    """Sum over the cells, once, and apply the rules.
+
+    Parameters
+    ----------
+    levels
+        The label columns.
+    table
+        Annotation of the genes, for limits, weights and costs.
+    mask
+        Genes that may be chosen.
+    """
+    strata = strata_of(levels, data.sample, data.batch)
+    sums = data.stats_by(strata.code, strata.n)
+    classes = classes_of(levels)
+    expressed = Expression(
+        classes, summed(sums, strata.members(len(classes.names))), sums.pooled, data.target_sum is not None
+    )
+    known = Genes(data.names, data.symbols, pd.DataFrame(index=data.names) if table is None else table)
+    found = candidates(request, known, expressed, mask)
+    check_numbers(request, found, known)
+    fraction = None if data.sample is None else request.sample_fraction
+    profiles = adjust.profiles(
+        sums, strata, classes, sample_fraction=fraction, min_cells_per_sample=request.min_cells_per_sample
+    )
+    pairs = weighted_pairs(
+        classes, {level.name: level.weight for level in levels}, prior=request.prior, ignore=request.ignore,
+        class_weights=request.class_weights, pair_weights=request.pair_weights,
+    )  # fmt: skip
+    promised = promises(classes, request)
+    marking = (
+        markers(profiles, classes, ignored_classes(classes, request))
+        if promised.any()
+        else np.zeros(profiles.mean.shape, bool)
+    )
+    size = request.n_genes + len(found.existing)
+    objective = Objective(profiles, pairs.first, pairs.second, pairs.weight, request.tau or tau_for(size)).on(
+        data.device
+    )
+    return Problem(
+        request, known, classes, expressed, objective, found, caps(request, known, expressed),
+        preference(request, known), marking, promised,
+    )  # fmt: skip
+
+
+def promises(classes: Classes, request: Request) -> np.ndarray:
+    """How many markers each class was promised; 0 for ignored ones.
+
+    Raises
+    ------
+    KeyError
+        If a column is not known.
+    """
+    asked = request.min_markers
+    if isinstance(asked, Mapping):
+        unknown = set(asked) - set(classes.spans)
+        if unknown:
+            raise KeyError(
+                f"min_markers: {', '.join(unknown)} is not a label column; they are {', '.join(classes.spans)}."
+            )
+        promised = np.array([asked.get(level, 0) for level in classes.levels])
+    else:
+        promised = np.full(len(classes.names), asked)
+    return np.where(ignored_classes(classes, request), 0, promised)
+
+
+def ignored_classes(classes: Classes, request: Request) -> np.ndarray:
+    ignored = np.zeros(len(classes.names), dtype=bool)
+    for name in (*request.ignore, *(name for name, weight in request.class_weights.items() if not weight)):
+        ignored[classes.rows(name, "ignore")] = True
+    return ignored

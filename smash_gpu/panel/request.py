@@ -1,0 +1,96 @@
+"""What is asked of a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+import numpy as np
+
+from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
+from smash_gpu.ranking import MIN_SAMPLE_FRACTION
+from smash_gpu.recipe import names_of
+
+ANY = (0.0, np.inf)
+MUST, WANTED, ORDINARY, SPARE, OUT = range(5)
+TIERS = {"must": MUST, "wanted": WANTED, "spare": SPARE}
+LISTS = ("include", "extend", "exclude", "ignore")
+
+
+@dataclass(frozen=True)
+class Request:
+    """See `smash_gpu.tl.panel` for the parameters."""
+
+    n_genes: int = 100
+    nested: bool = False
+    tau: float | None = None
+    prior: float = 0.0
+    ignore: tuple[str, ...] = ()
+    class_weights: Mapping[str, float] = field(default_factory=dict)
+    pair_weights: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    extend: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    priorities: Mapping[str, str] = field(default_factory=dict)
+    mean_counts: tuple[float, float] = ANY
+    max_counts: tuple[float, float] = ANY
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    weight_key: str | None = None
+    cost_key: str | None = None
+    budget: float | None = None
+    max_transcripts: float | Mapping[str, float] | None = None
+    positive_only: bool = False
+    min_markers: int | Mapping[str, int] = 0
+    sample_fraction: float = MIN_SAMPLE_FRACTION
+    min_cells_per_sample: int = MIN_CELLS_PER_SAMPLE
+
+    def __post_init__(self) -> None:
+        if self.n_genes < 1:
+            raise ValueError(f"n_genes={self.n_genes}: a panel has at least one gene.")
+        if self.tau is not None and not self.tau > 0:
+            raise ValueError(f"tau={self.tau} must be above 0.")
+        if not 0 <= self.sample_fraction <= 1:
+            raise ValueError(f"sample_fraction={self.sample_fraction} is a share from 0 to 1, not a percentage.")
+        if (self.cost_key is None) != (self.budget is None):
+            raise ValueError("cost_key= (a column of adata.var) and budget= (a sum) go together: give both or neither.")
+        for what, window in {"mean_counts": self.mean_counts, "max_counts": self.max_counts, **self.limits}.items():
+            if not window[0] <= window[1]:
+                raise ValueError(f"{what}={window}: no number lies between {window[0]} and {window[1]}.")
+        wrong = sorted(set(self.priorities.values()) - set(TIERS))
+        if wrong:
+            raise ValueError(f"priorities hold {', '.join(map(repr, wrong))}; a priority is {', '.join(TIERS)}.")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """From a user's options: lists become tuples, open ends of windows 0 and ∞, None what it stands for.
+
+        Raises
+        ------
+        TypeError
+            For an unknown option, or a string where a list belongs.
+        """
+        names = [f.name for f in fields(cls)]
+        unknown = sorted(set(options) - set(names))
+        if unknown:
+            raise TypeError(f"a panel has no option {', '.join(unknown)}; it has {', '.join(names)}.")
+        given = {name: value for name, value in options.items() if value is not None}
+        lists = {name: names_of(given[name], name) for name in LISTS if name in given}
+        windows = {name: window(given[name], name) for name in ("mean_counts", "max_counts") if name in given}
+        limits = {column: window(ends, f"limits[{column!r}]") for column, ends in given.get("limits", {}).items()}
+        return cls(**given | lists | windows | {"limits": limits})
+
+
+def window(ends: Any, what: str) -> tuple[float, float]:
+    """``(low, high)`` with None for an open end.
+
+    Raises
+    ------
+    TypeError
+        If it is not a pair.
+    """
+    try:
+        low, high = ends
+    except (TypeError, ValueError):
+        raise TypeError(f"{what}={ends!r}: give (low, high), None for an open end.") from None
+    return (-np.inf if low is None else float(low), np.inf if high is None else float(high))
