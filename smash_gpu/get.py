@@ -64,3 +64,21 @@ def confusion(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     return pd.DataFrame(
         np.array(counts), index=pd.Index(groups, name="true"), columns=pd.Index(groups, name="predicted")
     )
+
+
+def panel_genes(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
+    """The genes of the last `tl.panel`, in the order of choice; existing genes that it extends are not among them."""
+    return panel_table(adata, key=key)["name"].tolist()
+
+
+def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL) -> pd.DataFrame:
+    """A table of the last `tl.panel`: see there for what each holds.
+
+    Parameters
+    ----------
+    table
+        "genes", "pairs", "purposes", "curve", "rules", "caps" or "certificate".
+    """
+    return slots.require(
+        adata, table, key, "tl.panel (tables: genes, pairs, purposes, curve, rules, caps, certificate)"
+    ).copy()

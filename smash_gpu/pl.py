@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import get, ranking, slots
@@ -94,3 +95,77 @@ def _colour_bar(ax: Axes, image: object, label: str) -> None:
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, pad=0.02)
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7)
+
+
+def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
+    """Size against resolution of the last `tl.panel`, from its one greedy run, and the share of pairs half resolved."""
+    curve = get.panel_table(adata, "curve", key=key)
+    ax = ax or _axes(6, 4)
+    ax.plot(curve["n_genes"], curve["resolution"], color="black", label="resolution (F over F of all genes)")
+    ax.plot(curve["n_genes"], curve["half_resolved"], color="tab:blue", label="pairs of classes resolved by half")
+    ax.plot(
+        curve["n_genes"][1:], curve["of_bound"][1:], color="0.6", linestyle=":", label="of what is possible, at least"
+    )
+    ax.set(xlabel="genes", xlim=(0, curve["n_genes"].max()), ylim=(0, 1.02))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize=8, frameon=False, loc="lower right")
+    return ax
+
+
+def unresolved_pairs(
+    adata: AnnData, *, column: str | None = None, n_pairs: int = 25, key: str = slots.PANEL, ax: Axes | None = None
+) -> Axes:
+    """The pairs of classes that the last `tl.panel` resolves least, and what the best genes for each could do.
+
+    Parameters
+    ----------
+    column
+        One of the label columns; None for all.
+    n_pairs
+        How many pairs.
+    """
+    pairs = get.panel_table(adata, "pairs", key=key)
+    pairs = _of_column(pairs, column).head(n_pairs).iloc[::-1]
+    ax = ax or _axes(7, INCHES_PER_GENE * len(pairs) + 1.2)
+    rows = range(len(pairs))
+    ax.barh(rows, 1 - pairs["resolved"], color="tab:red", height=0.7, label="unresolved")
+    ax.plot(1 - pairs["possible"], rows, "|", color="black", markersize=9, markeredgewidth=1.5, label="at best, alone")
+    ax.set_yticks(rows, pairs["class_a"].astype(str) + " | " + pairs["class_b"].astype(str), fontsize=8)
+    ax.set(xlabel="unresolved share of the pair, exp(−D / τ)", xlim=(0, 1))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize=8, frameon=False, loc="lower right")
+    return ax
+
+
+def resolution(adata: AnnData, *, column: str | None = None, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
+    """The unresolved share of every pair of classes, classes × classes.
+
+    Parameters
+    ----------
+    column
+        One of the label columns; None for the first.
+    """
+    pairs = get.panel_table(adata, "pairs", key=key)
+    pairs = _of_column(pairs, pairs["column"].cat.categories[0] if column is None else column)
+    names = [str(name) for name in dict.fromkeys([*pairs["class_a"], *pairs["class_b"]])]
+    names.sort()
+    place = {name: number for number, name in enumerate(names)}
+    share = np.full((len(names), len(names)), np.nan)
+    for a, b, resolved in zip(pairs["class_a"], pairs["class_b"], pairs["resolved"], strict=True):
+        share[place[str(a)], place[str(b)]] = share[place[str(b)], place[str(a)]] = 1 - resolved
+    n = len(names)
+    ax = ax or _axes(INCHES_PER_GROUP * n + 3, INCHES_PER_GROUP * n + 2)
+    image = ax.imshow(share, cmap="Reds", vmin=0, vmax=1)
+    ax.set_xticks(range(n), names, rotation=90, fontsize=8)
+    ax.set_yticks(range(n), names, fontsize=8)
+    _colour_bar(ax, image, "unresolved share of the pair")
+    return ax
+
+
+def _of_column(pairs: pd.DataFrame, column: str | None) -> pd.DataFrame:
+    if column is None:
+        return pairs
+    known = [str(name) for name in pairs["column"].unique()]
+    if column not in known:
+        raise KeyError(f"the panel was not chosen for the column {column!r}; its columns: {', '.join(known)}.")
+    return pairs[pairs["column"] == column]

@@ -98,7 +98,7 @@ def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
     if "groupby" not in source:
         raise ValueError("no groups are known yet: run pp.filter_genes(adata, groupby) or tl.smash first.")
     device = resolve_device(source.get("device", "auto"))
-    group, groups = _groups(adata, source["groupby"], source.get("min_cells"))
+    group, groups = groups_of(adata, source["groupby"], source.get("min_cells"))
     names = _gene_names(adata)
     sample, batch = (_annotation(adata, source.get(k), group >= 0, k) for k in ("sample_key", "batch_key"))
     matrix = by_rows(_matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False)))
@@ -134,7 +134,14 @@ def broad_groups(adata: ad.AnnData, column: str) -> np.ndarray:
     return _column(adata.obs, column, "obs").astype(object).fillna("").astype(str).to_numpy(dtype=object)
 
 
-def _groups(adata: ad.AnnData, groupby: str, min_cells: int | None) -> tuple[np.ndarray, np.ndarray]:
+def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Group code of every cell, −1 for none, and the names of the groups.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there is no such column, or it holds groups that are too small, or fewer than two.
+    """
     column = _column(adata.obs, groupby, "obs")
     labels = column.astype("category").cat.remove_unused_categories()
     codes = labels.cat.codes.to_numpy().astype(np.int64)

@@ -11,6 +11,7 @@ import pandas as pd
 from anndata import AnnData
 
 KEY = "smash"
+PANEL = "smash_panel"
 NONE = "None"  # h5ad and zarr cannot hold None
 PACKAGES = ("smash-gpu", "anndata", "numpy", "scikit-learn", "imbalanced-learn", "xgboost-cpu", "xgboost", "torch")
 
@@ -101,6 +102,15 @@ def write_evaluation(
     """Fill ``.uns["smash"]["evaluation"]``, ``["confusion"]`` and ``["evaluation_groups"]``."""
     record(adata, key, "evaluation", options)
     _update(adata, key, {"evaluation": table, "confusion": confusion, "evaluation_groups": groups})
+
+
+def write_panel(
+    adata: AnnData, tables: Mapping[str, pd.DataFrame], mask: np.ndarray, options: Mapping[str, Any], key: str
+) -> None:
+    """Fill ``.var["smash_panel"]`` and ``.uns["smash_panel"]``: its tables, and the options in ``["params"]``."""
+    adata.uns[key] = dict(tables)
+    record(adata, key, "panel", options)
+    adata.var[key] = mask
 
 
 def _update(adata: AnnData, key: str, slots: Mapping[str, Any]) -> None:

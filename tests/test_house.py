@@ -22,7 +22,7 @@ FLOORS = [
     {"recipe", "reading", "slots", "evaluation"},
     {"selection", "panel"},
     {"pp", "get"},
-    {"tl", "pl"},
+    {"tl", "pl", "export"},
     {"cli"},
 ]
 WITHIN_A_FLOOR = {("additive", "arrays"), ("batch", "pca")}

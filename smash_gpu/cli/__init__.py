@@ -1,4 +1,4 @@
-"""``smash-gpu demo | find | evaluate``."""
+"""``smash-gpu demo | find | panel | evaluate``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from smash_gpu.cli import demo, evaluate, find
+from smash_gpu.cli import demo, evaluate, find, panel
 
-COMMANDS = (demo, find, evaluate)
+COMMANDS = (demo, find, panel, evaluate)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,10 +9,11 @@ PANEL_GENES = 30
 MODELS = ("rf", "brf", "xgboost", "dnn")
 
 
-def add_source(command: argparse.ArgumentParser) -> None:
-    """A file and where its expression and cells are."""
+def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """A file and where its expression and cells are; with ``several`` columns of cell types."""
     command.add_argument("data", type=Path, metavar="DATA", help="h5ad file or zarr store")
-    command.add_argument("--groupby", required=True, help="column of obs with the cell types")
+    more = {"nargs": "+", "metavar": "COLUMN"} if several else {}
+    command.add_argument("--groupby", required=True, help="column of obs with the cell types", **more)
     command.add_argument("--layer", help="layer to read instead of X")
     command.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
     command.add_argument("--normalized", action="store_true", help="the values are log-normalised, not counts")

@@ -59,7 +59,7 @@ def profiles(
 
 
 def batch_offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.ndarray:
-    """The offset of every batch in the additive model ``e = μ_class + β_batch``, least squares over cells; batches × genes.
+    """The offset of every batch in the model ``e = μ_class + β_batch``, least squares over the cells; batches × genes.
 
     The classes of the first column are used for all. Batches that share no class, directly or through others, cannot be
     compared; each such part is centred by itself, with a warning.

@@ -49,6 +49,11 @@ class Classes:
         return {level: slice(row, row + int((self.levels == level).sum())) for level, row in first.items()}
 
     @property
+    def level_codes(self) -> np.ndarray:
+        """The number of the level of every class."""
+        return np.repeat(np.arange(len(self.spans)), [span.stop - span.start for span in self.spans.values()])
+
+    @property
     def labels(self) -> np.ndarray:
         """Names to read: the class, with its column where there are several."""
         several = len(self.spans) > 1
@@ -103,7 +108,7 @@ class Strata:
         return len(self.rows)
 
     def members(self, n_classes: int, within: np.ndarray | None = None) -> sparse.csr_array:
-        """1 where a stratum belongs to a class, or to a class and one value of ``within``; (classes · values) × strata."""
+        """1 where a stratum belongs to a class (and one value of ``within``); (classes · values) × strata."""
         within = np.zeros(self.n, dtype=int) if within is None else within
         values = int(within.max(initial=0)) + 1
         stratum, level = np.nonzero(self.rows != NONE)
@@ -121,11 +126,12 @@ def classes_of(levels: Iterable[Level]) -> Classes:
 
 
 def strata_of(levels: list[Level], sample: np.ndarray | None, batch: np.ndarray | None) -> Strata:
-    """Number the combinations of class, sample and batch that occur, so that one pass over the cells counts them all."""
+    """Number the combinations of class, sample and batch that occur: one pass over the cells counts them all."""
     starts = np.cumsum([0, *(len(level.classes) for level in levels)])
     rows = np.stack(
-        [np.where(level.code >= 0, level.code + start, NONE) for level, start in zip(levels, starts)], axis=1
-    )  # noqa: B905
+        [np.where(level.code >= 0, level.code + start, NONE) for level, start in zip(levels, starts, strict=False)],
+        axis=1,
+    )
     used = (rows != NONE).any(axis=1)
     others = [
         np.zeros(len(rows), dtype=int) if v is None else np.unique(v, return_inverse=True)[1] for v in (sample, batch)

@@ -76,7 +76,7 @@ def check_caps(caps: Caps, task: Task, *, must: np.ndarray, existing: np.ndarray
         raise InfeasibleError(
             f"{who} alone exceed what was capped.",
             _table([
-                (caps.what[r], caps.of[r], caps.limit[r], used[r], f"raise the cap of {caps.limit[r]:g} to {used[r]:.4g} at least")
+                (caps.what[r], caps.of[r], caps.limit[r], used[r], f"raise the cap to {used[r]:.4g} at least")
                 for r in over
             ]),
         )  # fmt: skip
@@ -91,7 +91,7 @@ def no_room(caps: Caps, task: Task) -> InfeasibleError:
         heaviest = _heaviest_class(caps, task, mine)
         least = scale * caps.limit[heaviest]
         way_out = (
-            f"even the lightest {task.n} genes need {least:.4g}, not {caps.limit[heaviest]:g}: raise the cap by {scale - 1:.1%}"
+            f"the lightest {task.n} genes need {least:.4g}, not {caps.limit[heaviest]:g}: raise it by {scale - 1:.1%}"
             if np.isfinite(scale)
             else "raising this cap alone does not help"
         )

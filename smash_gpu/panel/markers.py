@@ -8,7 +8,7 @@ from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.objective import cuts
 from smash_gpu.panel.profiles import Profiles
 
-SEPARATION = 1.0  # two normal distributions this far apart: a cell of the one exceeds one of the other with 84 %
+SEPARATION = 0.5  # of two normal classes: a cell of the one exceeds a cell of the other with 76 %
 SHARE_OF_CLASSES = 0.9
 GENES_PER_BLOCK = 1024
 

@@ -119,6 +119,7 @@ def promises(classes: Classes, request: Request) -> np.ndarray:
 
 
 def ignored_classes(classes: Classes, request: Request) -> np.ndarray:
+    """Classes that need not be told from any other; a mask."""
     ignored = np.zeros(len(classes.names), dtype=bool)
     for name in (*request.ignore, *(name for name, weight in request.class_weights.items() if not weight)):
         ignored[classes.rows(name, "ignore")] = True

@@ -1,0 +1,172 @@
+"""Design a panel."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from smash_gpu.cli import arguments
+from smash_gpu.cli.files import gene_list, open_data, save, writable
+
+PURPOSE = "exactly N genes that tell all classes of a file apart"
+N_GENES = 100
+FAMILIES = ("mitochondrial", "ribosomal", "heat_shock", "hla", "housekeeping")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of ``smash-gpu panel``."""
+    arguments.add_source(command, several=True)
+    add = command.add_argument
+    add("--column-weights", nargs="+", type=float, metavar="W", help="weight of each column of --groupby")
+    add("--n-genes", type=int, default=N_GENES, help="genes to choose, --include counted, --extend not")
+    add("--nested", action="store_true", help="every prefix is a good panel of its size")
+    add("--batch-key", metavar="COLUMN", help="column of obs with batches: classes are compared within them")
+    add("--sample-fraction", type=float, default=0.7, help="share of the samples that must agree")
+    for name, what in (
+        ("include", "genes that must be in"),
+        ("extend", "existing panel to add to"),
+        ("exclude", "genes to leave out"),
+        ("wanted", "genes to choose before all others"),
+        ("spare", "genes to choose only when nothing else may be"),
+    ):
+        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}, one a line or a table with 'name' or 'gene'")
+    add("--exclude-families", nargs="+", choices=FAMILIES, default=[], help="gene families to leave out")
+    for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with most")):
+        add(
+            f"--{name}-counts", nargs=2, type=_end, metavar=("LOW", "HIGH"), help=f"window of {what}; - for an open end"
+        )
+    add(
+        "--max-transcripts", type=float, metavar="N", help="cap on the transcripts per cell of the panel in every class"
+    )
+    add("--gene-table", type=Path, metavar="CSV", help="table of genes (name or gene first) for the next four options")
+    add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="window of a column")
+    add("--weight-key", metavar="COLUMN", help="column with weights of the genes")
+    add("--cost-key", metavar="COLUMN", help="column with costs")
+    add("--budget", type=float, help="what the panel may cost")
+    add("--positive-only", action="store_true", help="no genes that stand out by absence")
+    add("--min-markers", type=int, default=0, help="markers promised to every class")
+    add("--ignore", nargs="+", default=[], metavar="CLASS", help="classes that need not be told from others")
+    add(
+        "--pair", nargs=3, action="append", default=[], metavar=("A", "B", "WEIGHT"), help="weight of a pair of classes"
+    )
+    add("--prior", type=float, default=0.0, help="0: all pairs alike, 1: by the frequency of the classes")
+    add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
+    add("--xenium-reference", action="store_true", help="also write the reference bundle of the Xenium Panel Designer")
+    add("--no-figures", action="store_true", help="tables only")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Design a panel for a file."""
+    out = writable(options.out)
+    weights = options.column_weights or [1.0] * len(options.groupby)
+    if len(weights) != len(options.groupby):
+        raise ValueError(f"--column-weights: {len(weights)} weights for {len(options.groupby)} columns of --groupby.")
+    adata, source = open_data(options)
+    print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
+    if options.gene_table is not None:
+        _add_columns(adata, options.gene_table)
+    _choose(adata, options, dict(zip(options.groupby, weights, strict=True)), source | {"batch_key": options.batch_key})
+    _show(adata)
+    if out is not None:
+        _write(adata, options, out, source)
+
+
+def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], source: dict[str, Any]) -> None:
+    from smash_gpu import tl
+
+    lists = {name: gene_list(getattr(options, name)) for name in ("include", "extend", "exclude")}
+    priorities = {gene: word for word in ("wanted", "spare") for gene in gene_list(getattr(options, word))}
+    same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
+            "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior")  # fmt: skip
+    tl.panel(
+        adata,
+        groupby,
+        priorities=priorities,
+        limits={column: (_end(low), _end(high)) for column, low, high in options.limit},
+        pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
+        mask_var=_without_families(adata, options, source),
+        **lists,
+        **{name: getattr(options, name) for name in same},
+        **source,
+    )
+
+
+def _without_families(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> str | None:
+    """The column of var that marks all genes but those of the families to leave out."""
+    from smash_gpu import pp
+
+    if not options.exclude_families:
+        return None
+    everything = {"min_fraction": 0.0, "max_groups": 1.5}
+    pp.filter_genes(adata, options.groupby[0], families=options.exclude_families, **everything, **source)
+    return "smash_candidate"
+
+
+def _show(adata: Any) -> None:
+    from smash_gpu import get
+
+    genes, curve = get.panel_table(adata), get.panel_table(adata, "curve").iloc[-1]
+    shown = genes[["rank", "name", "resolution", "resolves", "substitute"]]
+    print(f"\n{len(genes)} genes, in the order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))
+    print(shown.head(20).to_string(index=False, float_format="{:.3f}".format))
+    print(
+        f"\nResolution {curve['resolution']:.1%} of what all genes give; at least {curve['of_bound']:.1%} of the best"
+    )
+    print(
+        f"panel of this size. {curve['half_resolved']:.1%} of the pairs of classes are resolved by half. The hardest:"
+    )
+    pairs = get.panel_table(adata, "pairs").head(5)
+    print(
+        pairs[["column", "class_a", "class_b", "resolved", "possible"]].to_string(
+            index=False, float_format="{:.2f}".format
+        )
+    )
+    for name, title in (("caps", "Caps"), ("certificate", "Promises that could not be kept")):
+        table = get.panel_table(adata, name)
+        if len(table):
+            print(f"\n{title}:\n{table.to_string(index=False, float_format='{:.2f}'.format)}")
+    print()
+
+
+def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str, Any]) -> None:
+    from smash_gpu import export, get, pl, slots
+
+    out.mkdir(parents=True, exist_ok=True)
+    names = {"panel": "genes"} | {n: n for n in ("pairs", "purposes", "curve", "rules", "caps", "certificate")}
+    for name, table in names.items():
+        get.panel_table(adata, table).to_csv(out / f"{name}.csv", index=False)
+    export.xenium(adata, out / "xenium.csv", ensembl_key=options.ensembl_key)
+    export.merscope(adata, out / "merscope.csv", ensembl_key=options.ensembl_key)
+    (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))
+    figures = {} if options.no_figures else {"curve.png": pl.panel_curve, "unresolved.png": pl.unresolved_pairs}
+    for name, draw in figures.items():
+        save(draw(adata), out / name)
+    if options.xenium_reference:
+        kept = {name: value for name, value in source.items() if name != "sample_key"}
+        export.xenium_reference(
+            adata, out / "xenium_reference", groupby=options.groupby[0], ensembl_key=options.ensembl_key, **kept
+        )
+    print(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}\n")
+
+
+def _add_columns(adata: Any, path: Path) -> None:
+    """The columns of a table of genes, by name, in ``adata.var``; genes that it does not hold get missing values."""
+    import pandas as pd
+
+    table = pd.read_csv(path, sep=csv.Sniffer().sniff(path.read_text()[:4096], delimiters=",\t;").delimiter)
+    column = next((c for c in table.columns if c.strip().lower() in ("name", "gene")), table.columns[0])
+    table = (
+        table.drop_duplicates(column).set_index(table.drop_duplicates(column)[column].astype(str)).drop(columns=column)
+    )
+    found = table.index.isin(adata.var_names.astype(str))
+    if not found.any():
+        raise ValueError(f"{path}: none of the genes in its column {column!r} is in the data.")
+    for name in table.columns:
+        adata.var[name] = table[name].reindex(adata.var_names.astype(str)).to_numpy()
+
+
+def _end(text: str) -> float | None:
+    return None if text == "-" else float(text)

@@ -1,0 +1,196 @@
+"""Panels as vendors take them: gene lists for Xenium and MERSCOPE, and Xenium's reference bundle."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, TextIO, Unpack
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from smash_gpu import get, reading, slots
+from smash_gpu.blocks import stream
+from smash_gpu.dataset import Dataset
+from smash_gpu.genes import are_ensembl_ids
+from smash_gpu.reading import Source, takes_source
+from smash_gpu.splits import draw
+
+XENIUM_COLUMNS = ("Gene", "Ensembl ID", "Probe sets", "Force")
+FORCED = "forced"
+XENIUM_BYTES = 2 * 10**9
+BYTES_PER_VALUE = 24  # of a line "gene cell count" of the matrix, at most
+
+
+def xenium(
+    adata: AnnData,
+    path: str | Path,
+    *,
+    ensembl_key: str | None = None,
+    probe_sets_key: str | None = None,
+    forced: Iterable[str] | None = None,
+    key: str = slots.PANEL,
+) -> None:
+    """Write the panel of `tl.panel` as a gene list of the Xenium Panel Designer.
+
+    Columns ``Gene``, ``Ensembl ID``, ``Probe sets``, ``Force``; ``smash-gpu evaluate --genes`` reads it back.
+
+    Parameters
+    ----------
+    path
+        The CSV file.
+    ensembl_key
+        Column of ``adata.var`` with Ensembl ids. None: ``var_names`` if they are such ids, else "gene_ids" if there is
+        such a column.
+    probe_sets_key
+        Column of ``adata.var`` with numbers of probe sets; None leaves them to the designer.
+    forced
+        Genes marked "forced", which the designer then keeps in spite of its warnings. None: those that had to be in.
+    """
+    table = get.panel_table(adata, key=key)
+    var = adata.var.set_axis(adata.var_names.astype(str)).loc[table["name"]]
+    forced = set(table["name"][table["priority"] == "must"] if forced is None else forced)
+    probe_sets = [""] * len(table) if probe_sets_key is None else var[probe_sets_key].tolist()
+    force = [FORCED if name in forced else "" for name in table["name"]]
+    rows = zip(table["symbol"], _ensembl(adata, ensembl_key).loc[table["name"]], probe_sets, force, strict=True)
+    _write(Path(path), [XENIUM_COLUMNS, *rows])
+
+
+def merscope(adata: AnnData, path: str | Path, *, ensembl_key: str | None = None, key: str = slots.PANEL) -> None:
+    """Write the panel of `tl.panel` as a plain gene list: columns ``Gene``, ``Ensembl ID``, ``Counts per cell``.
+
+    Parameters
+    ----------
+    path
+        The CSV file.
+    ensembl_key
+        As for `xenium`.
+    """
+    table = get.panel_table(adata, key=key)
+    counts = table.get("mean_counts", pd.Series("", index=table.index))
+    rows = zip(table["symbol"], _ensembl(adata, ensembl_key).loc[table["name"]], counts, strict=True)
+    _write(Path(path), [("Gene", "Ensembl ID", "Counts per cell"), *rows])
+
+
+@takes_source
+def xenium_reference(
+    adata: AnnData,
+    folder: str | Path,
+    *,
+    groupby: str,
+    ensembl_key: str | None = None,
+    max_bytes: int = XENIUM_BYTES,
+    random_state: int = 0,
+    **source: Unpack[Source],
+) -> None:
+    """Write the reference that the Xenium Panel Designer asks for: raw counts and cell types.
+
+    ``matrix.mtx.gz`` (genes × cells), ``features.tsv.gz`` (Ensembl id, symbol, type), ``barcodes.tsv.gz`` and
+    ``celltypes.csv`` (barcode, annotation). Cells without a label are left out.
+
+    Parameters
+    ----------
+    folder
+        Made if it is absent.
+    groupby
+        Column of ``adata.obs`` with the cell types.
+    ensembl_key
+        As for `xenium`.
+    max_bytes
+        What the bundle may hold uncompressed. Above that, cells are drawn in proportion to the cell types.
+    random_state
+        Seed of that draw.
+    source
+        As in `pp.filter_genes`; raw counts are needed.
+
+    Raises
+    ------
+    ValueError
+        If the data are log-normalised.
+    """
+    if not source.get("normalize", True):
+        raise ValueError("the Xenium Panel Designer asks for raw counts: pass the layer that holds them.")
+    data = reading.read(adata, {"groupby": groupby, **source})
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = _cells_that_fit(data, max_bytes, random_state)
+    ids = _ensembl(adata, ensembl_key)
+    with _packed(folder / "features.tsv.gz") as file:
+        rows = zip(ids, data.symbols, ["Gene Expression"] * len(ids), strict=True)
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows(rows)
+    barcodes = adata.obs_names.astype(str)[cells]
+    with _packed(folder / "barcodes.tsv.gz") as file:
+        file.writelines(f"{barcode}\n" for barcode in barcodes)
+    annotation = data.groups[data.group[cells]]
+    _write(folder / "celltypes.csv", [("barcode", "annotation"), *zip(barcodes, annotation, strict=True)])
+    _write_matrix(folder / "matrix.mtx.gz", data, cells)
+
+
+def _ensembl(adata: AnnData, column: str | None) -> pd.Series:
+    """The Ensembl id of every gene, by name; empty, with a warning, where they are not known."""
+    names = adata.var_names.astype(str)
+    if column is not None and column not in adata.var:
+        raise KeyError(f"ensembl_key: adata.var has no column {column!r}.")
+    if column is None and are_ensembl_ids(names):
+        return pd.Series(names, index=names)
+    column = column or ("gene_ids" if "gene_ids" in adata.var else None)
+    if column is None:
+        warnings.warn("the Ensembl ids are not known and left empty: pass ensembl_key=.", stacklevel=3)
+        return pd.Series("", index=names)
+    return pd.Series(adata.var[column].astype(str).to_numpy(), index=names)
+
+
+def _cells_that_fit(data: Dataset, max_bytes: int, random_state: int) -> np.ndarray:
+    """All cells with a label, or as many in proportion to the labels as stay below ``max_bytes``."""
+    values = np.concatenate([np.diff(block.indptr) for block, _ in stream(data.matrix, data.group)])
+    fixed = 64 * len(data.names)
+    longest = 3 + max((len(str(name)) for name in data.groups), default=0) + 64  # a barcode, twice, and its cell type
+    size = np.cumsum(BYTES_PER_VALUE * values[data.cells] + longest)
+    if fixed + size[-1] <= max_bytes:
+        return data.cells
+    low, high = 0, len(data.cells)
+    while high - low > 1:  # the draw of n cells grows with n
+        n = (low + high) // 2
+        cells = draw(data.group, data.cells, n, random_state, balanced=False)
+        fits = fixed + (BYTES_PER_VALUE * values[cells] + longest).sum() <= max_bytes
+        low, high = (n, high) if fits else (low, n)
+    if not low:
+        raise ValueError(f"max_bytes={max_bytes:,} leaves no room for a single cell of {len(data.names):,} genes.")
+    warnings.warn(f"{low:,} of {len(data.cells):,} cells fit into {max_bytes:,} bytes.", stacklevel=3)
+    return draw(data.group, data.cells, low, random_state, balanced=False)
+
+
+def _write_matrix(path: Path, data: Dataset, cells: np.ndarray) -> None:
+    chosen = np.full(len(data.group), -1)
+    chosen[cells] = np.arange(len(cells))
+    n_values = sum(block[at >= 0].nnz for block, at in stream(data.matrix, chosen))
+    with _packed(path) as file:
+        file.write("%%MatrixMarket matrix coordinate integer general\n")
+        file.write(f"{len(data.names)} {len(cells)} {n_values}\n")
+        for block, at in stream(data.matrix, chosen):
+            part = block[at >= 0].tocoo()
+            cell = at[at >= 0][part.row]
+            lines = {"gene": part.col + 1, "cell": cell + 1, "count": part.data.astype(np.int64)}
+            pd.DataFrame(lines).to_csv(file, sep=" ", header=False, index=False, lineterminator="\n")
+
+
+@contextmanager
+def _packed(path: Path) -> Iterator[TextIO]:
+    """A gzip file to write text to, the same bytes every time."""
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        TextIOWrapper(packed, encoding="utf-8", newline="") as text,
+    ):
+        yield text
+
+
+def _write(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

@@ -1,0 +1,245 @@
+"""A design as tidy tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.arrays import to_host
+from smash_gpu.panel.choice import Design
+from smash_gpu.panel.markers import rivals
+from smash_gpu.panel.problem import ignored_classes
+from smash_gpu.panel.request import MUST, ORDINARY, OUT, SPARE, WANTED
+from smash_gpu.panel.substitutes import substitutes
+
+PURPOSES = 3
+HARDEST_PAIRS = 100
+HALF = 0.5
+PRIORITY = {MUST: "must", WANTED: "wanted", ORDINARY: "", SPARE: "spare"}
+
+
+def tables(design: Design) -> dict[str, pd.DataFrame]:
+    """The tables ``genes``, ``pairs``, ``purposes``, ``curve``, ``rules``, ``caps`` and ``certificate``."""
+    purposes = purpose_table(design)
+    curve = curve_table(design)
+    return {
+        "genes": gene_table(design, purposes, curve),
+        "pairs": pair_table(design),
+        "purposes": purposes,
+        "curve": curve,
+        "rules": design.problem.found.ledger,
+        "caps": cap_table(design),
+        "certificate": certificate(design),
+    }
+
+
+def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+    """A row a gene, in the order of choice."""
+    problem, panel = design.problem, design.panel
+    names = problem.genes.names
+    found = substitutes(design)
+    ceiling = design.objective.ceiling
+    table = pd.DataFrame(
+        {
+            "rank": np.arange(1, len(panel) + 1),
+            "name": names[panel],
+            "symbol": problem.genes.symbols[panel],
+            "priority": [PRIORITY[tier] for tier in problem.found.tier[panel]],
+            "gain": design.gain / ceiling,
+            "resolution": curve["resolution"].to_numpy()[1:],
+            "of_bound": curve["of_bound"].to_numpy()[1:],
+            "resolves": _main_purposes(purposes, names[panel]),
+            "loss": found.loss / ceiling,
+            "substitute": [names[gene] if gene >= 0 else "" for gene in found.gene],
+            "loss_with_substitute": found.loss_with / ceiling,
+        }
+    )
+    if problem.expressed.are_counts:
+        counts = problem.expressed.counts_per_cell()[:, panel]
+        table["mean_counts"] = problem.expressed.mean()[panel]
+        table["max_counts"] = counts.max(axis=0)
+        table["max_class"] = problem.classes.labels[counts.argmax(axis=0)]
+    return table
+
+
+def purpose_table(design: Design) -> pd.DataFrame:
+    """For every gene the pairs that lose most without it; a row a gene and pair, with its share of the loss."""
+    rows = []
+    for gene in design.panel:
+        depth = design.depth - design.objective.separation(gene)
+        lost = to_host(design.objective.unresolved(depth) - design.objective.unresolved(design.depth))
+        top = np.argsort(-lost, kind="stable")[:PURPOSES]
+        rows += [(gene, pair, lost[pair] / max(lost.sum(), 1e-300)) for pair in top if lost[pair] > 0]
+    gene, pair, share = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0, int),) * 3
+    return pd.DataFrame({"name": design.problem.genes.names[gene.astype(int)]} | _named_pairs(design, pair)).assign(
+        share=share
+    )
+
+
+def pair_table(design: Design) -> pd.DataFrame:
+    """A row a pair of classes, the least resolved first.
+
+    ``depth`` is D, ``resolved`` is 1 − exp(−D / τ), ``error_bound`` the Bhattacharyya bound ½ exp(−D / 4) on the error
+    between two equally frequent classes if genes were normal and independent. For the `HARDEST_PAIRS` first,
+    ``possible`` is the resolved share with the best genes that this pair alone could have.
+    """
+    depth = to_host(design.depth)
+    resolved = to_host(design.objective.resolved(design.depth))
+    order = np.argsort(resolved, kind="stable")
+    possible = np.full(len(order), np.nan)
+    hardest = order[:HARDEST_PAIRS]
+    possible[hardest] = _possible(design, hardest)
+    table = pd.DataFrame(_named_pairs(design, np.arange(len(order)))).assign(
+        weight=to_host(design.objective.weight), depth=depth, resolved=resolved,
+        error_bound=HALF * np.exp(-depth / 4), possible=possible,
+    )  # fmt: skip
+    return table.iloc[order].reset_index(drop=True)
+
+
+def curve_table(design: Design) -> pd.DataFrame:
+    """A row a prefix, the existing genes alone first.
+
+    ``resolution`` is F over F of all genes, both with the τ of the whole list; ``of_bound`` is F over what no panel of
+    so many genes can exceed, at the moment of choice; ``half_resolved`` the share of the pairs resolved by more than a
+    half.
+    """
+    objective, problem = design.objective, design.problem
+    depth = objective.depth(problem.found.existing)
+    everything = objective.value_with(design.depth, np.arange(len(problem.genes.names)))
+    rows = [(0, objective.value(depth), 1.0, *_weakest(design, depth))]
+    for n, gene in enumerate(design.panel, start=1):
+        depth = depth + objective.separation(gene)
+        bound = min(design.bound[n - 1], everything if n == len(design.panel) else np.inf)
+        rows.append((n, objective.value(depth), min(1.0, design.value[n - 1] / bound), *_weakest(design, depth)))
+    table = pd.DataFrame(rows, columns=["n_genes", "resolution", "of_bound", "half_resolved", "weakest_pair"])
+    table["resolution"] /= everything
+    return table
+
+
+def cap_table(design: Design) -> pd.DataFrame:
+    """A row a cap: the quantity, the class, what the panel and the existing genes use, the limit."""
+    caps = design.problem.caps
+    return pd.DataFrame({"constraint": caps.what, "of": caps.of, "used": caps.used(design.whole), "limit": caps.limit})
+
+
+def certificate(design: Design) -> pd.DataFrame:
+    """A row a class that has fewer markers than promised, and why.
+
+    ``in_data`` and ``allowed`` count its markers among all genes and among those that the rules leave; ``hardest``
+    names the classes that fewest genes tell it from; ``possible`` is the resolved share of its hardest pair with the
+    best genes that this pair alone could have; ``reason`` and ``way_out`` are sentences.
+    """
+    problem = design.problem
+    held = problem.markers[:, design.whole].sum(axis=1)
+    rows = [_shortage(design, row, held) for row in np.flatnonzero(held < problem.promised)]
+    columns = ["column", "class", "asked", "found", "in_data", "allowed", "hardest", "possible", "reason", "way_out"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _shortage(design: Design, row: int, held: np.ndarray) -> tuple:
+    problem = design.problem
+    classes, asked = problem.classes, problem.promised[row]
+    mine = problem.markers[row]
+    usable = problem.found.tier < OUT
+    usable[problem.found.existing] = True
+    in_data, allowed = int(mine.sum()), int((mine & usable).sum())
+    others, exceeding = rivals(
+        design.objective.profiles.on("cpu"), classes, ignored_classes(classes, problem.request), row
+    )
+    by = exceeding.sum(axis=1)
+    worst = np.argsort(by, kind="stable")[:PURPOSES]
+    hardest = ", ".join(f"{classes.names[others[i]]} ({by[i]} genes)" for i in worst)
+    pair = _pair_of(design, row, others[worst[0]])
+    possible = float(_possible(design, np.array([pair]))[0]) if pair is not None else np.nan
+    reason, way_out = _reason(design, row, in_data, allowed, held)
+    return (
+        classes.levels[row],
+        classes.names[row],
+        asked,
+        held[row],
+        in_data,
+        allowed,
+        hardest,
+        possible,
+        reason,
+        way_out,
+    )
+
+
+def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarray) -> tuple[str, str]:
+    problem, asked = design.problem, design.problem.promised[row]
+    if in_data < asked:
+        return (
+            "too few genes of the data are markers of it",
+            "merge it with its hardest rival, or promise fewer markers",
+        )
+    if allowed < asked:
+        mine = problem.markers[row]
+        taken = {rule: int((mine & hit).sum()) for rule, hit in problem.found.hits.items()}
+        rule = max(taken, key=taken.__getitem__)
+        alone = mine & problem.found.hits[rule]
+        for other, hit in problem.found.hits.items():
+            alone = alone & ~hit if other != rule else alone
+        return f"the rules leave too few of its markers; {rule!r} takes {taken[rule]}", (
+            f"without {rule!r} it could have {allowed + int(alone.sum())}"
+        )
+    lacking = int(np.maximum(np.minimum(problem.promised, _attainable(design)) - held, 0).sum())
+    capped = " within the caps" * bool(len(problem.caps.limit))
+    size = f"{len(design.panel)} genes{capped}"
+    if design.least_lacking >= lacking:
+        return f"no {size} lack fewer than {lacking} of the promised markers", "more genes, or wider caps"
+    return (
+        f"no {size} were found that lack fewer than {lacking} of the promised markers; any lack {design.least_lacking}",
+        "more genes, or wider caps",
+    )
+
+
+def _attainable(design: Design) -> np.ndarray:
+    usable = design.problem.found.tier < OUT
+    usable[design.problem.found.existing] = True
+    return design.problem.markers[:, usable].sum(axis=1)
+
+
+def _possible(design: Design, pairs: np.ndarray) -> np.ndarray:
+    """The resolved share of each pair with the existing genes, those that must be in and the best others."""
+    problem, objective = design.problem, design.objective
+    first, second = objective.first[pairs], objective.second[pairs]
+    given = np.concatenate([problem.found.existing, problem.must])
+    depth = to_host(objective.profiles.of(given).separation(first, second).sum(axis=1))
+    free = np.flatnonzero((problem.found.tier < OUT) & (problem.found.tier != MUST))
+    s = to_host(objective.profiles.of(free).separation(first, second))
+    n = min(len(design.panel) - len(problem.must), len(free))
+    best = np.partition(s, len(free) - n, axis=1)[:, len(free) - n :].sum(axis=1) if n else 0.0
+    return -np.expm1(-(depth + best) / objective.tau)
+
+
+def _pair_of(design: Design, a: int, b: int) -> int | None:
+    first, second = to_host(design.objective.first), to_host(design.objective.second)
+    found = np.flatnonzero((first == min(a, b)) & (second == max(a, b)))
+    return int(found[0]) if len(found) else None
+
+
+def _weakest(design: Design, depth: Any) -> tuple[float, str]:
+    resolved = to_host(design.objective.resolved(depth))
+    pair = int(resolved.argmin())
+    return float((resolved > HALF).mean()), _pair_names(design, np.array([pair]))[0]
+
+
+def _pair_names(design: Design, pairs: np.ndarray) -> list[str]:
+    named = _named_pairs(design, pairs)
+    return [f"{a} | {b}" for a, b in zip(named["class_a"], named["class_b"], strict=True)]
+
+
+def _named_pairs(design: Design, pairs: np.ndarray) -> dict[str, np.ndarray]:
+    classes = design.problem.classes
+    first, second = (to_host(rows)[pairs.astype(int)] for rows in (design.objective.first, design.objective.second))
+    levels = pd.Categorical.from_codes(classes.level_codes[first], list(classes.spans))
+    return {"column": levels, "class_a": classes.names[first], "class_b": classes.names[second]}
+
+
+def _main_purposes(purposes: pd.DataFrame, names: np.ndarray) -> list[str]:
+    first = purposes.drop_duplicates("name").set_index("name")
+    said = {row.Index: f"{row.class_a} | {row.class_b}" for row in first.itertuples()}
+    return [said.get(name, "") for name in names]
