@@ -129,9 +129,17 @@ def unresolved_pairs(
     ax = ax or _axes(7, INCHES_PER_GENE * len(pairs) + 1.2)
     rows = range(len(pairs))
     ax.barh(rows, 1 - pairs["resolved"], color="tab:red", height=0.7, label="unresolved")
-    ax.plot(1 - pairs["possible"], rows, "|", color="black", markersize=9, markeredgewidth=1.5, label="at best, alone")
+    ax.plot(
+        1 - pairs["possible"],
+        rows,
+        "|",
+        color="black",
+        markersize=9,
+        markeredgewidth=1.5,
+        label="with the best genes for this pair alone",
+    )
     ax.set_yticks(rows, pairs["class_a"].astype(str) + " | " + pairs["class_b"].astype(str), fontsize=8)
-    ax.set(xlabel="unresolved share of the pair, exp(−D / τ)", xlim=(0, 1))
+    ax.set(xlabel="unresolved share of the pair, exp(−D / τ)", xlim=(0, 1), ylim=(-1, len(pairs)))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(fontsize=8, frameon=False, loc="lower right")
     return ax

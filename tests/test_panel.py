@@ -1,15 +1,52 @@
-"""The objective of a panel and its greedy maximisation."""
+"""The objective of a panel and its greedy maximisation: facts of the method, and plain loops beside them."""
+
+from itertools import combinations
 
 import numpy as np
 import pytest
 from cells import planted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
 
 from smash_gpu import panel, reading
+from smash_gpu.dataset import Dataset
+from smash_gpu.panel import objective as blocks
+from smash_gpu.panel.greedy import Gains
+from smash_gpu.panel.objective import Objective
+from smash_gpu.panel.profiles import Profiles
+from smash_gpu.panel.report import tables
+from smash_gpu.panel.substitutes import substitutes
 
 
 @pytest.fixture
 def data(adata):
     return reading.read(adata, {"groupby": "cell_type"})
+
+
+def made_up(seed, n_classes=4, n_genes=10, tau=2.0):
+    """An objective over random profiles and weights."""
+    rng = np.random.default_rng(seed)
+    mean = rng.gamma(0.5, 1.0, (n_classes, n_genes))
+    first, second = np.triu_indices(n_classes, 1)
+    weight = rng.uniform(0.1, 1, len(first))
+    return Objective(
+        Profiles(mean, mean * rng.uniform(0.2, 1.5, mean.shape)), first, second, weight / weight.sum(), tau
+    )
+
+
+def names_of(n):
+    return np.array([f"G{i:03d}" for i in range(n)], dtype=object)
+
+
+def formula(objective, genes):
+    """F by a plain loop over pairs and genes."""
+    total = 0.0
+    for a, b, w in zip(objective.first, objective.second, objective.weight, strict=True):
+        mean, variance = objective.profiles.mean, objective.profiles.variance
+        depth = sum((mean[a, g] - mean[b, g]) ** 2 / (variance[a, g] + variance[b, g] + 0.05) for g in genes)
+        total += w * (1 - np.exp(-depth / objective.tau))
+    return total
 
 
 def dense_greedy(data, n_genes, tau):
@@ -28,12 +65,145 @@ def dense_greedy(data, n_genes, tau):
     return chosen
 
 
-@pytest.mark.parametrize("n_genes", [1, 5, 20])
+@pytest.mark.parametrize("n_genes", [1, 5, 20, 60])
 def test_the_lazy_choice_is_the_greedy_choice(data, n_genes):
-    tau = max(2, 0.3 * n_genes)
-    assert panel.choose(n_genes)(data).tolist() == dense_greedy(data, n_genes, tau)
+    chosen = panel.choose(n_genes)(data).tolist()
+    assert chosen[:40] == dense_greedy(data, n_genes, max(2, 0.3 * n_genes))[:40]
+    assert len(set(chosen)) == n_genes
+
+
+def test_blocks_and_threads_change_nothing(data, monkeypatch):
+    whole = panel.choose(20)(data).tolist()
+    monkeypatch.setattr(blocks, "GENES_PER_BLOCK", {"cpu": 7})
+    monkeypatch.setattr(blocks, "ELEMENTS_PER_BLOCK", {"cpu": 14})
+    monkeypatch.setattr(blocks, "PAIRS_PER_TASK", 1)
+    assert panel.choose(20)(data).tolist() == whole
+
+
+@given(seed=st.integers(0, 10_000), genes=st.lists(st.integers(0, 9), unique=True, min_size=1))
+@settings(max_examples=40, deadline=None)
+def test_f_is_the_formula_monotone_and_submodular(seed, genes):
+    objective = made_up(seed)
+    *larger, gene = genes
+    smaller = larger[: len(larger) // 2]
+    value = {len(s): objective.value(objective.depth(s)) for s in (genes, larger, smaller)}
+    assert np.isclose(value[len(genes)], formula(objective, genes))
+    gain_of_larger = objective.gains(objective.depth(larger), [gene])[0]
+    gain_of_smaller = objective.gains(objective.depth(smaller), [gene])[0]
+    assert np.isclose(value[len(genes)] - value[len(larger)], gain_of_larger)
+    assert 0 <= gain_of_larger <= gain_of_smaller + 1e-12
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+def test_greedy_and_bound_enclose_the_optimum(seed, n):
+    objective = made_up(seed)
+    gains = Gains(objective, names_of(10))
+    free = np.ones(10, dtype=bool)
+    for _ in range(n):
+        gene = gains.best(free)
+        free[gene] = False
+        gains.take(gene)
+    greedy = objective.value(gains.depth)
+    best = max(objective.value(objective.depth(s)) for s in combinations(range(10), n))
+    assert (1 - 1 / np.e) * best <= greedy <= best + 1e-12
+    assert greedy + gains.largest(free, n).sum() >= best - 1e-12
+    assert greedy + gains.bound_on(free, n) >= best - 1e-12
+
+
+def test_the_first_look_in_single_precision_is_a_bound(rng):
+    mean = rng.uniform(3, 9, (6, 1)) + rng.normal(0, 1e-3, (6, 200)) * rng.integers(0, 1000, 200)
+    first, second = np.triu_indices(6, 1)
+    objective = Objective(Profiles(mean, 0.1 * mean), first, second, np.full(15, 1 / 15), 2.0)
+    assert (Gains(objective, names_of(200)).upper >= objective.gains(objective.depth())).all()
+
+
+def test_order_of_cells_and_genes_does_not_matter(adata, rng):
+    expected = adata.var_names[panel.choose(15)(reading.read(adata, {"groupby": "cell_type"}))]
+    shuffled = adata[rng.permutation(adata.n_obs), rng.permutation(adata.n_vars)].copy()
+    found = shuffled.var_names[panel.choose(15)(reading.read(shuffled, {"groupby": "cell_type"}))]
+    assert list(found) == list(expected)
+
+
+def test_equal_genes_go_by_name(data):
+    def first(matrix, names):  # target_sum=None: a second copy of a gene changes no other value
+        return panel.choose(1)(Dataset(matrix, data.group, data.groups, names, names, target_sum=None))[0]
+
+    best = first(data.matrix, data.names)
+    twice = sparse.hstack([data.matrix, data.matrix[:, [best]]]).tocsr()
+    assert first(twice, np.array([*data.names, "AAA"], dtype=object)) == len(data.names)
+    assert first(twice, np.array([*data.names, "ZZZ"], dtype=object)) == best
+
+
+def test_every_container_gives_the_same_panel(adata, hold):
+    data = reading.read(adata, {"groupby": "cell_type"})
+    held = Dataset(hold(adata.X), data.group, data.groups, data.names, data.symbols)
+    assert panel.choose(12)(held).tolist() == panel.choose(12)(data).tolist()
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_panel(adata):
+    cpu, gpu = (reading.read(adata, {"groupby": "cell_type", "device": device}) for device in ("cpu", "cuda"))
+    assert panel.choose(20)(gpu).tolist() == panel.choose(20)(cpu).tolist()
+
+
+def test_a_shorter_nested_list_is_a_prefix(data):
+    longest = panel.choose(40, nested=True)(data).tolist()
+    for n in (1, 2, 3, 8, 9, 17, 33):
+        assert panel.choose(n, nested=True)(data).tolist() == longest[:n]
+
+
+def test_a_nested_prefix_is_as_good_as_a_panel_of_its_size(shared):
+    data = reading.read(shared("paul15"), {"groupby": "cell_subtype"})
+    request = panel.Request(n_genes=16)
+    one = panel.design(panel.prepare(data, [panel.Level("x", data.group, data.groups)], request))
+    prefix = panel.choose(64, nested=True)(data)[:16]
+    assert one.objective.value(one.objective.depth(prefix)) > 0.97 * one.value[-1]
 
 
 def test_planted_markers_come_first(rng):
     data = reading.read(planted(rng), {"groupby": "cell_type"})
     assert all(name.startswith("MARKER") for name in data.names[panel.choose(6)(data)])
+
+
+def test_value_with_all_genes_is_the_formula():
+    objective = made_up(3, n_genes=300, tau=0.5)
+    assert np.isclose(objective.value_with(objective.depth(), np.arange(300)), formula(objective, range(300)))
+
+
+def designed(data, **options):
+    return panel.design(panel.prepare(data, [panel.Level("x", data.group, data.groups)], panel.Request.of(options)))
+
+
+def test_substitutes_are_the_best_of_all_exchanges(data):
+    design = designed(data, n_genes=6)
+    found = substitutes(design)
+    objective, whole = design.objective, design.value[-1]
+    for place, gene in enumerate(design.panel):
+        rest = [g for g in design.panel if g != gene]
+        others = [g for g in range(len(data.names)) if g not in design.panel]
+        values = [objective.value(objective.depth([*rest, g])) for g in others]
+        assert found.gene[place] == others[int(np.argmax(values))]
+        assert np.isclose(found.loss_with[place], whole - max(values))
+        assert np.isclose(found.loss[place], whole - objective.value(objective.depth(rest)))
+
+
+def test_gains_add_up_and_the_curve_rises_to_the_value(data):
+    design = designed(data, n_genes=10, extend=[data.names[0]])
+    assert np.allclose(np.cumsum(design.gain) + design.objective.value(design.objective.depth([0])), design.value)
+    curve = tables(design)["curve"]
+    assert curve["resolution"].is_monotonic_increasing
+    assert (curve["resolution"] <= curve["bound"] + 1e-12).all()
+    assert np.allclose(curve["of_bound"], curve["resolution"] / curve["bound"])
+
+
+def test_purposes_name_the_pairs_that_lose_most(data):
+    design = designed(data, n_genes=3)
+    table = tables(design)["purposes"]
+    for gene in design.panel:
+        mine = table[table["name"] == data.names[gene]]
+        rest = design.objective.resolved(design.depth - design.objective.separation(gene))
+        lost = design.objective.weight * (design.objective.resolved(design.depth) - rest)
+        a, b = (data.groups[rows[int(lost.argmax())]] for rows in (design.objective.first, design.objective.second))
+        assert (mine["class_a"].iloc[0], mine["class_b"].iloc[0]) == (a, b)
+        assert np.isclose(mine["share"].sum(), 1)  # three pairs in all

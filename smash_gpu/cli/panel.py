@@ -124,10 +124,13 @@ def _show(adata: Any) -> None:
             index=False, float_format="{:.2f}".format
         )
     )
-    for name, title in (("caps", "Caps"), ("certificate", "Promises that could not be kept")):
-        table = get.panel_table(adata, name)
-        if len(table):
-            print(f"\n{title}:\n{table.to_string(index=False, float_format='{:.2f}'.format)}")
+    caps, certificate = get.panel_table(adata, "caps"), get.panel_table(adata, "certificate")
+    if len(caps):
+        fullest = caps.assign(share=caps["used"] / caps["limit"]).nlargest(5, "share")
+        print(f"\nThe fullest caps:\n{fullest.to_string(index=False, float_format='{:.2f}'.format)}")
+    if len(certificate):
+        told = certificate[["column", "class", "asked", "found", "in_data", "allowed", "reason", "way_out"]]
+        print(f"\nPromises that could not be kept:\n{told.to_string(index=False)}")
     print()
 
 

@@ -25,7 +25,7 @@ class Design:
         Gene numbers.
     gain, value
         Of ``F``, by each gene and after it.
-    bound
+    bound, tau
         What no panel of so many genes can exceed, with the τ of the moment.
     objective
         With the τ of the last pick.
@@ -41,6 +41,7 @@ class Design:
     gain: np.ndarray
     value: np.ndarray
     bound: np.ndarray
+    tau: np.ndarray
     objective: Objective
     depth: Any
     remaining: np.ndarray
@@ -89,7 +90,7 @@ class Run:
         self.weight = asked.preference * thrift
         self.free = asked.found.tier < OUT
         self.capped = False
-        self.steps: list[tuple[int, float, float, float]] = []
+        self.steps: list[tuple[int, float, float, float, float]] = []
 
     def finish(self) -> None:
         """Choose all genes."""
@@ -108,12 +109,14 @@ class Run:
 
     def design(self, least_lacking: int) -> Design:
         """The panel; its last bound is made as tight as one look at the largest gains can."""
-        panel, gain, value, bound = (np.array(column) for column in zip(*self.steps, strict=True))
+        panel, gain, value, bound, tau = (np.array(column) for column in zip(*self.steps, strict=True))
         n = len(panel)
         most = self.gains.largest(self._open(), n - len(self.asked.must)).sum()
         bound[-1] = min(bound[-1], value[-1] + most)
         gains = self.gains
-        return Design(panel, gain, value, bound, gains.objective, gains.depth, gains.upper, least_lacking, self.asked)
+        return Design(
+            panel, gain, value, bound, tau, gains.objective, gains.depth, gains.upper, least_lacking, self.asked
+        )
 
     def _next(self) -> int:
         may_fit = self.reserve.may_fit()
@@ -139,7 +142,8 @@ class Run:
         self.gains.take(gene)
         value = self.gains.objective.value(self.gains.depth)
         more = self.gains.bound_on(self._open(), len(self.steps) + 1)
-        self.steps.append((gene, value - before, value, min(value + more, self.gains.objective.ceiling)))
+        objective = self.gains.objective
+        self.steps.append((gene, value - before, value, min(value + more, objective.ceiling), objective.tau))
 
     def _open(self) -> np.ndarray:
         return self.free & (self.asked.found.tier < OUT)

@@ -97,8 +97,9 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
         tier[known.numbered([g for g, p in request.priorities.items() if p == name], "priorities")] = word
     tier[known.numbered(request.include, "include")] = MUST
     existing = known.numbered(request.extend, "extend")
-    hits = {"excluded by the user": np.isin(np.arange(len(tier)), known.numbered(request.exclude, "exclude"))}
-    twice = np.flatnonzero((tier == MUST) & hits["excluded by the user"])
+    excluded = np.isin(np.arange(len(tier)), known.numbered(request.exclude, "exclude"))
+    hits = {"excluded by the user": excluded} if excluded.any() else {}
+    twice = np.flatnonzero((tier == MUST) & excluded)
     if len(twice):
         raise ValueError(f"included and excluded at once: {', '.join(known.names[twice])}.")
     if mask is not None:

@@ -101,21 +101,30 @@ def pair_table(design: Design) -> pd.DataFrame:
 def curve_table(design: Design) -> pd.DataFrame:
     """A row a prefix, the existing genes alone first.
 
-    ``resolution`` is F over F of all genes, both with the τ of the whole list; ``of_bound`` is F over what no panel of
-    so many genes can exceed, at the moment of choice; ``half_resolved`` the share of the pairs resolved by more than a
-    half.
+    ``resolution`` is F over F of all genes, both with the τ of the whole list; ``bound`` is what no panel of so many
+    genes can exceed, where τ is the same (in a nested list: the long prefixes); ``of_bound`` is F over its bound with
+    the τ of the moment; ``half_resolved`` the share of the pairs resolved by more than a half.
     """
     objective, problem = design.objective, design.problem
-    depth = objective.depth(problem.found.existing)
     everything = objective.value_with(design.depth, np.arange(len(problem.genes.names)))
-    rows = [(0, objective.value(depth), 1.0, *_weakest(design, depth))]
-    for n, gene in enumerate(design.panel, start=1):
+    depth = objective.depth(problem.found.existing)
+    values, weakest = [objective.value(depth)], [_weakest(design, depth)]
+    for gene in design.panel:
         depth = depth + objective.separation(gene)
-        bound = min(design.bound[n - 1], everything if n == len(design.panel) else np.inf)
-        rows.append((n, objective.value(depth), min(1.0, design.value[n - 1] / bound), *_weakest(design, depth)))
-    table = pd.DataFrame(rows, columns=["n_genes", "resolution", "of_bound", "half_resolved", "weakest_pair"])
-    table["resolution"] /= everything
-    return table
+        values.append(objective.value(depth))
+        weakest.append(_weakest(design, depth))
+    same = design.tau == objective.tau
+    bound = np.where(same, np.minimum(design.bound, everything), design.bound)
+    return pd.DataFrame(
+        {
+            "n_genes": np.arange(len(values)),
+            "resolution": np.array(values) / everything,
+            "bound": np.append(values[0] / everything, np.where(same, bound / everything, np.nan)),
+            "of_bound": np.append(1.0, np.minimum(1.0, design.value / bound)),
+            "half_resolved": [share for share, _ in weakest],
+            "weakest_pair": [pair for _, pair in weakest],
+        }
+    )
 
 
 def cap_table(design: Design) -> pd.DataFrame:
