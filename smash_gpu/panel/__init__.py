@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from smash_gpu.dataset import Dataset
-from smash_gpu.panel.choice import Design, design
+from smash_gpu.panel.choice import design
 from smash_gpu.panel.classes import Level
 from smash_gpu.panel.infeasible import InfeasibleError
 from smash_gpu.panel.problem import Problem, prepare
 from smash_gpu.panel.request import Request
+from smash_gpu.panel.result import Design
 
 __all__ = ["Design", "InfeasibleError", "Level", "Problem", "Request", "choose", "design", "prepare"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
 import numpy as np
 
@@ -13,52 +12,17 @@ from smash_gpu.panel.infeasible import check_caps, no_room
 from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.problem import Problem
 from smash_gpu.panel.request import MUST, ORDINARY, OUT, SPARE, WANTED
+from smash_gpu.panel.result import Design
+from smash_gpu.panel.substitutes import exchanged
 
-
-@dataclass(frozen=True)
-class Design:
-    """A panel, in the order of choice.
-
-    Attributes
-    ----------
-    panel
-        Gene numbers.
-    gain, value
-        Of ``F``, by each gene and after it.
-    bound, tau
-        What no panel of so many genes can exceed, with the τ of the moment.
-    objective
-        With the τ of the last pick.
-    depth
-        ``D_ab`` of the whole panel, existing genes included.
-    remaining
-        Bound from above on the gain of every other gene.
-    least_lacking
-        How many of the promised markers any panel lacks at least.
-    """
-
-    panel: np.ndarray
-    gain: np.ndarray
-    value: np.ndarray
-    bound: np.ndarray
-    tau: np.ndarray
-    objective: Objective
-    depth: Any
-    remaining: np.ndarray
-    least_lacking: int
-    problem: Problem
-
-    @property
-    def whole(self) -> np.ndarray:
-        """The panel and the existing genes."""
-        return np.concatenate([self.panel, self.problem.found.existing])
+THRIFTS = (0.3, 1.0, 3.0)
 
 
 def design(asked: Problem) -> Design:
     """Choose exactly ``n_genes`` genes: those that must be in first, then by tier and gain.
 
-    Where a cap was in the way, a second run takes gain per share of place and caps, as for a knapsack (Leskovec et al.
-    2007), and the better panel of the two counts.
+    Where a cap was in the way, more runs take gain per share of place and caps, as for a knapsack (Leskovec et al.
+    2007), genes of the best run are exchanged one for one while F rises, and the genes put in the order of their gains.
 
     Raises
     ------
@@ -72,27 +36,32 @@ def design(asked: Problem) -> Design:
     if possible.panel is None:
         raise no_room(asked.caps, task)
     start = Gains(_first_objective(asked), asked.genes.names, found.existing)
-    plain = Run(asked, start.copy(), Reserve(possible.panel, task))
-    plain.finish()
+
+    def run(kept_back: np.ndarray, thrift: float = 0.0, within: np.ndarray | None = None) -> Run:
+        return Run(asked, start.copy(), Reserve(kept_back, task), thrift, within).finished()
+
+    plain = run(possible.panel)
     if not plain.capped:
         return plain.design(possible.least_lacking)
-    price = 1 + task.n * task.weight
-    priced = Run(asked, start.copy(), Reserve(possible.panel, task), 1 / price)
-    priced.finish()
-    return max(plain, priced, key=lambda run: run.final_value).design(possible.least_lacking)
+    runs = [plain, *(run(possible.panel, thrift) for thrift in THRIFTS)]
+    kept = exchanged(max(runs, key=lambda r: r.final_value).design(possible.least_lacking))
+    return run(np.setdiff1d(kept, must), within=kept).design(possible.least_lacking)
 
 
 class Run:
-    """One greedy run."""
+    """One greedy run; ``thrift`` is the price of a whole cap in genes, ``within`` the genes that it may choose."""
 
-    def __init__(self, asked: Problem, gains: Gains, reserve: Reserve, thrift: np.ndarray | float = 1.0) -> None:
+    def __init__(
+        self, asked: Problem, gains: Gains, reserve: Reserve, thrift: float, within: np.ndarray | None
+    ) -> None:
         self.asked, self.gains, self.reserve = asked, gains, reserve
-        self.weight = asked.preference * thrift
+        self.weight = asked.preference / (1 + thrift * reserve.task.n * reserve.task.weight)
         self.free = asked.found.tier < OUT
+        self.within = np.ones_like(self.free) if within is None else np.isin(np.arange(len(self.free)), within)
         self.capped = False
         self.steps: list[tuple[int, float, float, float, float]] = []
 
-    def finish(self) -> None:
+    def finished(self) -> Self:
         """Choose all genes."""
         must = self.asked.found.tier == MUST
         while (gene := self.gains.best(self.free & must, self.weight)) is not None:
@@ -101,6 +70,7 @@ class Run:
             gene = self._next()
             self.reserve.take(gene)
             self._take(gene)
+        return self
 
     @property
     def final_value(self) -> float:
@@ -111,7 +81,7 @@ class Run:
         """The panel; its last bound is made as tight as one look at the largest gains can."""
         panel, gain, value, bound, tau = (np.array(column) for column in zip(*self.steps, strict=True))
         n = len(panel)
-        most = self.gains.largest(self._open(), n - len(self.asked.must)).sum()
+        most = self.gains.largest(self.free, n - len(self.asked.must)).sum()
         bound[-1] = min(bound[-1], value[-1] + most)
         gains = self.gains
         return Design(
@@ -122,7 +92,7 @@ class Run:
         may_fit = self.reserve.may_fit()
         self.capped |= bool((self.free & ~may_fit & (self.asked.found.tier != MUST)).any())
         for tier in (WANTED, ORDINARY, SPARE):
-            allowed = self.free & may_fit & (self.asked.found.tier == tier)
+            allowed = self.free & self.within & may_fit & (self.asked.found.tier == tier)
             gene = self.gains.best(allowed, self.weight, self._admits)
             if gene is not None:
                 return gene
@@ -141,12 +111,9 @@ class Run:
         self.free[gene] = False
         self.gains.take(gene)
         value = self.gains.objective.value(self.gains.depth)
-        more = self.gains.bound_on(self._open(), len(self.steps) + 1)
+        more = self.gains.bound_on(self.free, len(self.steps) + 1)
         objective = self.gains.objective
         self.steps.append((gene, value - before, value, min(value + more, objective.ceiling), objective.tau))
-
-    def _open(self) -> np.ndarray:
-        return self.free & (self.asked.found.tier < OUT)
 
 
 def nested_tau(size: int) -> float:

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.arrays import to_host
-from smash_gpu.panel.choice import Design
 from smash_gpu.panel.markers import rivals
 from smash_gpu.panel.problem import ignored_classes
 from smash_gpu.panel.request import MUST, ORDINARY, OUT, SPARE, WANTED
+from smash_gpu.panel.result import Design
 from smash_gpu.panel.substitutes import substitutes
 
 PURPOSES = 3
@@ -70,7 +70,7 @@ def purpose_table(design: Design) -> pd.DataFrame:
     for gene in design.panel:
         depth = design.depth - design.objective.separation(gene)
         lost = to_host(design.objective.unresolved(depth) - design.objective.unresolved(design.depth))
-        top = np.argsort(-lost, kind="stable")[:PURPOSES]
+        top = _largest(lost, PURPOSES)
         rows += [(gene, pair, lost[pair] / max(lost.sum(), 1e-300)) for pair in top if lost[pair] > 0]
     gene, pair, share = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0, int),) * 3
     return pd.DataFrame({"name": design.problem.genes.names[gene.astype(int)]} | _named_pairs(design, pair)).assign(
@@ -222,6 +222,13 @@ def _possible(design: Design, pairs: np.ndarray) -> np.ndarray:
     n = min(len(design.panel) - len(problem.must), len(free))
     best = np.partition(s, len(free) - n, axis=1)[:, len(free) - n :].sum(axis=1) if n else 0.0
     return -np.expm1(-(depth + best) / objective.tau)
+
+
+def _largest(values: np.ndarray, n: int) -> np.ndarray:
+    """Where the ``n`` largest values are, falling, equal ones by place."""
+    at_least = np.partition(values, -n)[-n] if n < len(values) else -np.inf
+    found = np.flatnonzero(values >= at_least)
+    return found[np.argsort(-values[found], kind="stable")[:n]]
 
 
 def _pair_of(design: Design, a: int, b: int) -> int | None:

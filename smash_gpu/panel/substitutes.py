@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from smash_gpu.arrays import namespace
-from smash_gpu.panel.choice import Design
 from smash_gpu.panel.feasible import ROUNDING
-from smash_gpu.panel.request import OUT
+from smash_gpu.panel.greedy import TIED
+from smash_gpu.panel.request import MUST, OUT
+from smash_gpu.panel.result import Design
 
 PAIRS_AT_ONCE = 2**23  # panels × pairs
 SEPARATIONS_FOR_ALL = 2**27  # pairs × genes
 POOL = 512
+SEPARATIONS_FOR_EXCHANGE = 2**24
+RISE = 1e-5  # of F, below which an exchange is not worth its time
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Substitutes:
     loss_with: np.ndarray
 
 
-def substitutes(design: Design) -> Substitutes:
-    """The best substitute of every gene in the order of choice.
+def substitutes(design: Design, *, same_tier: bool = False) -> Substitutes:
+    """The best substitute of every gene, in the order of choice; with ``same_tier`` of no lower priority.
 
     All genes are looked at where pairs × genes allow, else the `POOL` with the largest remaining gains.
     """
@@ -51,10 +54,35 @@ def substitutes(design: Design) -> Substitutes:
         loss[start : start + size] = [value - design.objective.value(depth) for depth in without]
         left = _stacked([design.objective.unresolved(depth) for depth in without])
         gains[start : start + size] = design.objective.gains_of(left, pool)
-    chosen = [_first_allowed(design, place, pool, row) for place, row in enumerate(gains)]
+    tier, by_name = design.problem.found.tier, np.argsort(np.argsort(design.problem.genes.names, kind="stable"))[pool]
+    chosen = []
+    for gene, row in zip(design.panel, gains, strict=True):
+        allowed = _allowed(design, gene, pool) & ((tier[pool] <= tier[gene]) | (not same_tier))
+        chosen.append(_first(np.where(allowed, row, -np.inf), by_name))
     gained = np.array([0.0 if at is None else row[at] for at, row in zip(chosen, gains, strict=True)])
     gene = np.array([-1 if at is None else pool[at] for at in chosen])
     return Substitutes(loss, gene, loss - gained)
+
+
+def exchanged(design: Design) -> np.ndarray:
+    """The panel after the best exchanges of one gene for another, while F rises.
+
+    Nothing is exchanged where that would take long, nor where weights of the user led the choice: F does not know them.
+    """
+    tier = design.problem.found.tier
+    size = len(design.objective.weight) * np.count_nonzero(tier < OUT)
+    if size > SEPARATIONS_FOR_EXCHANGE or design.problem.request.weight_key is not None:
+        return design.panel
+    for _ in range(2 * len(design.panel)):
+        found = substitutes(design, same_tier=True)
+        change = np.where((found.gene >= 0) & (tier[design.panel] != MUST), found.loss_with, np.inf)
+        place = int(change.argmin())
+        if change[place] > -RISE:
+            break
+        panel = design.panel.copy()
+        panel[place] = found.gene[place]
+        design = replace(design, panel=panel, depth=design.objective.depth([*panel, *design.problem.found.existing]))
+    return design.panel
 
 
 def _pool(design: Design) -> np.ndarray:
@@ -65,21 +93,23 @@ def _pool(design: Design) -> np.ndarray:
     return np.sort(free[np.argsort(-design.remaining[free], kind="stable")[:POOL]])
 
 
-def _first_allowed(design: Design, place: int, pool: np.ndarray, gains: np.ndarray) -> int | None:
-    """The position in ``pool`` of the largest gain that breaks no cap and no promise; equal ones by name."""
-    problem, gene = design.problem, design.panel[place]
-    caps = problem.caps
-    room = caps.limit - caps.used(design.whole) + caps.load[:, gene]
-    fits = (caps.load[:, pool] <= (room + ROUNDING * caps.limit)[:, None]).all(axis=0)
+def _allowed(design: Design, gene: int, pool: np.ndarray) -> np.ndarray:
+    """Which genes of the pool break no cap and no promise in the place of ``gene``."""
+    problem = design.problem
+    room = problem.caps.limit - problem.caps.used(design.whole) + problem.caps.load[:, gene]
+    fits = (problem.caps.load[:, pool] <= (room + ROUNDING * problem.caps.limit)[:, None]).all(axis=0)
     held = problem.markers[:, design.whole].sum(axis=1)
-    due = np.minimum(problem.promised, held)
-    left = held - problem.markers[:, gene]
-    keeps = (left[:, None] + problem.markers[:, pool] >= due[:, None]).all(axis=0)
-    allowed = np.flatnonzero(fits & keeps)
-    if not len(allowed):
+    short = np.flatnonzero(held - problem.markers[:, gene] < np.minimum(problem.promised, held))
+    return fits & problem.markers[np.ix_(short, pool)].all(axis=0)
+
+
+def _first(gains: np.ndarray, by_name: np.ndarray) -> int | None:
+    """The position of the largest gain, of equal ones the first by name; None if all are −∞."""
+    top = gains.max(initial=-np.inf)
+    if top == -np.inf:
         return None
-    order = np.lexsort((problem.genes.names[pool[allowed]].astype(str), -gains[allowed]))
-    return int(allowed[order[0]])
+    tied = np.flatnonzero(gains >= top * (1 - TIED))
+    return int(tied[np.argmin(by_name[tied])])
 
 
 def _stacked(rows: list[Any]) -> Any:
