@@ -217,3 +217,10 @@ def test_the_command_says_what_is_in_the_way(run, data, tmp_path):
     assert "raise it by" in error
     code, _, error = run("panel", data, "--groupby", "cell_type", "--column-weights", 1, 2)
     assert "2 weights for 1 columns" in error
+
+
+def test_parquet_is_asked_for_before_anything_is_computed(run, data, monkeypatch):
+    monkeypatch.setattr("smash_gpu.cli.panel.find_spec", lambda _: None)
+    code, said, error = run("panel", data, "--groupby", "cell_type", "--n-genes", 5, "--tables", "parquet")
+    assert (code, said) == (2, "")
+    assert "pip install pyarrow" in error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--prior", type=float, default=0.0, help="0: all pairs alike, 1: by the frequency of the classes")
     add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
     add("--xenium-reference", action="store_true", help="also write the reference bundle of the Xenium Panel Designer")
+    add("--tables", choices=("csv", "parquet"), default="csv", help="format of the tables (parquet needs pyarrow)")
     add("--no-figures", action="store_true", help="tables only")
 
 
@@ -64,6 +66,8 @@ def run(options: argparse.Namespace) -> None:
     weights = options.column_weights or [1.0] * len(options.groupby)
     if len(weights) != len(options.groupby):
         raise ValueError(f"--column-weights: {len(weights)} weights for {len(options.groupby)} columns of --groupby.")
+    if options.tables == "parquet" and find_spec("pyarrow") is None:
+        raise ImportError("--tables parquet needs pyarrow: pip install pyarrow.")
     adata, source = open_data(options)
     print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     if options.gene_table is not None:
@@ -140,7 +144,9 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     out.mkdir(parents=True, exist_ok=True)
     names = {"panel": "genes"} | {n: n for n in ("pairs", "purposes", "curve", "rules", "caps", "certificate")}
     for name, table in names.items():
-        get.panel_table(adata, table).to_csv(out / f"{name}.csv", index=False)
+        path = out / f"{name}.{options.tables}"
+        write = getattr(get.panel_table(adata, table), f"to_{options.tables}")
+        write(path, index=False)
     export.xenium(adata, out / "xenium.csv", ensembl_key=options.ensembl_key)
     export.merscope(adata, out / "merscope.csv", ensembl_key=options.ensembl_key)
     (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))

@@ -17,7 +17,7 @@ PAIRS_AT_ONCE = 2**23  # panels × pairs
 SEPARATIONS_FOR_ALL = 2**27  # pairs × genes
 POOL = 512
 SEPARATIONS_FOR_EXCHANGE = 2**24
-RISE = 1e-5  # of F, below which an exchange is not worth its time
+RISE = 5e-5  # of F, below which an exchange is not worth its time
 
 
 @dataclass(frozen=True)

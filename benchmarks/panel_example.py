@@ -1,0 +1,90 @@
+"""100 genes on top of a printed panel of 300, with a cap on crowding: the worked example of the README.
+
+The printed panel tells the seven broad types of Zeisel's mouse cortex apart; the add-on shall tell the 46 sub-types
+apart, and no class may carry more than 1.1 times the transcripts of the printed panel's fullest class. Everything is
+chosen on the training cells of three stratified 70/30 splits, and judged by kNN(3) on the others.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from benchmarks import record
+
+PRINTED, ADDED, ROOM, BRIGHTEST = 300, 100, 1.1, 30.0
+
+
+def main(arguments: list[str]) -> None:
+    """Run, print and append one line a panel."""
+    options = record.parser("panel_example").parse_args(arguments)
+    warnings.simplefilter("ignore")
+    rows = run(options.data)
+    record.write(options.json, rows)
+    for row in rows:
+        print(row)
+
+
+def run(folder) -> list[dict]:
+    """The printed panel alone, with a free and with a capped add-on, and with as many genes at random."""
+    import anndata as ad
+
+    from smash_gpu import evaluation, reading, splits
+
+    adata = ad.read_h5ad(folder / "zeisel.h5ad")
+    adata = adata[adata.obs["cell_subtype"] != "(none)"].copy()
+    data = reading.read(adata, {"groupby": "cell_subtype", "min_cells": 10})
+    broad = reading.groups_of(adata, "cell_type")
+    found = {name: [] for name in ("printed", "capped", "free", "random")}
+    for number, split in enumerate(splits.repeated(data.labels, n_splits=3, test_fraction=0.3, random_state=0)):
+        panels = designs(data.only(data.cells[split.train]), broad, np.random.default_rng(number))
+        for name, panel in panels.items():
+            X = data.host_expression(panel["genes"])
+            predicted = evaluation.predict(X, data.labels, split, scale_on_all=False)
+            error = evaluation.readings(data.labels[split.test], predicted)
+            found[name].append({"n_genes": len(panel["genes"]), **error, **panel["facts"]})
+    problem = {"set": "zeisel", "printed": PRINTED, "added": ADDED, "room": ROOM, "brightest": BRIGHTEST, "splits": 3}
+    return [
+        {"benchmark": "panel_example", "problem": problem, "panel": name}
+        | {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+        for name, rows in found.items()
+    ]
+
+
+def designs(data, broad: tuple, rng: np.random.Generator) -> dict[str, dict]:
+    """The four panels, chosen on these cells, with the transcripts of the fullest class and the resolution."""
+    from smash_gpu import panel
+    from smash_gpu.panel.report import curve_table
+
+    code, names = broad
+    code = np.where(data.group >= 0, code, -1)
+    levels = [panel.Level("cell_type", code, names), panel.Level("cell_subtype", data.group, data.groups)]
+
+    def design(levels, **options):
+        request = panel.Request.of({"max_counts": (None, BRIGHTEST), **options})
+        return panel.design(panel.prepare(data, levels, request))
+
+    printed = design(levels[:1], n_genes=PRINTED).panel
+    addition = {"n_genes": ADDED, "extend": data.names[printed]}
+    free = design(levels, **addition)
+    counts = free.problem.expressed.counts_per_cell()
+    cap = ROOM * counts[:, printed].sum(axis=1).max()
+    capped = design(levels, max_transcripts=cap, **addition)
+    others = np.setdiff1d(np.flatnonzero(counts.max(axis=0) <= BRIGHTEST), printed)
+    random = np.append(printed, rng.choice(others, ADDED, replace=False))
+
+    def facts(genes, resolution):
+        return {
+            "genes": genes,
+            "facts": {"fullest_class": counts[:, genes].sum(axis=1).max(), "resolution": resolution},
+        }
+
+    curves = {"free": curve_table(free)["resolution"], "capped": curve_table(capped)["resolution"]}
+    whole = free.objective.value_with(free.depth, np.arange(len(data.names)))
+    return {
+        "printed": facts(printed, curves["free"].iloc[0]),
+        "capped": facts(capped.whole, curves["capped"].iloc[-1]),
+        "free": facts(free.whole, curves["free"].iloc[-1]),
+        "random": facts(random, free.objective.value(free.objective.depth(random)) / whole),
+    }
