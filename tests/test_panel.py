@@ -12,8 +12,9 @@ from scipy import sparse
 from smash_gpu import panel, reading
 from smash_gpu.dataset import Dataset
 from smash_gpu.panel import objective as blocks
+from smash_gpu.panel.choice import nested_tau
 from smash_gpu.panel.greedy import Gains
-from smash_gpu.panel.objective import Objective
+from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.profiles import Profiles
 from smash_gpu.panel.report import tables
 from smash_gpu.panel.substitutes import substitutes
@@ -161,13 +162,18 @@ def test_a_nested_prefix_is_as_good_as_a_panel_of_its_size(shared):
     assert one.objective.value(one.objective.depth(prefix)) > 0.97 * one.value[-1]
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 100, 300])
+def test_tau_of_a_nested_list_is_near_that_of_its_size(size):
+    assert tau_for(size) <= nested_tau(size) <= max(2, 2 * tau_for(size))
+
+
 def test_planted_markers_come_first(rng):
     data = reading.read(planted(rng), {"groupby": "cell_type"})
     assert all(name.startswith("MARKER") for name in data.names[panel.choose(6)(data)])
 
 
 def test_value_with_all_genes_is_the_formula():
-    objective = made_up(3, n_genes=300, tau=0.5)
+    objective = made_up(3, n_genes=300, tau=40.0)
     assert np.isclose(objective.value_with(objective.depth(), np.arange(300)), formula(objective, range(300)))
 
 
@@ -195,6 +201,20 @@ def test_gains_add_up_and_the_curve_rises_to_the_value(data):
     assert curve["resolution"].is_monotonic_increasing
     assert (curve["resolution"] <= curve["bound"] + 1e-12).all()
     assert np.allclose(curve["of_bound"], curve["resolution"] / curve["bound"])
+
+
+@pytest.mark.parametrize("options", [{}, {"max_transcripts": 9.0}, {"include": ["NOISE9"]}, {"nested": True}])
+def test_value_and_bound_enclose_the_best_panel_that_is_allowed(adata, options):
+    data = reading.read(adata[:, :11].copy(), {"groupby": "cell_type"})
+    design = designed(data, n_genes=4, **options)
+    caps, must = design.problem.caps, set(design.problem.must)
+    panels = [p for p in combinations(range(11), 4) if must <= set(p) and (caps.used(list(p)) <= caps.limit).all()]
+    best = max(design.objective.value(design.objective.depth(p)) for p in panels)
+    assert 0.9 * best <= design.value[-1] <= best + 1e-12
+    rest = np.setdiff1d(np.arange(11), design.panel)
+    largest = np.sort(design.objective.gains(design.depth, rest))[len(rest) - 4 + len(must) :]
+    assert design.bound[-1] >= best - 1e-12
+    assert np.isclose(design.bound[-1], min(1, design.value[-1] + largest.sum()))
 
 
 def test_purposes_name_the_pairs_that_lose_most(data):

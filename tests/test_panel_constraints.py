@@ -14,6 +14,7 @@ from smash_gpu.panel.adjust import sample_limits
 from smash_gpu.panel.feasible import Reserve, Task, completion
 from smash_gpu.panel.problem import prepare
 from smash_gpu.panel.report import tables
+from smash_gpu.panel.substitutes import RISE, substitutes
 
 
 @pytest.fixture
@@ -120,7 +121,11 @@ def test_promised_markers_are_there(data):
     assert not len(tables(promised)["certificate"])
 
 
-def test_a_marker_exceeds_nine_tenths_of_the_other_classes(data):
+def test_a_marker_exceeds_nine_tenths_of_the_other_classes(adata, rng):
+    dense = adata.X.toarray()
+    dense[:, 50] = rng.poisson(np.choose(adata.obs["cell_type"].cat.codes, [0.2, 6.0, 6.0]))  # exceeds one class only
+    adata.X = type(adata.X)(dense)
+    data = reading.read(adata, {"groupby": "cell_type"})
     design = designed(data, n_genes=5, min_markers=1)
     n = data.stats.cells[:, None]
     mean = data.stats.total / n
@@ -129,6 +134,23 @@ def test_a_marker_exceeds_nine_tenths_of_the_other_classes(data):
         s = [(mean[c, g] - mean[o, g]) ** 2 / (variance[c, g] + variance[o, g] + 0.05) for o in range(3) if o != c]
         far = [x >= 0.5 and mean[c, g] > mean[o, g] for x, o in zip(s, [o for o in range(3) if o != c], strict=True)]
         assert design.problem.markers[c, g] == all(far)
+
+
+def test_substitutes_keep_caps_and_promises(data):
+    design = designed(data, n_genes=6, min_markers=2, max_transcripts=20.0)
+    assert (design.problem.markers[:, design.panel].sum(axis=1) >= 2).all()
+    found = substitutes(design)
+    assert (found.gene >= 0).any()
+    for place, gene in enumerate(found.gene):
+        if gene >= 0:
+            panel_with = np.append(np.delete(design.panel, place), gene)
+            assert (design.problem.markers[:, panel_with].sum(axis=1) >= 2).all()
+            assert (counts_per_cell(data)[:, panel_with].sum(axis=1) <= 20.0).all()
+
+
+def test_under_a_cap_no_exchange_of_two_genes_would_do_better(data):
+    for cap in (12.0, 18.0, 25.0):
+        assert substitutes(designed(data, n_genes=8, max_transcripts=cap)).loss_with.min() >= -RISE
 
 
 def test_more_markers_than_there_are_give_a_certificate_and_a_full_panel(data):
