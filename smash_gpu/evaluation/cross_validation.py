@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -123,7 +122,7 @@ def evaluate(
     choosers = choose if isinstance(choose, Mapping) else {ONLY: choose}
     splits = list(splits)
     panels = list(_choose(data, choosers, splits, how))
-    union = reduce(np.union1d, [panel.order for panel in panels])
+    union = np.unique(np.concatenate([panel.order for panel in panels]))
     rows, confusions = [], []
     for thin in dict.fromkeys(condition.thin for condition in how.conditions):
         gathered = _Gathered(union, degrade.expression(data, union, thin, how.random_state))

@@ -62,10 +62,8 @@ def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int)
 
 def library_sizes(data: Dataset) -> np.ndarray:
     """Sum of the stored values of each of ``data.cells``; float64."""
-    parts = stream(data.matrix, data.group, device=data.device)
-    return np.concatenate(
-        [to_host(labelled(block, group).sum(axis=1, dtype=np.float64)).ravel() for block, group in parts]
-    ).view(np.ndarray)
+    parts = (labelled(*part) for part in stream(data.matrix, data.group, device=data.device))
+    return np.concatenate([np.asarray(to_host(part.sum(axis=1, dtype=np.float64))).ravel() for part in parts])
 
 
 def failed(n_genes: int, dropout: float, seed: tuple[int, ...]) -> np.ndarray:
