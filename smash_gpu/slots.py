@@ -11,7 +11,9 @@ import pandas as pd
 from anndata import AnnData
 
 KEY = "smash"
+JUDGED = ("evaluation", "confusion", "evaluation_groups", "evaluation_panels", "nsforest", "spapros")
 STABILITY = ("stability", "stability_overlap", "substitutes")
+STALE = ("markers", *JUDGED, *STABILITY)
 NONE = "None"  # h5ad and zarr cannot hold None
 PACKAGES = ("smash-gpu", "anndata", "numpy", "scikit-learn", "imbalanced-learn", "xgboost-cpu", "xgboost", "torch")
 
@@ -124,8 +126,7 @@ def _forget(adata: AnnData, key: str) -> None:
             del adata.varm[name]
     if f"{key}_marker" in adata.var:
         del adata.var[f"{key}_marker"]
-    stale = ("markers", "evaluation", "confusion", "evaluation_groups", "evaluation_panels", *STABILITY)
-    adata.uns[key] = {name: value for name, value in adata.uns.get(key, {}).items() if name not in stale}
+    adata.uns[key] = {name: value for name, value in adata.uns.get(key, {}).items() if name not in STALE}
 
 
 def _storable(value: Any) -> Any:

@@ -19,7 +19,7 @@ FLOORS = [
     {"stats"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
     {"models"},
-    {"recipe", "reading", "slots", "evaluation"},
+    {"recipe", "reading", "slots", "evaluation", "metrics", "stability"},
     {"selection"},
     {"pp", "get"},
     {"tl", "pl"},

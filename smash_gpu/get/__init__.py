@@ -17,6 +17,7 @@ from smash_gpu.get._evaluation import (
     learning_curve,
     unresolved_pairs,
 )
+from smash_gpu.get._peers import nsforest_metrics, spapros_metrics
 
 __all__ = [
     "comparison",
@@ -29,7 +30,9 @@ __all__ = [
     "learning_curve",
     "markers",
     "markers_dict",
+    "nsforest_metrics",
     "panel",
+    "spapros_metrics",
     "unresolved_pairs",
 ]
 
