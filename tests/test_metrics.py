@@ -212,7 +212,7 @@ def test_equal_cells_are_no_neighbours_and_do_not_crash(rng):
 
 
 def test_many_cells_are_searched_by_descent_with_scanpys_settings(rng, monkeypatch):
-    """A stand-in with the interface of pynndescent, whose compilation takes a minute; 0.7.0 itself found 95 %."""
+    """A stand-in with the interface of pynndescent, whose compilation takes a minute; 0.7.0 itself found over 95 %."""
     points = rng.normal(size=(60, 5)).astype(np.float32)
     exact, distance = neighbours.neighbours(points, 14)
     asked = {}

@@ -18,6 +18,7 @@ from smash_gpu.get._evaluation import (
     unresolved_pairs,
 )
 from smash_gpu.get._peers import nsforest_metrics, spapros_metrics
+from smash_gpu.get._stability import panel_overlap, stability, substitutes
 
 __all__ = [
     "comparison",
@@ -32,7 +33,10 @@ __all__ = [
     "markers_dict",
     "nsforest_metrics",
     "panel",
+    "panel_overlap",
     "spapros_metrics",
+    "stability",
+    "substitutes",
     "unresolved_pairs",
 ]
 
