@@ -19,6 +19,7 @@ from smash_gpu.progress import track
 from smash_gpu.splits import Split
 
 ONLY = "panel"
+FAILING, RANDOM = 1, 2  # keep the random numbers of the two apart
 Choose = Callable[[Dataset], np.ndarray]
 
 
@@ -88,10 +89,14 @@ class _Panel:
 
 @dataclass(frozen=True)
 class _Gathered:
-    """Expression of the numbered ``genes``; cells × genes."""
+    """Expression ``X`` of the numbered ``genes``, cells × genes; in the order of their names, which no file decides."""
 
     genes: np.ndarray
     X: np.ndarray
+
+    def columns(self, genes: np.ndarray) -> np.ndarray:
+        """Columns of ``X`` that hold the numbered genes, sorted."""
+        return np.flatnonzero(np.isin(self.genes, genes))
 
 
 def evaluate(
@@ -123,6 +128,7 @@ def evaluate(
     splits = list(splits)
     panels = list(_choose(data, choosers, splits, how))
     union = np.unique(np.concatenate([panel.order for panel in panels]))
+    union = union[np.argsort(data.names[union].astype(str))]
     rows, confusions = [], []
     for thin in dict.fromkeys(condition.thin for condition in how.conditions):
         gathered = _Gathered(union, degrade.expression(data, union, thin, how.random_state))
@@ -157,18 +163,18 @@ def _choose(data: Dataset, choosers: Mapping[str, Choose], splits: list[Split], 
             if how.n_random and bins is None:
                 bins = chance.expression_bins(data.stats.pooled.mean[0], data.names)
             for draw in range(1, how.n_random + 1):
-                seed = (how.random_state, 2, number, draw)
+                seed = (how.random_state, RANDOM, number, draw)
                 yield _Panel(name, number, split, draw, chance.matched_panel(order, bins, data.names, seed))
 
 
 def _judge(
     data: Dataset, gathered: _Gathered, panel: _Panel, condition: Condition, how: Judging
 ) -> Iterator[tuple[dict, np.ndarray]]:
-    split, columns = panel.split, np.searchsorted(gathered.genes, panel.order)
-    seed = (how.random_state, 1, panel.number)
-    fails = degrade.failed(len(data.names), condition.dropout, seed)[gathered.genes]
-    for n in [n for n in how.n_genes if n <= len(columns)] if how.n_genes else [len(columns)]:
-        chosen = np.sort(columns[:n])  # so that the order within a list cannot matter
+    split = panel.split
+    seed = (how.random_state, FAILING, panel.number)
+    fails = degrade.failed(data.names[gathered.genes], condition.dropout, seed)
+    for n in [n for n in how.n_genes if n <= len(panel.order)] if how.n_genes else [len(panel.order)]:
+        chosen = gathered.columns(panel.order[:n])
         part = gathered.X[:, chosen]
         part[:, fails[chosen]] = 0
         for classifier in how.classifiers:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from smash_gpu.arrays import to_host
 from smash_gpu.blocks import stream
 from smash_gpu.dataset import Dataset
 from smash_gpu.ops import labelled
@@ -40,7 +39,8 @@ def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int)
     """Expression ``e`` of the numbered genes if only a share ``thin`` of all counts had been seen; cells × genes.
 
     Every count is kept with that probability (binomial thinning); the library size shrinks by its expectation. Each
-    gene has its own random numbers, so what it becomes does not depend on the genes that are asked for with it.
+    gene has its own random numbers, so what it becomes depends neither on the genes that are asked for with it nor on
+    their order.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int)
         raise ValueError("thin= draws from raw counts, but the matrix holds fractions.")
     factor = data.target_sum / np.maximum(thin * library_sizes(data), 1e-300)
     for column, gene in enumerate(genes):
-        rng = np.random.default_rng([random_state, int(gene)])
+        rng = np.random.default_rng((random_state, *_seed(data.names[gene])))
         kept = rng.binomial(counts[:, column].astype(np.int64), thin)
         counts[:, column] = np.log1p(kept * factor)
     return counts
@@ -62,12 +62,17 @@ def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int)
 
 def library_sizes(data: Dataset) -> np.ndarray:
     """Sum of the stored values of each of ``data.cells``; float64."""
-    parts = (labelled(*part) for part in stream(data.matrix, data.group, device=data.device))
-    return np.concatenate([np.asarray(to_host(part.sum(axis=1, dtype=np.float64))).ravel() for part in parts])
+    parts = (labelled(*part) for part in stream(data.matrix, data.group))
+    return np.concatenate([np.asarray(part.sum(axis=1, dtype=np.float64)).ravel() for part in parts])
 
 
-def failed(n_genes: int, dropout: float, seed: tuple[int, ...]) -> np.ndarray:
-    """Mask of the genes that fail, each with probability ``dropout``; the same for every list that is judged."""
+def failed(names: np.ndarray, dropout: float, seed: tuple[int, ...]) -> np.ndarray:
+    """Mask of the named genes that fail, each with probability ``dropout``; the same genes for every list."""
     if not dropout:
-        return np.zeros(n_genes, dtype=bool)
-    return np.random.default_rng(seed).random(n_genes) < dropout
+        return np.zeros(len(names), dtype=bool)
+    return np.array([np.random.default_rng((*seed, *_seed(name))).random() < dropout for name in names])
+
+
+def _seed(name: str) -> tuple[int, ...]:
+    """Numbers that stand for a gene whatever its place in the matrix."""
+    return tuple(str(name).encode())

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from smash_gpu.arrays import to_host
 from smash_gpu.blocks import stream
 from smash_gpu.dataset import Dataset
-from smash_gpu.ops import labelled, log_normalized, row_of_each_value
+from smash_gpu.ops import labelled
 
 N_COMPONENTS = 50
 KS = (5, 10, 15, 20, 25, 30)
@@ -41,10 +40,13 @@ def space(X: Any) -> np.ndarray:
 def sparse_expression(data: Dataset, genes: np.ndarray) -> sparse.csr_matrix:
     """Expression ``e`` of the numbered genes in ``data.cells``; cells × genes, CSR of float32 in host memory."""
     parts = []
-    for block in (labelled(*part) for part in stream(data.matrix, data.group, device=data.device)):
-        values = log_normalized(block, row_of_each_value(block), data.target_sum).astype(np.float32)
-        indices, indptr = to_host(block.indices), to_host(block.indptr)
-        parts.append(sparse.csr_matrix((to_host(values), indices, indptr), shape=block.shape)[:, genes])
+    for block in (labelled(*part) for part in stream(data.matrix, data.group)):
+        values = block.data.astype(np.float64)
+        if data.target_sum is not None:
+            library = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+            values = np.log1p(values * np.repeat(data.target_sum / np.maximum(library, 1e-300), np.diff(block.indptr)))
+        part = sparse.csr_matrix((values.astype(np.float32), block.indices, block.indptr), shape=block.shape)
+        parts.append(part[:, genes])
     return sparse.vstack(parts, format="csr")
 
 
