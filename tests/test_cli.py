@@ -160,6 +160,23 @@ def test_evaluate_gives_the_numbers_of_the_package(run, data, adata, tmp_path):
     assert all(word in out for word in ("mine", "theirs", "chance for mine", "logreg", "thin", "dropout"))
 
 
+def test_a_selection_is_made_inside_every_split(run, data, adata, tmp_path):
+    listed = written(tmp_path / "list.txt", *MARKERS)
+    arguments = ("--genes", listed, "--select", "rf", "--n-genes", 3, 9, "--n-splits", 2, "--out", tmp_path / "out")
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", *arguments)
+    assert code == 0, error
+    assert "selection by rf" in out
+    smg.tl.smash(adata, "cell_type")
+    smg.tl.evaluate(adata, "cell_type", genes={"selection by rf": None}, n_genes=[3, 9], n_splits=2)
+    found = pd.read_csv(tmp_path / "out" / "splits.csv")
+    found = found[found["genes"] == "selection by rf"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
+
+
+def test_nothing_to_judge_is_told(run, data):
+    assert_one_message(run("evaluate", data, "--groupby", "cell_type"), "--genes", "--select")
+
+
 def test_lists_in_files_of_one_name_are_told_apart(run, data, tmp_path):
     paths = []
     for folder in ("first", "second"):

@@ -45,12 +45,16 @@ def add_evaluation(command: argparse.ArgumentParser, *, given: bool) -> None:
     add = command.add_argument
     if given:
         add(
-            "--genes", type=Path, required=True, nargs="+", metavar="FILE",
+            "--genes", type=Path, nargs="+", default=[], metavar="FILE",
             help="lists of genes, one a line, or tables with a column 'name'; a list is named after its file",
         )  # fmt: skip
         add(
+            "--select", choices=MODELS, nargs="+", default=[],
+            help="also judge what this model selects, chosen anew inside every split",
+        )  # fmt: skip
+        add(
             "--n-genes", type=int, nargs="+", metavar="N",
-            help="judge the first N genes of every list, for every N; default: whole lists",
+            help=f"judge the first N genes, for every N; default: whole lists, {PANEL_GENES} genes of a selection",
         )  # fmt: skip
     add("--classifier", choices=CLASSIFIERS, nargs="+", default=["knn"], help="what judges")
     add("--protocol", choices=("leak-free", "paper"), default="leak-free", help="how to split and scale")

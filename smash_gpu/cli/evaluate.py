@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.files import gene_list, open_data, save, writable
 
-PURPOSE = "judge lists of genes, side by side"
+PURPOSE = "judge lists of genes and selections, side by side"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
 WORST_PAIRS = 3
 
@@ -22,13 +22,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Judge lists of genes."""
+    """Judge lists of genes, and selections made inside the splits."""
     out = writable(options.out)
+    if not options.genes and not options.select:
+        raise ValueError("there is nothing to judge: give lists by --genes, models by --select, or both.")
     lists = _lists(options.genes)
     adata, source = open_data(options)
-    sizes = ", ".join(f"{name} ({len(genes)} genes)" for name, genes in lists.items())
-    print(f"{sizes} on {options.data}: {adata.n_obs:,} cells")
-    judge(adata, options, lists, options.n_genes, **source)
+    sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
+    print(f"{', '.join(sizes + [_name(model) for model in options.select])} on {options.data}: {adata.n_obs:,} cells")
+    selections = {_name(model): _selection(model, options, source) for model in options.select}
+    judge(adata, options, lists | selections, options.n_genes, **source)
     if out is not None:
         _write(adata, out)
 
@@ -36,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
 def judge(
     adata: Any,
     options: argparse.Namespace,
-    genes: Mapping[str, list[str]] | None,
+    genes: Mapping[str, Any] | None,
     n_genes: int | list[int] | None,
     **source: Any,
 ) -> None:
@@ -65,6 +68,23 @@ def _lists(paths: list[Path]) -> dict[str, list[str]]:
     stems = [path.stem for path in paths]
     names = [str(path) if stems.count(path.stem) > 1 else path.stem for path in paths]
     return {name: gene_list(path) for name, path in zip(names, paths, strict=True)}
+
+
+def _name(model: str) -> str:
+    return f"selection by {model}"
+
+
+def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
+    """A function from training cells and a number to the genes of a panel, by `tl.smash` with ``model``."""
+
+    def choose(cells: Any, n_genes: int) -> list[str]:
+        from smash_gpu import get, tl
+
+        part = cells.to_memory()
+        tl.smash(part, options.groupby, model=model, random_state=options.random_state, **source)
+        return get.panel(part, n_genes)
+
+    return choose
 
 
 def _side_by_side(table: Any) -> Any:
