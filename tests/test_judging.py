@@ -49,8 +49,22 @@ def test_a_learning_curve_judges_prefixes(adata):
     for n in (2, 5, 6):
         alone = judged(adata, genes=MIXED[:n])
         np.testing.assert_array_equal(values(curve, n_genes=n), values(alone))
-    table = smg.get.learning_curve(adata)
-    assert table["n_genes"].tolist() == [6]
+
+
+def test_the_curve_is_of_intact_cells_and_one_classifier_list_by_list(adata):
+    table = judged(
+        adata, genes={"z": MIXED, "a": NOISE[:6]}, n_genes=[6, 2, 4], thin=0.5, classifier=["logreg", "knn"], n_random=1
+    )  # fmt: skip
+    curve = smg.get.learning_curve(adata, "mcc", classifier="knn")
+    assert curve["n_genes"].tolist() == [2, 4, 6] * 4
+    assert curve["genes"].tolist() == (["z"] * 3 + ["a"] * 3) * 2
+    assert curve["chance"].tolist() == [False] * 6 + [True] * 6
+    rows = table[(table["genes"] == "a") & (table["n_genes"] == 4) & (table["random"] == 0) & (table["thin"] == 1)]
+    expected = rows[rows["classifier"] == "knn"]["mcc"].mean()
+    assert curve.set_index(["genes", "n_genes", "chance"]).loc[("a", 4, False), "mean"] == pytest.approx(expected)
+    assert smg.get.learning_curve(adata)["classifier"].unique().tolist() == ["logreg"]
+    with pytest.raises(KeyError, match="'forest' did not judge; logreg, knn did"):
+        smg.get.learning_curve(adata, classifier="forest")
 
 
 def test_a_selection_runs_once_a_split_however_long_the_curve_and_gives_prefixes(adata, monkeypatch):

@@ -119,7 +119,10 @@ def learning_curve(
         Of the interval.
     """
     table = comparison(adata, reading, level=level, key=key)
-    wanted = classifier or table["classifier"].iloc[0]
+    judges = list(table["classifier"].unique())
+    if classifier not in (None, *judges):
+        raise KeyError(f"classifier={classifier!r} did not judge; {', '.join(judges)} did.")
+    wanted = judges[0] if classifier is None else classifier
     table = table[(table["thin"] == 1) & (table["dropout"] == 0) & (table["classifier"] == wanted)]
     order = {name: number for number, name in enumerate(table["genes"].unique())}
     return table.sort_values(["chance", "genes", "n_genes"], key=lambda c: c.map(order) if c.name == "genes" else c,
