@@ -22,6 +22,7 @@ from smash_gpu.progress import track
 FEWEST_SAMPLES = 4
 FEWEST_CELLS = 4
 TAIL = 0.05
+LIKENESS = 0.5
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,9 @@ def overlap_table(found: Resampled, n_genes: int) -> pd.DataFrame:
 def substitutes(found: Resampled, mean: np.ndarray, names: np.ndarray, n_substitutes: int) -> pd.DataFrame:
     """For every gene of the panel the genes most like it among those that some half chose and the panel does not hold.
 
-    Likeness is the Pearson correlation of mean expression over the groups: genes with the same profile tell the same
-    groups apart, and having been chosen shows that they are strong enough to. Equal ones by frequency, then by name.
+    Likeness is the Pearson correlation of mean expression over the groups, at least 0.5: genes with the same profile
+    tell the same groups apart, and having been chosen shows that they are strong enough to. Equal ones by frequency,
+    then by name. A gene without such a likeness has no substitute.
 
     Parameters
     ----------
@@ -178,7 +180,7 @@ def substitutes(found: Resampled, mean: np.ndarray, names: np.ndarray, n_substit
     rows = []
     for number, gene in enumerate(found.panel):
         order = np.lexsort((names[others].astype(str), -frequency, -np.nan_to_num(alike[number], nan=-2)))
-        for other in order[:n_substitutes]:
+        for other in order[alike[number, order] >= LIKENESS][:n_substitutes]:
             row = {"name": names[gene], "substitute": names[others[other]], "correlation": alike[number, other]}
             row |= {"frequency": frequency[other], "when_absent": _share(has_other[~has[:, number], other])}
             rows.append(row | {"when_present": _share(has_other[has[:, number], other])})

@@ -144,6 +144,16 @@ def test_classifiers_are_those_of_scikit_learn_on_z_of_the_training_cells(rng, c
     assert 0 < (found != group[60:]).mean() < 0.9
 
 
+def test_the_trees_follow_the_seed(rng):
+    group, X = rng.integers(0, 3, 90), rng.normal(size=(90, 4)).astype(np.float32)
+    split = Split(np.arange(60), np.arange(60, 90))
+    first, same, other = (
+        evaluation.predict(X, group, split, scale_on_all=False, classifier="forest", random_state=s).tolist()
+        for s in (1, 1, 2)
+    )
+    assert first == same != other
+
+
 @pytest.mark.parametrize("name", ["knn", "logreg", "forest"])
 def test_on_a_device_cuml_is_asked_by_keywords_and_gets_codes_without_gaps(rng, monkeypatch, name):
     """The constructors' keywords stand in for cuML 26.10's own, read from its signatures."""

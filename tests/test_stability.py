@@ -166,21 +166,29 @@ def test_a_twin_takes_a_genes_place(rng):
     assert first["correlation"] > 0.99
     assert (first["when_absent"], first["when_present"]) == (1, 0)
     assert first["frequency"] == frequency[twin]
-    always = smg.get.substitutes(adata, "MARKER1X").iloc[0]
-    assert np.isnan(always["when_absent"])
 
 
-def test_correlations_of_substitutes_are_numpys(rng):
-    mean = rng.normal(size=(5, 8))
-    found = Resampled(np.array([0, 1]), np.array([[0, 2], [3, 1], [4, 1], [0, 1]]))
-    names = np.array([f"g{i}" for i in range(8)], dtype=object)
+def test_substitutes_are_the_plain_loop_over_correlated_genes(rng):
+    mean = rng.normal(size=(5, 12))
+    mean[:, 3:6] = mean[:, [0]] + rng.normal(size=(5, 3)) * [[0.1, 0.4, 0.7]]
+    halves = [[0, 1, 2], [3, 1, 7], [4, 5, 2], [0, 1, 8]]
+    found = Resampled(np.array([0, 1]), np.array(halves))
+    names = np.array([f"g{i}" for i in range(12)], dtype=object)
     table = stability.substitutes(found, mean, names, 2)
-    assert table["name"].tolist() == ["g0", "g0", "g1", "g1"]
-    for row in table.itertuples():
-        gene, other = int(row.name[1:]), int(row.substitute[1:])
-        assert row.correlation == pytest.approx(np.corrcoef(mean[:, gene], mean[:, other])[0, 1])
-    best = max((2, 3, 4), key=lambda g: np.corrcoef(mean[:, 0], mean[:, g])[0, 1])
-    assert table["substitute"].iloc[0] == f"g{best}"
+    for gene in (0, 1):
+        alike = {other: np.corrcoef(mean[:, gene], mean[:, other])[0, 1] for other in (2, 3, 4, 5, 7, 8)}
+        best = [other for other in sorted(alike, key=alike.get, reverse=True) if alike[other] >= 0.5][:2]
+        rows = table[table["name"] == f"g{gene}"]
+        assert rows["substitute"].tolist() == [f"g{other}" for other in best]
+        for other, row in zip(best, rows.itertuples(), strict=True):
+            without = [other in half for half in halves if gene not in half]
+            with_it = [other in half for half in halves if gene in half]
+            assert row.correlation == pytest.approx(alike[other])
+            assert (row.when_absent, row.when_present) == (np.mean(without), np.mean(with_it))
+            assert row.frequency == np.mean(without + with_it)
+    assert len(table[table["name"] == "g0"]) == 2
+    always = stability.substitutes(Resampled(np.array([0]), np.array([[0, 3], [0, 4]])), mean, names, 1)
+    assert np.isnan(always["when_absent"]).all()
 
 
 def test_one_seed_one_result_that_survives_a_file(adata, tmp_path):

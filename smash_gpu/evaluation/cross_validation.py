@@ -138,7 +138,7 @@ def evaluate(
                 rows.append(row | readings_of(confusion))
                 confusions.append(confusion)
         del gathered  # before the next level is
-    return Evaluation(pd.DataFrame(rows), np.array(confusions), _genes_of(panels))
+    return Evaluation(pd.DataFrame(rows), np.array(confusions, dtype=np.int32), _genes_of(panels))
 
 
 def training_data(data: Dataset, cells: np.ndarray) -> Dataset:

@@ -36,6 +36,9 @@ def panel_overlap(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
 def substitutes(adata: AnnData, gene: str | None = None, *, key: str = slots.KEY) -> pd.DataFrame:
     """Near substitutes of the genes of the panel, from the last `tl.stability`; the most similar first.
 
+    They are genes that some half chose, that the panel does not hold, and whose profile over the groups correlates with
+    the gene's by 0.5 or more; a gene without any has no row.
+
     Parameters
     ----------
     gene

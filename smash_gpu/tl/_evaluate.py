@@ -157,12 +157,12 @@ def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:
         warnings.warn(
             f"the lists differ in length ({listed}), and more genes alone tell more apart: pass n_genes={shortest} to "
             "judge them at an equal budget.",
-            stacklevel=4,
+            stacklevel=5,
         )
     if sizes and shortest < sizes[0]:
         raise ValueError(f"n_genes={sizes[0]}, but a list is shorter ({listed}).")
     if sizes and shortest < sizes[-1]:
-        warnings.warn(f"each list is judged at no more genes than it holds ({listed}).", stacklevel=4)
+        warnings.warn(f"each list is judged at no more genes than it holds ({listed}).", stacklevel=5)
 
 
 def _splits(data: Dataset, protocol: str, n_splits: int, n_seeds: int, random_state: int) -> Iterable[splits.Split]:
