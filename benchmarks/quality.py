@@ -1,10 +1,10 @@
 """Panels of equal budget, chosen on training cells only, by our models and by other people's methods.
 
 A unit is a set and a column of labels (classes below ten cells left out). Every seed holds out 30 % of each class; a
-method sees the other 70 %, and kNN(3) on z-scores (mean and deviation of the training cells) judges its first 10, 30 and
-100 genes on what was held out. Selections run one at a time in a process of their own, on ``--threads`` threads, under
-a limit of CPU seconds. A line is appended per unit, seed, method and budget, also where there is no result; what the
-file already holds is not run again.
+method sees the other 70 %, and kNN(3) on z-scores (mean and deviation of the training cells) judges its first 10, 30
+and 100 genes on what was held out. Selections run one at a time in a process of their own, on ``--threads`` threads,
+under a limit of CPU seconds. A line is appended per unit, seed, method and budget, also where there is no result; what
+the file already holds is not run again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
 import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -41,7 +42,13 @@ MIN_CELLS = 10
 OK, NOT_INSTALLED, TOO_LONG, FAILED, TOO_FEW = "ok", "not installed", "time limit", "failed", "too few genes"
 KEY = ["set", "groupby", "seed", "method", "k"]
 WALL_PER_CPU = 8
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
 
 
 @dataclass(frozen=True)
@@ -143,19 +150,18 @@ def limited(method: Method, data: Dataset, n_genes: int, seed: int, limit: int) 
     """One selection in a forked process that ends after ``limit`` CPU seconds."""
     fork = multiprocessing.get_context("fork")
     receiver, sender = fork.Pipe(duplex=False)
-    process = fork.Process(target=_answer, args=(sender, method, data, n_genes, seed, limit))
+    process = fork.Process(target=_answer, args=(sender, partial(method.choose, data, n_genes, seed), limit))
     start = time.perf_counter()
     process.start()
     sender.close()
     try:
-        answer = receiver.recv() if receiver.poll(limit * WALL_PER_CPU) else None
+        answer = receiver.recv() if receiver.poll(limit * WALL_PER_CPU + 1) else None
     except EOFError:
         answer = None
+    if answer is None:
+        answer = _unanswered(process, limit, time.perf_counter() - start)
     process.kill()
     process.join()
-    if answer is None:
-        nothing = np.array([], dtype=int)
-        return Chosen(nothing, TOO_LONG, f"over {limit} CPU seconds", time.perf_counter() - start, limit)
     return answer
 
 
@@ -174,18 +180,28 @@ def judged(data: Dataset, split: Split, chosen: Chosen, k: int) -> dict:
     return row
 
 
-def _answer(sender, method: Method, data: Dataset, n_genes: int, seed: int, limit: int) -> None:
+def _answer(sender, choose: partial, limit: int) -> None:
     used = int(_cpu_seconds())
     resource.setrlimit(resource.RLIMIT_CPU, (used + limit + 1, used + limit + 2))
     start, cpu = time.perf_counter(), _cpu_seconds()
     try:
-        genes = np.asarray(method.choose(data, n_genes, seed), dtype=int)
+        data, n_genes, _ = choose.args
+        genes = np.asarray(choose(), dtype=int)
         _check(genes, n_genes, len(data.names))
         chosen = Chosen(genes, OK, "", time.perf_counter() - start, _cpu_seconds() - cpu)
     except Exception as error:  # noqa: BLE001, whatever a peer raises is its result
         message = f"{type(error).__name__}: {error}"[:300]
         chosen = Chosen(np.array([], dtype=int), FAILED, message, time.perf_counter() - start, _cpu_seconds() - cpu)
     sender.send(chosen)
+
+
+def _unanswered(process, limit: int, seconds: float) -> Chosen:
+    """What a process that sent nothing ended of; one that still runs has waited too long for its CPU seconds."""
+    process.join(timeout=1)
+    nothing, ended = np.array([], dtype=int), process.exitcode
+    if ended in (None, -signal.SIGXCPU, -signal.SIGKILL):
+        return Chosen(nothing, TOO_LONG, f"over {limit} CPU seconds", seconds)
+    return Chosen(nothing, FAILED, f"its process ended with exit code {ended}", seconds)
 
 
 def _check(genes: np.ndarray, n_genes: int, n_known: int) -> None:

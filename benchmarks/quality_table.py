@@ -25,8 +25,8 @@ def latest(path: Path) -> pd.DataFrame:
 
 def per_unit(rows: pd.DataFrame, reading: str = "misclassification") -> pd.DataFrame:
     """Mean over the seeds in %, a row a (budget, unit), a column a method; NaN unless every seed has a result."""
-    means = rows.groupby(["k", *UNIT, "method"])[reading].agg(lambda v: v.mean(skipna=False))
-    return 100 * means.unstack("method")
+    means = rows.groupby(["k", *UNIT, "method"])[reading].agg(lambda v: v.mean(skipna=False)).unstack("method")
+    return 100 * means.reindex(columns=means.columns.union([REFERENCE]))
 
 
 def by_method(rows: pd.DataFrame) -> str:
@@ -38,7 +38,7 @@ def by_method(rows: pd.DataFrame) -> str:
     head = ["method", "units", *(f"M, k={k}" for k in budgets), "rank (SE)"]
     head += [*(f"− {REFERENCE}, k={k} (SE)" for k in budgets), "1 − recall", "macro-F1", "CPU s (max)"]
     lines = []
-    for method in ranks.mean().sort_values(na_position="last").index:
+    for method in _ranked(ranks, rows):
         least = min(m.loc[k][method].notna().sum() for k in budgets)
         cells = [method, f"{least}/{len(m.loc[budgets[0]])}"]
         cells += [_number(m.loc[k][method].mean()) for k in budgets]
@@ -55,8 +55,10 @@ def by_unit(rows: pd.DataFrame) -> str:
     m, budgets = per_unit(rows), sorted(rows["k"].unique())
     units = list(m.loc[budgets[0]].index)
     head = ["method", *(f"{name} {column.removeprefix('cell_')}" for name, column in units)]
-    order = m.rank(axis=1).mean().sort_values(na_position="last").index
-    lines = [[method, *(" / ".join(_number(m.loc[(k, *u), method]) for k in budgets) for u in units)] for method in order]
+    order = _ranked(m.rank(axis=1), rows)
+    lines = [
+        [method, *(" / ".join(_number(m.loc[(k, *u), method]) for k in budgets) for u in units)] for method in order
+    ]
     return _markdown(head, lines)
 
 
@@ -67,6 +69,11 @@ def without_result(rows: pd.DataFrame) -> str:
         return "Every method has a result everywhere."
     counted = bad.groupby(["method", "status"]).agg(lines=("k", "size"), example=("message", "last")).reset_index()
     return _markdown(["method", "no result", "lines", "example"], counted.astype(str).to_numpy().tolist())
+
+
+def _ranked(ranks: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    order = ranks.mean().sort_values(na_position="last").index
+    return [method for method in order if method in set(rows["method"])]
 
 
 def _number(value: float, form: str = ".1f") -> str:

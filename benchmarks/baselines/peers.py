@@ -54,7 +54,7 @@ def spapros(data: Dataset, n_genes: int, seed: int) -> np.ndarray:
     from spapros import se
 
     if not hasattr(np, "in1d"):
-        np.in1d = np.isin  # Spapros 0.1.6 calls what NumPy 2.4 no longer has
+        np.in1d = np.isin  # noqa: NPY201, Spapros 0.1.6 calls what NumPy 2.4 no longer has
     adata = annotated(data)
     sc.pp.highly_variable_genes(adata, n_top_genes=min(SPAPROS_GENES, adata.n_vars))
     selector = se.ProbesetSelector(adata, n=n_genes, celltype_key=GROUP, verbosity=0, seed=seed, n_jobs=1)
