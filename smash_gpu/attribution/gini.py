@@ -13,7 +13,7 @@ def gini(importance: np.ndarray, X: np.ndarray, group: np.ndarray, n_groups: int
     Parameters
     ----------
     importance
-        One number a gene: mean decrease in impurity, or gain.
+        One number a gene: mean decrease in impurity, or gain; or one for every group and gene.
     X
         Expression ``e``, cells × genes; ``z`` standardises over these cells and is cut at +10.
 
