@@ -55,9 +55,13 @@ METHODS = {
     "rf": Method(("ours", "rf")),
     "brf": Method(("ours", "brf"), ("imblearn",)),
     "dnn": Method(("ours", "dnn"), ("torch",)),
+    "rf_paper": Method(("ours", "rf_paper")),
+    "brf_paper": Method(("ours", "brf_paper"), ("imblearn",)),
+    "dnn_paper": Method(("ours", "dnn_paper"), ("torch",)),
     "scgenefit": Method(("peers", "scgenefit"), ("scGeneFit",), nested=False),
     "nsforest": Method(("peers", "nsforest"), ("nsforest",)),
     "xgboost": Method(("ours", "xgboost"), ("xgboost",)),
+    "xgboost_paper": Method(("ours", "xgboost_paper"), ("xgboost",)),
     "spapros": Method(("peers", "spapros"), ("spapros",)),
 }
 

@@ -9,19 +9,21 @@ import numpy as np
 from benchmarks.baselines.cells import in_turn
 from smash_gpu import selection
 from smash_gpu.dataset import Dataset
-from smash_gpu.recipe import Importance, Recipe
+from smash_gpu.recipe import Filters, Importance, Recipe, paper
+
+MODELS = ("rf", "brf", "xgboost", "dnn")
 
 
-def modelled(data: Dataset, n_genes: int, seed: int, *, model: str) -> np.ndarray:
+def modelled(data: Dataset, n_genes: int, seed: int, *, model: str, as_paper: bool) -> np.ndarray:
     """Filters, inverse PCA, one model, and the panel in which the groups choose in turn."""
-    found = selection.select(data, Recipe(importance=Importance(model, random_state=seed)))
-    return in_turn(found.eligible, data, n_genes)
+    setting = paper(model) if as_paper else {"filters": {}, "model_options": {}}
+    how = Importance(model, setting["model_options"], random_state=seed)
+    recipe = Recipe(Filters.of(setting["filters"]), importance=how)
+    return in_turn(selection.select(data, recipe).eligible, data, n_genes)
 
 
-rf = partial(modelled, model="rf")
-brf = partial(modelled, model="brf")
-xgboost = partial(modelled, model="xgboost")
-dnn = partial(modelled, model="dnn")
+rf, brf, xgboost, dnn = (partial(modelled, model=model, as_paper=False) for model in MODELS)
+rf_paper, brf_paper, xgboost_paper, dnn_paper = (partial(modelled, model=model, as_paper=True) for model in MODELS)
 
 
 def pairs(data: Dataset, n_genes: int, seed: int) -> np.ndarray:
