@@ -109,8 +109,9 @@ class LogMeans:
 
     def __init__(self, model: str, seed: int) -> None:
         from smash_gpu import models
+        from smash_gpu.recipe import paper
 
-        self.inner = models.build(model, random_state=seed)
+        self.inner = models.build(model, random_state=seed, **paper(model)["model_options"])
 
     def fit(self, X, group, split):
         self.inner.fit(X, group, split)

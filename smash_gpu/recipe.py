@@ -16,7 +16,7 @@ LISTS = ("families", "exclude", "keep")
 
 def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     """The paper's filters and scores where our defaults are others: ``tl.smash(adata, groupby, **paper("dnn"))``."""
-    options = {"by_expression": False} if model == "dnn" else {}
+    options = {"dnn": {"by_expression": False}, "xgboost": {"importance": "gain"}}.get(model, {})
     return {"model": model, "filters": {"max_fraction": genes.MAX_FRACTION}, "model_options": options}
 
 
