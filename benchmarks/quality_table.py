@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 REFERENCE = "wilcoxon"
+PAPER = "_paper"
 UNIT = ["set", "groupby"]
 
 
 def table(path: Path) -> str:
     """A row a method, then a row a method and unit; M in %."""
     rows = latest(path)
-    return "\n\n".join([by_method(rows), by_unit(rows), without_result(rows)])
+    return "\n\n".join([by_method(rows), against_paper(rows), by_unit(rows), without_result(rows)])
 
 
 def latest(path: Path) -> pd.DataFrame:
@@ -59,6 +60,20 @@ def by_unit(rows: pd.DataFrame) -> str:
     lines = [
         [method, *(" / ".join(_number(m.loc[(k, *u), method]) for k in budgets) for u in units)] for method in order
     ]
+    return _markdown(head, lines)
+
+
+def against_paper(rows: pd.DataFrame) -> str:
+    """M of each model's defaults minus M of the paper's setting, over the units and seeds that both have."""
+    rows = rows[rows["status"] == "ok"]
+    where = ["k", *UNIT, "seed"]
+    m = 100 * rows.pivot_table(index=where, columns="method", values="misclassification")
+    head = ["model", "units", *(f"defaults − paper's setting, k={k} (SE)" for k in sorted(rows["k"].unique()))]
+    lines = []
+    for method in sorted(name for name in m.columns if f"{name}{PAPER}" in m.columns):
+        gain = (m[method] - m[f"{method}{PAPER}"]).dropna().groupby(["k", *UNIT]).mean()
+        lines.append([method, str(len(gain.groupby(UNIT)))])
+        lines[-1] += [_with_error(of_k, "+.1f") for _, of_k in gain.groupby("k")]
     return _markdown(head, lines)
 
 

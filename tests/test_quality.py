@@ -200,17 +200,18 @@ def test_the_table_pairs_units_with_wilcoxon_and_keeps_what_has_no_result(tmp_pa
     rows = [line("wilcoxon", u, s, 0.10 + 0.02 * s) for u in "ab" for s in (0, 1)]
     rows += [line("better", "a", s, 0.05 + 0.02 * s) for s in (0, 1)]
     rows += [line("better", "b", s, 0.09 + 0.02 * s) for s in (0, 1)]
-    rows += [line("half", "a", s, 0.2) for s in (0, 1)] + [
-        line("half", "b", 0, 0.2),
-        line("half", "b", 1, None, status="failed"),
-    ]
+    rows += [line("half", "a", 0, 0.2), line("half", "a", 1, 0.2), line("half", "b", 0, 0.2)]
+    rows.append(line("half", "b", 1, None, status="failed"))
+    rows += [line("better_paper", u, s, m + 0.02 * s) for u, m in (("a", 0.08), ("b", 0.14)) for s in (0, 1)]
     path = tmp_path / "q.jsonl"
     path.write_text("".join(json.dumps(r) + "\n" for r in [line("better", "a", 0, 0.9), *rows]))
-    lines = {line.split(" | ")[0]: line for line in quality_table.table(path).split("\n\n")[0].splitlines()}
-    assert "| 2/2 | 8.0 |" in lines["| better"].replace("better | ", "")
-    assert "-3.0 (2.0)" in lines["| better"]
-    assert "| 1/2 | 20.0 |" in lines["| half"].replace("half | ", "")
-    assert "| half | failed | 1 |" in quality_table.table(path)
+    text = quality_table.table(path)
+    methods, against_paper, *_ = text.split("\n\n")
+    assert "| better | 2/2 | 8.0 |" in methods
+    assert "| half | 1/2 | 20.0 |" in methods
+    assert "-3.0 (2.0)" in next(r for r in methods.splitlines() if r.startswith("| better |"))
+    assert "| better | 2 | -4.0 (1.0) |" in against_paper
+    assert "| half | failed | 1 |" in text
 
 
 def vars_of(data):
