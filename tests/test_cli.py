@@ -261,6 +261,14 @@ def test_options_of_find_reach_the_selection(run, data, tmp_path):
     assert params["filters"]["species"] == "mouse"
     assert params["source"]["min_cells"] == 5
     assert "inverse_pca" not in params
+    assert params["filters"]["max_fraction"] is None
+
+
+def test_the_papers_setting_is_one_option(run, data, tmp_path):
+    assert find(run, data, "--paper", "--out", tmp_path / "out", "--no-figures")[0] == 0
+    params = json.loads((tmp_path / "out" / "params.json").read_text())
+    assert params["filters"]["max_fraction"] == 0.75
+    assert "of ≥ 50% of the groups" in (tmp_path / "out" / "filters.csv").read_text()
 
 
 def test_layers_raw_symbols_and_logged_values_are_read(run, data, adata, tmp_path):

@@ -34,6 +34,7 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--species", choices=("auto", "human", "mouse"), default="auto", help="for gene families")
     command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one a line")
     command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule removes, one a line")
+    command.add_argument("--paper", action="store_true", help="the filters and scores of the paper")
     command.add_argument("--no-figures", action="store_true", help="tables only")
     command.add_argument("--no-inverse-pca", action="store_true", help="skip the inverse PCA")
     if not any("--n-genes" in action.option_strings for action in command._actions):
