@@ -29,12 +29,13 @@ PUBLISHED = {
 def main(arguments: list[str]) -> None:
     """Run all sets, models and seeds; print the table of the README and append a line a run."""
     options = record.parser("paper")
+    options.add_argument("--sets", nargs="+", default=list(PUBLISHED), choices=list(PUBLISHED))
     options.add_argument("--models", nargs="+", default=["dnn", "rf", "brf", "xgboost"])
     options.add_argument("--table", action="store_true", help="only print the table of an earlier run's JSON lines")
     options = options.parse_args(arguments)
     if not options.table:
         warnings.simplefilter("ignore")
-        runs = product(PUBLISHED, options.models, SEEDS)
+        runs = product(options.sets, options.models, SEEDS)
         rows = [run(options.data, name, model, seed) for name, model, seed in runs]
         record.write(options.json, rows)
     print(table(options.json))
@@ -45,6 +46,7 @@ def run(folder, name: str, model: str, seed: int) -> dict:
     import anndata as ad
 
     import smash_gpu as smg
+    from smash_gpu.recipe import paper
 
     adata = ad.read_h5ad(folder / f"{name}.h5ad")
     filtered = name == "paul15"
@@ -52,17 +54,19 @@ def run(folder, name: str, model: str, seed: int) -> dict:
         adata.X = adata.X.log1p()
     source = {"normalize": filtered}
     if filtered:
-        smg.pp.filter_genes(adata, "cell_type", families=(), min_fraction=0.0 if model == "xgboost" else 0.3)
+        rules = {"families": (), "min_fraction": 0.0 if model == "xgboost" else 0.3} | paper(model)["filters"]
+        smg.pp.filter_genes(adata, "cell_type", **rules)
         smg.pp.inverse_pca(adata)
     row = {"benchmark": "paper", "set": name, "model": model, "seed": seed, "published": PUBLISHED[name][model]}
-    smg.tl.importance(adata, "cell_type", model=model, random_state=seed, **source)
+    scores = paper(model)["model_options"]
+    smg.tl.importance(adata, "cell_type", model=model, random_state=seed, model_options=scores, **source)
     row |= judged(adata, source, "")
     row["model_misclassification"] = 1 - float(adata.uns["smash"]["accuracy"][0])
     if model != "dnn":
         smg.tl.importance(adata, "cell_type", model=LogMeans(model, seed), random_state=seed, **source)
         row |= judged(adata, source, "log_means_")
     else:
-        fewer = {"max_explained": int(0.02 * adata.n_obs), "max_background": int(0.08 * adata.n_obs)}
+        fewer = scores | {"max_explained": int(0.02 * adata.n_obs), "max_background": int(0.08 * adata.n_obs)}
         smg.tl.importance(adata, "cell_type", model=model, random_state=seed, model_options=fewer, **source)
         row |= judged(adata, source, "few_explained_")
     print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
@@ -105,8 +109,9 @@ class LogMeans:
 
     def __init__(self, model: str, seed: int) -> None:
         from smash_gpu import models
+        from smash_gpu.recipe import paper
 
-        self.inner = models.build(model, random_state=seed)
+        self.inner = models.build(model, random_state=seed, **paper(model)["model_options"])
 
     def fit(self, X, group, split):
         self.inner.fit(X, group, split)
@@ -134,6 +139,8 @@ def table(path) -> str:
     ]
     for name, model in ((n, m) for n in PUBLISHED for m in PUBLISHED[n]):
         part = rows[(rows["set"] == name) & (rows["model"] == model)]
+        if part.empty:
+            continue
         m, bug = 100 * part["misclassification"], 100 * part.get("log_means_misclassification_on_log", np.nan)
         bug = bug.fillna(100 * part["misclassification_on_log"]) if name == "paul15" else bug * np.nan
         cells = (

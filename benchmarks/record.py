@@ -23,6 +23,12 @@ PACKAGES = (
     "torch",
     "shap",
     "anndata",
+    "scanpy",
+    "scikit-misc",
+    "cosg",
+    "scGeneFit",
+    "nsforest",
+    "spapros",
 )
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

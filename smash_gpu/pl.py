@@ -112,7 +112,7 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     return ax
 
 
-def unresolved_pairs(
+def panel_pairs(
     adata: AnnData, *, column: str | None = None, n_pairs: int = 25, key: str = slots.PANEL, ax: Axes | None = None
 ) -> Axes:
     """The pairs of classes that the last `tl.panel` resolves least, and what the best genes for each could do.
@@ -145,7 +145,9 @@ def unresolved_pairs(
     return ax
 
 
-def resolution(adata: AnnData, *, column: str | None = None, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
+def panel_resolution(
+    adata: AnnData, *, column: str | None = None, key: str = slots.PANEL, ax: Axes | None = None
+) -> Axes:
     """The unresolved share of every pair of classes, classes × classes.
 
     Parameters

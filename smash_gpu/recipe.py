@@ -14,6 +14,12 @@ PERCENT = 2.0  # a share just above 1 switches a rule off
 LISTS = ("families", "exclude", "keep")
 
 
+def paper(model: str = models.DEFAULT) -> dict[str, Any]:
+    """The paper's filters and scores where our defaults are others: ``tl.smash(adata, groupby, **paper("dnn"))``."""
+    options = {"dnn": {"by_expression": False}, "xgboost": {"importance": "gain"}}.get(model, {})
+    return {"model": model, "filters": {"max_fraction": genes.MAX_FRACTION}, "model_options": options}
+
+
 def names_of(names: Iterable[str], what: str) -> tuple[str, ...]:
     """A user's list of names as a tuple.
 
@@ -32,7 +38,7 @@ class Filters:
     """Which genes can be markers; see `smash_gpu.pp.filter_genes` for the parameters."""
 
     min_fraction: float = genes.MIN_FRACTION
-    max_fraction: float = genes.MAX_FRACTION
+    max_fraction: float | None = None
     max_groups: float = genes.MAX_GROUPS
     families: tuple[str, ...] = genes.FAMILY_NAMES
     species: str = "auto"
@@ -41,7 +47,7 @@ class Filters:
 
     def __post_init__(self) -> None:
         for name in ("min_fraction", "max_fraction", "max_groups"):
-            if not 0 <= getattr(self, name) < PERCENT:
+            if not 0 <= (getattr(self, name) or 0) < PERCENT:
                 raise ValueError(f"{name}={getattr(self, name)} is a share from 0 to 1, not a percentage.")
         known = {"species": ("auto", *genes.FAMILIES), "families": genes.FAMILY_NAMES}
         wrong = [name for name in self.families if name not in known["families"]]

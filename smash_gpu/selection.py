@@ -62,12 +62,11 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
     species = _species(data.symbols, filters)
     for name in filters.families:
         rules[f"{name.replace('_', ' ')} genes"] = genes.family(name, data.symbols, species)
-    rare, common = (
-        f"detected in < {filters.min_fraction:.0%} of every group",
-        (f"detected in ≥ {filters.max_fraction:.0%} of the cells of ≥ {filters.max_groups:.0%} of the groups"),
-    )
+    rare = f"detected in < {filters.min_fraction:.0%} of every group"
     rules[rare] = ~genes.expressed(data.stats, filters.min_fraction)
-    rules[common] = genes.ubiquitous(data.stats, filters.max_fraction, filters.max_groups)
+    if filters.max_fraction is not None:
+        common = f"detected in ≥ {filters.max_fraction:.0%} of the cells of ≥ {filters.max_groups:.0%} of the groups"
+        rules[common] = genes.ubiquitous(data.stats, filters.max_fraction, filters.max_groups)
     mask, ledger = genes.ledger(rules, keep)
     if not mask.any():
         raise NothingLeftError(

@@ -12,6 +12,9 @@ from anndata import AnnData
 
 KEY = "smash"
 PANEL = "smash_panel"
+JUDGED = ("evaluation", "confusion", "evaluation_groups", "evaluation_panels", "nsforest", "spapros")
+STABILITY = ("stability", "stability_overlap", "substitutes")
+STALE = ("markers", *JUDGED, *STABILITY)
 NONE = "None"  # h5ad and zarr cannot hold None
 PACKAGES = ("smash-gpu", "anndata", "numpy", "scikit-learn", "imbalanced-learn", "xgboost-cpu", "xgboost", "torch")
 
@@ -93,15 +96,23 @@ def write_markers(adata: AnnData, table: pd.DataFrame, eligible: np.ndarray, mea
 def write_evaluation(
     adata: AnnData,
     table: pd.DataFrame,
-    confusion: np.ndarray,
+    confusions: np.ndarray,
     *,
     groups: np.ndarray,
+    panels: pd.DataFrame,
     options: Mapping[str, Any],
     key: str,
 ) -> None:
-    """Fill ``.uns["smash"]["evaluation"]``, ``["confusion"]`` and ``["evaluation_groups"]``."""
+    """Fill ``["evaluation"]``, ``["confusion"]``, ``["evaluation_groups"]``, ``["evaluation_panels"]`` of ``.uns``."""
     record(adata, key, "evaluation", options)
-    _update(adata, key, {"evaluation": table, "confusion": confusion, "evaluation_groups": groups})
+    found = {"evaluation": table, "confusion": confusions, "evaluation_groups": groups, "evaluation_panels": panels}
+    _update(adata, key, found)
+
+
+def write_tables(adata: AnnData, step: str, tables: Mapping[str, pd.DataFrame], options: Mapping, *, key: str) -> None:
+    """Note the options of a step and fill ``.uns["smash"]`` with its tables."""
+    record(adata, key, step, options)
+    _update(adata, key, tables)
 
 
 def write_panel(
@@ -125,8 +136,7 @@ def _forget(adata: AnnData, key: str) -> None:
             del adata.varm[name]
     if f"{key}_marker" in adata.var:
         del adata.var[f"{key}_marker"]
-    stale = ("markers", "evaluation", "confusion", "evaluation_groups")
-    adata.uns[key] = {name: value for name, value in adata.uns.get(key, {}).items() if name not in stale}
+    adata.uns[key] = {name: value for name, value in adata.uns.get(key, {}).items() if name not in STALE}
 
 
 def _storable(value: Any) -> Any:

@@ -59,13 +59,26 @@ def repeated(group: np.ndarray, *, n_splits: int, test_fraction: float, random_s
             yield stratified(group, test_fraction=test_fraction, random_state=seed)
 
 
-def by_sample(group: np.ndarray, sample: np.ndarray, *, n_splits: int, random_state: int) -> Iterator[Split]:
-    """Folds that hold out whole samples, groups as even as the samples allow."""
+def by_sample(
+    group: np.ndarray, sample: np.ndarray, *, n_splits: int, random_state: int, n_seeds: int = 1
+) -> Iterator[Split]:
+    """Folds that hold out whole samples, groups as even as the samples allow.
+
+    Parameters
+    ----------
+    n_splits
+        Folds; no more than there are samples.
+    n_seeds
+        How often the folds are made anew, with the following seeds; once if each fold is one sample.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=random_state)
-    for train, test in folds.split(group, group, sample):
-        yield Split(train, test)
+    n_samples = len(np.unique(sample))
+    seeds = range(random_state, random_state + (n_seeds if n_splits < n_samples else 1))
+    for seed in seeds:
+        folds = StratifiedGroupKFold(n_splits=min(n_splits, n_samples), shuffle=True, random_state=seed)
+        for train, test in folds.split(group, group, sample):
+            yield Split(train, test)
 
 
 def draw(group: np.ndarray, cells: np.ndarray, n: int, random_state: int, *, balanced: bool) -> np.ndarray:

@@ -121,26 +121,77 @@ def test_a_panel_found_can_be_evaluated(run, data, tmp_path):
     assert find(run, data, "--out", tmp_path, "--n-genes", 9)[0] == 0
     code, out, _ = evaluate(run, data, tmp_path / "panel.csv", "--protocol", "paper", "--out", tmp_path / "judged")
     assert code == 0
-    assert "on 9 genes, protocol paper" in out
-    for reading in smg.evaluation.READINGS:
-        assert reading in out
-    table = pd.read_csv(tmp_path / "judged" / "evaluation.csv", index_col=0)
-    assert table.loc["n_genes", "mean"] == 9
+    assert "panel (9 genes)" in out
+    assert "Protocol paper, 1 splits" in out
+    table = pd.read_csv(tmp_path / "judged" / "evaluation.csv").set_index("reading")
+    assert table.index.tolist() == list(smg.evaluation.READINGS)
+    assert table["n_genes"].eq(9).all()
     assert table.loc["misclassification", "mean"] < 0.05
-    confusion = pd.read_csv(tmp_path / "judged" / "confusion.csv", index_col=0)
-    assert confusion.index.tolist() == confusion.columns.tolist() == ["A", "B / b", "CD4+ T"]
-    assert confusion.to_numpy().sum() == 72
+    confusion = pd.read_csv(tmp_path / "judged" / "confusion.csv")
+    assert set(confusion["true"]) == set(confusion["predicted"]) == {"A", "B / b", "CD4+ T"}
+    assert confusion["cells"].sum() == 72
     assert (tmp_path / "judged" / "confusion.png").read_bytes().startswith(PNG)
 
 
 def test_evaluate_gives_the_numbers_of_the_package(run, data, adata, tmp_path):
-    genes = ["MARKER0X", "NOISE20", "NOISE21"]
-    listed = written(tmp_path / "genes.txt", *genes)
-    options = ("--n-splits", 2, "--random-state", 5, "--out", tmp_path / "out", "--sample-key", "sample")
-    assert evaluate(run, data, listed, *options)[0] == 0
-    smg.tl.evaluate(adata, "cell_type", genes=genes, n_splits=2, random_state=5, sample_key="sample")
-    table = pd.read_csv(tmp_path / "out" / "evaluation.csv", index_col=0)
-    pd.testing.assert_frame_equal(table, smg.get.evaluation(adata), rtol=1e-6)
+    lists = {"mine": ["MARKER0X", "NOISE20", "NOISE21"], "theirs": ["NOISE22", "NOISE23", "MARKER1X", "MARKER2X"]}
+    files = [written(tmp_path / f"{name}.txt", *genes) for name, genes in lists.items()]
+    options = ("--n-splits", 2, "--random-state", 5, "--sample-key", "sample", "--n-genes", 2, 3, "--n-random", 1)
+    options += ("--thin", 0.5, "--dropout", 0.3, "--classifier", "knn", "logreg", "--out", tmp_path / "out")
+    code, out, _ = run("evaluate", data, "--groupby", "cell_type", "--genes", *files, *options)
+    assert code == 0
+    smg.tl.evaluate(
+        adata, "cell_type", genes=lists, n_splits=2, random_state=5, sample_key="sample", n_genes=[2, 3], n_random=1,
+        thin=0.5, dropout=0.3, classifier=["knn", "logreg"],
+    )  # fmt: skip
+    tables = {"evaluation": smg.get.comparison(adata), "splits": smg.get.evaluation_splits(adata)}
+    tables["differences"] = smg.get.differences(adata)
+    for name, expected in tables.items():
+        found = pd.read_csv(tmp_path / "out" / f"{name}.csv")
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-6, check_dtype=False)
+    groups = pd.read_csv(tmp_path / "out" / "groups.csv")
+    expected = smg.get.group_readings(adata, genes="theirs").astype({"group": str})
+    found = groups[groups["genes"] == "theirs"].drop(columns="genes").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
+    pairs = pd.read_csv(tmp_path / "out" / "pairs.csv")
+    expected = smg.get.unresolved_pairs(adata, genes="mine")
+    found = pairs[pairs["genes"] == "mine"].drop(columns="genes").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
+    assert all(word in out for word in ("mine", "theirs", "chance for mine", "logreg", "thin", "dropout"))
+
+
+def test_a_selection_is_made_inside_every_split(run, data, adata, tmp_path):
+    listed = written(tmp_path / "list.txt", *MARKERS)
+    arguments = ("--genes", listed, "--select", "rf", "--n-genes", 3, 9, "--n-splits", 2, "--out", tmp_path / "out")
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", *arguments)
+    assert code == 0, error
+    assert "selection by rf" in out
+    smg.tl.smash(adata, "cell_type")
+    smg.tl.evaluate(adata, "cell_type", genes={"selection by rf": None}, n_genes=[3, 9], n_splits=2)
+    found = pd.read_csv(tmp_path / "out" / "splits.csv")
+    found = found[found["genes"] == "selection by rf"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
+
+
+def test_nothing_to_judge_is_told(run, data):
+    assert_one_message(run("evaluate", data, "--groupby", "cell_type"), "--genes", "--select")
+
+
+def test_lists_in_files_of_one_name_are_told_apart(run, data, tmp_path):
+    paths = []
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        paths.append(written(tmp_path / folder / "panel.txt", "MARKER0X", "MARKER1X"))
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", "--genes", *paths, "--protocol", "paper")
+    assert code == 0, error
+    assert all(str(path) in out for path in paths)
+
+
+def test_lists_of_different_length_are_noted(run, data, tmp_path):
+    paths = [written(tmp_path / "a.txt", "MARKER0X"), written(tmp_path / "b.txt", "MARKER0X", "MARKER1X")]
+    code, _, error = run("evaluate", data, "--groupby", "cell_type", "--genes", *paths, "--protocol", "paper")
+    assert code == 0
+    assert "note: the lists differ in length (a 1, b 2)" in error
 
 
 def test_genes_to_exclude_and_to_keep_are_read_from_files(run, data, tmp_path):
@@ -181,7 +232,7 @@ def test_a_list_of_genes_is_read_however_it_was_saved(run, data, tmp_path, text)
     path.write_bytes(text.encode())
     code, out, error = evaluate(run, data, path, "--protocol", "paper")
     assert code == 0, error
-    assert "on 2 genes" in out
+    assert "genes (2 genes)" in out
 
 
 def test_two_runs_print_and_write_the_same(run, data, tmp_path):
@@ -210,6 +261,14 @@ def test_options_of_find_reach_the_selection(run, data, tmp_path):
     assert params["filters"]["species"] == "mouse"
     assert params["source"]["min_cells"] == 5
     assert "inverse_pca" not in params
+    assert params["filters"]["max_fraction"] is None
+
+
+def test_the_papers_setting_is_one_option(run, data, tmp_path):
+    assert find(run, data, "--paper", "--out", tmp_path / "out", "--no-figures")[0] == 0
+    params = json.loads((tmp_path / "out" / "params.json").read_text())
+    assert params["filters"]["max_fraction"] == 0.75
+    assert "of ≥ 50% of the groups" in (tmp_path / "out" / "filters.csv").read_text()
 
 
 def test_layers_raw_symbols_and_logged_values_are_read(run, data, adata, tmp_path):

@@ -14,6 +14,7 @@ import pytest
 
 import smash_gpu
 from smash_gpu import arrays, batch, models
+from smash_gpu.evaluation import classifiers
 from smash_gpu.splits import stratified
 
 pytestmark = pytest.mark.contract
@@ -154,3 +155,28 @@ def test_cupys_out_of_memory_is_understood():
     import cupy
 
     assert arrays.is_out_of_memory(cupy.cuda.memory.OutOfMemoryError(8, 4))
+
+
+@pytest.mark.parametrize("name", classifiers.CLASSIFIERS)
+def test_cumls_classifiers_that_judge_are_built_with_our_arguments(name):
+    """They are built without a device; only fitting needs one."""
+    asked = {
+        "knn": ("cuml.neighbors", "KNeighborsClassifier", {"n_neighbors", "output_type"}),
+        "logreg": ("cuml.linear_model", "LogisticRegression", {"max_iter", "output_type"}),
+        "forest": ("cuml.ensemble", "RandomForestClassifier", {"n_estimators", "n_streams", "random_state"}),
+    }
+    module, kind, keywords = asked[name]
+    model = classifiers.build(name, device="cuda", random_state=3)
+    found = getattr(__import__(module, fromlist=[kind]), kind)
+    assert type(model) is found
+    assert keywords <= set(inspect.signature(found).parameters)
+    inspect.signature(model.fit).bind(None, None)
+    inspect.signature(model.predict).bind(None)
+
+
+def test_cumls_neighbours_are_searched_with_our_arguments():
+    from cuml.neighbors import NearestNeighbors
+
+    model = NearestNeighbors(n_neighbors=30, output_type="numpy")
+    inspect.signature(model.fit).bind(None)
+    assert inspect.signature(model.kneighbors).parameters["return_distance"].default is True

@@ -1,10 +1,13 @@
 """Readings, nearest neighbours, and what each protocol lets the selection see."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score, matthews_corrcoef
 from sklearn.model_selection import train_test_split
 
 import smash_gpu as smg
@@ -18,7 +21,7 @@ FEW_TREES = {"n_estimators": 10}
 
 
 def plain_readings(true, predicted):
-    """Every reading by counting pairs in a double loop."""
+    """Every reading by counting pairs in a double loop; kappa and Matthews' correlation by scikit-learn."""
     precision, recall, f1, size = [], [], [], []
     for group in sorted(set(true)):
         hit = wrong = missed = 0
@@ -30,12 +33,19 @@ def plain_readings(true, predicted):
         recall.append(hit / (hit + missed))
         f1.append(2 * hit / (2 * hit + wrong + missed))
         size.append(hit + missed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kappa, mcc = cohen_kappa_score(true, predicted), matthews_corrcoef(true, predicted)
     return {
         "misclassification": sum(t != p for t, p in zip(true, predicted, strict=True)) / len(true),
         "macro_1_minus_precision": 1 - sum(precision) / len(precision),
         "macro_1_minus_recall": 1 - sum(recall) / len(recall),
         "f1_weighted": sum(f * n for f, n in zip(f1, size, strict=True)) / len(true),
         "f1_macro": sum(f1) / len(f1),
+        "accuracy": sum(t == p for t, p in zip(true, predicted, strict=True)) / len(true),
+        "balanced_accuracy": sum(recall) / len(recall),
+        "cohen_kappa": kappa,
+        "mcc": mcc,
     }
 
 
@@ -71,7 +81,7 @@ def test_readings_are_the_plain_loop(pairs):
     true, predicted = map(list, zip(*pairs, strict=True))
     found = evaluation.readings(np.array(true), np.array(predicted))
     assert tuple(found) == evaluation.READINGS
-    assert found == pytest.approx(plain_readings(true, predicted))
+    assert found == pytest.approx(plain_readings(true, predicted), nan_ok=True)
 
 
 def test_a_group_that_is_never_predicted_has_precision_and_f1_of_nought(recwarn):
@@ -82,6 +92,10 @@ def test_a_group_that_is_never_predicted_has_precision_and_f1_of_nought(recwarn)
         "macro_1_minus_recall": 1 - (1 + 0) / 2,
         "f1_weighted": 3 / 4 * 6 / 7,
         "f1_macro": 6 / 7 / 2,
+        "accuracy": 3 / 4,
+        "balanced_accuracy": 1 / 2,
+        "cohen_kappa": 0,
+        "mcc": 0,
     }
     assert found == pytest.approx(expected)
     assert not recwarn.list
@@ -89,7 +103,7 @@ def test_a_group_that_is_never_predicted_has_precision_and_f1_of_nought(recwarn)
 
 def test_a_perfect_prediction_reads_nought_and_one():
     found = evaluation.readings(np.array([0, 1, 2, 2]), np.array([0, 1, 2, 2]))
-    assert list(found.values()) == [0, 0, 0, 1, 1]
+    assert list(found.values()) == [0, 0, 0, 1, 1, 1, 1, 1, 1]
 
 
 def test_readings_disagree_on_unbalanced_groups():
@@ -205,7 +219,8 @@ def test_the_leak_free_protocol_is_several_70_30_splits_with_z_of_the_training_c
         predicted = plain_neighbours(X, codes, split, split.train)
         values.append(plain_readings(codes[split.test].tolist(), predicted)["misclassification"])
     row = smg.get.evaluation(adata).loc["misclassification"]
-    assert row.tolist() == pytest.approx([np.mean(values), np.std(values, ddof=1), min(values), max(values)])
+    described = row[["mean", "std", "min", "max"]].tolist()
+    assert described == pytest.approx([np.mean(values), np.std(values, ddof=1), min(values), max(values)])
 
 
 def spied_panels(monkeypatch):
@@ -295,12 +310,12 @@ def test_get_evaluation_has_a_row_a_reading_and_the_number_of_genes(adata):
     smg.tl.evaluate(adata, "cell_type", genes=MARKERS, n_splits=2)
     table = smg.get.evaluation(adata)
     assert table.index.tolist() == ["n_genes", *evaluation.READINGS]
-    assert table.columns.tolist() == ["mean", "std", "min", "max"]
+    assert table.columns.tolist() == ["mean", "std", "min", "max", "low", "high"]
 
 
 def test_a_list_is_judged_as_it_is_whatever_its_order(adata):
     tables = []
-    for genes in (MARKERS, MARKERS[::-1], np.array(MARKERS), dict.fromkeys(MARKERS), [*MARKERS, *MARKERS]):
+    for genes in (MARKERS, MARKERS[::-1], np.array(MARKERS), dict.fromkeys(MARKERS).keys(), [*MARKERS, *MARKERS]):
         smg.tl.evaluate(adata, "cell_type", genes=genes, n_splits=2)
         tables.append(smg.get.evaluation(adata))
     for table in tables[1:]:

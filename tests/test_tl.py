@@ -8,12 +8,13 @@ from cells import CONTAINERS, PLANTED, SHARED_SETS, planted
 from scipy import sparse
 
 import smash_gpu as smg
+from smash_gpu.recipe import paper
 
 MODEL_OPTIONS = {"rf": {}, "brf": {"n_estimators": 60}, "xgboost": {"n_estimators": 30, "max_bin": 32}, "dnn": {}}
 
 
-def smash(adata, groupby="cell_type", model="rf", **options):
-    model_options = dict(MODEL_OPTIONS[model])
+def smash(adata, groupby="cell_type", model="rf", model_options=None, **options):
+    model_options = MODEL_OPTIONS[model] | (model_options or {})
     if model == "dnn":
         pytest.importorskip("torch")
         from smash_gpu.models.network import Training
@@ -33,14 +34,9 @@ def test_planted_markers_are_found(adata, model):
     smash(adata, model=model, n_top=PLANTED)
     found = smg.get.markers_dict(adata)
     groups = list(adata.obs["cell_type"].cat.categories)
-    if model == "dnn":  # unsigned: a gene against a group is a marker of it too
-        assert {name for names in found.values() for name in names} <= set().union(
-            *(planted_of(adata, c) for c in range(3))
-        )
-    else:
-        assert {group: set(names) for group, names in found.items()} == {
-            g: planted_of(adata, c) for c, g in enumerate(groups)
-        }
+    assert {group: set(names) for group, names in found.items()} == {
+        g: planted_of(adata, c) for c, g in enumerate(groups)
+    }
 
 
 def test_slots_are_those_of_the_design(adata):
@@ -120,9 +116,9 @@ def test_positive_only_passes_over_genes_that_are_low_in_the_group(rng):
     adata = planted(rng, groups=("A", "B"))
     smash(adata, model="xgboost", n_top=12)
     pytest.importorskip("torch")
-    smash(adata, model="dnn", n_top=6)
+    smash(adata, model="dnn", n_top=6, model_options={"by_expression": False})
     assert "down" in set(smg.get.markers(adata)["direction"])
-    smash(adata, model="dnn", n_top=6, positive_only=True)
+    smash(adata, model="dnn", n_top=6, positive_only=True, model_options={"by_expression": False})
     assert set(smg.get.markers(adata)["direction"]) == {"up"}
 
 
@@ -226,3 +222,18 @@ def test_real_sets_get_markers_for_every_group(shared, name, model):
 
 def test_containers_cover_what_the_readme_promises():
     assert {"numpy", "csr_matrix", "csc_matrix", "h5ad_csr", "zarr_csr", "dask_csr"} <= set(CONTAINERS)
+
+
+def test_a_marker_that_half_of_the_groups_share_is_taken_out_by_the_paper_s_rule_only(rng):
+    adata = planted(rng, groups=("T", "B", "monocyte 1", "monocyte 2"))
+    counts = adata.X.toarray()
+    shared = adata.obs["cell_type"].str.startswith("monocyte").to_numpy()
+    counts[:, adata.var_names.get_loc("NOISE20")] = rng.poisson(np.where(shared, 9, 0.2))
+    adata.X = sparse.csr_matrix(counts)
+    smash(adata, n_top=4)
+    markers = smg.get.markers_dict(adata)
+    assert "NOISE20" in markers["monocyte 1"]
+    assert "NOISE20" in markers["monocyte 2"]
+    smg.tl.smash(adata, "cell_type", **paper("rf"))
+    assert not adata.var["smash_candidate"]["NOISE20"]
+    assert adata.var["smash_candidate"]["MARKER0X"]

@@ -16,7 +16,7 @@ def gini(importance: np.ndarray, X: Any, group: np.ndarray, n_groups: int) -> np
     Parameters
     ----------
     importance
-        One number a gene: mean decrease in impurity, or gain.
+        One number a gene: mean decrease in impurity, or gain; or one for every group and gene.
     X
         Expression ``e``, cells × genes; ``z`` standardises over these cells and is cut at +10.
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 PANEL_GENES = 30
+CLASSIFIERS = ("knn", "logreg", "forest")
 MODELS = ("rf", "brf", "xgboost", "dnn")
 
 
@@ -34,6 +35,7 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--species", choices=("auto", "human", "mouse"), default="auto", help="for gene families")
     command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one a line")
     command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule removes, one a line")
+    command.add_argument("--paper", action="store_true", help="the filters and scores of the paper")
     command.add_argument("--no-figures", action="store_true", help="tables only")
     command.add_argument("--no-inverse-pca", action="store_true", help="skip the inverse PCA")
     if not any("--n-genes" in action.option_strings for action in command._actions):
@@ -41,13 +43,25 @@ def add_selection(command: argparse.ArgumentParser) -> None:
 
 
 def add_evaluation(command: argparse.ArgumentParser, *, given: bool) -> None:
-    """How to judge; the list of genes itself where it is ``given``."""
+    """How to judge; the lists of genes themselves where they are ``given``."""
+    add = command.add_argument
     if given:
-        command.add_argument(
-            "--genes", type=Path, required=True, metavar="FILE", help="one a line, or a table with 'name'"
-        )
-        command.set_defaults(n_genes=PANEL_GENES)
-    command.add_argument(
-        "--protocol", choices=("leak-free", "paper"), default="leak-free", help="how to split and scale"
-    )
-    command.add_argument("--n-splits", type=int, default=3, help="splits of the leak-free protocol")
+        add(
+            "--genes", type=Path, nargs="+", default=[], metavar="FILE",
+            help="lists of genes, one a line, or tables with a column 'name'; a list is named after its file",
+        )  # fmt: skip
+        add(
+            "--select", choices=MODELS, nargs="+", default=[],
+            help="also judge what this model selects, chosen anew inside every split",
+        )  # fmt: skip
+        add(
+            "--n-genes", type=int, nargs="+", metavar="N",
+            help=f"judge the first N genes, for every N; default: whole lists, {PANEL_GENES} genes of a selection",
+        )  # fmt: skip
+    add("--classifier", choices=CLASSIFIERS, nargs="+", default=["knn"], help="what judges")
+    add("--protocol", choices=("leak-free", "paper"), default="leak-free", help="how to split and scale")
+    add("--n-splits", type=int, default=3, help="splits, or folds of samples, of the leak-free protocol")
+    add("--n-seeds", type=int, default=1, help="how often the splits are made anew")
+    add("--n-random", type=int, default=0, help="random panels beside each list, matched on expression: chance")
+    add("--thin", type=float, nargs="+", default=[], metavar="SHARE", help="judge again with this share of the counts")
+    add("--dropout", type=float, nargs="+", default=[], metavar="CHANCE", help="judge again with genes that fail")

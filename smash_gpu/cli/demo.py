@@ -28,4 +28,4 @@ def run(options: argparse.Namespace) -> None:
     print(f"pbmc68k_reduced: {adata.n_obs} cells × {adata.n_vars} genes, log-normalised in .raw")
     find(adata, options, out, use_raw=True, normalize=False)
     print("Evaluation (selection repeated inside each training part):")
-    judge(adata, options, None)
+    judge(adata, options, None, options.n_genes)

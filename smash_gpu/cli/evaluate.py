@@ -1,14 +1,18 @@
-"""Judge a list of genes."""
+"""Judge lists of genes."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.files import gene_list, open_data, save, writable
 
-PURPOSE = "judge a list of genes"
+PURPOSE = "judge lists of genes and selections, side by side"
+PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
+WORST_PAIRS = 3
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -18,32 +22,111 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Judge a list of genes."""
+    """Judge lists of genes, and selections made inside the splits."""
     out = writable(options.out)
-    genes = gene_list(options.genes)
+    if not options.genes and not options.select:
+        raise ValueError("there is nothing to judge: give lists by --genes, models by --select, or both.")
+    lists = _lists(options.genes)
     adata, source = open_data(options)
-    print(f"{len(genes)} genes of {options.genes} on {options.data}: {adata.n_obs:,} cells")
-    table = judge(adata, options, genes, **source)
+    sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
+    print(f"{', '.join(sizes + [_name(model) for model in options.select])} on {options.data}: {adata.n_obs:,} cells")
+    selections = {_name(model): _selection(model, options, source) for model in options.select}
+    judge(adata, options, lists | selections, options.n_genes, **source)
     if out is not None:
-        from smash_gpu import get, pl
-
-        out.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out / "evaluation.csv")
-        get.confusion(adata).to_csv(out / "confusion.csv")
-        save(pl.confusion(adata), out / "confusion.png")
-        print(f"Written to {out}: evaluation.csv confusion.csv confusion.png")
+        _write(adata, out)
 
 
-def judge(adata: Any, options: argparse.Namespace, genes: list[str] | None, **source: Any) -> Any:
-    """Evaluate ``genes``, or the repeated selection, and print the readings."""
+def judge(
+    adata: Any,
+    options: argparse.Namespace,
+    genes: Mapping[str, Any] | None,
+    n_genes: int | list[int] | None,
+    **source: Any,
+) -> None:
+    """Evaluate the lists, or the repeated selection, and print the readings."""
     from smash_gpu import get, tl
 
     tl.evaluate(
-        adata, options.groupby, genes=genes, n_genes=options.n_genes, protocol=options.protocol,
-        n_splits=options.n_splits, random_state=options.random_state, **source,
+        adata, options.groupby, genes=genes, n_genes=n_genes, classifier=options.classifier,
+        protocol=options.protocol, n_splits=options.n_splits, n_seeds=options.n_seeds, n_random=options.n_random,
+        thin=options.thin, dropout=options.dropout, random_state=options.random_state, **source,
     )  # fmt: skip
-    table = get.evaluation(adata)
-    print(f"k nearest neighbours (k = 3) on {table.loc['n_genes', 'mean']:.0f} genes, protocol {options.protocol}:")
-    print(table.drop(index="n_genes").to_string(float_format="{:.3f}".format))
-    print("M of the paper's tables is misclassification, its F1 is f1_weighted.")
-    return table
+    table = get.comparison(adata)
+    print(f"\nProtocol {options.protocol}, {table['n_splits'].max()} splits; mean [95 % interval]:")
+    print(_side_by_side(table).to_string(index=False))
+    print("M of the paper's tables is misclassification, its F1 is f1_weighted. The interval covers another draw of")
+    print("cells (with --sample-key: of samples), not another tissue or platform.")
+    print("\nGroups that are taken for each other most (mean share of the two, in %):")
+    for name in table["genes"].unique():
+        pairs = get.unresolved_pairs(adata, genes=name)[:WORST_PAIRS]
+        worst = [f"{row.group} / {row.other} {100 * row.confusion:.1f}" for row in pairs.itertuples()]
+        print(f"  {name}: " + (", ".join(worst) or "none"))
+
+
+def _lists(paths: list[Path]) -> dict[str, list[str]]:
+    """The lists by the names of their files; by their whole paths where two files share a name."""
+    stems = [path.stem for path in paths]
+    names = [str(path) if stems.count(path.stem) > 1 else path.stem for path in paths]
+    return {name: gene_list(path) for name, path in zip(names, paths, strict=True)}
+
+
+def _name(model: str) -> str:
+    return f"selection by {model}"
+
+
+def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
+    """A function from training cells and a number to the genes of a panel, by `tl.smash` with ``model``."""
+
+    def choose(cells: Any, n_genes: int) -> list[str]:
+        from smash_gpu import get, tl
+
+        part = cells.to_memory()
+        tl.smash(part, options.groupby, model=model, random_state=options.random_state, **source)
+        return get.panel(part, n_genes)
+
+    return choose
+
+
+def _side_by_side(table: Any) -> Any:
+    """A row a case and a column a reading, ``mean [low, high]``; columns that say the same everywhere are left out."""
+    import pandas as pd
+
+    case = ["genes", "chance", "classifier", "n_genes", "thin", "dropout"]
+    cells = [
+        f"{row.mean:.3f}" + ("" if pd.isna(row.low) else f" [{row.low:.3f}, {row.high:.3f}]")
+        for row in table[["mean", "low", "high"]].itertuples(index=False, name="Row")
+    ]
+    wide = table.assign(value=cells).pivot_table(
+        index=case, columns="reading", values="value", aggfunc="first", sort=False, observed=True
+    )
+    wide = wide[list(PRINTED)].reset_index().rename_axis(columns=None)
+    wide["genes"] = [f"chance for {row.genes}" if row.chance else row.genes for row in wide.itertuples()]
+    same = [name for name in ("classifier", "thin", "dropout") if wide[name].nunique() == 1]
+    return wide.drop(columns=["chance", *same])
+
+
+def _write(adata: Any, out: Path) -> None:
+    from smash_gpu import get, pl
+
+    out.mkdir(parents=True, exist_ok=True)
+    lists = list(get.evaluation_splits(adata)["genes"].unique())
+    tables = {
+        "evaluation.csv": get.comparison(adata),
+        "splits.csv": get.evaluation_splits(adata),
+        "differences.csv": get.differences(adata),
+        "groups.csv": _by_list(lists, lambda name: get.group_readings(adata, genes=name)),
+        "pairs.csv": _by_list(lists, lambda name: get.unresolved_pairs(adata, genes=name)),
+        "confusion.csv": _by_list(
+            lists, lambda name: get.confusion(adata, genes=name).stack().rename("cells").reset_index()
+        ),
+    }
+    for name, table in tables.items():
+        table.to_csv(out / name, index=False)
+    save(pl.confusion(adata), out / "confusion.png")
+    print(f"Written to {out}: {' '.join(tables)} confusion.png (of {lists[0]})")
+
+
+def _by_list(lists: list[str], table_of: Any) -> Any:
+    import pandas as pd
+
+    return pd.concat([table_of(name).assign(genes=name) for name in lists], ignore_index=True)

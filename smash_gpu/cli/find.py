@@ -31,11 +31,12 @@ def run(options: argparse.Namespace) -> None:
 
 def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:
     """Select, print the tables, write them to ``out``."""
-    from smash_gpu import get, tl
+    from smash_gpu import get, recipe, tl
 
     if options.n_genes < 1:
         raise ValueError(f"--n-genes {options.n_genes}: a panel has at least one gene.")
     filters = {"exclude": gene_list(options.exclude), "keep": gene_list(options.keep), "species": options.species}
+    paper = recipe.paper(options.model) if options.paper else {}
     tl.smash(
         adata,
         options.groupby,
@@ -46,7 +47,8 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
         positive_only=options.positive_only,
         n_models=options.n_models,
         random_state=options.random_state,
-        filters=filters,
+        filters=filters | paper.get("filters", {}),
+        model_options=paper.get("model_options"),
         inverse_pca=not options.no_inverse_pca,
         **source,
     )

@@ -150,7 +150,7 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     export.xenium(adata, out / "xenium.csv", ensembl_key=options.ensembl_key)
     export.merscope(adata, out / "merscope.csv", ensembl_key=options.ensembl_key)
     (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))
-    figures = {} if options.no_figures else {"curve.png": pl.panel_curve, "unresolved.png": pl.unresolved_pairs}
+    figures = {} if options.no_figures else {"curve.png": pl.panel_curve, "unresolved.png": pl.panel_pairs}
     for name, draw in figures.items():
         save(draw(adata), out / name)
     if options.xenium_reference:

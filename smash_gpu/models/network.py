@@ -15,6 +15,7 @@ from torch.optim.adam import adam
 
 from smash_gpu.arrays import take
 from smash_gpu.attribution import deeplift
+from smash_gpu.attribution.gini import gini
 from smash_gpu.progress import track
 from smash_gpu.splits import Split, draw
 from smash_gpu.stats import mean_std, standardize
@@ -70,6 +71,9 @@ class Network:
         Held-out cells that are explained, the same number of each group as far as they go.
     training
         Epochs, patience, learning rate and batch size.
+    by_expression
+        Whether mean |φ| is multiplied by the group's mean of ``z``, as the importances of trees are: φ has no sign, so
+        that a gene that is low in a group otherwise counts as its marker. False: the paper's score.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Network:
         max_background: int = 200,
         max_explained: int = 500,
         training: Training | None = None,
+        by_expression: bool = True,
     ) -> None:
         if softmax_rule not in deeplift.SOFTMAX_RULES:
             raise ValueError(f"softmax_rule={softmax_rule!r} is not one of {', '.join(deeplift.SOFTMAX_RULES)}.")
@@ -92,6 +97,7 @@ class Network:
         self.max_background = max_background
         self.max_explained = max_explained
         self.training = training or Training()
+        self.by_expression = by_expression
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
         """Learn from ``split.train``, stop by the loss on ``split.test``, keep the best epoch; cells × genes."""
@@ -106,7 +112,7 @@ class Network:
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Mean |φ| of each gene for the probability of each group; groups × genes."""
+        """Mean |φ| of each gene for the probability of each group, × its mean ``z`` there; groups × genes."""
         seed = self.random_state
         background = draw(group, split.train, self.max_background, seed, balanced=False)
         explained = draw(group, split.test, self.max_explained, seed, balanced=True)
@@ -116,7 +122,8 @@ class Network:
             parts = deeplift.contributions(layers, x, r, self.softmax_rule)
         else:
             parts = deeplift.by_shap(self.network, x, r)
-        return deeplift.mean_abs(parts, len(x))
+        scores = deeplift.mean_abs(parts, len(x))
+        return gini(scores, take(X, split.train), group[split.train], len(scores)) if self.by_expression else scores
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""

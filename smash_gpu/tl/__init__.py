@@ -2,6 +2,17 @@
 
 from smash_gpu.tl._evaluate import evaluate
 from smash_gpu.tl._panel import panel
+from smash_gpu.tl._peers import nsforest_metrics, spapros_metrics
 from smash_gpu.tl._smash import importance, rank_markers, smash
+from smash_gpu.tl._stability import stability
 
-__all__ = ["evaluate", "importance", "panel", "rank_markers", "smash"]
+__all__ = [
+    "evaluate",
+    "importance",
+    "nsforest_metrics",
+    "panel",
+    "rank_markers",
+    "smash",
+    "spapros_metrics",
+    "stability",
+]

@@ -114,8 +114,10 @@ def importance(
         Column of ``adata.obs`` with the cell types or states.
     model
         * "rf": random forest, "brf": balanced random forest; Gini importance × class mean of z.
-        * "xgboost": boosted trees; gain × class mean of z, or TreeSHAP (``model_options={"importance": "shap"}``).
-        * "dnn": neural network; mean |Shapley value| by DeepLIFT.
+        * "xgboost": boosted trees; summed gain × class mean of z, the paper's average gain
+          (``model_options={"importance": "gain"}``), or TreeSHAP (``"shap"``).
+        * "dnn": neural network; mean |Shapley value| by DeepLIFT × class mean of z, or the paper's mean |Shapley value|
+          alone (``model_options={"by_expression": False}``).
         * an object with ``fit``, ``importance`` and ``predict``: see `smash_gpu.models.Model`.
     n_models
         Models trained on different splits and seeds, whose scores are averaged; their standard deviation is kept.

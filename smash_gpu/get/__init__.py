@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import ranking, slots
+from smash_gpu.get._evaluation import (
+    comparison,
+    confusion,
+    differences,
+    evaluation,
+    evaluation_panels,
+    evaluation_splits,
+    group_readings,
+    learning_curve,
+    unresolved_pairs,
+)
+from smash_gpu.get._panel import panel_genes, panel_table
+from smash_gpu.get._peers import nsforest_metrics, spapros_metrics
+from smash_gpu.get._stability import panel_overlap, stability, substitutes
 
-EVALUATION_STATISTICS = ("mean", "std", "min", "max")
+__all__ = [
+    "comparison",
+    "confusion",
+    "differences",
+    "evaluation",
+    "evaluation_panels",
+    "evaluation_splits",
+    "group_readings",
+    "learning_curve",
+    "markers",
+    "markers_dict",
+    "nsforest_metrics",
+    "panel",
+    "panel_genes",
+    "panel_overlap",
+    "panel_table",
+    "spapros_metrics",
+    "stability",
+    "substitutes",
+    "unresolved_pairs",
+]
 
 
 def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd.DataFrame:
@@ -49,36 +82,3 @@ def panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[str]:
     """
     names = adata.var_names.astype(str).to_numpy(dtype=object)
     return names[ranking.panel(slots.eligible_scores(adata, key), names, n_genes)].tolist()
-
-
-def evaluation(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
-    """The readings of the last `tl.evaluate`: mean, standard deviation, minimum and maximum over the splits."""
-    table = slots.require(adata, "evaluation", key, "tl.evaluate")
-    return table.drop(columns="split").agg(list(EVALUATION_STATISTICS)).T
-
-
-def confusion(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
-    """Held-out cells of the last `tl.evaluate` by true (rows) and predicted group (columns), summed over the splits."""
-    counts = slots.require(adata, "confusion", key, "tl.evaluate")
-    groups = [str(g) for g in slots.require(adata, "evaluation_groups", key, "tl.evaluate")]
-    return pd.DataFrame(
-        np.array(counts), index=pd.Index(groups, name="true"), columns=pd.Index(groups, name="predicted")
-    )
-
-
-def panel_genes(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
-    """The genes of the last `tl.panel`, in the order of choice; existing genes that it extends are not among them."""
-    return panel_table(adata, key=key)["name"].tolist()
-
-
-def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL) -> pd.DataFrame:
-    """A table of the last `tl.panel`: see there for what each holds.
-
-    Parameters
-    ----------
-    table
-        "genes", "pairs", "purposes", "curve", "rules", "caps" or "certificate".
-    """
-    return slots.require(
-        adata, table, key, "tl.panel (tables: genes, pairs, purposes, curve, rules, caps, certificate)"
-    ).copy()

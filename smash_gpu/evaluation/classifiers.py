@@ -1,0 +1,106 @@
+"""The classifiers that judge a list of genes: scikit-learn's on the CPU, cuML's on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from smash_gpu.splits import Split
+from smash_gpu.stats import mean_std, standardize
+
+N_NEIGHBORS = 3
+N_TREES = 100
+MAX_ITERATIONS = 1000
+CLASSIFIERS = ("knn", "logreg", "forest")
+
+
+def build(classifier: str, *, device: str = "cpu", random_state: int = 0) -> Any:
+    """An untrained classifier: 3 nearest neighbours, multinomial logistic regression (L2, C = 1), or 100 trees.
+
+    Raises
+    ------
+    ValueError
+        For any other name.
+    """
+    makers = {
+        ("knn", "cpu"): _knn,
+        ("knn", "cuda"): _knn_on_device,
+        ("logreg", "cpu"): _logreg,
+        ("logreg", "cuda"): _logreg_on_device,
+        ("forest", "cpu"): _forest,
+        ("forest", "cuda"): _forest_on_device,
+    }
+    check(classifier)
+    return makers[classifier, device](random_state)
+
+
+def check(classifier: str) -> None:
+    """Raise a ValueError for a name that is not in `CLASSIFIERS`."""
+    if classifier not in CLASSIFIERS:
+        raise ValueError(f"classifier={classifier!r} is not one of {', '.join(CLASSIFIERS)}.")
+
+
+def predict(
+    X: np.ndarray,
+    group: np.ndarray,
+    split: Split,
+    *,
+    scale_on_all: bool,
+    classifier: str = "knn",
+    device: str = "cpu",
+    random_state: int = 0,
+) -> np.ndarray:
+    """Groups of ``split.test`` as predicted by a classifier trained on ``split.train``, from ``z``.
+
+    Parameters
+    ----------
+    X
+        Expression, cells × genes, in host memory.
+    scale_on_all
+        Take the mean and deviation of ``z`` over all cells, as the paper; else over the training cells.
+    """
+    z = standardize(X, *mean_std(X if scale_on_all else X[split.train]))
+    known, codes = np.unique(group[split.train], return_inverse=True)  # cuML's forest needs codes without gaps
+    if len(known) == 1:
+        return np.full(len(split.test), known[0])
+    model = build(classifier, device=device, random_state=random_state)
+    model.fit(z[split.train], codes.astype(np.int32))
+    return known[np.asarray(model.predict(z[split.test])).astype(np.int64)]
+
+
+def _knn(_: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(N_NEIGHBORS)
+
+
+def _knn_on_device(_: int) -> Any:
+    from cuml.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(n_neighbors=N_NEIGHBORS, output_type="numpy")
+
+
+def _logreg(_: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(max_iter=MAX_ITERATIONS)
+
+
+def _logreg_on_device(_: int) -> Any:
+    from cuml.linear_model import LogisticRegression
+
+    return LogisticRegression(max_iter=MAX_ITERATIONS, output_type="numpy")
+
+
+def _forest(random_state: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(N_TREES, n_jobs=-1, random_state=random_state)
+
+
+def _forest_on_device(random_state: int) -> Any:
+    from cuml.ensemble import RandomForestClassifier
+
+    # one stream, since cuML's trees are reproducible only then
+    return RandomForestClassifier(n_estimators=N_TREES, n_streams=1, random_state=random_state, output_type="numpy")

@@ -1,0 +1,201 @@
+"""Lists or selectors × splits × classifiers × conditions: choose on the training cells, judge on the held-out ones."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.dataset import Dataset
+from smash_gpu.evaluation import chance, degrade
+from smash_gpu.evaluation.classifiers import predict
+from smash_gpu.evaluation.degrade import INTACT, Condition
+from smash_gpu.evaluation.readings import confusion_of, readings_of
+from smash_gpu.progress import track
+from smash_gpu.splits import Split
+
+ONLY = "panel"
+FAILING, RANDOM = 1, 2  # keep the random numbers of the two apart
+Choose = Callable[[Dataset], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How lists are judged.
+
+    Attributes
+    ----------
+    classifiers
+        Names from `classifiers.CLASSIFIERS`.
+    n_genes
+        Lengths of the prefixes that are judged; empty for each list as a whole.
+    conditions
+        What the cells look like to the classifier, in training and held out.
+    n_random
+        Random panels matched on expression beside each list and split.
+    scale_on_all
+        See `classifiers.predict`.
+    random_state
+        Seed of whatever is drawn here: thinned counts, failing genes, random panels, trees.
+    """
+
+    classifiers: tuple[str, ...] = ("knn",)
+    n_genes: tuple[int, ...] = ()
+    conditions: tuple[Condition, ...] = (INTACT,)
+    n_random: int = 0
+    scale_on_all: bool = False
+    random_state: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found.
+
+    Attributes
+    ----------
+    table
+        A row a list, split, condition, classifier and number of genes; ``random`` is 0 for the list itself and else
+        the number of a random panel that is matched to it.
+    confusions
+        Held-out cells by true and predicted group; rows of ``table`` × groups × groups.
+    panels
+        Genes of each list and split in their order: ``genes``, ``split``, ``rank``, ``gene`` (a number).
+    """
+
+    table: pd.DataFrame
+    confusions: np.ndarray
+    panels: pd.DataFrame
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Sum of ``confusions`` over all rows; groups × groups."""
+        return self.confusions.sum(axis=0)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """Ordered gene numbers that stand for a list in one split."""
+
+    genes: str
+    number: int
+    split: Split
+    random: int
+    order: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """Expression ``X`` of the numbered ``genes``, cells × genes; in the order of their names, which no file decides."""
+
+    genes: np.ndarray
+    X: np.ndarray
+
+    def columns(self, genes: np.ndarray) -> np.ndarray:
+        """Columns of ``X`` that hold the numbered genes, sorted."""
+        return np.flatnonzero(np.isin(self.genes, genes))
+
+
+def evaluate(
+    data: Dataset,
+    choose: Choose | Mapping[str, Choose],
+    splits: Iterable[Split],
+    *,
+    scale_on_all: bool = False,
+    how: Judging | None = None,
+) -> Evaluation:
+    """Choose genes on the training cells of each split and judge them on its held-out cells.
+
+    Every chooser runs once a split, on the longest prefix. The expression of all genes that any list holds is
+    gathered once for each level of thinning.
+
+    Parameters
+    ----------
+    choose
+        Ordered gene numbers from the data with the held-out cells left out, or several such functions by name; a
+        given list is a function that ignores its data.
+    splits
+        Over ``data.cells``.
+    how
+        Anything beyond the default: the nearest neighbours on the whole list as it is.
+    """
+    how = how or Judging(scale_on_all=scale_on_all)
+    degrade.check(data, how.conditions)
+    choosers = choose if isinstance(choose, Mapping) else {ONLY: choose}
+    splits = list(splits)
+    panels = list(_choose(data, choosers, splits, how))
+    union = np.unique(np.concatenate([panel.order for panel in panels]))
+    union = union[np.argsort(data.names[union].astype(str))]
+    rows, confusions = [], []
+    for thin in dict.fromkeys(condition.thin for condition in how.conditions):
+        gathered = _Gathered(union, degrade.expression(data, union, thin, how.random_state))
+        conditions = [condition for condition in how.conditions if condition.thin == thin]
+        for panel, condition in track(list(product(panels, conditions)), "judging", unit="panel"):
+            for row, confusion in _judge(data, gathered, panel, condition, how):
+                rows.append(row | readings_of(confusion))
+                confusions.append(confusion)
+        del gathered  # before the next level is
+    return Evaluation(pd.DataFrame(rows), np.array(confusions, dtype=np.int32), _genes_of(panels))
+
+
+def training_data(data: Dataset, cells: np.ndarray) -> Dataset:
+    """The numbered of ``data.cells``; a group with one of them can be judged, but no model can learn it."""
+    sizes = np.bincount(data.labels[cells], minlength=data.n_groups)
+    alone = np.flatnonzero(sizes == 1)
+    if len(alone):
+        warnings.warn(
+            f"{', '.join(map(str, data.groups[alone]))}: one training cell only, left out while genes are chosen.",
+            stacklevel=3,
+        )
+    return data.only(data.cells[cells[sizes[data.labels[cells]] > 1]])
+
+
+def _choose(data: Dataset, choosers: Mapping[str, Choose], splits: list[Split], how: Judging) -> Iterator[_Panel]:
+    bins = None
+    for number, split in enumerate(track(splits, "evaluating", unit="split")):
+        part = training_data(data, split.train)
+        for name, choose in choosers.items():
+            order = np.asarray(choose(part))
+            yield _Panel(name, number, split, 0, order)
+            if how.n_random and bins is None:
+                bins = chance.expression_bins(data.stats.pooled.mean[0], data.names)
+            for draw in range(1, how.n_random + 1):
+                seed = (how.random_state, RANDOM, number, draw)
+                yield _Panel(name, number, split, draw, chance.matched_panel(order, bins, data.names, seed))
+
+
+def _judge(
+    data: Dataset, gathered: _Gathered, panel: _Panel, condition: Condition, how: Judging
+) -> Iterator[tuple[dict, np.ndarray]]:
+    split = panel.split
+    seed = (how.random_state, FAILING, panel.number)
+    fails = degrade.failed(data.names[gathered.genes], condition.dropout, seed)
+    for n in [n for n in how.n_genes if n <= len(panel.order)] if how.n_genes else [len(panel.order)]:
+        chosen = gathered.columns(panel.order[:n])
+        part = gathered.X[:, chosen]
+        part[:, fails[chosen]] = 0
+        for classifier in how.classifiers:
+            predicted = predict(
+                part, data.labels, split, scale_on_all=how.scale_on_all, classifier=classifier,
+                device=data.device, random_state=how.random_state,
+            )  # fmt: skip
+            row = {"genes": panel.genes, "split": panel.number, "random": panel.random, "n_genes": n}
+            row |= {"classifier": classifier, "thin": condition.thin, "dropout": condition.dropout}
+            row |= {"n_train": len(split.train), "n_test": len(split.test)}
+            yield row, confusion_of(data.labels[split.test], predicted, data.n_groups)
+
+
+def _genes_of(panels: list[_Panel]) -> pd.DataFrame:
+    own = [panel for panel in panels if not panel.random]
+    lengths = [len(panel.order) for panel in own]
+    return pd.DataFrame(
+        {
+            "genes": np.repeat([panel.genes for panel in own], lengths),
+            "split": np.repeat([panel.number for panel in own], lengths),
+            "rank": np.concatenate([np.arange(1, n + 1) for n in lengths]),
+            "gene": np.concatenate([panel.order for panel in own]),
+        }
+    )

@@ -1,0 +1,78 @@
+"""What a platform that sees less would see: counts thinned, genes that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from smash_gpu.blocks import stream
+from smash_gpu.dataset import Dataset
+from smash_gpu.ops import labelled
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Share of the counts that are kept, and chance of each gene to fail."""
+
+    thin: float = 1.0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.thin <= 1:
+            raise ValueError(f"thin={self.thin} is the share of counts that is kept: above 0, at most 1.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} is the share of genes that fail: at least 0, below 1.")
+
+
+INTACT = Condition()
+
+
+def check(data: Dataset, conditions: Iterable[Condition]) -> None:
+    """Raise a ValueError if counts shall be thinned and the data hold none."""
+    if data.target_sum is None and any(condition.thin < 1 for condition in conditions):
+        raise ValueError("thin= draws from raw counts, but the data are log-normalised (normalize=False).")
+
+
+def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int) -> np.ndarray:
+    """Expression ``e`` of the numbered genes if only a share ``thin`` of all counts had been seen; cells × genes.
+
+    Every count is kept with that probability (binomial thinning); the library size shrinks by its expectation. Each
+    gene has its own random numbers, so what it becomes depends neither on the genes that are asked for with it nor on
+    their order.
+
+    Raises
+    ------
+    ValueError
+        If the matrix holds fractions.
+    """
+    if thin == 1:
+        return data.host_expression(genes)
+    counts = replace(data, target_sum=None).host_expression(genes)
+    if (counts != np.floor(counts)).any():
+        raise ValueError("thin= draws from raw counts, but the matrix holds fractions.")
+    factor = data.target_sum / np.maximum(thin * library_sizes(data), 1e-300)
+    for column, gene in enumerate(genes):
+        rng = np.random.default_rng((random_state, *_seed(data.names[gene])))
+        kept = rng.binomial(counts[:, column].astype(np.int64), thin)
+        counts[:, column] = np.log1p(kept * factor)
+    return counts
+
+
+def library_sizes(data: Dataset) -> np.ndarray:
+    """Sum of the stored values of each of ``data.cells``; float64."""
+    parts = (labelled(*part) for part in stream(data.matrix, data.group))
+    return np.concatenate([np.asarray(part.sum(axis=1, dtype=np.float64)).ravel() for part in parts])
+
+
+def failed(names: np.ndarray, dropout: float, seed: tuple[int, ...]) -> np.ndarray:
+    """Mask of the named genes that fail, each with probability ``dropout``; the same genes for every list."""
+    if not dropout:
+        return np.zeros(len(names), dtype=bool)
+    return np.array([np.random.default_rng((*seed, *_seed(name))).random() < dropout for name in names])
+
+
+def _seed(name: str) -> tuple[int, ...]:
+    """Numbers that stand for a gene whatever its place in the matrix."""
+    return tuple(str(name).encode())

@@ -1,0 +1,73 @@
+"""Every reading of the metric by its name; all of them follow from true × predicted counts of cells."""
+
+from __future__ import annotations
+
+import numpy as np
+
+READINGS = (
+    "misclassification",
+    "macro_1_minus_precision",
+    "macro_1_minus_recall",
+    "f1_weighted",
+    "f1_macro",
+    "accuracy",
+    "balanced_accuracy",
+    "cohen_kappa",
+    "mcc",
+)
+PER_GROUP = ("recall", "precision", "f1")
+LOWEST = dict.fromkeys(READINGS, 0.0) | {"cohen_kappa": -1.0, "mcc": -1.0}
+
+
+def confusion_of(true: np.ndarray, predicted: np.ndarray, n_groups: int) -> np.ndarray:
+    """Cells by true (rows) and predicted group (columns); groups × groups, int64."""
+    return np.bincount(true * n_groups + predicted, minlength=n_groups**2).reshape(n_groups, n_groups)
+
+
+def readings(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """The readings of `readings_of` for the group codes of held-out cells."""
+    true, predicted = np.asarray(true), np.asarray(predicted)
+    return readings_of(confusion_of(true, predicted, int(max(true.max(), predicted.max())) + 1))
+
+
+def readings_of(confusion: np.ndarray) -> dict[str, float]:
+    """All readings of one confusion matrix; groups × groups, true groups in rows.
+
+    ``misclassification`` is 1 − accuracy (the tables of SMaSH's paper); ``macro_1_minus_precision`` its equation 1 as
+    written; ``macro_1_minus_recall``; ``f1_weighted`` by group size (the tables); ``f1_macro`` equation 2 as written.
+    ``accuracy`` is PERSIST's, scGIST's and mfishtools' "fraction correct"; ``balanced_accuracy`` the mean recall
+    (Spapros' accuracy). ``cohen_kappa`` and ``mcc`` (Matthews, for several groups) are 0 for a prediction that knows
+    nothing, whatever the sizes of the groups. Means run over the groups that have cells; a group that is never
+    predicted has precision 0.
+    """
+    size = confusion.sum(axis=1)
+    recall, precision, f1 = per_group(confusion)[:, size > 0]
+    accuracy = np.trace(confusion) / size.sum()
+    kappa, mcc = _beyond_chance(confusion.astype(np.float64))
+    values = (
+        1 - accuracy, 1 - precision.mean(), 1 - recall.mean(), np.average(f1, weights=size[size > 0]), f1.mean(),
+        accuracy, recall.mean(), kappa, mcc,
+    )  # fmt: skip
+    return dict(zip(READINGS, map(float, values), strict=True))
+
+
+def per_group(confusion: np.ndarray) -> np.ndarray:
+    """Recall, precision and F1 of every group; ``...`` × groups × groups in, 3 × ``...`` × groups out.
+
+    A group that is never predicted has precision 0; all three are NaN for a group without cells.
+    """
+    hit = np.diagonal(confusion, axis1=-2, axis2=-1)
+    size, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    found = np.stack(
+        [hit / np.maximum(size, 1), hit / np.maximum(predicted, 1), 2 * hit / np.maximum(size + predicted, 1)]
+    )
+    return np.where(size > 0, found, np.nan)
+
+
+def _beyond_chance(confusion: np.ndarray) -> tuple[float, float]:
+    """Cohen's kappa (NaN where chance is never wrong), and Matthews' correlation (0 where a side has one group)."""
+    n, hit = confusion.sum(), np.trace(confusion)
+    true, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    excess, scale = hit * n - true @ predicted, n**2 - true @ predicted
+    spread = np.sqrt((n**2 - true @ true) * (n**2 - predicted @ predicted))
+    return excess / scale if scale else np.nan, excess / spread if spread else 0.0

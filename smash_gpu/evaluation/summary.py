@@ -1,0 +1,154 @@
+"""From the rows of an evaluation to tables: intervals over splits, differences, groups, pairs, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.evaluation.readings import LOWEST, PER_GROUP, READINGS, per_group
+
+CASE = ("genes", "chance", "classifier", "n_genes", "thin", "dropout")
+STATISTICS = ("mean", "std", "min", "max", "low", "high")
+LEVEL = 0.95
+
+
+def interval(values: np.ndarray, test_to_train: float, *, level: float = LEVEL) -> tuple[float, float]:
+    """Student's t interval for the mean over splits, corrected for cells that the splits share.
+
+    Splits of the same cells are not independent, so the variance of their mean is not ``s²/J`` but about
+    ``(1/J + n_test/n_train) s²`` (Nadeau & Bengio 2003, equation 7; for repeated folds Bouckaert & Frank 2004), with
+    J − 1 degrees of freedom. It covers what another draw of cells (with folds by sample: of samples) from the same
+    population would change, the choice of the genes included where that was repeated in every split. It does not cover
+    other tissues, platforms or labels.
+
+    Parameters
+    ----------
+    values
+        One value a split; NaN is left out.
+    test_to_train
+        Held-out cells for each training cell.
+
+    Returns
+    -------
+    Both ends; NaN for fewer than two splits.
+    """
+    from scipy.stats import t
+
+    values = values[~np.isnan(values)]
+    if len(values) < 2:
+        return np.nan, np.nan
+    half = t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) * np.sqrt(1 / len(values) + test_to_train)
+    return values.mean() - half, values.mean() + half
+
+
+def described(values: np.ndarray, test_to_train: float, *, level: float, bounds: tuple[float, float]) -> dict:
+    """`STATISTICS` of one value a split, NaN left out; the interval is cut at ``bounds``."""
+    seen = values[~np.isnan(values)]
+    if not len(seen):
+        return dict.fromkeys(STATISTICS, np.nan)
+    low, high = np.clip(interval(values, test_to_train, level=level), *bounds)
+    spread = seen.std(ddof=1) if len(seen) > 1 else np.nan
+    return dict(zip(STATISTICS, (seen.mean(), spread, seen.min(), seen.max(), low, high), strict=True))
+
+
+def by_split(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a column ``chance``, and the random panels of each list and split as one row, their mean."""
+    table = table.assign(chance=table["random"] > 0)
+    return table.groupby([*CASE, "split"], sort=False, as_index=False).mean().drop(columns="random")
+
+
+def comparison(table: pd.DataFrame, *, level: float = LEVEL) -> pd.DataFrame:
+    """A row a case (`CASE`) and reading: `STATISTICS` over the splits."""
+    rows = []
+    for case, part in by_split(table).groupby(list(CASE), sort=False):
+        for reading in READINGS:
+            bounds = (LOWEST[reading], 1.0)
+            found = described(part[reading].to_numpy(), _ratio(part), level=level, bounds=bounds)
+            rows.append(dict(zip(CASE, case, strict=True)) | {"reading": reading, "n_splits": len(part)} | found)
+    return pd.DataFrame(rows)
+
+
+def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) -> pd.DataFrame:
+    """Each list, and chance, minus the list ``reference``, split by split, where all else is equal; as `comparison`."""
+    splits = by_split(table)
+    shared = ["classifier", "n_genes", "thin", "dropout", "split"]
+    base = splits[(splits["genes"] == reference) & ~splits["chance"]][[*shared, *READINGS]]
+    pairs = splits.merge(base, on=shared, suffixes=("", " of the reference"))
+    pairs = pairs[(pairs["genes"] != reference) | pairs["chance"]]
+    rows = []
+    for case, part in pairs.groupby(list(CASE), sort=False):
+        for reading in READINGS:
+            change = (part[reading] - part[f"{reading} of the reference"]).to_numpy()
+            found = described(change, _ratio(part), level=level, bounds=(-np.inf, np.inf))
+            rows.append(dict(zip(CASE, case, strict=True)) | {"reading": reading, "n_splits": len(part)} | found)
+    columns = [*CASE, "reading", "n_splits", *STATISTICS]
+    return pd.DataFrame(rows, columns=columns).assign(reference=reference)
+
+
+def groups(table: pd.DataFrame, confusions: np.ndarray, names: list[str], *, level: float = LEVEL) -> pd.DataFrame:
+    """Recall, precision and F1 of every group over the splits of one case; a row a group and reading.
+
+    A split that holds no cell of a group says nothing about it.
+    """
+    rows = []
+    for reading, values in zip(PER_GROUP, per_group(confusions), strict=True):
+        for number, name in enumerate(names):
+            cells = int(confusions[:, number].sum())
+            found = described(values[:, number], _ratio(table), level=level, bounds=(0.0, 1.0))
+            rows.append({"group": name, "reading": reading, "cells": cells} | found)
+    order = pd.DataFrame(rows)
+    order["group"] = pd.Categorical(order["group"], names)
+    return order.sort_values("group", kind="stable", ignore_index=True)
+
+
+def unresolved_pairs(confusion: np.ndarray, names: list[str]) -> pd.DataFrame:
+    """Pairs of groups by how often they are taken for each other, worst first; pairs that never are, are left out.
+
+    ``confusion`` of a pair is the mean of two shares: held-out cells of the first group that are predicted as the
+    second, and the reverse; so a rare group counts as much as a frequent one. Equal pairs by name.
+    """
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    first, second = np.triu_indices(len(names), 1)
+    pairs = pd.DataFrame(
+        {
+            "group": np.array(names, dtype=object)[first],
+            "other": np.array(names, dtype=object)[second],
+            "confusion": (share[first, second] + share[second, first]) / 2,
+            "group_as_other": share[first, second],
+            "other_as_group": share[second, first],
+            "cells": confusion[first, second] + confusion[second, first],
+        }
+    )
+    pairs = pairs[pairs["cells"] > 0]
+    return pairs.sort_values(["confusion", "group", "other"], ascending=[False, True, True], ignore_index=True)
+
+
+def one_case(table: pd.DataFrame, wanted: Mapping[str, Any]) -> np.ndarray:
+    """Mask of the rows of one case; what ``wanted`` leaves None is the first list, all its genes, and so on.
+
+    Raises
+    ------
+    KeyError
+        If there is no such case, with what there is.
+    """
+    mask = (table["random"] > 0) if wanted.get("chance") else (table["random"] == 0)
+    defaults = {"genes": "first", "classifier": "first", "n_genes": "max", "thin": "max", "dropout": "min"}
+    for column, default in defaults.items():
+        there = table.loc[mask, column]
+        if not len(there):
+            raise KeyError("no random panels were judged: pass n_random= to tl.evaluate.")
+        value = wanted.get(column)
+        if value is not None and value not in set(there):
+            known = ", ".join(map(str, there.unique()))
+            raise KeyError(f"no row of the evaluation has {column}={value!r}; there is {known}.")
+        if value is None:
+            value = there.iloc[0] if default == "first" else getattr(there, default)()
+        mask &= table[column] == value
+    return mask.to_numpy()
+
+
+def _ratio(part: pd.DataFrame) -> float:
+    return float((part["n_test"] / part["n_train"]).mean())

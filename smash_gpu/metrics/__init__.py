@@ -1,0 +1,1 @@
+"""Other tools' metrics for gene lists, by their own definitions."""

@@ -1,0 +1,94 @@
+"""Spapros' marker_corr and gene_corr (version 0.1.6), from the correlations of the genes in question only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from smash_gpu.arrays import to_host
+from smash_gpu.dataset import Dataset
+from smash_gpu.stats import moments
+
+THRESHOLD = 0.8
+TOLERANCE = 0.05
+MIN_MEAN = 0.025
+SAME_CORRELATION = 1e-4
+
+
+def linear_step(x: np.ndarray, threshold: float = THRESHOLD, tolerance: float = TOLERANCE) -> np.ndarray:
+    """0 below ``threshold − tolerance``, 1 above ``threshold + tolerance``, linear between."""
+    return np.clip((x - (threshold - tolerance)) / (2 * tolerance), 0.0, 1.0)
+
+
+def correlation(data: Dataset, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pearson correlation of the numbered genes over the cells (genes × genes), and their mean expression.
+
+    NaN for a gene that does not vary. Read block by block; no matrix of all genes is made.
+    """
+    sums = moments(data.matrix, data.group, genes, target_sum=data.target_sum, device=data.device)
+    found = np.array(to_host(sums.correlation))
+    constant = np.diag(found) == 0
+    found[constant] = found[:, constant] = np.nan
+    return found, to_host(sums.mean)
+
+
+def gene_corr(correlation: np.ndarray) -> dict[str, float]:
+    """How little the genes of a panel repeat each other.
+
+    Parameters
+    ----------
+    correlation
+        Genes × genes of the panel.
+
+    Returns
+    -------
+    "gene_corr 1 - mean": one minus the mean |r| over pairs; "gene_corr perct max < 0.8": share of genes whose largest
+    |r| to another is below 0.8, counted linearly from 0.85 to 0.75. NaN pairs are left out.
+    """
+    size = np.abs(correlation)
+    pairs = size[np.tril_indices(len(size), -1)]
+    others = np.where(np.isnan(size) | np.eye(len(size), dtype=bool), 0.0, size)
+    mean = 1 - np.mean(pairs[~np.isnan(pairs)]) if (~np.isnan(pairs)).any() else np.nan
+    return {
+        "gene_corr 1 - mean": float(mean),
+        f"gene_corr perct max < {THRESHOLD}": float(np.mean(1 - linear_step(others.max(axis=0)))),
+    }
+
+
+def marker_corr(correlation: np.ndarray, mean: np.ndarray, markers: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How well a panel stands in for known markers: of each marker the largest r with any gene of the panel.
+
+    Parameters
+    ----------
+    correlation
+        Markers × panel.
+    mean
+        Mean expression of each marker.
+    markers
+        Rows of ``correlation`` by group; a gene that several groups name counts for the first.
+
+    Returns
+    -------
+    "marker_corr per marker": mean over markers; "per celltype": over the best of each group (markers within 1e-4 of it
+    count as well); "per marker mean > 0.025": over markers that are expressed more than that. NaN is left out.
+    """
+    best = np.where(np.isnan(correlation), -np.inf, correlation).max(axis=1)
+    best = np.where(np.isfinite(best), best, np.nan)
+    group = np.full(len(best), -1)
+    for number, rows in reversed(list(enumerate(markers.values()))):
+        group[rows] = number
+    leads = np.zeros(len(best), dtype=bool)
+    for number in np.unique(group[group >= 0]):
+        inside = (group == number) & ~np.isnan(best)
+        leads |= inside & (best >= best[inside].max(initial=-np.inf) - SAME_CORRELATION)
+    return {
+        "marker_corr per marker": _mean(best),
+        "marker_corr per celltype": _mean(best[leads]),
+        f"marker_corr per marker mean > {MIN_MEAN}": _mean(best[mean > MIN_MEAN]),
+    }
+
+
+def _mean(values: np.ndarray) -> float:
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else np.nan

@@ -1,0 +1,203 @@
+"""How much of a panel another draw of cells or samples would have chosen as well.
+
+Everything is chosen anew on halves, drawn without replacement. A bootstrap would hold cells twice, and trees grow pure
+leaves on twins, whether they are repeated or weighted; halves drawn without replacement vary as much as a bootstrap of
+the whole, to first order (Buja & Stuetzle 2006; Friedman & Hall 2007). Halves come in complementary pairs (Shah &
+Samworth 2013): the two panels of a pair share no cell, so their overlap is that of two independent studies, each with
+half as many cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.dataset import Dataset
+from smash_gpu.evaluation.cross_validation import training_data
+from smash_gpu.progress import track
+
+FEWEST_SAMPLES = 4
+FEWEST_CELLS = 4
+TAIL = 0.05
+LIKENESS = 0.5
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Ordered gene numbers: chosen on all cells (genes), and on each half (halves × genes), pair after pair."""
+
+    panel: np.ndarray
+    halves: np.ndarray
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """Numbers of the genes that were chosen at all, sorted."""
+        return np.union1d(self.panel, self.halves)
+
+    def ranks(self, genes: np.ndarray) -> np.ndarray:
+        """Rank of the numbered genes in each half, from 1; one more than the panel is long if not chosen."""
+        match = self.halves[:, :, None] == genes
+        return np.where(match.any(axis=1), match.argmax(axis=1) + 1, self.halves.shape[1] + 1)
+
+
+def resample(
+    data: Dataset, choose: Callable[[Dataset], np.ndarray], *, n_resamples: int, random_state: int = 0
+) -> Resampled:
+    """Choose on all cells, and on ``n_resamples`` halves of the cells of each group, or of the samples if known.
+
+    Raises
+    ------
+    ValueError
+        If ``n_resamples`` is not an even number above 0, or there are fewer than four samples.
+    """
+    if n_resamples < 2 or n_resamples % 2:
+        raise ValueError(f"n_resamples={n_resamples}: halves come in pairs, so an even number is needed.")
+    rng = np.random.default_rng(random_state)
+    sample = None if data.sample is None else data.sample[data.cells]
+    pairs = [
+        halves(data.labels, rng) if sample is None else halves_of_samples(sample, rng) for _ in range(n_resamples // 2)
+    ]
+    parts = [half for pair in pairs for half in pair]
+    panel = np.asarray(choose(data))
+    chosen = [np.asarray(choose(training_data(data, half))) for half in track(parts, "resampling", unit="half")]
+    return Resampled(panel, np.array(chosen))
+
+
+def halves(group: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves of every group; an odd cell goes to either. Groups with fewer than four cells are whole in both.
+
+    Parameters
+    ----------
+    group
+        Group code of each cell.
+
+    Returns
+    -------
+    Cell numbers, sorted.
+    """
+    first, second = [], []
+    for code in np.unique(group):
+        cells = rng.permutation(np.flatnonzero(group == code))
+        if len(cells) < FEWEST_CELLS:
+            first.append(cells)
+            second.append(cells)
+            continue
+        cut = (len(cells) + rng.integers(2)) // 2
+        first.append(cells[:cut])
+        second.append(cells[cut:])
+    return np.sort(np.concatenate(first)), np.sort(np.concatenate(second))
+
+
+def halves_of_samples(sample: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of either half of the samples; an odd sample goes to either.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than four samples.
+    """
+    names = rng.permutation(np.unique(sample))
+    if len(names) < FEWEST_SAMPLES:
+        raise ValueError(f"{len(names)} samples cannot be halved in different ways: leave sample_key out.")
+    is_first = np.isin(sample, names[: (len(names) + rng.integers(2)) // 2])
+    return np.flatnonzero(is_first), np.flatnonzero(~is_first)
+
+
+def gene_table(found: Resampled, names: np.ndarray) -> pd.DataFrame:
+    """A row a gene that was chosen at all, the most frequent first.
+
+    Returns
+    -------
+    ``name``; ``rank`` in the panel from all cells, 0 if it is not there; ``frequency``, the share of halves that chose
+    it; ``rank_median``, ``rank_low``, ``rank_high``: median, 5 % and 95 % quantile of its rank over the halves, where
+    one more than the length of the panel means not chosen.
+    """
+    genes = found.chosen
+    ranks = found.ranks(genes)
+    at = {gene: place for place, gene in enumerate(found.panel.tolist(), start=1)}
+    low, median, high = np.quantile(ranks, [TAIL, 0.5, 1 - TAIL], axis=0, method="inverted_cdf")
+    table = pd.DataFrame(
+        {
+            "name": names[genes],
+            "rank": [at.get(gene, 0) for gene in genes.tolist()],
+            "frequency": (ranks <= found.halves.shape[1]).mean(axis=0),
+            "rank_median": median.astype(int),
+            "rank_low": low.astype(int),
+            "rank_high": high.astype(int),
+        }
+    )
+    return table.sort_values(["frequency", "rank_median", "name"], ascending=[False, True, True], ignore_index=True)
+
+
+def overlap_table(found: Resampled, n_genes: int) -> pd.DataFrame:
+    """Genes that the two panels of each pair share, and their Jaccard index; a row a pair.
+
+    Parameters
+    ----------
+    n_genes
+        Genes in the data: two random panels of n genes share n²/n_genes (column ``shared_by_chance``).
+    """
+    pairs = [np.intersect1d(*pair) for pair in _pairs(found.halves)]
+    size = found.halves.shape[1]
+    shared = np.array([len(both) for both in pairs])
+    return pd.DataFrame(
+        {
+            "pair": np.arange(len(pairs)),
+            "n_genes": size,
+            "shared": shared,
+            "jaccard": shared / (2 * size - shared),
+            "shared_by_chance": size**2 / n_genes,
+        }
+    )
+
+
+def substitutes(found: Resampled, mean: np.ndarray, names: np.ndarray, n_substitutes: int) -> pd.DataFrame:
+    """For every gene of the panel the genes most like it among those that some half chose and the panel does not hold.
+
+    Likeness is the Pearson correlation of mean expression over the groups, at least 0.5: genes with the same profile
+    tell the same groups apart, and having been chosen shows that they are strong enough to. Equal ones by frequency,
+    then by name. A gene without such a likeness has no substitute.
+
+    Parameters
+    ----------
+    mean
+        Mean expression; groups × genes.
+
+    Returns
+    -------
+    ``name``, ``substitute``, ``correlation``; ``frequency`` of the substitute; ``when_absent`` and ``when_present``:
+    the share of halves that chose the substitute among those that did not and did choose the gene (NaN if there are
+    none). A substitute that takes the gene's place has the first above the second.
+    """
+    others = np.setdiff1d(found.chosen, found.panel)
+    size = found.halves.shape[1]
+    has, has_other = (found.ranks(genes) <= size for genes in (found.panel, others))
+    alike = _correlation(mean[:, found.panel], mean[:, others])
+    frequency = has_other.mean(axis=0)
+    rows = []
+    for number, gene in enumerate(found.panel):
+        order = np.lexsort((names[others].astype(str), -frequency, -np.nan_to_num(alike[number], nan=-2)))
+        for other in order[alike[number, order] >= LIKENESS][:n_substitutes]:
+            row = {"name": names[gene], "substitute": names[others[other]], "correlation": alike[number, other]}
+            row |= {"frequency": frequency[other], "when_absent": _share(has_other[~has[:, number], other])}
+            rows.append(row | {"when_present": _share(has_other[has[:, number], other])})
+    columns = ["name", "substitute", "correlation", "frequency", "when_absent", "when_present"]
+    return pd.DataFrame(rows, columns=columns).astype({"correlation": float, "frequency": float})
+
+
+def _pairs(halves: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    return zip(halves[::2], halves[1::2], strict=True)
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson correlation of the columns; NaN where one does not vary."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b = ((x - x.mean(axis=0)) / np.linalg.norm(x - x.mean(axis=0), axis=0) for x in (first, second))
+        return a.T @ b
+
+
+def _share(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else np.nan

@@ -1,0 +1,74 @@
+"""From what a user hands over to functions that choose genes: lists, the last selection, functions of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+from anndata import AnnData
+
+from smash_gpu import genes, selection, slots
+from smash_gpu.dataset import Dataset
+from smash_gpu.recipe import STEPS, Recipe
+
+Choose = Callable[[Dataset], np.ndarray]
+OwnFunction = Callable[[AnnData, int], Iterable[str]]
+PANEL_GENES = 30
+
+
+def numbers(wanted: Iterable[str], data: Dataset, what: str) -> np.ndarray:
+    """Numbers of the genes with these names or symbols, in the order of the list, none twice.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If a gene is absent, if the list is one string, if it is empty.
+    """
+    wanted = wanted if isinstance(wanted, str) else list(wanted)
+    index = np.flatnonzero(genes.named(wanted, data.names, data.symbols, what))
+    if not len(index):
+        raise ValueError(f"{what}: the list of genes is empty.")
+    place = {gene: i for i, gene in reversed(list(enumerate(wanted)))}
+    last = len(wanted)
+    turn = [min(place.get(data.names[i], last), place.get(data.symbols[i], last)) for i in index]
+    return index[np.argsort(turn, kind="stable")]
+
+
+def given(data: Dataset, wanted: Iterable[str], what: str) -> Choose:
+    """The same genes whatever the cells."""
+    index = numbers(wanted, data, what)
+    return lambda _: index
+
+
+def repeated_selection(adata: AnnData, n_genes: int, key: str) -> Choose:
+    """The selection of the last `tl.smash`, made again on other cells.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there was none, or it cannot be made again.
+    """
+    slots.require(adata, "markers", key, "tl.smash (or pass genes=)")
+    if slots.recorded(adata, key, "within"):
+        raise ValueError("a selection inside broad groups cannot be repeated in splits of all cells: pass genes=.")
+    steps = {step: slots.recorded(adata, key, step) for step in STEPS}
+    return selection.choose_panel(Recipe.of(steps), n_genes)
+
+
+def own(adata: AnnData, choose: OwnFunction, n_genes: int, what: str) -> Choose:
+    """A user's function from annotated cells and a number to that many gene names, best first.
+
+    Raises
+    ------
+    ValueError
+        When it is called and returns fewer genes.
+    """
+
+    def chosen(data: Dataset) -> np.ndarray:
+        found = numbers(choose(adata[data.cells], n_genes), replace(data, symbols=data.names), what)
+        if len(found) < n_genes:
+            raise ValueError(f"{what} returned {len(found)} different genes where {n_genes} were asked for.")
+        return found[:n_genes]
+
+    return chosen
