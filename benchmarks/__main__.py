@@ -1,9 +1,20 @@
-"""``python -m benchmarks command|deeplift|gpu|panel|panel_example|paper|peers|quality|xgboost_settings [options]``."""
+"""``python -m benchmarks command|deeplift|gpu|panel|panel_example|panel_modes|paper|peers|quality|xgboost_settings [options]``."""
 
 import sys
 from importlib import import_module
 
-NAMES = ("command", "deeplift", "gpu", "panel", "panel_example", "paper", "peers", "quality", "xgboost_settings")
+NAMES = (
+    "command",
+    "deeplift",
+    "gpu",
+    "panel",
+    "panel_example",
+    "panel_modes",
+    "paper",
+    "peers",
+    "quality",
+    "xgboost_settings",
+)
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in NAMES:

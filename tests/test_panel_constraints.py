@@ -255,6 +255,14 @@ def test_the_budget_holds(data):
         designed(data, table, n_genes=10, cost_key="price", budget=5.0)
 
 
+def test_genes_that_exist_already_cost_nothing(data):
+    table = pd.DataFrame({"price": np.where(data.names == "MARKER0X", 100.0, 1.0)}, index=data.names)
+    design = designed(data, table, n_genes=10, extend=["MARKER0X"], cost_key="price", budget=10.0)
+    assert tables(design)["caps"]["used"].tolist() == [10.0]
+    with pytest.raises(panel.InfeasibleError):
+        designed(data, table, n_genes=10, include=["MARKER0X"], cost_key="price", budget=10.0)
+
+
 def test_thrift_finds_more_than_greed_under_a_cap(data):
     """One gene that fills the cap against many that do nearly as much."""
     table = pd.DataFrame({"price": [9.0 if n.endswith("X") else 1.0 for n in data.names]}, index=data.names)

@@ -84,6 +84,15 @@ def test_broken_promises_are_a_warning_with_a_table(adata):
     assert len(smg.get.panel_table(adata, "certificate")) == 3
 
 
+def test_a_cell_of_the_second_column_needs_a_sample_too(two_columns):
+    two_columns.obs["cell_type"] = two_columns.obs["cell_type"].astype(object)
+    two_columns.obs.iloc[0, two_columns.obs.columns.get_loc("cell_type")] = np.nan
+    two_columns.obs.iloc[0, two_columns.obs.columns.get_loc("sample")] = np.nan
+    with pytest.raises(ValueError, match="no value in sample_key='sample'"):
+        smg.tl.panel(two_columns, ["cell_type", "fine"], n_genes=5, sample_key="sample")
+    smg.tl.panel(two_columns, "cell_type", n_genes=5, sample_key="sample")
+
+
 def test_nothing_is_written_if_there_is_no_panel(adata):
     with pytest.raises(ValueError, match="no 20 genes fit"):
         smg.tl.panel(adata, "cell_type", n_genes=20, max_transcripts=1.0)

@@ -159,8 +159,8 @@ class Expression:
             )
 
 
-def caps(request: Request, known: Genes, expressed: Expression) -> Caps:
-    """The transcripts per cell of every class, and the cost.
+def caps(request: Request, known: Genes, expressed: Expression, existing: np.ndarray) -> Caps:
+    """The transcripts per cell of every class, and the cost, which is nothing for genes that exist already.
 
     Raises
     ------
@@ -182,6 +182,7 @@ def caps(request: Request, known: Genes, expressed: Expression) -> Caps:
         cost = known.column(request.cost_key, "cost_key")
         if not (cost >= 0).all():
             raise ValueError(f"adata.var[{request.cost_key!r}] holds costs that are missing or negative; fill them in.")
+        cost = np.where(np.isin(np.arange(n_genes), existing), 0.0, cost)
         load, limit = np.vstack([load, cost]), np.append(limit, request.budget)
         what, of = [*what, COST], [*of, ""]
     return Caps(np.array(what, dtype=object), np.array(of, dtype=object), load, limit)

@@ -92,7 +92,7 @@ def prepare(
         data.device
     )
     return Problem(
-        request, known, classes, expressed, objective, found, caps(request, known, expressed),
+        request, known, classes, expressed, objective, found, caps(request, known, expressed, found.existing),
         preference(request, known), marking, promised,
     )  # fmt: skip
 

@@ -86,7 +86,7 @@ def panel(
     weight_key
         Column of ``adata.var`` with weights: the choice goes by gain × weight.
     cost_key, budget
-        Column of ``adata.var`` with costs, and what the chosen and existing genes may cost together.
+        Column of ``adata.var`` with costs, and what the chosen genes may cost together; existing genes cost nothing.
     max_transcripts
         What all genes of the panel, existing ones included, may add up to in mean counts per cell in **every** class
         of every column (optical crowding), or a mapping from class to that. Ignored classes count here.
@@ -144,6 +144,7 @@ def panel(
         design.Level(column, *coded.get(column, (data.group, data.groups)), float(weight))
         for column, weight in columns.items()
     ]
+    _check_samples(adata, levels, source)
     found = design.design(design.prepare(data, levels, request, adata.var, _mask(adata, mask_var)))
     written = tables(found)
     short = written["certificate"]
@@ -157,6 +158,15 @@ def panel(
     noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
     chosen = np.isin(np.arange(adata.n_vars), found.panel)
     slots.write_panel(adata, written, chosen, noted, key_added)
+
+
+def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[str, Any]) -> None:
+    """Every cell with a label needs a sample and a batch; `reading.read` has looked at the first column only."""
+    used = np.any([level.code >= 0 for level in levels], axis=0)
+    for what in ("sample_key", "batch_key"):
+        column = source.get(what)
+        if column is not None and adata.obs[column][used].isna().any():
+            raise ValueError(f"some labelled cells have no value in {what}={column!r}; fill them in first.")
 
 
 def _columns(groupby: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
