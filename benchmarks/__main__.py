@@ -1,4 +1,4 @@
-"""``python -m benchmarks command|deeplift|gpu|panel|panel_example|panel_modes|paper|peers|quality|xgboost_settings [options]``."""
+"""``python -m benchmarks NAME [options]``."""
 
 import sys
 from importlib import import_module
