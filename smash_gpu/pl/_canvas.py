@@ -18,8 +18,9 @@ INCHES_PER_GENE = 0.19
 INCHES_PER_GROUP = 0.24
 BAR_INCHES = 1.4
 FEWEST_ROWS = 4  # as high as the label of a colour bar
-# Okabe & Ito, "Color Universal Design" (2008); grey in place of black
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#777777")
+NARROWEST = 2.4  # inches, as wide as a legend of sizes
+# Okabe & Ito, "Color Universal Design" (2008)
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#222222")
 HATCHES = ("", "/////", ".....", "xxxxx", "\\\\\\\\\\", "ooooo", "-----", "+++++")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 

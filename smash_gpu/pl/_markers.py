@@ -15,6 +15,7 @@ from smash_gpu.pl._canvas import (
     GROUP,
     INCHES_PER_GENE,
     INCHES_PER_GROUP,
+    NARROWEST,
     canvas,
     colour_bar,
     legend,
@@ -120,11 +121,10 @@ def _blocks(adata: AnnData, n_top: int | None, key: str) -> _Blocks:
 
 
 def _canvas(blocks: _Blocks, *, swap_axes: bool) -> Axes:
-    genes, groups = max(len(blocks.genes), FEWEST_ROWS), max(len(blocks.groups), FEWEST_ROWS)
+    genes, groups = INCHES_PER_GENE * len(blocks.genes), INCHES_PER_GROUP * len(blocks.groups)
     by_gene, by_group = room(shown(blocks.genes)), room(blocks.groups)
-    if swap_axes:
-        return canvas(INCHES_PER_GROUP * groups + by_gene + 1.4, INCHES_PER_GENE * genes + by_group + 0.6)
-    return canvas(INCHES_PER_GENE * genes + by_group + 1.4, INCHES_PER_GROUP * groups + by_gene + 0.6)
+    across, down, left, below = (groups, genes, by_gene, by_group) if swap_axes else (genes, groups, by_group, by_gene)
+    return canvas(max(across, NARROWEST) + left + 1.4, max(down, FEWEST_ROWS * INCHES_PER_GROUP) + below + 0.6)
 
 
 def _name_axes(ax: Axes, blocks: _Blocks, *, swap_axes: bool) -> None:

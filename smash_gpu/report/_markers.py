@@ -42,7 +42,8 @@ def markers_section(results: Results) -> Chapter:
         f"Score: {_score(results)}. Fractions are shares of cells that express the gene, means are of "
         f"{_values(results)}. The rest are all other cells",
         " of the broad group" if "within" in results.markers else "", ". ",
-        "The nearest other group is the one whose mean comes closest to taking the gene away.",
+        "The nearest other group is the one with the highest mean of the gene, and the lowest where the gene is "
+        "lower in its group.",
     )  # fmt: skip
     return Chapter(
         "Markers",

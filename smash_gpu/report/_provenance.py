@@ -7,10 +7,12 @@ from typing import Any
 
 from smash_gpu import slots
 from smash_gpu.fingerprint import fingerprint
+from smash_gpu.recipe import STEPS
 from smash_gpu.report._elements import Chapter, Column, Html, chapter, definitions, element, join, paragraph, table
 from smash_gpu.report._results import Results
 
 VERSIONS = "versions"
+TURN = ("source", "within", *STEPS, "evaluation")
 
 
 def provenance_section(results: Results, date: str) -> Chapter:
@@ -38,15 +40,20 @@ def _fingerprint(results: Results) -> str:
 
 def _parameters(results: Results) -> Html:
     noted = results.adata.uns.get(results.key, {}).get("params", {})
-    steps = [step for step in noted if step != VERSIONS]
+    steps = sorted((step for step in noted if step != VERSIONS), key=_turn)
     rows, starts = [], []
     for step in steps:
         options = slots.recorded(results.adata, results.key, step)
         if options:
             starts.append((len(rows), step.replace("_", " ")))
-            rows += [(name, _said(value)) for name, value in options.items()]
+            rows += [(name, _said(value)) for name, value in sorted(options.items())]
     columns = [Column("parameter", [name for name, _ in rows], "name"), Column("value", [v for _, v in rows], "name")]
     return table("Parameters of every step", columns, headings=starts)
+
+
+def _turn(step: str) -> tuple[int, str]:
+    """In the order of work, whatever order a file gave them."""
+    return (TURN.index(step) if step in TURN else len(TURN)), step
 
 
 def _said(value: Any) -> Any:
@@ -64,6 +71,6 @@ def _versions(results: Results) -> Html:
         "python (of this report)": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
     }
-    versions = results.recorded(VERSIONS) | versions
+    versions = dict(sorted(results.recorded(VERSIONS).items())) | versions
     columns = [Column("package", list(versions), "name"), Column("version", [*map(str, versions.values())], "name")]
     return table("Versions that made the results", columns)
