@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from inspect import signature
 from xml.etree import ElementTree
 
 import anndata as ad
@@ -26,6 +27,7 @@ from smash_gpu.fingerprint import fingerprint
 from smash_gpu.report._elements import Column, bar, element, number, table
 from smash_gpu.report._elements import html as text_of
 from smash_gpu.report._figures import figure
+from smash_gpu.report._scores import BY_EXPRESSION, DEFAULT_GAIN, score
 
 mpl.use("Agg")
 FEW_TREES = {"n_estimators": 20}
@@ -127,7 +129,7 @@ def test_tables_have_captions_and_scopes_and_figures_say_what_they_show(parsed, 
         assert len(re.findall(r"<thead>", body)) == 1
     assert all(a["scope"] in ("col", "row", "rowgroup") for a in parsed.all("th"))
     assert all(len(a["alt"]) > 20 for a in parsed.all("img"))
-    assert len(parsed.all("img")) == len(parsed.all("figcaption")) == 6
+    assert len(parsed.all("img")) == len(parsed.all("figcaption")) == 5
     assert all(a["aria-label"] for a in parsed.all("div") if a.get("class") == "scroll")
 
 
@@ -392,6 +394,41 @@ def test_a_designed_panel_gets_a_chapter(adata):
 
 
 @pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"model": "rf", "options": {}}, ["Gini", "random forest", "z-score"]),
+        ({"model": "brf", "n_models": 3}, ["balanced random forest", "mean of 3 models"]),
+        ({"model": "xgboost", "options": {}}, ["summed gain", "z-score"]),
+        ({"model": "xgboost", "options": {"importance": "gain"}}, ["mean gain", "z-score"]),
+        ({"model": "xgboost", "options": {"importance": "shap"}}, ["TreeSHAP"]),
+        ({"model": "dnn", "options": {}}, ["DeepLIFT", "z-score"]),
+        ({"model": "<Own object>"}, ["the user's own"]),
+    ],
+)
+def test_the_score_is_said_in_words(how, words):
+    assert all(word in score(how) for word in words)
+    assert "z-score" not in score({"model": "dnn", "options": {"by_expression": False}})
+
+
+def test_defaults_of_the_models_are_those_that_the_words_assume():
+    pytest.importorskip("torch")
+    pytest.importorskip("xgboost")
+    from smash_gpu.models.boosted import Boosted
+    from smash_gpu.models.network import Network
+
+    assert signature(Boosted).parameters["importance"].default == DEFAULT_GAIN
+    assert signature(Network).parameters["by_expression"].default is BY_EXPRESSION
+
+
+def test_groups_without_markers_are_named(adata):
+    with pytest.warns(UserWarning):
+        smash(adata, sample_key="sample", sample_fraction=1.01)
+    page = smg.report.page(adata)
+    assert "No gene may be a marker of A, B / b, CD4+ T:" in Page(page).text
+    assert len(rows_of(page, "Markers of each group")) == 1
+
+
+@pytest.mark.parametrize(
     ("value", "said"),
     [
         (0.5, "0.500"),
@@ -616,7 +653,7 @@ def test_a_browser_shows_the_page_without_scripts_requests_or_sideways_scrolling
 ):
     (found,) = browse(browser, tmp_path, page, width=width)
     assert found["wide"] <= width
-    assert found["drawn"] == found["images"] == 6
+    assert found["drawn"] == found["images"] == 5
     assert found["fetched"] == []
     assert (found["pwned"], found["scripts"]) == (0, 0)
     assert found["title"] == f"Of {PAYLOAD}"

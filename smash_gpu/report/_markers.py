@@ -23,24 +23,17 @@ from smash_gpu.report._elements import (
 )
 from smash_gpu.report._figures import figure
 from smash_gpu.report._results import Results
+from smash_gpu.report._scores import score
 
 GENES_IN_A_FIGURE = 80
-GINI = "Gini importance in the forest × mean z-score of the gene in the group"
-SCORES = {
-    "rf": GINI,
-    "brf": GINI,
-    "xgboost": "gain in the boosted trees × mean z-score of the gene in the group",
-    "dnn": "mean |Shapley value| of the gene for the group, by DeepLIFT through the network",
-}
-SHAP = "mean |Shapley value| of the gene for the group, by TreeSHAP"
 
 
 def markers_section(results: Results) -> Chapter:
     """Figures, and a row a marker."""
     drawn = _figures(results) if results.figures and len(results.markers) else ""
     words = paragraph(
-        f"Score: {_score(results)}. Fractions are shares of cells that express the gene, means are of "
-        f"{_values(results)}. The rest are all other cells",
+        f"Score: {score(results.recorded('importance'))}. Fractions are shares of cells that express the gene, "
+        f"means are of {_values(results)}. The rest are all other cells",
         " of the broad group" if "within" in results.markers else "", ". ",
         "The nearest other group is the one with the highest mean of the gene, and the lowest where the gene is "
         "lower in its group.",
@@ -56,16 +49,14 @@ def markers_section(results: Results) -> Chapter:
     )
 
 
-def _score(results: Results) -> str:
-    how = results.recorded("importance")
-    model = str(how.get("model", ""))
-    options = how.get("options") or {}
-    kind = options.get("importance", "gain") if isinstance(options, dict) else "gain"
-    models = int(how.get("n_models", 1))
-    said = (
-        SHAP if model == "xgboost" and kind == "shap" else SCORES.get(model, "importance by a model of the user's own")
+def _without(results: Results) -> Html:
+    served = set(results.markers["group"].astype(str))
+    left = [group for group in results.groups if group not in served]
+    if not left:
+        return Html("")
+    return paragraph(
+        f"No gene may be a marker of {', '.join(left)}: the sample rule or positive_only forbids them all."
     )
-    return f"{said}; mean of {models} models" if models > 1 else said
 
 
 def _values(results: Results) -> str:
@@ -80,7 +71,7 @@ def _table(results: Results) -> Html:
         Column("gene", [element("i", name) for name in markers["name"]], "name"),
         Column("rank", [count(n) for n in markers["rank"]], "number"),
         Column("score", [bar(number(s), s / b) for s, b in zip(markers["score"], best, strict=True)], "number",
-               _score(results)),
+               score(results.recorded("importance"))),
         Column("in the group", [_direction(d) for d in markers["direction"]], "text", "mean against the rest"),
         Column("cells in", [bar(percent(f), f) for f in markers["fraction_in"]], "number",
                "cells of the group that express the gene"),
@@ -100,7 +91,7 @@ def _table(results: Results) -> Html:
 
 
 def _headings(results: Results) -> list[tuple[int, Html]]:
-    """A line above the markers of each group; those of groups without markers stand together at the end."""
+    """A line above the markers of each group."""
     groups = results.markers["group"].astype(str).tolist()
     starts = [i for i, group in enumerate(groups) if i == 0 or groups[i - 1] != group]
     sizes = dict(zip(map(str, results.data.groups), results.data.stats.cells, strict=True))
@@ -158,11 +149,6 @@ def _figures(results: Results) -> Html:
                 "express the gene, the colour its mean expression, scaled from 0 to 1 gene by gene. Frames: the "
                 "group's own markers.",
                 f"Dot plot {alt}",
-            ),
-            figure(
-                pl.markers(adata, n_top=n_top, key=key),
-                f"Mean expression of {which} of each group, scaled from 0 to 1 gene by gene.",
-                f"Heat map {alt}",
             ),
             figure(
                 pl.importance(adata, key=key),
