@@ -12,6 +12,7 @@ from smash_gpu.report._elements import (
     Column,
     Html,
     bar,
+    chapter,
     count,
     element,
     html,
@@ -38,15 +39,7 @@ def markers_section(results: Results) -> Chapter:
         "The nearest other group is the one with the highest mean of the gene, and the lowest where the gene is "
         "lower in its group.",
     )  # fmt: skip
-    return Chapter(
-        "Markers",
-        "markers",
-        (
-            words,
-            drawn,
-            _table(results),
-        ),
-    )
+    return chapter("Markers", "markers", words, _without(results), drawn, _table(results))
 
 
 def _without(results: Results) -> Html:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu import get, slots
-from smash_gpu.report._elements import Chapter, Html, element, frame, paragraph
+from smash_gpu.report._elements import Chapter, Html, chapter, element, frame, paragraph
 from smash_gpu.report._results import Results
 from smash_gpu.tl._choosers import PANEL_GENES
 from smash_gpu.tl._evaluate import SELECTION
@@ -43,15 +43,7 @@ def panel_section(results: Results) -> Chapter:
         "Small: in how many of the splits of the evaluation, where the selection was repeated without the held-out "
         "cells, the gene was chosen again.", class_="note",
     ) if chosen else ""  # fmt: skip
-    return Chapter(
-        f"Panel of {size} genes",
-        "panel",
-        (
-            words,
-            element("ol", *items, class_="genes"),
-            note,
-        ),
-    )
+    return chapter(f"Panel of {size} genes", "panel", words, element("ol", *items, class_="genes"), note)
 
 
 def _size(results: Results) -> int:
@@ -82,14 +74,7 @@ def designed_section(results: Results) -> Chapter | None:
         ", gene by gene: the next is always the one that resolves most of what is still unresolved.",
     )
     written = (_table(TABLES[name], table, whole=name in ("genes", "certificate")) for name, table in tables.items())
-    return Chapter(
-        "Designed panel",
-        "designed",
-        (
-            words,
-            *written,
-        ),
-    )
+    return chapter("Designed panel", "designed", words, *written)
 
 
 def _columns(groupby: object) -> str:
