@@ -387,7 +387,7 @@ def test_a_designed_panel_gets_a_chapter(adata):
     page = smg.report.page(adata, figures=False)
     parsed = Page(page)
     assert not [a for a in parsed.all("img") if "onerror" in a]
-    assert rows_of(page, "The panel in the order of choice")[1:] == [["1", IMAGE, "0.512", "–"], ["2", "B", "–", "C"]]
+    assert rows_of(page, "The panel in the order of choice")[1:] == [[IMAGE, "1", "0.512", "–"], ["B", "2", "–", "C"]]
     curve = rows_of(page, "Size against resolution")[1:]
     assert (curve[0][0], curve[-1][0]) == ("0", "299")
     assert "Genes that the rules removed" not in page

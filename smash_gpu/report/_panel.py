@@ -16,13 +16,23 @@ from smash_gpu.tl._evaluate import SELECTION
 DESIGNED = "smash_panel"
 ROWS = 25
 TABLES = {
-    "genes": "The panel in the order of choice: what each gene adds",
+    "genes": "The panel in the order of choice: what each gene adds, and what is lost without it",
     "caps": "Sums against their caps",
     "certificate": "Promises that could not be kept",
     "pairs": "Pairs of classes, the least resolved first",
     "rules": "Genes that the rules removed",
     "curve": "Size against resolution",
 }
+TITLES = {
+    "genes": {"name": "gene", "symbol": "symbol", "rank": "rank", "priority": "priority", "gain": "gain",
+              "resolution": "resolution so far", "resolves": "resolves most", "loss": "loss without it",
+              "substitute": "substitute", "loss_with_substitute": "loss with the substitute",
+              "mean_counts": "mean counts", "max_counts": "most counts", "max_class": "in"},
+    "pairs": {"class_a": "class", "class_b": "other", "column": "column", "resolved": "resolved",
+              "possible": "possible with so many genes for this pair alone"},
+    "curve": {"n_genes": "number of genes", "resolution": "resolution", "of_bound": "of what is possible, at least",
+              "half_resolved": "pairs resolved by half", "weakest_pair": "weakest pair"},
+}  # fmt: skip
 
 
 def panel_section(results: Results) -> Chapter:
@@ -71,21 +81,28 @@ def designed_section(results: Results) -> Chapter | None:
     words = paragraph(
         "Chosen by tl.panel for all classes together",
         f", column {_columns(options['groupby'])}" if "groupby" in options else "",
-        ", gene by gene: the next is always the one that resolves most of what is still unresolved.",
+        ". The next gene is always the one that resolves most of what is still unresolved; resolution is the share of "
+        "what all genes together resolve.",
     )
-    written = (_table(TABLES[name], table, whole=name in ("genes", "certificate")) for name, table in tables.items())
+    written = (_table(name, table) for name, table in tables.items())
     return chapter("Designed panel", "designed", words, *written)
 
 
 def _columns(groupby: object) -> str:
-    return ", ".join(map(str, groupby if isinstance(groupby, Mapping | tuple) else [groupby]))
+    columns = groupby if isinstance(groupby, Mapping | tuple) else [groupby]
+    return ", ".join(str(column).removesuffix(" = 1.0") for column in columns)
 
 
-def _table(caption: str, table: pd.DataFrame, *, whole: bool) -> Html:
-    """The first rows of a long table, of a curve rows from end to end; unless it is wanted whole."""
-    if whole or len(table) <= ROWS:
-        return frame(caption, table)
-    if "n_genes" in table:
-        rows = np.unique(np.linspace(0, len(table) - 1, ROWS).round().astype(int))
-        return frame(f"{caption} ({len(rows)} of {len(table):,} sizes)", table.iloc[rows])
-    return frame(f"{caption} (the first {ROWS} of {len(table):,})", table[:ROWS])
+def _table(name: str, data: pd.DataFrame) -> Html:
+    """The columns that say something; of long tables the first rows, of the curve rows from end to end."""
+    titles = TITLES.get(name) or {str(column): str(column).replace("_", " ") for column in data}
+    said = [column for column in titles if column in data and data[column].astype(str).str.strip().ne("").any()]
+    if "symbol" in said and (data["symbol"].astype(str) == data["name"].astype(str)).all():
+        said.remove("symbol")
+    rows, note = np.arange(len(data)), ""
+    if name == "curve" and len(data) > ROWS:
+        rows = np.unique(np.linspace(0, len(data) - 1, ROWS).round().astype(int))
+        note = f" ({len(rows)} of {len(data):,} sizes)"
+    elif name in ("pairs", "rules", "caps") and len(data) > ROWS:
+        rows, note = rows[:ROWS], f" (the first {ROWS} of {len(data):,})"
+    return frame(TABLES[name] + note, data.iloc[rows][said], titles)
