@@ -36,7 +36,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Selection:
-    """What the four steps found. Arrays are groups × genes; ``eligible`` is NaN where a marker is forbidden."""
+    """What the four steps found. Arrays are groups × genes; ``eligible`` is NaN where a marker is forbidden.
+
+    ``fraction`` is the share of the cells that express the gene.
+    """
 
     groups: np.ndarray
     candidates: np.ndarray
@@ -44,6 +47,7 @@ class Selection:
     scores: Scores
     eligible: np.ndarray
     mean: np.ndarray
+    fraction: np.ndarray
     markers: pd.DataFrame
 
 
@@ -160,7 +164,8 @@ def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
     if within:
         ledger.insert(0, "within", within)
         markers.insert(0, "within", within)
-    return Selection(data.groups, candidates, ledger, scores, eligible, data.stats.mean, markers)
+    stats = data.stats
+    return Selection(data.groups, candidates, ledger, scores, eligible, stats.mean, stats.fraction, markers)
 
 
 def inside(data: Dataset, broad: np.ndarray) -> dict[str, Dataset]:
@@ -207,6 +212,7 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
         scores,
         stack(lambda p: p.eligible),
         stack(lambda p: p.mean),
+        stack(lambda p: p.fraction),
         markers.astype({"group": pd.CategoricalDtype(list(groups))}),
     )
 

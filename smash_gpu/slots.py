@@ -85,12 +85,22 @@ def eligible_scores(adata: AnnData, key: str) -> np.ndarray:
     return scores(adata, key) if allowed is None else np.where(np.asarray(allowed).T, scores(adata, key), np.nan)
 
 
-def write_markers(adata: AnnData, table: pd.DataFrame, eligible: np.ndarray, mean: np.ndarray, key: str) -> None:
-    """Fill ``.uns["smash"]["markers"]``, ``.var["smash_marker"]``, ``.varm["smash_eligible"]``, ``["smash_mean"]``."""
+def write_markers(
+    adata: AnnData, table: pd.DataFrame, eligible: np.ndarray, *, mean: np.ndarray, fraction: np.ndarray, key: str
+) -> None:
+    """Fill ``["markers"]`` of ``.uns``, ``.var["smash_marker"]``, and of ``.varm`` what is groups × genes here."""
     _update(adata, key, {"markers": table})
     adata.var[f"{key}_marker"] = adata.var_names.astype(str).isin(table["name"])
     adata.varm[f"{key}_eligible"] = ~np.isnan(eligible).T
     adata.varm[f"{key}_mean"] = mean.T.astype(np.float32)
+    adata.varm[f"{key}_fraction"] = fraction.T.astype(np.float32)
+
+
+def profile(adata: AnnData, what: str, key: str) -> np.ndarray:
+    """``.varm["smash_mean"]`` or ``["smash_fraction"]`` as groups × genes."""
+    if f"{key}_{what}" not in adata.varm:
+        raise KeyError(f"adata.varm holds no {key}_{what}: run tl.rank_markers or tl.smash first.")
+    return np.asarray(adata.varm[f"{key}_{what}"]).T
 
 
 def write_evaluation(
@@ -131,7 +141,7 @@ def _update(adata: AnnData, key: str, slots: Mapping[str, Any]) -> None:
 
 def _forget(adata: AnnData, key: str) -> None:
     """Drop scores and what was made of them."""
-    for name in (key, f"{key}_spread", f"{key}_eligible", f"{key}_mean"):
+    for name in (key, f"{key}_spread", f"{key}_eligible", f"{key}_mean", f"{key}_fraction"):
         if name in adata.varm:
             del adata.varm[name]
     if f"{key}_marker" in adata.var:

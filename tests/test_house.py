@@ -16,7 +16,7 @@ FLOORS = [
     {"arrays", "additive", "progress", "splits", "files"},
     {"cuda"},
     {"ops", "blocks"},
-    {"stats"},
+    {"stats", "fingerprint"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
     {"models"},
     {"recipe", "reading", "slots", "evaluation", "metrics"},
@@ -24,6 +24,7 @@ FLOORS = [
     {"selection", "panel"},
     {"pp", "get"},
     {"tl", "pl", "export"},
+    {"report"},
     {"cli"},
 ]
 WITHIN_A_FLOOR = {("additive", "arrays"), ("batch", "pca")}

@@ -1,4 +1,4 @@
-"""``smash-gpu demo | find | panel | evaluate``."""
+"""``smash-gpu demo | find | panel | evaluate | report``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from smash_gpu.cli import demo, evaluate, find, panel
+from smash_gpu.cli import demo, evaluate, find, panel, report
 
-COMMANDS = (demo, find, panel, evaluate)
+COMMANDS = (demo, find, panel, evaluate, report)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in zip(names, COMMANDS, strict=True):
         added = commands.add_parser(name, help=command.PURPOSE, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         added.set_defaults(run=command.run)
-        added.add_argument("--out", type=Path, metavar="DIR", help="folder for tables and figures")
+        metavar, what = getattr(command, "OUT", ("DIR", "folder for tables and figures"))
+        added.add_argument("--out", type=Path, metavar=metavar, help=what)
         added.add_argument("--random-state", type=int, default=0, help="seed; one seed, one result")
         command.add_arguments(added)
     return parser

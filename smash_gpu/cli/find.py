@@ -31,10 +31,31 @@ def run(options: argparse.Namespace) -> None:
 
 def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:
     """Select, print the tables, write them to ``out``."""
-    from smash_gpu import get, recipe, tl
+    from smash_gpu import get
 
     if options.n_genes < 1:
         raise ValueError(f"--n-genes {options.n_genes}: a panel has at least one gene.")
+    select(adata, options, **source)
+    print("\nGenes removed by each rule:")
+    print(adata.uns["smash"]["filters"].to_string(index=False))
+    accuracy = adata.uns["smash"]["accuracy"]
+    share = f"{accuracy.mean():.1%}" + (f" (mean of {len(accuracy)})" if len(accuracy) > 1 else "")
+    print(f"\nModel {options.model}: accuracy {share} on held-out cells, with all candidate genes.")
+    print("\nMarkers (− marks a gene that is lower in the group than elsewhere):")
+    markers = get.markers(adata)
+    if not len(markers):
+        raise ValueError(
+            "no gene can be a marker of any group: relax the sample rule (--sample-key) or --positive-only."
+        )
+    print(_marker_lines(markers) + "\n")
+    if out is not None:
+        _write(adata, options, out)
+
+
+def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
+    """`tl.smash` with the options of a command."""
+    from smash_gpu import recipe, tl
+
     filters = {"exclude": gene_list(options.exclude), "keep": gene_list(options.keep), "species": options.species}
     paper = recipe.paper(options.model) if options.paper else {}
     tl.smash(
@@ -52,20 +73,6 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
         inverse_pca=not options.no_inverse_pca,
         **source,
     )
-    print("\nGenes removed by each rule:")
-    print(adata.uns["smash"]["filters"].to_string(index=False))
-    accuracy = adata.uns["smash"]["accuracy"]
-    share = f"{accuracy.mean():.1%}" + (f" (mean of {len(accuracy)})" if len(accuracy) > 1 else "")
-    print(f"\nModel {options.model}: accuracy {share} on held-out cells, with all candidate genes.")
-    print("\nMarkers (− marks a gene that is lower in the group than elsewhere):")
-    markers = get.markers(adata)
-    if not len(markers):
-        raise ValueError(
-            "no gene can be a marker of any group: relax the sample rule (--sample-key) or --positive-only."
-        )
-    print(_marker_lines(markers) + "\n")
-    if out is not None:
-        _write(adata, options, out)
 
 
 def _marker_lines(table: Any) -> str:

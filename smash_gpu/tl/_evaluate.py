@@ -100,6 +100,7 @@ def evaluate(
     options = {
         "protocol": protocol, "n_splits": len(parts), "random_state": random_state, "genes": tuple(choosers),
         "classifier": how.classifiers, "n_random": n_random,
+        "inside_splits": tuple(name for name, one in _named(genes).items() if one is None or isinstance(one, Callable)),
     }  # fmt: skip
     panels = found.panels.assign(name=data.names[found.panels["gene"]]).drop(columns="gene")
     slots.write_evaluation(
@@ -133,21 +134,27 @@ def _choosers(
     adata: AnnData, data: Dataset, wanted: Genes | Mapping[str, Genes], sizes: tuple[int, ...], key: str
 ) -> dict[str, Choose]:
     """A function for each list by its name; complaints and warnings about their sizes."""
-    lists = wanted if isinstance(wanted, Mapping) else {SELECTION if wanted is None else LIST: wanted}
+    lists = _named(wanted)
     if not lists:
         raise ValueError("genes: there is no list to evaluate.")
     longest = max(sizes, default=PANEL_GENES)
     choosers, lengths = {}, {}
     for name, one in lists.items():
         what = f"genes[{name!r}]" if isinstance(wanted, Mapping) else "genes"
-        choosers[str(name)] = choose = (
+        choosers[name] = choose = (
             repeated_selection(adata, longest, key) if one is None
             else own(adata, one, longest, what) if isinstance(one, Callable)
             else given(data, one, what)
         )  # fmt: skip
-        lengths[str(name)] = longest if one is None or isinstance(one, Callable) else len(choose(data))
+        lengths[name] = longest if one is None or isinstance(one, Callable) else len(choose(data))
     _compare(lengths, sizes)
     return choosers
+
+
+def _named(wanted: Genes | Mapping[str, Genes]) -> dict[str, Genes]:
+    if isinstance(wanted, Mapping):
+        return {str(name): one for name, one in wanted.items()}
+    return {SELECTION if wanted is None else LIST: wanted}
 
 
 def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:

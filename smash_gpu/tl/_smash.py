@@ -88,7 +88,8 @@ def smash(
         slots.record(adata, key_added, "within", {"column": within})
     slots.write_candidates(adata, found.candidates, found.ledger, key_added)
     slots.write_scores(adata, found.scores, found.groups, key_added)
-    slots.write_markers(adata, found.markers, found.eligible, found.mean, key_added)
+    profiles = {"mean": found.mean, "fraction": found.fraction}
+    slots.write_markers(adata, found.markers, found.eligible, **profiles, key=key_added)
     return adata if is_path else None
 
 
@@ -196,4 +197,5 @@ def rank_markers(
     eligible, table = selection.rank_markers(data, scores, how)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "ranking", asdict(how))
-    slots.write_markers(adata, table, eligible, data.stats.mean, key)
+    profiles = {"mean": data.stats.mean, "fraction": data.stats.fraction}
+    slots.write_markers(adata, table, eligible, **profiles, key=key)

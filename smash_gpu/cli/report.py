@@ -1,0 +1,120 @@
+"""Write a report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from smash_gpu.cli import arguments
+from smash_gpu.cli.files import open_data, writable
+from smash_gpu.cli.find import select
+
+PURPOSE = "one HTML file with markers, figures and their evaluation"
+OUT = "FILE", "HTML file to write"
+SIZES = (10, 20, 30, 50, 100)
+MOST = 0.8  # of the genes with a score: in a part of the cells the filters may leave fewer
+JUDGING = ("n_genes", "classifier", "protocol", "n_splits", "n_seeds", "n_random", "thin", "dropout")
+ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of ``smash-gpu report``."""
+    arguments.add_source(command)
+    add = command.add_argument
+    add("--batch-key", metavar="COLUMN", help="column of obs with batches, corrected by Harmony")
+    add(
+        "--n-genes", type=int, nargs="+", metavar="N",
+        help=f"sizes of the learning curve; the panel has the largest; default: those of {', '.join(map(str, SIZES))} "
+        "for which there are genes enough",
+    )  # fmt: skip
+    arguments.add_selection(command)
+    arguments.add_evaluation(command, given=False)
+    add("--title", help="heading; default: the name of the file")
+    add("--again", action="store_true", help="select and judge anew even if the file holds results")
+    command.set_defaults(out=Path("report.html"), n_splits=5, n_random=3)
+    command.set_defaults(unasked={action.dest: action.default for action in command._actions})
+
+
+def run(options: argparse.Namespace) -> None:
+    """Use the results in the file, or make them; then write the report."""
+    from smash_gpu import report
+
+    out = options.out
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder: --out names the HTML file to write.")
+    writable(out.absolute().parent)
+    adata, source = open_data(options)
+    source["batch_key"] = options.batch_key
+    print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
+    asked = _asked(options)
+    kept = _holds(adata, options, "markers", asked - set(JUDGING))
+    if not kept:
+        with _timed(f"Selecting markers, model {options.model}"):
+            select(adata, options, **source)
+    if not (kept and _holds(adata, options, "evaluation", asked)):
+        _judge(adata, options, source if not kept else {})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _timed(f"Writing {out}"):
+        title = options.title or f"Marker genes of {options.data.stem}"
+        report.write(adata, out, title=title, figures=not options.no_figures)
+    print(f"{out}: {out.stat().st_size / 1024:,.0f} KiB, needs no other file and no network")
+
+
+def _asked(options: argparse.Namespace) -> set[str]:
+    """Options of the selection and the evaluation that were given."""
+    return {
+        name for name, default in options.unasked.items() if name not in ELSEWHERE and getattr(options, name) != default
+    }
+
+
+def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) -> bool:
+    """Whether the file's own results are used, and a line that says so or why not."""
+    from smash_gpu import slots
+
+    what = {"markers": "selection", "evaluation": "evaluation"}[slot]
+    found = adata.uns.get(slots.KEY, {})
+    if slot not in found or f"{slots.KEY}_fraction" not in adata.varm:
+        return False
+    groupby = slots.recorded(adata, slots.KEY).get("groupby")
+    reasons = [f"--{name.replace('_', '-')}" for name in sorted(asked)]
+    reasons += ["--again"] * options.again + [f"it is of {groupby!r}"] * (groupby != options.groupby)
+    if reasons:
+        print(f"The {what} in the file is made anew: {', '.join(reasons)}.")
+        return False
+    made = slots.recorded(adata, slots.KEY, "importance" if slot == "markers" else "evaluation")
+    named = f"model {made.get('model')}" if slot == "markers" else f"{made.get('n_splits')} splits"
+    print(f"Using the {what} in the file ({named}, seed {made.get('random_state')}); --again makes it anew.")
+    return True
+
+
+def _judge(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> None:
+    from smash_gpu import get, slots, tl
+
+    sizes = options.n_genes or _sizes(int(adata.varm[f"{slots.KEY}_eligible"].any(axis=1).sum()))
+    within = slots.recorded(adata, slots.KEY, "within").get("column")
+    genes = {f"panel chosen within {within}": get.panel(adata, max(sizes))} if within else None
+    with _timed(f"Judging {', '.join(map(str, sizes))} genes in {options.n_splits * options.n_seeds} splits"):
+        tl.evaluate(
+            adata, options.groupby, genes=genes, n_genes=sizes, **source,
+            **{name: getattr(options, name) for name in (*JUDGING, "random_state") if name != "n_genes"},
+        )  # fmt: skip
+
+
+def _sizes(scored: int) -> list[int]:
+    most = max(1, int(MOST * scored))
+    left_out = [n for n in SIZES if n > most]
+    if left_out:
+        print(f"Not judged: {', '.join(map(str, left_out))} genes, since {scored} have a score.")
+    return [n for n in SIZES if n <= most] or [most]
+
+
+@contextmanager
+def _timed(what: str) -> Iterator[None]:
+    start = perf_counter()
+    print(f"{what} …", flush=True)
+    yield
+    print(f"  {perf_counter() - start:.1f} s", flush=True)

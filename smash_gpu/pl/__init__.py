@@ -1,0 +1,22 @@
+"""Figures; each returns the matplotlib ``Axes`` it drew on and takes ``ax=``."""
+
+from smash_gpu.pl._confusion import confusion
+from smash_gpu.pl._importance import importance
+from smash_gpu.pl._learning_curve import learning_curve
+from smash_gpu.pl._markers import dotplot, markers
+from smash_gpu.pl._overlap import overlap
+from smash_gpu.pl._panel import panel_curve, panel_pairs, panel_resolution
+from smash_gpu.pl._unresolved_pairs import unresolved_pairs
+
+__all__ = [
+    "confusion",
+    "dotplot",
+    "importance",
+    "learning_curve",
+    "markers",
+    "overlap",
+    "panel_curve",
+    "panel_pairs",
+    "panel_resolution",
+    "unresolved_pairs",
+]

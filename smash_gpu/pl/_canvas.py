@@ -1,0 +1,84 @@
+"""Canvases as large as what is drawn on them, names as text, colours that colour-blind readers can tell apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PLAIN = {"parse_math": False, "usetex": False}  # a name may hold $, _ or \\
+GENE = {"fontstyle": "italic", "fontsize": 8, **PLAIN}
+GROUP = {"fontsize": 8, **PLAIN}
+LONGEST_NAME = 34
+INCHES_PER_LETTER = 0.067
+INCHES_PER_GENE = 0.19
+INCHES_PER_GROUP = 0.24
+BAR_INCHES = 1.4
+FEWEST_ROWS = 4  # as high as the label of a colour bar
+NARROWEST = 2.4  # inches, as wide as a legend of sizes
+# Okabe & Ito, "Color Universal Design" (2008)
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#222222")
+HATCHES = ("", "/////", ".....", "xxxxx", "\\\\\\\\\\", "ooooo", "-----", "+++++")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def canvas(width: float, height: float) -> Axes:
+    """New axes on a new figure of this size in inches."""
+    from matplotlib import pyplot as plt
+
+    return plt.figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def room(names: Iterable[str]) -> float:
+    """Inches that the longest of the names takes."""
+    return INCHES_PER_LETTER * max(map(len, names), default=0)
+
+
+def shown(names: Iterable[Any]) -> list[str]:
+    """Names as they are drawn: on one line, long ones cut in the middle, those that then read alike numbered."""
+    names = [str(name) for name in names]
+    drawn, times = {}, Counter()
+    for name in dict.fromkeys(names):
+        cut = _cut("".join(c if c.isprintable() else " " for c in name).strip())
+        times[cut] += 1
+        drawn[name] = cut if times[cut] == 1 else f"{cut} ({times[cut]})"
+    return [drawn[name] for name in names]
+
+
+def _cut(name: str) -> str:
+    if len(name) <= LONGEST_NAME:
+        return name
+    tail = LONGEST_NAME // 3
+    return f"{name[: LONGEST_NAME - tail - 1].rstrip()}…{name[-tail:].lstrip()}"
+
+
+def fills(n: int) -> list[dict[str, str]]:
+    """Face and hatch of ``n`` kinds of bars: eight colours, then the same with hatches."""
+    kinds = [(colour, hatch) for hatch in HATCHES for colour in COLOURS]
+    chosen = [kinds[i % len(kinds)] for i in range(n)]
+    return [{"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3} for colour, hatch in chosen]
+
+
+def legend(ax: Axes, handles: Sequence, names: Iterable[str], **options: Any) -> None:
+    """A legend of the names as they are; matplotlib itself drops those that begin with ``_``."""
+    made = ax.legend(handles, [str(i) for i in range(len(handles))], frameon=False, **options)
+    for text, name in zip(made.get_texts(), names, strict=True):
+        text.set(text=name, **PLAIN)
+
+
+def colour_bar(ax: Axes, image: Any, label: str) -> None:
+    """A colour bar of the same length whatever the size of the figure."""
+    share = min(1.0, BAR_INCHES / (ax.figure.get_figheight() * ax.get_position().height))
+    bar = ax.figure.colorbar(image, ax=ax, shrink=share, aspect=12, pad=0.02, anchor=(0.0, 1.0))
+    bar.set_label(label, fontsize=7)
+    bar.ax.tick_params(labelsize=7)
+    bar.outline.set_linewidth(0.4)
+
+
+def quiet(ax: Axes) -> None:
+    """Axes without a frame on the sides that carry no scale."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8, length=3, width=0.6)

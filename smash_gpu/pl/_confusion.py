@@ -1,0 +1,47 @@
+"""True against predicted groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+from anndata import AnnData
+
+from smash_gpu import get, slots
+from smash_gpu.get._evaluation import Case
+from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INCHES_PER_CELL = 0.3
+SMALLEST_PRINTED = 0.005
+
+
+def confusion(adata: AnnData, *, key: str = slots.KEY, ax: Axes | None = None, **case: Unpack[Case]) -> Axes:
+    """Held-out cells of the last `tl.evaluate`: share of each true group (rows) predicted as each group (columns).
+
+    The numbers are in %, those below half a percent left out.
+
+    Parameters
+    ----------
+    case
+        As in `get.evaluation`.
+    """
+    counts = get.confusion(adata, key=key, **case)
+    share = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
+    groups = shown(counts.index)
+    size = INCHES_PER_CELL * max(len(groups), FEWEST_ROWS) + room(groups)
+    ax = ax or canvas(size + 1.7, size + 0.6)
+    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(share >= SMALLEST_PRINTED), strict=True):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        ax.text(column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    ax.set_xticks(range(len(groups)), groups, rotation=90, **GROUP)
+    ax.set_yticks(range(len(groups)), groups, **GROUP)
+    ax.tick_params(length=2, width=0.5)
+    ax.spines[:].set_linewidth(0.4)
+    ax.set_xlabel("predicted", fontsize=8)
+    ax.set_ylabel("true", fontsize=8)
+    colour_bar(ax, image, "share of the\ntrue group")
+    return ax

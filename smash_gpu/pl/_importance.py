@@ -1,0 +1,58 @@
+"""Importance of genes by group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from anndata import AnnData
+
+from smash_gpu import ranking, slots
+from smash_gpu.pl._canvas import GENE, INCHES_PER_GENE, PLAIN, canvas, fills, legend, quiet, room, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAMES_PER_COLUMN = 22
+BAR_INCHES = 4.5
+
+
+def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: Axes | None = None) -> Axes:
+    """The genes with the largest importance summed over the groups, stacked by group (paper, figure 3A).
+
+    More than eight groups share eight colours and are told apart by hatches; the legend lists them in the order of the
+    stack. Beside each bar stands the group with the largest part of it.
+
+    Parameters
+    ----------
+    n_genes
+        Genes to show, the most important on top.
+    """
+    scores = np.nan_to_num(np.abs(slots.scores(adata, key)))
+    names = adata.var_names.astype(str).to_numpy(dtype=object)
+    groups = shown(slots.require(adata, "groups", key, "tl.smash"))
+    genes = ranking.order(scores.sum(axis=0), names)[:n_genes][::-1]
+    columns = -(-len(groups) // NAMES_PER_COLUMN)
+    ax = ax or canvas(
+        BAR_INCHES + room(groups) + room(shown(names[genes])) + columns * (0.5 + room(groups)),
+        max(INCHES_PER_GENE * len(genes) + 0.8, 0.15 * min(len(groups), NAMES_PER_COLUMN) + 0.6),
+    )
+    left, bars = np.zeros(len(genes)), []
+    for fill, score in zip(fills(len(groups)), scores[:, genes], strict=True):
+        bars.append(ax.barh(range(len(genes)), score, left=left, height=0.82, **fill))
+        left += score
+    _name_largest(ax, scores[:, genes], groups)
+    ax.set_xlabel("|importance|, summed over groups", fontsize=8)
+    ax.margins(y=0.01)
+    ax.set_xlim(0, left.max() * (1 + (room(groups) + 0.4) / BAR_INCHES) or 1)
+    quiet(ax)
+    ax.set_yticks(range(len(genes)), shown(names[genes]), **GENE)
+    legend(ax, bars, groups, fontsize=7, ncols=columns, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def _name_largest(ax: Axes, scores: np.ndarray, groups: list[str]) -> None:
+    for row, (total, group) in enumerate(zip(scores.sum(axis=0), scores.argmax(axis=0), strict=True)):
+        if total > 0:
+            text = f" {groups[group]} {scores[group, row] / total:.0%}"
+            ax.text(total, row, text, va="center", fontsize=6.5, color="0.35", **PLAIN)

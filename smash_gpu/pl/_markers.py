@@ -1,0 +1,155 @@
+"""Markers × groups: mean expression, and the share of cells that express them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from anndata import AnnData
+
+from smash_gpu import get, slots
+from smash_gpu.pl._canvas import (
+    FEWEST_ROWS,
+    GENE,
+    GROUP,
+    INCHES_PER_GENE,
+    INCHES_PER_GROUP,
+    NARROWEST,
+    canvas,
+    colour_bar,
+    legend,
+    room,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+LARGEST_DOT = 110.0  # square points
+INK = "0.25"
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The markers of one group after the other.
+
+    Attributes
+    ----------
+    groups
+        Names of the groups.
+    genes
+        Names of the markers; one that serves several groups occurs several times.
+    ends
+        How many markers there are up to and with each group.
+    mean
+        Mean expression, groups × markers, each marker scaled from 0 to 1 over the groups.
+    columns
+        Numbers of the markers among the genes.
+    """
+
+    groups: list[str]
+    genes: list[str]
+    ends: np.ndarray
+    mean: np.ndarray
+    columns: np.ndarray
+
+
+def markers(
+    adata: AnnData, *, n_top: int | None = None, swap_axes: bool = False, key: str = slots.KEY, ax: Axes | None = None
+) -> Axes:
+    """Mean expression of the markers in every group, each gene scaled from 0 to 1 (paper, figures 3B and 4).
+
+    Each group's own markers are framed.
+
+    Parameters
+    ----------
+    n_top
+        Markers a group; None for all.
+    swap_axes
+        Whether genes are in rows: for many of them.
+    """
+    blocks = _blocks(adata, n_top, key)
+    ax = ax or _canvas(blocks, swap_axes=swap_axes)
+    image = ax.imshow(blocks.mean.T if swap_axes else blocks.mean, aspect="auto", cmap="Reds", vmin=0, vmax=1)
+    _name_axes(ax, blocks, swap_axes=swap_axes)
+    _frame_own(ax, blocks, swap_axes=swap_axes)
+    colour_bar(ax, image, "mean expression,\nscaled")
+    return ax
+
+
+def dotplot(
+    adata: AnnData, *, n_top: int | None = None, swap_axes: bool = False, key: str = slots.KEY, ax: Axes | None = None
+) -> Axes:
+    """Markers in every group: the size of a dot is the share of cells that express the gene, its colour as `markers`.
+
+    Parameters
+    ----------
+    n_top
+        Markers a group; None for all.
+    swap_axes
+        Whether genes are in rows: for many of them.
+    """
+    blocks = _blocks(adata, n_top, key)
+    share = slots.profile(adata, "fraction", key)[:, blocks.columns]
+    ax = ax or _canvas(blocks, swap_axes=swap_axes)
+    row, column = (place.ravel() for place in np.indices(share.shape))
+    x, y = (row, column) if swap_axes else (column, row)
+    dots = ax.scatter(
+        x, y, s=LARGEST_DOT * share.ravel(), c=blocks.mean.ravel(), cmap="Reds", vmin=0, vmax=1, edgecolors=INK,
+        linewidths=0.3,
+    )  # fmt: skip
+    ax.set(xlim=(-0.5, x.max(initial=0) + 0.5), ylim=(y.max(initial=0) + 0.5, -0.5))
+    _name_axes(ax, blocks, swap_axes=swap_axes)
+    _frame_own(ax, blocks, swap_axes=swap_axes)
+    colour_bar(ax, dots, "mean expression,\nscaled")
+    _explain_sizes(ax)
+    return ax
+
+
+def _blocks(adata: AnnData, n_top: int | None, key: str) -> _Blocks:
+    wanted = get.markers_dict(adata, n_top, key=key)
+    groups = [str(g) for g in slots.require(adata, "groups", key, "tl.smash")]
+    own = [wanted.get(group, []) for group in groups]
+    genes = [gene for names in own for gene in names]
+    columns = adata.var_names.astype(str).get_indexer(genes)
+    mean = slots.profile(adata, "mean", key)[:, columns]
+    low, high = mean.min(axis=0), mean.max(axis=0)
+    scaled = (mean - low) / np.where(high > low, high - low, 1)
+    return _Blocks(shown(groups), [*map(str, genes)], np.cumsum([*map(len, own)]), scaled, columns)
+
+
+def _canvas(blocks: _Blocks, *, swap_axes: bool) -> Axes:
+    genes, groups = INCHES_PER_GENE * len(blocks.genes), INCHES_PER_GROUP * len(blocks.groups)
+    by_gene, by_group = room(shown(blocks.genes)), room(blocks.groups)
+    across, down, left, below = (groups, genes, by_gene, by_group) if swap_axes else (genes, groups, by_group, by_gene)
+    return canvas(max(across, NARROWEST) + left + 1.4, max(down, FEWEST_ROWS * INCHES_PER_GROUP) + below + 0.6)
+
+
+def _name_axes(ax: Axes, blocks: _Blocks, *, swap_axes: bool) -> None:
+    across, down = (blocks.groups, shown(blocks.genes)) if swap_axes else (shown(blocks.genes), blocks.groups)
+    ax.set_xticks(range(len(across)), across, rotation=90, **(GROUP if swap_axes else GENE))
+    ax.set_yticks(range(len(down)), down, **(GENE if swap_axes else GROUP))
+    ax.tick_params(length=2, width=0.5)
+    ax.spines[:].set_linewidth(0.4)
+
+
+def _frame_own(ax: Axes, blocks: _Blocks, *, swap_axes: bool) -> None:
+    from matplotlib.patches import Rectangle
+
+    starts = [0, *blocks.ends[:-1]]
+    for place, (start, end) in enumerate(zip(starts, blocks.ends, strict=True)):
+        corner, size = (start - 0.5, place - 0.5), (end - start, 1)
+        if swap_axes:
+            corner, size = corner[::-1], size[::-1]
+        ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=INK, linewidth=0.7))
+
+
+def _explain_sizes(ax: Axes) -> None:
+    handles = [ax.scatter([], [], s=LARGEST_DOT * share, color="white", edgecolors=INK) for share in SHARES]
+    legend(
+        ax, handles, [f"{share:.0%}" for share in SHARES], fontsize=7, title="cells that express the gene",
+        title_fontproperties={"size": 7}, ncols=len(SHARES), loc="lower left", bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.2, alignment="left",
+    )  # fmt: skip

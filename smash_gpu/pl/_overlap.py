@@ -1,0 +1,81 @@
+"""Genes that panels share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from smash_gpu import get, slots
+from smash_gpu.files import did_you_mean
+from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INCHES_PER_PANEL = 0.4
+
+
+def overlap(
+    adata: AnnData,
+    panels: Mapping[str, Iterable[str]] | None = None,
+    *,
+    key: str = slots.KEY,
+    ax: Axes | None = None,
+) -> Axes:
+    """How many genes each pair of panels shares; on the diagonal their sizes. The colour is the share of the smaller.
+
+    Parameters
+    ----------
+    panels
+        Name → genes. None: the lists that the last `tl.evaluate` judged side by side, or, if it was one list, its
+        choices in the splits. A list that was chosen anew in every split counts with the mean over the splits.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If a gene is absent from ``adata``, or there is no panel.
+    """
+    names, shared = _given(adata, panels) if panels is not None else _judged(get.evaluation_panels(adata, key=key))
+    sizes = np.diag(shared)
+    share = shared / np.maximum(np.minimum(sizes[:, None], sizes), 1)
+    labels = shown(names)
+    side = INCHES_PER_PANEL * max(len(labels), FEWEST_ROWS) + room(labels)
+    ax = ax or canvas(side + 1.6, side + 0.4)
+    image = ax.imshow(share, cmap="Purples", vmin=0, vmax=1)
+    for row, column in np.ndindex(shared.shape):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        ax.text(column, row, f"{shared[row, column]:.3g}", ha="center", va="center", fontsize=8, color=colour)
+    ax.set_xticks(range(len(labels)), labels, rotation=90, **GROUP)
+    ax.set_yticks(range(len(labels)), labels, **GROUP)
+    ax.tick_params(length=2, width=0.5)
+    ax.spines[:].set_linewidth(0.4)
+    colour_bar(ax, image, "share of the\nsmaller panel")
+    return ax
+
+
+def _given(adata: AnnData, panels: Mapping[str, Iterable[str]]) -> tuple[list[str], np.ndarray]:
+    if not panels:
+        raise ValueError("panels: there is none to compare.")
+    genes = {str(name): set(map(str, one)) for name, one in panels.items()}
+    known = set(adata.var_names.astype(str))
+    for name, one in genes.items():
+        for gene in sorted(one - known)[:1]:
+            raise KeyError(f"panels[{name!r}] holds {gene!r}, which adata has not." + did_you_mean(gene, known))
+    return list(genes), _shared(list(genes.values()))
+
+
+def _judged(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """Names and genes in common; with several lists the mean over the splits, which both saw."""
+    chosen = table.groupby(["genes", "split"], sort=False, observed=True)["name"].agg(set).unstack("split")
+    if len(chosen) == 1:
+        return [f"split {split + 1}" for split in chosen.columns], _shared(list(chosen.iloc[0]))
+    shared = np.mean([_shared(list(chosen[split])) for split in chosen], axis=0)
+    return [str(name) for name in chosen.index], shared
+
+
+def _shared(panels: list[set[str]]) -> np.ndarray:
+    return np.array([[len(one & other) for other in panels] for one in panels], dtype=float)

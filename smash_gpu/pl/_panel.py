@@ -1,0 +1,102 @@
+"""What a panel resolves: by its size, and pair by pair of classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from smash_gpu import get, slots
+from smash_gpu.pl._canvas import COLOURS, GROUP, INCHES_PER_GROUP, canvas, colour_bar, legend, quiet, room, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INCHES_PER_PAIR = 0.22
+BAR = "#D9D9D9"
+
+
+def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
+    """Size against resolution of the last `tl.panel`, from its one greedy run, and the share of pairs half resolved."""
+    curve = get.panel_table(adata, "curve", key=key)
+    ax = ax or canvas(6, 4)
+    n, later = curve["n_genes"], curve[1:]
+    lines = [
+        *ax.plot(n, curve["resolution"], color=COLOURS[7]),
+        *ax.plot(n, curve["half_resolved"], color=COLOURS[0]),
+        *ax.plot(later["n_genes"], later["of_bound"], color=COLOURS[1], linestyle=":", linewidth=2),
+    ]
+    ax.set(xlabel="genes", xlim=(0, n.max()), ylim=(0, 1.02))
+    quiet(ax)
+    names = (
+        "resolution: F over F of all genes",
+        "pairs of classes resolved by half",
+        "F over the bound on any panel's",
+    )
+    legend(ax, lines, names, fontsize=8, loc="lower right")
+    return ax
+
+
+def panel_pairs(
+    adata: AnnData, *, column: str | None = None, n_pairs: int = 25, key: str = slots.PANEL, ax: Axes | None = None
+) -> Axes:
+    """The pairs of classes that the last `tl.panel` resolves least, and what the best genes for each could do.
+
+    Parameters
+    ----------
+    column
+        One of the label columns; None for all.
+    n_pairs
+        How many pairs.
+    """
+    pairs = _of_column(get.panel_table(adata, "pairs", key=key), column).head(n_pairs)
+    names = [f"{a}  ↔  {b}" for a, b in zip(shown(pairs["class_a"]), shown(pairs["class_b"]), strict=True)]
+    ax = ax or canvas(room(names) + 4.2, INCHES_PER_PAIR * max(len(names), 2) + 1.2)
+    rows = range(len(pairs))
+    bars = ax.barh(rows, 1 - pairs["resolved"], color=BAR, height=0.7)
+    marks = ax.plot(1 - pairs["possible"], rows, "|", color=COLOURS[5], markersize=9, markeredgewidth=1.8)
+    ax.set_yticks(rows, names, **GROUP)
+    ax.set(xlabel="unresolved share of the pair, exp(−D / τ)", xlim=(0, 1))
+    ax.invert_yaxis()
+    quiet(ax)
+    kinds = ("with this panel", "with the best genes for this pair alone")
+    legend(ax, [bars, *marks], kinds, fontsize=7, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    return ax
+
+
+def panel_resolution(
+    adata: AnnData, *, column: str | None = None, key: str = slots.PANEL, ax: Axes | None = None
+) -> Axes:
+    """The unresolved share of every pair of classes, classes × classes.
+
+    Parameters
+    ----------
+    column
+        One of the label columns; None for the first.
+    """
+    pairs = get.panel_table(adata, "pairs", key=key)
+    pairs = _of_column(pairs, pairs["column"].cat.categories[0] if column is None else column)
+    classes = sorted({*map(str, pairs["class_a"]), *map(str, pairs["class_b"])})
+    a, b = (pd.Index(classes).get_indexer(pairs[name].astype(str)) for name in ("class_a", "class_b"))
+    share = np.full((len(classes), len(classes)), np.nan)
+    share[a, b] = share[b, a] = 1 - pairs["resolved"]
+    names = shown(classes)
+    ax = ax or canvas(
+        INCHES_PER_GROUP * len(names) + room(names) + 1.5, INCHES_PER_GROUP * len(names) + room(names) + 0.5
+    )
+    image = ax.imshow(share, cmap="Reds", vmin=0, vmax=1)
+    ax.set_xticks(range(len(names)), names, rotation=90, **GROUP)
+    ax.set_yticks(range(len(names)), names, **GROUP)
+    colour_bar(ax, image, "unresolved share of the pair")
+    return ax
+
+
+def _of_column(pairs: pd.DataFrame, column: str | None) -> pd.DataFrame:
+    if column is None:
+        return pairs
+    known = [str(name) for name in pairs["column"].unique()]
+    if column not in known:
+        raise KeyError(f"the panel was not chosen for the column {column!r}; its columns: {', '.join(known)}.")
+    return pairs[pairs["column"] == column]

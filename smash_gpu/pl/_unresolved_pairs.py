@@ -1,0 +1,59 @@
+"""Pairs of groups that a list of genes takes for each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+import pandas as pd
+from anndata import AnnData
+
+from smash_gpu import get, slots
+from smash_gpu.get._evaluation import Case
+from smash_gpu.pl._canvas import COLOURS, GROUP, canvas, legend, quiet, room, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INCHES_PER_PAIR = 0.3
+
+
+def unresolved_pairs(
+    adata: AnnData, *, n_pairs: int = 12, key: str = slots.KEY, ax: Axes | None = None, **case: Unpack[Case]
+) -> Axes:
+    """Pairs of groups that the last `tl.evaluate` saw taken for each other, worst on top.
+
+    A bar is the mean of two shares of held-out cells, and the marks are the two: the first group predicted as the
+    second, and the second as the first.
+
+    Parameters
+    ----------
+    n_pairs
+        Pairs to show.
+    case
+        As in `get.evaluation`.
+    """
+    pairs = get.unresolved_pairs(adata, key=key, **case)[:n_pairs]
+    name = dict(zip(groups := _groups(pairs), shown(groups), strict=True))
+    names = [f"{name[one]}  ↔  {name[other]}" for one, other in zip(pairs["group"], pairs["other"], strict=True)]
+    ax = ax or canvas(room(names) + 4.2, INCHES_PER_PAIR * max(len(names), 2) + 1.0)
+    place = range(len(pairs))
+    bars = ax.barh(place, 100 * pairs["confusion"], height=0.62, color="0.82")
+    marks = [
+        ax.plot(100 * pairs[column], place, mark, color=colour, markersize=5, clip_on=False)[0]
+        for column, mark, colour in (("group_as_other", "o", COLOURS[0]), ("other_as_group", "D", COLOURS[5]))
+    ]
+    quiet(ax)
+    ax.set_yticks(place, names, **GROUP)
+    ax.set_xlabel("held-out cells taken for the other group, %", fontsize=8)
+    ax.set_xlim(left=0)
+    ax.invert_yaxis()
+    if not len(pairs):
+        ax.text(0.5, 0.5, "No pair of groups was confused.", ha="center", va="center", transform=ax.transAxes)
+        return ax
+    kinds = ("mean", "first taken for second", "second taken for first")
+    legend(ax, [bars, *marks], kinds, fontsize=7, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    return ax
+
+
+def _groups(pairs: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys([*pairs["group"], *pairs["other"]]))

@@ -1,0 +1,81 @@
+"""What a report is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+from anndata import AnnData
+
+from smash_gpu import get, reading, slots
+from smash_gpu.dataset import Dataset
+from smash_gpu.evaluation import INTACT
+
+
+@dataclass(frozen=True)
+class Results:
+    """Annotated data with results in their slots.
+
+    Attributes
+    ----------
+    adata
+        After `tl.smash`, and after `tl.evaluate` if the report shall say how good the genes are.
+    key
+        Name of the slots.
+    figures
+        Whether to draw.
+    """
+
+    adata: AnnData
+    key: str = slots.KEY
+    figures: bool = True
+
+    @cached_property
+    def source(self) -> dict[str, Any]:
+        """Where the selection read."""
+        return slots.source(self.adata, self.key)
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data that the selection read."""
+        return reading.read(self.adata, self.source)
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """Groups that have markers, in the order of the columns of ``.varm``."""
+        return [str(group) for group in slots.require(self.adata, "groups", self.key, "tl.smash")]
+
+    @cached_property
+    def markers(self) -> pd.DataFrame:
+        """The table of markers."""
+        return get.markers(self.adata, key=self.key)
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether `tl.evaluate` has run."""
+        return "evaluation" in self.adata.uns.get(self.key, {})
+
+    def recorded(self, step: str) -> dict[str, Any]:
+        """The options of a step."""
+        return slots.recorded(self.adata, self.key, step)
+
+    @property
+    def chosen_inside(self) -> tuple[str, ...]:
+        """Names of the lists that the evaluation chose anew inside every split."""
+        return self.recorded("evaluation").get("inside_splits", ())
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """All cases of the evaluation; see `get.comparison`."""
+        return get.comparison(self.adata, key=self.key)
+
+    @cached_property
+    def main(self) -> pd.DataFrame:
+        """The readings of the largest panel of every list, and of chance, on intact cells by the first classifier."""
+        table = self.cases
+        kept = table["classifier"] == table["classifier"].iloc[0]
+        kept &= (table["thin"] == INTACT.thin) & (table["dropout"] == INTACT.dropout)
+        table = table[kept]
+        return table[table["n_genes"] == table.groupby("genes", sort=False)["n_genes"].transform("max")]
