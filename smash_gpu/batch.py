@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.arrays import namespace, on_gpu, take
+from smash_gpu.arrays import namespace, on_gpu, same_allocator, take
 from smash_gpu.pca import eigh
 from smash_gpu.stats import Moments
 
@@ -71,7 +71,8 @@ def harmonize(components: Any, batch: np.ndarray, *, random_state: int = 0) -> A
 
 def _harmonize_on_device(components: Any, batches: pd.DataFrame, random_state: int) -> Any:
     """The same with a fixed ridge, which rapids-singlecell has in its first Harmony only."""
-    import rapids_singlecell as rsc
+    with same_allocator():
+        import rapids_singlecell as rsc
     from anndata import AnnData
 
     cells = AnnData(obs=batches.set_index(batches.index.astype(str)), obsm={"X_pca": components})

@@ -20,7 +20,7 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu.arrays import device_sparse, enough_memory, on_gpu, place, release_memory
+from smash_gpu.arrays import as_float, device_sparse, enough_memory, on_gpu, place, release_memory
 from smash_gpu.progress import track
 
 CELLS_PER_BLOCK = 4096
@@ -130,10 +130,13 @@ def by_rows(X: Any) -> Any:
 
 def as_csr(block: Any) -> Any:
     """``block`` as canonical CSR: no duplicate entries, sorted within rows."""
-    if not (sparse.issparse(block) or _is_device_sparse(block)):
-        block = device_sparse.csr_matrix(block) if on_gpu(block) else sparse.csr_matrix(np.asarray(block))
+    if on_gpu(block):
+        block = as_float(block)
+        block = block if device_sparse.issparse(block) else device_sparse.csr_matrix(block)
+    elif not sparse.issparse(block):
+        block = sparse.csr_matrix(np.asarray(block))
     block = block.tocsr()
-    if not block.has_canonical_format:
+    if not block.has_canonical_format:  # synchronises where a device has not been asked before
         block = block.copy()
         block.sum_duplicates()
     return block
@@ -147,7 +150,11 @@ def _device_rows(X: Any, cut: slice) -> Any:
     """A slice of a CuPy CSR matrix that shares its values, which CuPy's own slicing copies."""
     first, last = (int(X.indptr[row]) for row in (cut.start, cut.stop))  # synchronises
     indptr = X.indptr[cut.start : cut.stop + 1] - first
-    return device_sparse.csr_matrix((X.data[first:last], X.indices[first:last], indptr), (len(indptr) - 1, X.shape[1]))
+    parts = X.data[first:last], X.indices[first:last], indptr
+    block = device_sparse.csr_matrix(parts, (len(indptr) - 1, X.shape[1]))  # synchronises
+    if X.has_canonical_format:  # synchronises, once a matrix; of the block it would once a block
+        block.has_canonical_format = True
+    return block
 
 
 def _fold_dask(X: Any, step: Callable, per_cell: tuple[np.ndarray, ...]) -> Any:
