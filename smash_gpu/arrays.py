@@ -50,7 +50,7 @@ def to_device(x: Any) -> Any:
 
 
 def as_float(x: Any) -> Any:
-    """``x`` if it holds float32 or float64, else its values as float32: neither CuPy's CSR nor the kernels take others."""
+    """``x`` if it holds float32 or float64, else its values as float32: the kernels take no others."""
     return x if x.dtype in FLOATS else x.astype(np.float32)
 
 
@@ -160,7 +160,7 @@ def same_allocator() -> Iterator[None]:
 
 def release_memory() -> None:
     """Give back what the pools of CuPy and torch hold and nobody uses, so that other libraries can have it."""
-    if cupy is not None:
+    if device_problem() is None:  # without a driver the pool itself cannot be asked
         cupy.get_default_memory_pool().free_all_blocks()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

@@ -7,6 +7,7 @@ below 2³¹; a Dask array brings its own. Where memory does not do for a block, 
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial, reduce, singledispatch
@@ -74,6 +75,7 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
         if n_cells == 1:
             raise
         warnings.warn(f"{error.args[0].partition('. ')[0]}: going on with half as many.", stacklevel=2)
+    gc.collect()  # since Python 3.12 the error lies in a cycle, and its traceback holds the arrays of the whole block
     release_memory()
     middle = cut.start + n_cells // 2
     return in_halves(step, slice(cut.start, middle), *per_cell) + in_halves(step, slice(middle, cut.stop), *per_cell)

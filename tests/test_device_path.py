@@ -209,7 +209,10 @@ def test_cells_moved_to_a_device_by_rapids_singlecell_go_straight_in(device, mon
     monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
     host = planted(rng)
     moved = ad.AnnData(obs=host.obs, var=host.var)
-    monkeypatch.setattr(ad.AnnData, "X", property(lambda a: DeviceCsr(host.X) if a is moved else a._X))
+    plain = ad.AnnData.X
+    monkeypatch.setattr(
+        ad.AnnData, "X", property(lambda a: DeviceCsr(plain.fget(host)) if a is moved else plain.fget(a))
+    )
     for adata in (host, moved):
         smg.tl.smash(adata, "cell_type", filters={"families": ()}, device="cuda")
     assert smg.get.markers_dict(moved) == smg.get.markers_dict(host)
@@ -229,8 +232,18 @@ def test_the_network_takes_arrays_of_the_device(device, data):
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-3, atol=1e-6)
 
 
+def test_a_torch_without_cuda_is_an_error_with_the_way_out(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models.network import Network
+
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    with pytest.raises(RuntimeError, match="build of torch.*device='cpu'"):
+        Network(device="cuda")
+
+
 def test_batches_are_corrected_on_a_device(device, monkeypatch, data, rng):
     """Harmony itself is replaced; the components, axes and the shift are those of the host."""
+    monkeypatch.setattr(batch, "CELLS_PER_PART", 37)
     monkeypatch.setattr(batch, "_harmonize_on_device", lambda components, *_: components * 0.5)
     monkeypatch.setattr(selection, "harmonize", lambda c, b, random_state: (
         batch.harmonize(c, b) if isinstance(c, DeviceArray) else c * 0.5))  # fmt: skip
