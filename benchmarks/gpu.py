@@ -59,13 +59,25 @@ def main(arguments: list[str]) -> None:
     copy = copy_bandwidth(cupy)
     context = {"benchmark": "gpu", "gpu": device(cupy), "copy_gb_per_s": copy}
     for cells in options.cells:
-        blocks, group, sample = matrix(cupy, cells or cells_that_fit(cupy), options.seed)
-        stages = [*kernels(cupy, blocks[0], group, sample, copy), *aggregate(cupy, blocks[0], group)]
-        stages += [pipeline(blocks, group, sample, model) for model in options.models]
-        rows = [context | {"cells": len(group), "seed": options.seed} | stage for stage in stages]
-        record.write(options.json, rows)
-        for row in rows:
-            print(row)
+        for stage in stages(cupy, cells or cells_that_fit(cupy), options, copy):
+            row = context | {"seed": options.seed} | stage
+            record.write(options.json, [row])  # at once: a later stage may end the process
+            print(row, flush=True)
+
+
+def stages(cupy, cells: int, options: argparse.Namespace, copy: float) -> Iterator[dict]:
+    """A line a stage; a stage that fails is a line too. The counts are gone at the end."""
+    blocks, group, sample = matrix(cupy, cells, options.seed)
+    cells = {"cells": len(group)}
+    parts = [("kernels", lambda: kernels(cupy, blocks[0], group, sample, copy))]
+    parts += [("aggregate", lambda: aggregate(cupy, blocks[0], group))]
+    parts += [(f"tl.smash, model {m}", lambda m=m: [pipeline(blocks, group, sample, m)]) for m in options.models]
+    for what, run in parts:
+        try:
+            for row in run():
+                yield cells | row
+        except Exception as error:  # noqa: BLE001 - the other stages still count
+            yield cells | {"what": what, "failed": f"{type(error).__name__}: {error}"[:500]}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -180,8 +192,11 @@ def rate_of(what: str, n_bytes: int, found: dict, copy: float) -> dict:
 
 def aggregate(cupy, block, group: np.ndarray) -> Iterator[dict]:
     """The same sums of log-normalised values by rapids-singlecell and by us; without it, nothing."""
+    from smash_gpu.arrays import same_allocator
+
     try:
-        import rapids_singlecell as rsc
+        with same_allocator():
+            import rapids_singlecell as rsc
     except ImportError:
         return
     import anndata as ad
@@ -216,9 +231,12 @@ def pipeline(blocks: list, group: np.ndarray, sample: np.ndarray, model: str) ->
 
 
 def joined(blocks: list):
-    """One block as it is, several as a Dask array: a CSR matrix of more than 2³¹ values cannot be relied upon."""
+    """One block as it is, several as a Dask array: a CSR matrix of more than 2³¹ values cannot be relied upon.
+
+    Without ``name=False`` Dask would copy every block to the host to make a name of its contents.
+    """
     if len(blocks) == 1:
         return blocks[0]
     import dask.array as da
 
-    return da.concatenate([da.from_array(block, chunks=-1, asarray=False) for block in blocks])
+    return da.concatenate([da.from_array(block, chunks=-1, asarray=False, name=False) for block in blocks])

@@ -20,13 +20,14 @@ except ImportError as error:
     why_no_cupy = str(error)
 
 DEVICES = ("auto", "cpu", "cuda")
+FLOATS = (np.float32, np.float64)
 GIB = 2**30
 OUT_OF_MEMORY = ("out of memory", "out_of_memory", "bad_alloc", "outofmemory")
 
 
 def on_gpu(x: Any) -> bool:
-    """Whether ``x`` is a CuPy array or a CuPy sparse matrix."""
-    return cupy is not None and isinstance(x, cupy.ndarray | device_sparse.spmatrix)
+    """Whether ``x`` is a CuPy array, or a CuPy sparse matrix or array."""
+    return cupy is not None and (isinstance(x, cupy.ndarray) or device_sparse.issparse(x))
 
 
 def namespace(x: Any) -> ModuleType:
@@ -45,7 +46,12 @@ def to_device(x: Any) -> Any:
         return x
     if not sparse.issparse(x):
         return cupy.asarray(x)
-    return device_sparse.csr_matrix(x if x.dtype.kind == "f" else x.astype(np.float32))
+    return device_sparse.csr_matrix(as_float(x))
+
+
+def as_float(x: Any) -> Any:
+    """``x`` if it holds float32 or float64, else its values as float32: the kernels take no others."""
+    return x if x.dtype in FLOATS else x.astype(np.float32)
 
 
 def place(x: Any, device: str) -> Any:
@@ -103,9 +109,15 @@ def device_problem() -> str | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether NumPy, CuPy, RMM, cuML, torch or XGBoost says that memory did not do."""
+    """Whether NumPy, CuPy, RMM, cuML, torch or XGBoost says that memory did not do, or said so before this error.
+
+    CuPy turns a lack of memory while it indexes a sparse matrix into ``IndexError: invalid index``.
+    """
     words = f"{type(error).__name__} {error}".lower()
-    return isinstance(error, MemoryError) or any(word in words for word in OUT_OF_MEMORY)
+    if isinstance(error, MemoryError) or any(word in words for word in OUT_OF_MEMORY):
+        return True
+    before = error.__cause__ or error.__context__
+    return before is not None and is_out_of_memory(before)
 
 
 @contextmanager
@@ -129,9 +141,26 @@ def device_memory() -> str:
     return f"; of {total / GIB:,.1f} GiB on the device {free / GIB:,.1f} are free and {pool / GIB:,.1f} are CuPy's"
 
 
+@contextmanager
+def same_allocator() -> Iterator[None]:
+    """CuPy's allocator afterwards as it was before.
+
+    The first import of cuDF, cuML or rapids-singlecell makes RMM the allocator. RMM has no pool unless it is given one:
+    every array then costs a ``cudaMalloc`` and a ``cudaFree``, which waits for the device.
+    """
+    if cupy is None:
+        yield
+        return
+    before = cupy.cuda.get_allocator()
+    try:
+        yield
+    finally:
+        cupy.cuda.set_allocator(before)
+
+
 def release_memory() -> None:
     """Give back what the pools of CuPy and torch hold and nobody uses, so that other libraries can have it."""
-    if cupy is not None:
+    if device_problem() is None:  # without a driver the pool itself cannot be asked
         cupy.get_default_memory_pool().free_all_blocks()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.arrays import namespace, on_gpu, take
+from smash_gpu.arrays import namespace, on_gpu, same_allocator, take
 from smash_gpu.pca import eigh
 from smash_gpu.stats import Moments
 
@@ -18,6 +18,7 @@ from smash_gpu.stats import Moments
 # 27–123 with these; 50 components and a ridge of 1 hardly moved it. In nine further draws: 2–11 and 38–117.
 N_COMPONENTS = 200
 RIDGE = 1e-3
+CELLS_PER_PART = 65_536  # of the shift, in float64; for all cells at once it takes three times what the expression does
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class Shift:
     loadings: Any
 
     def added_to(self, dense: Any, cells: np.ndarray) -> Any:
-        """The expression of the numbered ``cells`` (cells × genes) with the shift added, in place."""
+        """The expression of the numbered ``cells`` (cells × genes) with the shift added, in place, part by part."""
         xp = namespace(dense)
-        dense += xp.asarray(take(self.scores, cells) @ self.loadings.T, dtype=dense.dtype)
+        for start in range(0, len(cells), CELLS_PER_PART):
+            part = slice(start, start + CELLS_PER_PART)
+            dense[part] += xp.asarray(take(self.scores, cells[part]) @ self.loadings.T, dtype=dense.dtype)
         return dense
 
 
@@ -71,7 +74,8 @@ def harmonize(components: Any, batch: np.ndarray, *, random_state: int = 0) -> A
 
 def _harmonize_on_device(components: Any, batches: pd.DataFrame, random_state: int) -> Any:
     """The same with a fixed ridge, which rapids-singlecell has in its first Harmony only."""
-    import rapids_singlecell as rsc
+    with same_allocator():
+        import rapids_singlecell as rsc
     from anndata import AnnData
 
     cells = AnnData(obs=batches.set_index(batches.index.astype(str)), obsm={"X_pca": components})

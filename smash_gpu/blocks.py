@@ -7,6 +7,7 @@ below 2³¹; a Dask array brings its own. Where memory does not do for a block, 
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial, reduce, singledispatch
@@ -20,7 +21,7 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu.arrays import device_sparse, enough_memory, on_gpu, place, release_memory
+from smash_gpu.arrays import as_float, device_sparse, enough_memory, on_gpu, place, release_memory
 from smash_gpu.progress import track
 
 CELLS_PER_BLOCK = 4096
@@ -74,6 +75,7 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
         if n_cells == 1:
             raise
         warnings.warn(f"{error.args[0].partition('. ')[0]}: going on with half as many.", stacklevel=2)
+    gc.collect()  # since Python 3.12 the error lies in a cycle, and its traceback holds the arrays of the whole block
     release_memory()
     middle = cut.start + n_cells // 2
     return in_halves(step, slice(cut.start, middle), *per_cell) + in_halves(step, slice(middle, cut.stop), *per_cell)
@@ -130,10 +132,13 @@ def by_rows(X: Any) -> Any:
 
 def as_csr(block: Any) -> Any:
     """``block`` as canonical CSR: no duplicate entries, sorted within rows."""
-    if not (sparse.issparse(block) or _is_device_sparse(block)):
-        block = device_sparse.csr_matrix(block) if on_gpu(block) else sparse.csr_matrix(np.asarray(block))
+    if on_gpu(block):
+        block = as_float(block)
+        block = block if device_sparse.issparse(block) else device_sparse.csr_matrix(block)
+    elif not sparse.issparse(block):
+        block = sparse.csr_matrix(np.asarray(block))
     block = block.tocsr()
-    if not block.has_canonical_format:
+    if not block.has_canonical_format:  # synchronises where a device has not been asked before
         block = block.copy()
         block.sum_duplicates()
     return block
@@ -147,7 +152,11 @@ def _device_rows(X: Any, cut: slice) -> Any:
     """A slice of a CuPy CSR matrix that shares its values, which CuPy's own slicing copies."""
     first, last = (int(X.indptr[row]) for row in (cut.start, cut.stop))  # synchronises
     indptr = X.indptr[cut.start : cut.stop + 1] - first
-    return device_sparse.csr_matrix((X.data[first:last], X.indices[first:last], indptr), (len(indptr) - 1, X.shape[1]))
+    parts = X.data[first:last], X.indices[first:last], indptr
+    block = device_sparse.csr_matrix(parts, (len(indptr) - 1, X.shape[1]))  # synchronises
+    if X.has_canonical_format:  # synchronises, once a matrix; of the block it would once a block
+        block.has_canonical_format = True
+    return block
 
 
 def _fold_dask(X: Any, step: Callable, per_cell: tuple[np.ndarray, ...]) -> Any:

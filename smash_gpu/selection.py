@@ -18,6 +18,8 @@ from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
 from smash_gpu.splits import stratified
 from smash_gpu.stats import Z_CEILING, moments
 
+WAY_OUT = "Narrow the candidates, pass fewer cells, or use device='cpu'."
+
 
 class NothingLeftError(ValueError):
     """No gene passed the filters; the message holds the table of what removed them."""
@@ -102,7 +104,9 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
     index = np.flatnonzero(candidates)
     X = data.expression(index)
     if data.batch is not None and len(set(data.batch[data.cells])) > 1:
-        X = batch_shift(data, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
+        purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
+        with enough_memory(purpose, WAY_OUT, X.nbytes):
+            X = batch_shift(data, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
     fitted = [_fit(data, X, how, seed) for seed in range(how.random_state, how.random_state + how.n_models)]
     scores, accuracy = (np.array(part) for part in zip(*fitted, strict=True))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
@@ -232,13 +236,14 @@ def _fit(data: Dataset, X: Any, how: Importance, seed: int) -> tuple[np.ndarray,
     X = place(X, getattr(model, "device", "cpu"))
     purpose = f"training on {X.shape[0]:,} cells × {X.shape[1]:,} genes"
     release_memory()
-    with enough_memory(purpose, "Narrow the candidates, pass fewer cells, or use device='cpu'.", X.nbytes):
+    with enough_memory(purpose, WAY_OUT, X.nbytes):
         model.fit(X, data.labels, split)
         scores = np.asarray(model.importance(X, data.labels, split), dtype=np.float64)
+        predicted = np.asarray(model.predict(take(X, split.test)))
     expected = (data.n_groups, X.shape[1])
     if scores.shape != expected:
         raise ValueError(f"the model's importance has shape {scores.shape}; groups × genes is {expected}.")
-    return scores, float(np.mean(np.asarray(model.predict(take(X, split.test))) == data.labels[split.test]))
+    return scores, float(np.mean(predicted == data.labels[split.test]))
 
 
 def _scatter(part: np.ndarray, candidates: np.ndarray) -> np.ndarray:

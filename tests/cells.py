@@ -62,6 +62,8 @@ CONTAINERS = {
     "dask_dense": lambda m, _: in_dask(m.toarray(), 11),
 }
 
+PLACES = [*CONTAINERS, pytest.param("cupy_csr", marks=pytest.mark.gpu)]
+
 PLANTED = 3
 
 

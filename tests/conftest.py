@@ -8,17 +8,19 @@ from importlib.util import find_spec
 import anndata as ad
 import numpy as np
 import pytest
-from cells import CONTAINERS, SHARED, on_device, planted
+from cells import CONTAINERS, PLACES, SHARED, on_device, planted
 from scipy import sparse
 
 
-@pytest.fixture(params=[*CONTAINERS, pytest.param("cupy_csr", marks=pytest.mark.gpu)])
+@pytest.fixture(params=[*PLACES, "stand_in_csr"])
 def hold(request, tmp_path, monkeypatch):
-    """A function that puts a CSR matrix where users keep theirs, cut into blocks of ten cells."""
+    """A function that puts a CSR matrix where users keep theirs, cut into blocks of ten cells; its ``device`` is where
+    to compute. ``stand_in_csr`` is a device that is not there (`strict_cupy`).
+    """
     monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_BLOCK", 10)
     monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_DEVICE_BLOCK", 10)
-    if request.param == "cupy_csr":
-        return on_device
+    if request.param.endswith(("stand_in_csr", "cupy_csr")):
+        return _on_device(request.param, monkeypatch)
     if request.param.startswith("dask"):
         pytest.importorskip("dask.array")
     put = CONTAINERS[request.param]
@@ -28,6 +30,22 @@ def hold(request, tmp_path, monkeypatch):
 
         return by_rows(put(sparse.csr_matrix(matrix).astype(np.float32), tmp_path))
 
+    place.device = "cpu"
+    return place
+
+
+def _on_device(which, monkeypatch):
+    def place(matrix):
+        return put(sparse.csr_matrix(matrix).astype(np.float32))
+
+    if which == "stand_in_csr":
+        import strict_cupy
+
+        strict_cupy.install(monkeypatch)
+        put = strict_cupy.DeviceCsr
+    else:
+        put = on_device
+    place.device = "cuda"
     return place
 
 

@@ -2,6 +2,7 @@
 
 Arrays of the host and of the "device" cannot meet: an operation on both, an index that lies on the host, and every
 silent way to NumPy (``np.asarray``, the array interface) is a ``TypeError``, as in CuPy. Kernels run through the shim.
+Where the real CuPy is installed (`.ci/contracts`), a function or method that it lacks is missing here too.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ import numpy as np
 from emu.emulator import Emulator
 from scipy import sparse
 
+try:
+    import cupy as real
+except ImportError:
+    real = None
+
 H100_SHARED_BYTES = 227 * 1024
 TAKES_HOST_ARRAYS = ("asarray", "array")
+TAKES_LISTS = ("asarray", "array", "concatenate", "stack")
 
 
 def on_device(value):
@@ -55,7 +62,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return called(getattr(ufunc, method), inputs, options)
 
     def __getattr__(self, name):
-        if name.startswith("__"):
+        if name.startswith("__") or not hasattr(real.ndarray if real else np.ndarray, name):
             raise AttributeError(name)
         found = getattr(self.values, name)
         return (lambda *a, **o: called(found, a, o)) if callable(found) else on_device(found)
@@ -86,24 +93,64 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 class DeviceCsr:
-    """What ``cupyx.scipy.sparse.csr_matrix`` lets one do, as far as the package does it."""
+    """What ``cupyx.scipy.sparse.csr_matrix`` lets one do, as far as the package does it.
 
-    has_canonical_format = True
+    ``questions`` counts the kernels that look whether a matrix is canonical, each of which waits for the device.
+    """
+
+    questions = 0
 
     def __init__(self, source, shape=None):
         if isinstance(source, tuple):
             self.data, self.indices, self.indptr = source
             self.shape = shape
-            assert all(isinstance(part, DeviceArray) for part in source)
-            return
-        host = sparse.csr_matrix(of_device(source) if isinstance(source, DeviceArray) else source)
-        assert host.dtype.kind == "f", "CuPy has no sparse integers"
-        self.data, self.indices, self.indptr = map(DeviceArray, (host.data, host.indices, host.indptr))
-        self.shape = host.shape
+            if not all(isinstance(part, DeviceArray) and part.ndim == 1 for part in source):
+                raise ValueError("data, indices, and indptr must be 1-D cupy arrays")
+            ends = self.indptr.values[[0, -1]].tolist()
+            if ends != [0, len(self.data)] or len(self.indices) != len(self.data) or len(self.indptr) != shape[0] + 1:
+                raise ValueError(f"index pointers from {ends[0]} to {ends[1]} for {len(self.data)} values")
+        else:
+            host = sparse.csr_matrix(of_device(source) if isinstance(source, DeviceArray) else source)
+            self.data, self.indices, self.indptr = map(DeviceArray, (host.data, host.indices, host.indptr))
+            self.shape = host.shape
+        if self.dtype.char not in "?fdFD":
+            raise ValueError("Only bool, float32, float64, complex64 and complex128 are supported")
+
+    @property
+    def dtype(self):
+        """Type of the values."""
+        return self.data.values.dtype
+
+    @property
+    def has_canonical_format(self):
+        """Asked of the device once a matrix, unless it has been set."""
+        if not hasattr(self, "canonical"):
+            DeviceCsr.questions += 1
+            self.canonical = bool(self.get().has_canonical_format)
+        return self.canonical
+
+    @has_canonical_format.setter
+    def has_canonical_format(self, value):
+        self.canonical = value
+
+    def astype(self, dtype):
+        """With other values of the same places."""
+        return DeviceCsr((self.data.astype(dtype), self.indices, self.indptr), self.shape)
+
+    def copy(self):
+        """With arrays of its own."""
+        return DeviceCsr(tuple(DeviceArray(p.get()) for p in (self.data, self.indices, self.indptr)), self.shape)
+
+    def sum_duplicates(self):
+        """In place."""
+        host = self.get()
+        host.sum_duplicates()
+        self.__init__(host)
+        self.canonical = True
 
     def get(self):
         """The matrix on the host."""
-        return sparse.csr_matrix((self.data.values, self.indices.values, self.indptr.values), self.shape)
+        return sparse.csr_matrix((self.data.get(), self.indices.get(), self.indptr.get()), self.shape)
 
     def tocsr(self):
         """Itself."""
@@ -121,7 +168,9 @@ class StrictCupy:
     cuda = SimpleNamespace(
         runtime=SimpleNamespace(
             getDeviceCount=lambda: 1, memGetInfo=lambda: (2**30, 2**31), CUDARuntimeError=RuntimeError
-        )
+        ),
+        get_allocator=lambda: None,
+        set_allocator=lambda allocator: None,
     )
     pool = SimpleNamespace(total_bytes=lambda: 0, free_all_blocks=lambda: None)
 
@@ -130,6 +179,8 @@ class StrictCupy:
         return self.pool
 
     def __getattr__(self, name):
+        if real and not hasattr(real, name):
+            raise AttributeError(f"module 'cupy' has no attribute {name!r}")
         return _strict(getattr(np, name), name)
 
 
@@ -140,7 +191,13 @@ def _strict(found, name):
         return SimpleNamespace(**{n: _strict(getattr(found, n), n) for n in ("eigh",)})
     if name in TAKES_HOST_ARRAYS:
         return lambda x, *a, **o: DeviceArray(found(x.values if isinstance(x, DeviceArray) else x, *a, **o))
-    return lambda *a, **o: called(found, a, o)
+
+    def on_arrays(*arguments, **options):
+        if name not in TAKES_LISTS and any(isinstance(a, list) for a in arguments):
+            raise TypeError("Unsupported type <class 'list'>")
+        return called(found, arguments, options)
+
+    return on_arrays
 
 
 def install(monkeypatch):
@@ -150,7 +207,7 @@ def install(monkeypatch):
     emulator = Emulator()
     strict, csr = (
         StrictCupy(),
-        SimpleNamespace(csr_matrix=DeviceCsr, spmatrix=DeviceCsr, issparse=lambda x: isinstance(x, DeviceCsr)),
+        SimpleNamespace(csr_matrix=DeviceCsr, issparse=lambda x: isinstance(x, DeviceCsr)),
     )
 
     def launch(kernel, types, shape, arguments):

@@ -46,6 +46,23 @@ def test_a_stages_line_holds_its_share_of_a_copy():
     assert row["share_of_copy"] == pytest.approx(0.5)
 
 
+def test_a_stage_that_fails_is_a_line_and_the_next_one_runs(monkeypatch):
+    def kernels(*_):
+        yield {"what": "group_stats"}
+        raise MemoryError("12 GiB")
+
+    monkeypatch.setattr(gpu, "matrix", lambda *_: ([None], np.zeros(7), np.zeros(7)))
+    monkeypatch.setattr(gpu, "kernels", kernels)
+    monkeypatch.setattr(gpu, "aggregate", lambda *_: [])
+    monkeypatch.setattr(gpu, "pipeline", lambda *_: {"what": "smash"})
+    rows = list(gpu.stages(None, 7, gpu.parse(["--models", "rf"]), 1.0))
+    assert rows == [
+        {"cells": 7, "what": "group_stats"},
+        {"cells": 7, "what": "kernels", "failed": "MemoryError: 12 GiB"},
+        {"cells": 7, "what": "smash"},
+    ]
+
+
 def test_arguments():
     options = gpu.parse(["--cells", "1000", "0", "--models", "xgboost", "--json", "x.jsonl"])
     assert options.cells == [1000, 0]

@@ -6,11 +6,14 @@ They install and import without a device (`.ci/contracts` makes the environment)
 import ast
 import inspect
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cells import planted
 
 import smash_gpu
 from smash_gpu import arrays, batch, models
@@ -33,39 +36,54 @@ def dotted(node):
 
 
 def uses():
-    """(file, dotted name, keywords) of everything that the package takes from CuPy."""
+    """(file, dotted name, number of positional arguments, keywords) of everything that the package takes from CuPy."""
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text())
-        keywords = {id(n.func): [k.arg for k in n.keywords] for n in ast.walk(tree) if isinstance(n, ast.Call)}
+        calls = {id(n.func): n for n in ast.walk(tree) if isinstance(n, ast.Call)}
         for node in ast.walk(tree):
             name = dotted(node) if isinstance(node, ast.Attribute) else ""
             if name.partition(".")[0] in LIBRARIES:
-                yield path.name, name, tuple(keywords.get(id(node), ()))
+                call = calls.get(id(node))
+                listed = call is not None and not any(isinstance(a, ast.Starred) for a in call.args)
+                yield (
+                    path.name,
+                    name,
+                    len(call.args) if listed else None,
+                    tuple(k.arg for k in call.keywords if k.arg) if call else (),
+                )
 
 
-USES = sorted(set(uses()))
+USES = sorted(set(uses()), key=str)
 
 
 def test_the_package_uses_cupy():
     assert len(USES) > 40
-    assert {"xp.linalg.eigh", "xp.bincount", "device_sparse.csr_matrix"} & {name for _, name, _ in USES}
+    assert {"xp.linalg.eigh", "xp.searchsorted", "device_sparse.csr_matrix"} <= {name for _, name, _, _ in USES}
 
 
-@pytest.mark.parametrize(("file", "name", "keywords"), USES, ids=[f"{f}:{n}" for f, n, _ in USES])
-def test_cupy_has_it_with_our_keywords(file, name, keywords):
+@pytest.mark.parametrize(("file", "name", "n_arguments", "keywords"), USES, ids=[f"{f}:{n}" for f, n, _, _ in USES])
+def test_cupy_has_it_with_our_arguments(file, name, n_arguments, keywords):
     import cupy  # noqa: F401
 
     library, *rest = name.split(".")
     found = __import__(LIBRARIES[library], fromlist=["_"])
     for part in rest:
         found = getattr(found, part)
-    if not keywords or isinstance(found, cupy.ufunc):
+    if n_arguments is None:
+        return
+    if isinstance(found, cupy.ufunc):
+        assert n_arguments == found.nin
+        assert set(keywords) <= {"out", "dtype", "casting"}
         return
     if name == "cupy.RawModule":  # has no signature to read, but is built without a device
         found(code="", **{k: () for k in keywords if k != "code"})
         return
-    parameters = inspect.signature(found).parameters
-    assert any(p.kind is p.VAR_KEYWORD for p in parameters.values()) or set(keywords) <= set(parameters)
+    try:
+        signature = inspect.signature(found)
+    except ValueError:
+        assert not keywords, "compiled, and without a signature to compare with"
+        return
+    signature.bind(*[None] * n_arguments, **dict.fromkeys(keywords))
 
 
 def test_cupys_sparse_rows_have_what_blocks_and_ops_use():
@@ -149,6 +167,48 @@ def test_a_machine_without_a_driver_is_told_so():
         arrays.resolve_device("cuda")
     assert "nvidia-smi" in str(raised.value)
     assert arrays.resolve_device("auto") == "cpu"
+
+
+@pytest.mark.parametrize("of", ["forests", "Harmony"])
+def test_our_imports_of_rapids_leave_cupys_allocator_as_it_was(of):
+    """Importing cuML or rapids-singlecell makes RMM, without a pool, CuPy's allocator."""
+    first = {
+        "forests": "models.build('rf', random_state=0, device='cuda')",
+        "Harmony": "try: batch._harmonize_on_device(numpy.ones((4, 2)), pandas.DataFrame({'batch': list('abab')}), 0)\n"
+        "except Exception: pass",
+    }[of]
+    script = (
+        "import cupy, numpy, pandas\nfrom smash_gpu import batch, models\nbefore = cupy.cuda.get_allocator()\n"
+        f"{first}\nimport sys; assert 'cuml' in sys.modules\nassert cupy.cuda.get_allocator() == before\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    by_hand = "import cupy; before = cupy.cuda.get_allocator(); import cuml; assert cupy.cuda.get_allocator() != before"
+    subprocess.run([sys.executable, "-c", by_hand], check=True)  # else `same_allocator` can go
+
+
+@pytest.mark.parametrize("kind", ["csr_matrix", "csr_array", "csc_matrix"])
+def test_every_sparse_kind_of_cupy_is_known_to_lie_on_a_device(kind):
+    import cupyx.scipy.sparse
+
+    found = getattr(cupyx.scipy.sparse, kind)
+    assert arrays.on_gpu(found.__new__(found))
+
+
+def test_kernels_are_launched_as_cupy_defines_it():
+    """Names of the attribute, the setter and the null pointer; a module is compiled on a device only."""
+    import cupy
+
+    assert hasattr(cupy.cuda.runtime, "cudaDevAttrMaxSharedMemoryPerBlockOptin")
+    assert cupy.RawKernel.max_dynamic_shared_size_bytes.__doc__.rstrip().endswith("Can be set.")
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_without_a_device_everything_runs_on_the_cpu_although_the_packages_are_there(rng, device):
+    adata = planted(rng)
+    how = {"filters": {"families": ()}, "model_options": {"n_estimators": 5}}
+    smash_gpu.tl.smash(adata, "cell_type", model="xgboost", n_top=1, device=device, **how)
+    assert all(name.startswith("MARKER") for name in smash_gpu.get.markers(adata)["name"])
 
 
 def test_cupys_out_of_memory_is_understood():

@@ -2,18 +2,19 @@
 arrays of the device. What the real libraries do is for `test_contracts` and, on a device, `test_gpu`.
 """
 
+import weakref
 from dataclasses import replace
 
 import anndata as ad
 import numpy as np
 import pytest
 import strict_cupy
-from cells import planted
+from cells import in_dask, planted
 from scipy import sparse
 from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
-from smash_gpu import batch, dataset, reading, selection, stats
+from smash_gpu import batch, blocks, dataset, reading, selection, stats
 from smash_gpu.models import forest
 from smash_gpu.recipe import Filters, Importance, InversePCA
 from smash_gpu.splits import stratified
@@ -45,6 +46,7 @@ def test_the_stand_in_refuses_what_cupy_refuses(device):
         lambda: x.__setitem__(slice(2), host[:2]),
         lambda: device.maximum(x, host),
         lambda: device.concatenate([x, host]),
+        lambda: device.maximum(x, [1.0, 2.0, 3.0, 4.0]),
     )
     for mixed in refused:
         with pytest.raises(TypeError):
@@ -53,11 +55,14 @@ def test_the_stand_in_refuses_what_cupy_refuses(device):
     assert isinstance(2 * x + np.float64(1), DeviceArray)
 
 
-@pytest.mark.parametrize("where", ["host", "device"])
+@pytest.mark.parametrize("where", ["host", "device", "dask"])
 def test_statistics_filters_and_inverse_pca_choose_the_same_genes(device, data, where):
     gpu = on(data, "cuda")
     if where == "device":
         gpu = replace(gpu, matrix=DeviceCsr(data.matrix))
+    if where == "dask":
+        pytest.importorskip("dask.array")
+        gpu = replace(gpu, matrix=in_dask(data.matrix, 70))
     np.testing.assert_array_equal(gpu.stats.detected, data.stats.detected)
     np.testing.assert_array_equal(gpu.stats.counts, data.stats.counts)
     np.testing.assert_allclose(gpu.stats.total, data.stats.total, rtol=1e-12, atol=1e-9)
@@ -67,6 +72,58 @@ def test_statistics_filters_and_inverse_pca_choose_the_same_genes(device, data, 
         chosen.append(selection.inverse_pca(part, filtered, InversePCA(n_top=3, variance=0.3))[0])
     assert 0 < chosen[0].sum() < filtered.sum()
     np.testing.assert_array_equal(*chosen)
+
+
+def unsorted_with_duplicates(matrix):
+    """The same matrix with every value in two halves, at the two ends of its row."""
+    rows = [np.r_[cells, cells[::-1]] for cells in np.split(np.arange(matrix.nnz), matrix.indptr[1:-1])]
+    order = np.concatenate(rows)
+    return sparse.csr_matrix((matrix.data[order] / 2, matrix.indices[order], matrix.indptr * 2), matrix.shape)
+
+
+def dense_integers(matrix):
+    return DeviceArray(matrix.toarray().astype(np.int64))
+
+
+@pytest.mark.parametrize("hold", [lambda m: DeviceCsr(unsorted_with_duplicates(m)), dense_integers])
+def test_what_the_kernels_cannot_take_is_converted_on_the_device(device, data, hold):
+    gpu = replace(on(data, "cuda"), matrix=hold(data.matrix))
+    np.testing.assert_array_equal(gpu.stats.detected, data.stats.detected)
+    np.testing.assert_array_equal(gpu.stats.counts, data.stats.counts)
+    found = gpu.expression(np.array([4, 1]))
+    np.testing.assert_allclose(found.get(), data.expression(np.array([4, 1])), rtol=1e-6)
+
+
+def test_true_and_false_are_counted_on_a_device(device, data):
+    matrix = data.matrix.astype(bool)
+    gpu = replace(on(data, "cuda"), matrix=DeviceCsr(matrix))
+    np.testing.assert_array_equal(gpu.stats.counts, data.stats.detected)
+
+
+def test_a_matrix_on_the_device_is_asked_once_whether_it_is_canonical(device, data, monkeypatch):
+    gpu = replace(on(data, "cuda"), matrix=DeviceCsr(data.matrix))
+    monkeypatch.setattr(DeviceCsr, "questions", 0)
+    stats.value_checks(gpu.matrix, device="cuda")
+    _ = gpu.stats
+    gpu.expression(np.array([4, 1]))
+    assert DeviceCsr.questions == 1
+
+
+def test_a_block_that_did_not_fit_is_gone_before_its_halves_are_tried():
+    """An exception holds on to the arrays of the frames that it passed through."""
+    held = []
+
+    def step(cut):
+        assert all(block() is None for block in held), "memory of the whole block is still taken"
+        block = np.zeros(cut.stop - cut.start)
+        held.append(weakref.ref(block))
+        if len(block) > 3:
+            raise IndexError("invalid index") from MemoryError("of CuPy")
+        return len(block)
+
+    with pytest.warns(UserWarning, match="half as many"):
+        assert blocks.in_halves(step, slice(0, 10)) == 10
+    assert len(held) > 5
 
 
 def test_the_sums_on_a_device_are_equal_bit_for_bit_in_every_run(device, data):
@@ -152,7 +209,10 @@ def test_cells_moved_to_a_device_by_rapids_singlecell_go_straight_in(device, mon
     monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
     host = planted(rng)
     moved = ad.AnnData(obs=host.obs, var=host.var)
-    monkeypatch.setattr(ad.AnnData, "X", property(lambda a: DeviceCsr(host.X) if a is moved else a._X))
+    plain = ad.AnnData.X
+    monkeypatch.setattr(
+        ad.AnnData, "X", property(lambda a: DeviceCsr(plain.fget(host)) if a is moved else plain.fget(a))
+    )
     for adata in (host, moved):
         smg.tl.smash(adata, "cell_type", filters={"families": ()}, device="cuda")
     assert smg.get.markers_dict(moved) == smg.get.markers_dict(host)
@@ -172,8 +232,18 @@ def test_the_network_takes_arrays_of_the_device(device, data):
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-3, atol=1e-6)
 
 
+def test_a_torch_without_cuda_is_an_error_with_the_way_out(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models.network import Network
+
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    with pytest.raises(RuntimeError, match="build of torch.*device='cpu'"):
+        Network(device="cuda")
+
+
 def test_batches_are_corrected_on_a_device(device, monkeypatch, data, rng):
     """Harmony itself is replaced; the components, axes and the shift are those of the host."""
+    monkeypatch.setattr(batch, "CELLS_PER_PART", 37)
     monkeypatch.setattr(batch, "_harmonize_on_device", lambda components, *_: components * 0.5)
     monkeypatch.setattr(selection, "harmonize", lambda c, b, random_state: (
         batch.harmonize(c, b) if isinstance(c, DeviceArray) else c * 0.5))  # fmt: skip

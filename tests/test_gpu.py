@@ -1,8 +1,10 @@
 """What only a device can show: the real libraries, agreement with the CPU, repeatability, memory that runs out.
 
-The kernels' own assertions run on the device in `test_kernels`, the statistics in `test_stats` (``cupy_csr``).
+The kernels' own assertions run on the device in `test_kernels`, the statistics, the inverse PCA and the containers in
+`test_stats`, `test_pca` and `test_tl` (``cupy_csr``).
 """
 
+import gc
 import json
 
 import numpy as np
@@ -12,6 +14,7 @@ from scipy import sparse
 
 import smash_gpu as smg
 from smash_gpu import arrays, reading, selection
+from smash_gpu.blocks import by_rows
 from smash_gpu.recipe import Filters, Importance, InversePCA
 
 pytestmark = pytest.mark.gpu
@@ -93,6 +96,32 @@ def test_integers_are_equal_and_sums_agree_between_cpu_and_gpu(rng):
     np.testing.assert_allclose(gpu.square, cpu.square, rtol=1e-10, atol=1e-8)
 
 
+def test_what_the_kernels_cannot_take_is_converted_on_the_device(rng):
+    """Unsorted entries that occur twice, integers, True and False, and CuPy's own ``csr_array``."""
+    cupyx = pytest.importorskip("cupyx.scipy.sparse")
+    from smash_gpu.stats import group_stats
+
+    counts = sparse.csr_matrix(rng.poisson(0.7, (300, 40)).astype(np.float32))
+    group = rng.integers(0, 3, 300)
+    expected = group_stats(counts, group, 3)
+    halves = cupyx.csr_matrix(counts / 2)
+    twice = cupyx.csr_matrix((halves.data.repeat(2), halves.indices.repeat(2), halves.indptr * 2), shape=halves.shape)
+    held = {
+        "twice": twice,
+        "array": cupyx.csr_array(cupyx.csr_matrix(counts)),
+        "csc": cupyx.csr_matrix(counts).tocsc(),
+        "integers": arrays.cupy.asarray(counts.toarray().astype(np.int64)),
+        "columns first": arrays.cupy.asarray(np.asfortranarray(counts.toarray())),
+    }
+    assert not twice.has_canonical_format
+    for where, matrix in held.items():
+        found = group_stats(by_rows(matrix), group, 3, device="cuda")
+        np.testing.assert_array_equal(found.counts, expected.counts, err_msg=where)
+        np.testing.assert_array_equal(found.detected, expected.detected, err_msg=where)
+    true = group_stats(cupyx.csr_matrix(counts.astype(bool)), group, 3, device="cuda")
+    np.testing.assert_array_equal(true.counts, expected.detected)
+
+
 def test_inverse_pca_keeps_the_genes_of_cumls_pca(rng):
     """The correlation's eigenvectors on the device, against cuML's PCA of the standardised matrix."""
     PCA = pytest.importorskip("cuml.decomposition").PCA
@@ -138,11 +167,25 @@ def test_batches_are_corrected_on_the_device(rng):
 
 
 @pytest.fixture
-def pool_of():
-    """Limits CuPy's pool for one test."""
-    pool = arrays.cupy.get_default_memory_pool()
-    yield lambda size: (pool.free_all_blocks(), pool.set_limit(size=size))
+def pool():
+    """CuPy's pool as the allocator, which importing cuML or rapids-singlecell here or elsewhere may have changed."""
+    before, pool = arrays.cupy.cuda.get_allocator(), arrays.cupy.get_default_memory_pool()
+    arrays.cupy.cuda.set_allocator(pool.malloc)
+    yield pool
     pool.set_limit(size=0)
+    arrays.cupy.cuda.set_allocator(before)
+
+
+@pytest.fixture
+def pool_of(pool):
+    """Limits CuPy's pool, beyond what it holds already, for one test."""
+
+    def limit(size):
+        gc.collect()
+        pool.free_all_blocks()
+        pool.set_limit(size=pool.used_bytes() + size)
+
+    return limit
 
 
 def test_a_device_with_little_memory_gets_smaller_blocks_and_the_same_sums(rng, pool_of):
@@ -181,13 +224,17 @@ def test_deeplift_is_the_same_on_the_device(rng):
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-7)
 
 
-def test_what_the_device_lends_is_given_back(rng):
+def test_what_the_device_lends_is_given_back(rng, pool):
     """After a selection CuPy's pool holds nothing that another library could need."""
     needs("xgboost")
+    gc.collect()
+    before = pool.used_bytes()
     adata = chosen(planted(rng, n_cells=600), "cuda", "xgboost")
     assert len(smg.get.markers(adata))
+    gc.collect()
     arrays.release_memory()
-    assert arrays.cupy.get_default_memory_pool().used_bytes() == 0
+    assert pool.used_bytes() <= before
+    assert pool.free_bytes() == 0
 
 
 def test_own_importance_runs_on_the_host_while_counts_are_on_the_device(rng):

@@ -20,17 +20,17 @@ def by_scikit_learn(z, n_top, variance):
     return genes, n_components
 
 
-def dataset(matrix, group):
+def dataset(matrix, group, device="cpu"):
     names = np.array([f"g{i}" for i in range(matrix.shape[1])], dtype=object)
-    return Dataset(matrix, group, np.array(["a", "b"], dtype=object), names, names)
+    return Dataset(matrix, group, np.array(["a", "b"], dtype=object), names, names, device=device)
 
 
 @pytest.mark.parametrize("shape", [(300, 40), (30, 60)], ids=["more cells", "more genes"])
 def test_same_genes_as_standard_scaler_and_full_pca(hold, rng, shape):
     programme = rng.gamma(1, 1, (shape[0], 4)) @ rng.gamma(0.3, 1, (4, shape[1]))
-    data = dataset(hold(rng.poisson(programme)), rng.integers(-1, 2, shape[0]))
+    data = dataset(hold(rng.poisson(programme)), rng.integers(-1, 2, shape[0]), hold.device)
     all_genes = np.ones(shape[1], dtype=bool)
-    X = data.expression(np.arange(shape[1]))
+    X = data.host_expression(np.arange(shape[1]))
     expected, _ = by_scikit_learn(standardize(X, *mean_std(X)), 3, 0.5)
     mask, ledger = selection.inverse_pca(data, all_genes, InversePCA(n_top=3, variance=0.5))
     assert set(np.flatnonzero(mask)) == expected

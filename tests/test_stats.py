@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 from smash_gpu import stats
+from smash_gpu.arrays import on_gpu, to_host
 from smash_gpu.blocks import stream
 
 TARGET = 1e4
@@ -30,7 +31,7 @@ def test_group_stats_count_every_cell_of_a_group_once(hold, rng, rate):
     group[group == 3] = 2
     e = expression(counts)
 
-    found = stats.group_stats(hold(counts), group, 4)
+    found = stats.group_stats(hold(counts), group, 4, device=hold.device)
 
     for g, gene in product(range(4), range(counts.shape[1])):
         members = group == g
@@ -44,7 +45,7 @@ def test_group_stats_count_every_cell_of_a_group_once(hold, rng, rate):
 
 def test_log_normalised_values_are_taken_as_they_are(hold, rng):
     values = np.log1p(rng.poisson(0.5, size=(25, 6))).astype(np.float32)
-    found = stats.group_stats(hold(values), np.zeros(25, dtype=int), 1, target_sum=None)
+    found = stats.group_stats(hold(values), np.zeros(25, dtype=int), 1, target_sum=None, device=hold.device)
     np.testing.assert_allclose(found.total[0], values.sum(axis=0, dtype=float), rtol=1e-6)
 
 
@@ -96,11 +97,13 @@ def test_moments_equal_numpy_on_the_chosen_genes_and_cells(hold, rng):
     genes = np.array([30, 2, 17, 5])
     e = expression(counts)[group >= 0][:, genes]
     ceiling = np.quantile(e, 0.9, axis=0)
-    found = stats.moments(hold(counts), group, genes, ceiling=ceiling)
+    found = stats.moments(hold(counts), group, genes, ceiling=ceiling, device=hold.device)
+    assert on_gpu(found.product) == (hold.device == "cuda")
+    correlation, found = to_host(found.correlation), found.to_host()
     cut = np.minimum(e, ceiling)
     np.testing.assert_allclose(found.mean, cut.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(found.covariance, np.cov(cut.T, bias=True), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found.correlation, np.corrcoef(cut.T), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(correlation, np.corrcoef(cut.T), rtol=1e-4, atol=1e-6)
 
 
 def test_a_gene_that_does_not_vary_correlates_with_nothing():
@@ -111,15 +114,15 @@ def test_a_gene_that_does_not_vary_correlates_with_nothing():
 def test_stream_gives_all_cells_in_order(hold, rng):
     counts, _ = some_counts(rng, 1.0)
     numbers = np.arange(len(counts))
-    blocks = list(stream(hold(counts), numbers))
+    blocks = list(stream(hold(counts), numbers, device=hold.device))
     assert len(blocks) > 1
     np.testing.assert_array_equal(np.concatenate([part for _, part in blocks]), numbers)
-    np.testing.assert_array_equal(np.vstack([block.toarray() for block, _ in blocks]), counts)
+    np.testing.assert_array_equal(np.vstack([to_host(block).toarray() for block, _ in blocks]), counts)
 
 
 def test_value_checks_count_what_counts_cannot_be(hold):
     values = np.array([[1.0, 0, 2.5], [-1, np.nan, 30], [np.inf, 3, 0]])
-    found = stats.value_checks(hold(values))
+    found = stats.value_checks(hold(values), device=hold.device)
     counts = {
         name: int(getattr(found, name)[0]) for name in ("nonzero", "not_finite", "negative", "fractional", "large")
     }

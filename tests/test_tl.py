@@ -4,7 +4,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from cells import CONTAINERS, PLANTED, SHARED_SETS, planted
+from cells import CONTAINERS, PLACES, PLANTED, SHARED_SETS, planted
 from scipy import sparse
 
 import smash_gpu as smg
@@ -74,6 +74,7 @@ def test_two_runs_with_one_seed_are_equal_bit_for_bit(adata, model):
     pd.testing.assert_frame_equal(smg.get.markers(adata), smg.get.markers(other), check_exact=True)
 
 
+@pytest.mark.parametrize("hold", PLACES, indirect=True)
 def test_every_container_gives_the_same_candidates_and_markers(hold, adata):
     smash(adata)
     held = ad.AnnData(hold(adata.X), obs=adata.obs, var=adata.var[[]])

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu.arrays import namespace, take, to_host
+from smash_gpu.arrays import namespace, same_allocator, take, to_host
 from smash_gpu.attribution.gini import gini
 from smash_gpu.progress import track
 from smash_gpu.splits import Split
@@ -120,7 +120,8 @@ def draw_weights(group: np.ndarray, *, drawn_down: bool) -> tuple[np.ndarray, fl
 
 def _cuml_forest(n_estimators: int, **options: Any) -> Any:
     try:
-        from cuml.ensemble import RandomForestClassifier
+        with same_allocator():
+            from cuml.ensemble import RandomForestClassifier
     except ImportError as error:
         raise ImportError(
             f"the forests need cuML on the GPU ({error}): pip install 'smash-gpu[cuda13]', or use device='cpu', or "

@@ -90,6 +90,11 @@ class Network:
     ) -> None:
         if softmax_rule not in deeplift.SOFTMAX_RULES:
             raise ValueError(f"softmax_rule={softmax_rule!r} is not one of {', '.join(deeplift.SOFTMAX_RULES)}.")
+        if device == "cuda" and not torch.backends.cuda.is_built():
+            raise RuntimeError(
+                "this build of torch computes on the CPU only: install torch for CUDA (pip install "
+                "'smash-gpu[cuda13]' in a new environment), or use device='cpu', or model='xgboost'."
+            )
         self.random_state = random_state
         self.device = device
         self.module = module

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -18,6 +19,7 @@ SHIM = Path(__file__).with_name("shim.hpp")
 INSTANCES = list(product(("float", "double"), ("int", "long long")))
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fno-extern-tls-init", "-w")
 SANITIZE = "SMASH_EMULATE_WITH_ASAN"
+ONE_AT_A_TIME = threading.Lock()
 
 
 def compiler() -> str:
@@ -64,7 +66,8 @@ def launch(library, name, shape, arguments, *, seed=0) -> None:
     pointers = (ctypes.c_void_p * len(buffers))(*(b.ctypes.data for b in buffers))
     blocks, threads, shared_bytes = shape
     sizes = ctypes.c_uint(blocks), ctypes.c_uint(threads), ctypes.c_int(shared_bytes), ctypes.c_uint(seed)
-    getattr(library, name)(*sizes, pointers)
+    with ONE_AT_A_TIME:  # Dask launches from several threads; the shim has one set of fibers
+        getattr(library, name)(*sizes, pointers)
 
 
 class Emulator:
