@@ -173,6 +173,21 @@ def test_a_selection_is_made_inside_every_split(run, data, adata, tmp_path):
     pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
 
 
+def test_the_panel_design_is_repeated_inside_every_split(run, data, adata, tmp_path):
+    arguments = ("--select", "panel", "--n-genes", 3, 9, "--out", tmp_path / "out")
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", *arguments)
+    assert code == 0, error
+
+    def design(cells, n_genes):
+        cells = cells.to_memory()
+        smg.tl.panel(cells, "cell_type", n_genes=n_genes, nested=True)
+        return smg.get.panel_genes(cells)
+
+    smg.tl.evaluate(adata, "cell_type", genes={"selection by panel": design}, n_genes=[3, 9])
+    found = pd.read_csv(tmp_path / "out" / "splits.csv")
+    pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
+
+
 def test_nothing_to_judge_is_told(run, data):
     assert_one_message(run("evaluate", data, "--groupby", "cell_type"), "--genes", "--select")
 

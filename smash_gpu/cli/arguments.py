@@ -8,6 +8,7 @@ from pathlib import Path
 PANEL_GENES = 30
 CLASSIFIERS = ("knn", "logreg", "forest")
 MODELS = ("rf", "brf", "xgboost", "dnn")
+PANEL = "panel"
 
 
 def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -51,8 +52,8 @@ def add_evaluation(command: argparse.ArgumentParser, *, given: bool) -> None:
             help="lists of genes, one a line, or tables with a column 'name'; a list is named after its file",
         )  # fmt: skip
         add(
-            "--select", choices=MODELS, nargs="+", default=[],
-            help="also judge what this model selects, chosen anew inside every split",
+            "--select", choices=(*MODELS, PANEL), nargs="+", default=[],
+            help="also judge what this model, or the panel design, selects, chosen anew inside every split",
         )  # fmt: skip
         add(
             "--n-genes", type=int, nargs="+", metavar="N",

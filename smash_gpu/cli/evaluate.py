@@ -75,12 +75,15 @@ def _name(model: str) -> str:
 
 
 def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
-    """A function from training cells and a number to the genes of a panel, by `tl.smash` with ``model``."""
+    """A function from training cells and a number to genes: a nested `tl.panel`, or `tl.smash` with ``model``."""
 
     def choose(cells: Any, n_genes: int) -> list[str]:
         from smash_gpu import get, tl
 
         part = cells.to_memory()
+        if model == arguments.PANEL:
+            tl.panel(part, options.groupby, n_genes=n_genes, nested=True, **source)
+            return get.panel_genes(part)
         tl.smash(part, options.groupby, model=model, random_state=options.random_state, **source)
         return get.panel(part, n_genes)
 
