@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,6 +13,7 @@ import pandas as pd
 
 LOST = "\N{REPLACEMENT CHARACTER}"
 VOID = ("img", "meta", "br")
+SHORT = 22  # letters
 
 
 class Html(str):
@@ -128,9 +130,15 @@ def table(caption: Any, columns: Sequence[Column], *, headings: Iterable[tuple[i
 
 
 def _row(columns: Sequence[Column], cells: Sequence[Any]) -> Html:
-    first = element("th", cells[0], scope="row", class_=columns[0].kind)
-    rest = (element("td", cell, class_=column.kind) for column, cell in zip(columns[1:], cells[1:], strict=True))
-    return element("tr", first, *rest)
+    kinds = [_kind(column, cell) for column, cell in zip(columns, cells, strict=True)]
+    first = element("th", cells[0], scope="row", class_=kinds[0])
+    return element("tr", first, *(element("td", cell, class_=k) for cell, k in zip(cells[1:], kinds[1:], strict=True)))
+
+
+def _kind(column: Column, cell: Any) -> str:
+    """The class of a cell; a short name stays on one line."""
+    is_short = column.kind == "name" and len(re.sub(r"<[^>]*>", "", str(cell))) <= SHORT
+    return "name short" if is_short else column.kind
 
 
 def _plain(caption: Any) -> str | None:
