@@ -32,6 +32,7 @@ def selected(groups, *, n_cells=320, n_genes=160, genes=(), n_top=2):
     noise = [name for name in adata.var_names if name.startswith("NOISE") and name not in best][:20]
     lists = {LISTS[0]: best, LISTS[1]: noise}
     smg.tl.evaluate(adata, "cell_type", genes=lists, n_genes=[5, 10, 20], n_splits=3, n_random=1)
+    smg.tl.panel(adata, "cell_type", n_genes=12)
     return adata
 
 
@@ -66,6 +67,9 @@ FIGURES = {
     "learning_curve": lambda a, **k: smg.pl.learning_curve(a, **k),
     "unresolved_pairs": lambda a, **k: smg.pl.unresolved_pairs(a, **k),
     "overlap": lambda a, **k: smg.pl.overlap(a, **k),
+    "panel_curve": lambda a, **k: smg.pl.panel_curve(a, **k),
+    "panel_pairs": lambda a, **k: smg.pl.panel_pairs(a, **k),
+    "panel_resolution": lambda a, **k: smg.pl.panel_resolution(a, **k),
 }
 
 
@@ -277,6 +281,21 @@ def test_bars_of_pairs_are_the_table_worst_on_top(seven):
     np.testing.assert_allclose(one, 100 * pairs["group_as_other"])
     np.testing.assert_allclose(other, 100 * pairs["other_as_group"])
     assert ax.yaxis_inverted()
+
+
+def test_the_panel_is_drawn_as_its_tables_say(seven):
+    pairs, curve = (smg.get.panel_table(seven, name) for name in ("pairs", "curve"))
+    ax = smg.pl.panel_pairs(seven, n_pairs=6)
+    np.testing.assert_allclose([p.get_width() for p in ax.patches], 1 - pairs["resolved"][:6])
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), 1 - pairs["possible"][:6])
+    assert ticks(ax, "y") == [f"{row.class_a}  ↔  {row.class_b}" for row in pairs[:6].itertuples()]
+    lines = smg.pl.panel_curve(seven).lines
+    np.testing.assert_allclose(lines[0].get_xydata(), curve[["n_genes", "resolution"]])
+    np.testing.assert_allclose(lines[1].get_xydata(), curve[["n_genes", "half_resolved"]])
+    np.testing.assert_allclose(lines[2].get_xydata(), curve[["n_genes", "of_bound"]][1:])
+    share = np.asarray(smg.pl.panel_resolution(seven).images[0].get_array())
+    np.testing.assert_allclose(share, share.T)
+    np.testing.assert_allclose(np.sort(share[np.triu_indices(7, 1)]), np.sort(1 - pairs["resolved"]))
 
 
 def test_without_confused_pairs_the_figure_says_so(seven):

@@ -393,6 +393,20 @@ def test_a_designed_panel_gets_a_chapter(adata):
     assert "Genes that the rules removed" not in page
 
 
+def test_a_designed_panel_is_drawn_with_its_hostile_names():
+    adata = hostile_cells()
+    smash(adata)
+    smg.tl.panel(adata, "cell_type", n_genes=8)
+    page = smg.report.page(adata)
+    parsed = Page(page)
+    assert len(parsed.all("img")) == 4
+    assert not parsed.all("script")
+    genes = [row[0] for row in rows_of(page, "The panel in the order of choice")[1:]]
+    assert [gene.replace("\N{REPLACEMENT CHARACTER}", "") for gene in genes] == [
+        name.translate({0x202E: None, 0: None}) for name in smg.get.panel_genes(adata)
+    ]
+
+
 def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     smash(adata)
     before = len(Page(smg.report.page(adata)).all("img"))

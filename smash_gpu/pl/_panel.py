@@ -9,7 +9,18 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import get, slots
-from smash_gpu.pl._canvas import COLOURS, GROUP, INCHES_PER_GROUP, canvas, colour_bar, legend, quiet, room, shown
+from smash_gpu.pl._canvas import (
+    COLOURS,
+    FEWEST_ROWS,
+    GROUP,
+    INCHES_PER_GROUP,
+    canvas,
+    colour_bar,
+    legend,
+    quiet,
+    room,
+    shown,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,13 +94,12 @@ def panel_resolution(
     share = np.full((len(classes), len(classes)), np.nan)
     share[a, b] = share[b, a] = 1 - pairs["resolved"]
     names = shown(classes)
-    ax = ax or canvas(
-        INCHES_PER_GROUP * len(names) + room(names) + 1.5, INCHES_PER_GROUP * len(names) + room(names) + 0.5
-    )
+    side = INCHES_PER_GROUP * max(len(names), FEWEST_ROWS) + room(names)
+    ax = ax or canvas(side + 1.5, side + 0.5)
     image = ax.imshow(share, cmap="Reds", vmin=0, vmax=1)
     ax.set_xticks(range(len(names)), names, rotation=90, **GROUP)
     ax.set_yticks(range(len(names)), names, **GROUP)
-    colour_bar(ax, image, "unresolved share of the pair")
+    colour_bar(ax, image, "unresolved share\nof the pair")
     return ax
 
 
