@@ -113,7 +113,7 @@ def test_plots_return_axes(designed):
     assert smg.pl.panel_curve(designed).get_xlabel() == "genes"
     labels = [t.get_text() for t in smg.pl.panel_pairs(designed, column="fine").get_yticklabels()]
     assert len(labels) == 6
-    assert "A | A/2" in labels
+    assert "A  ↔  A/2" in labels
     assert len(smg.pl.panel_resolution(designed).get_xticklabels()) == 3
     with pytest.raises(KeyError, match="not chosen for the column 'coarse'"):
         smg.pl.panel_resolution(designed, column="coarse")

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 import smash_gpu as smg
-from smash_gpu.pl._canvas import HATCHES, LONGEST_NAME, fills, shown
+from smash_gpu.pl._canvas import HATCHES, LONGEST_NAME, fills, paired, shown
 
 mpl.use("Agg")
 FEW_TREES = {"n_estimators": 20}
@@ -350,6 +350,7 @@ def test_long_names_are_cut_and_different_ones_stay_different():
     drawn = shown([*long, long[0], "short\nname\t"])
     assert drawn[0] == drawn[2] != drawn[1]
     assert drawn[3] == "short name"
+    assert len(set(paired(long, long[::-1]))) == 2
     assert max(map(len, drawn)) <= LONGEST_NAME + 4
 
 

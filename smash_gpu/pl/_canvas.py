@@ -55,6 +55,14 @@ def _cut(name: str) -> str:
     return f"{name[: LONGEST_NAME - tail - 1].rstrip()}…{name[-tail:].lstrip()}"
 
 
+def paired(names: Iterable[Any], others: Iterable[Any]) -> list[str]:
+    """Pairs of names as they are drawn."""
+    names, others = [*map(str, names)], [*map(str, others)]
+    every = [*dict.fromkeys([*names, *others])]
+    drawn = dict(zip(every, shown(every), strict=True))
+    return [f"{drawn[name]}  ↔  {drawn[other]}" for name, other in zip(names, others, strict=True)]
+
+
 def fills(n: int) -> list[dict[str, str]]:
     """Face and hatch of ``n`` kinds of bars: eight colours, then the same with hatches."""
     kinds = [(colour, hatch) for hatch in HATCHES for colour in COLOURS]

@@ -17,6 +17,7 @@ from smash_gpu.pl._canvas import (
     canvas,
     colour_bar,
     legend,
+    paired,
     quiet,
     room,
     shown,
@@ -63,7 +64,7 @@ def panel_pairs(
         How many pairs.
     """
     pairs = _of_column(get.panel_table(adata, "pairs", key=key), column).head(n_pairs)
-    names = [f"{a}  ↔  {b}" for a, b in zip(shown(pairs["class_a"]), shown(pairs["class_b"]), strict=True)]
+    names = paired(pairs["class_a"], pairs["class_b"])
     ax = ax or canvas(room(names) + 4.2, INCHES_PER_PAIR * max(len(names), 2) + 1.2)
     rows = range(len(pairs))
     bars = ax.barh(rows, 1 - pairs["resolved"], color=BAR, height=0.7)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import get, slots
 from smash_gpu.get._evaluation import Case
-from smash_gpu.pl._canvas import COLOURS, GROUP, canvas, legend, quiet, room, shown
+from smash_gpu.pl._canvas import COLOURS, GROUP, canvas, legend, paired, quiet, room
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +32,7 @@ def unresolved_pairs(
         As in `get.evaluation`.
     """
     pairs = get.unresolved_pairs(adata, key=key, **case)[:n_pairs]
-    name = dict(zip(groups := _groups(pairs), shown(groups), strict=True))
-    names = [f"{name[one]}  ↔  {name[other]}" for one, other in zip(pairs["group"], pairs["other"], strict=True)]
+    names = paired(pairs["group"], pairs["other"])
     ax = ax or canvas(room(names) + 4.2, INCHES_PER_PAIR * max(len(names), 2) + 1.0)
     place = range(len(pairs))
     bars = ax.barh(place, 100 * pairs["confusion"], height=0.62, color="0.82")
@@ -53,7 +51,3 @@ def unresolved_pairs(
     kinds = ("mean", "first taken for second", "second taken for first")
     legend(ax, [bars, *marks], kinds, fontsize=7, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return ax
-
-
-def _groups(pairs: pd.DataFrame) -> list[str]:
-    return list(dict.fromkeys([*pairs["group"], *pairs["other"]]))
