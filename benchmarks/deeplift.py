@@ -21,12 +21,13 @@ def main(arguments: list[str]) -> None:
 
     options = record.parser("deeplift")
     options.add_argument("--shap-cells", type=int, default=20, help="cells that shap explains; its time is scaled up")
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where both compute")
     options = options.parse_args(arguments)
-    with seeded(0, torch.device("cpu")):
+    with seeded(0, "cpu"):
         network = perceptron(GENES, GROUPS)
         network(torch.randn(2000, GENES))  # batch statistics of a network in use
         x, background = torch.randn(EXPLAINED, GENES), torch.randn(BACKGROUND, GENES)
-    network.eval()
+    network, x, background = (part.to(options.device) for part in (network.eval(), x, background))
     layers = deeplift.Layers.of(network)
     rows = []
     for rule in deeplift.SOFTMAX_RULES:
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> None:
     row |= {"scaled_to_cells": EXPLAINED, "scaled_median_s": scale * theirs["median_s"]}
     row["largest_difference_relative"] = float(difference)
     rows.append(row)
-    problem = {"genes": GENES, "groups": GROUPS, "explained": EXPLAINED, "background": BACKGROUND}
+    problem = {"device": options.device, "genes": GENES, "groups": GROUPS, "explained": EXPLAINED, "background": BACKGROUND}
     rows = [row | {"problem": problem} for row in rows]
     record.write(options.json, rows)
     for row in rows:
@@ -58,4 +59,4 @@ def run(layers, x, background, rule) -> np.ndarray:
     """All attributions; cells × groups × genes."""
     from smash_gpu.attribution import deeplift
 
-    return np.concatenate([part.numpy() for part in deeplift.contributions(layers, x, background, rule)])
+    return np.concatenate([part.cpu().numpy() for part in deeplift.contributions(layers, x, background, rule)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce, singledispatch
 from itertools import accumulate, pairwise
 from operator import add, iadd
@@ -42,13 +42,15 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
         Arrays of one value a cell, on the host.
     """
 
-    def at_device(block: Any, cut: slice, *parts: np.ndarray) -> Any:
-        return step(place(as_csr(rows(block, cut)), device), *(v[cut] for v in parts))
+    def part(block: Any, cut: slice, *per_cell: np.ndarray) -> Any:
+        return step(place(as_csr(rows(block, cut)), device), *(v[cut] for v in per_cell))
+
+    def whole(block: Any, cuts: Iterable[slice], *per_cell: np.ndarray) -> Any:
+        return reduce(iadd, (in_halves(partial(part, block), cut, *per_cell) for cut in cuts))
 
     if is_dask(X):
-        return _fold_dask(X, at_device, per_cell)
-    cuts = track(list(row_cuts(X, device)), "reading cells", unit="block")
-    return reduce(iadd, (in_halves(partial(at_device, X), cut, *per_cell) for cut in cuts))
+        return _fold_dask(X, lambda block, *parts: whole(block, row_cuts(block, device), *parts), per_cell)
+    return whole(X, track(list(row_cuts(X, device)), "reading cells", unit="block"), *per_cell)
 
 
 def stream(X: Any, *per_cell: np.ndarray, device: str = "cpu") -> Iterator[tuple]:
@@ -159,19 +161,15 @@ def _device_rows(X: Any, cut: slice) -> Any:
     return block
 
 
-def _fold_dask(X: Any, step: Callable, per_cell: tuple[np.ndarray, ...]) -> Any:
+def _fold_dask(X: Any, fold_block: Callable, per_cell: tuple[np.ndarray, ...]) -> Any:
     from dask import delayed
 
     blocks = zip(X.to_delayed().ravel(), row_cuts(X), strict=True)
-    states = [delayed(_step_on_block)(step, block, *(v[cut] for v in per_cell)) for block, cut in blocks]
+    states = [delayed(fold_block)(delayed(as_csr)(block), *(v[cut] for v in per_cell)) for block, cut in blocks]
     while len(states) > 1:
         batches = (states[i : i + STATES_PER_SUM] for i in range(0, len(states), STATES_PER_SUM))
         states = [delayed(_sum_states)(batch) for batch in batches]
     return states[0].compute()
-
-
-def _step_on_block(step: Callable, block: Any, *parts: np.ndarray) -> Any:
-    return in_halves(partial(step, as_csr(block)), slice(0, block.shape[0]), *parts)
 
 
 def _sum_states(states: list) -> Any:
