@@ -47,7 +47,13 @@ def main(arguments: list[str]) -> None:
     row |= {"scaled_to_cells": EXPLAINED, "scaled_median_s": scale * theirs["median_s"]}
     row["largest_difference_relative"] = float(difference)
     rows.append(row)
-    problem = {"device": options.device, "genes": GENES, "groups": GROUPS, "explained": EXPLAINED, "background": BACKGROUND}
+    problem = {
+        "device": options.device,
+        "genes": GENES,
+        "groups": GROUPS,
+        "explained": EXPLAINED,
+        "background": BACKGROUND,
+    }
     rows = [row | {"problem": problem} for row in rows]
     record.write(options.json, rows)
     for row in rows:

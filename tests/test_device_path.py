@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import strict_cupy
 from cells import in_dask, planted
@@ -291,3 +292,14 @@ def test_the_draw_makes_up_for_the_sizes_of_the_groups(rng, drawn_down):
     expected = np.array([1, 1, 0, 1]) if not drawn_down else np.array([1 / 300, 1 / 80, 0, 1 / 20])
     np.testing.assert_allclose(drawn / drawn.sum(), expected / expected.sum(), rtol=1e-5)
     assert share == (3 * 20 / 400 if drawn_down else 1.0)
+
+
+def test_a_panel_designed_on_a_device_is_the_panel(monkeypatch, rng):
+    adata, found = planted(rng), {}
+    for where in ("cpu", "cuda"):
+        if where == "cuda":
+            strict_cupy.install(monkeypatch)
+        smg.tl.panel(adata, "cell_type", n_genes=8, min_markers=1, max_transcripts=60, device=where)
+        found[where] = [smg.get.panel_table(adata, name) for name in ("genes", "pairs", "curve", "purposes")]
+    for cpu, device in zip(*found.values(), strict=True):
+        pd.testing.assert_frame_equal(device, cpu)

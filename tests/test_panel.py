@@ -138,7 +138,7 @@ def test_equal_genes_go_by_name(data):
 
 def test_every_container_gives_the_same_panel(adata, hold):
     data = reading.read(adata, {"groupby": "cell_type"})
-    held = Dataset(hold(adata.X), data.group, data.groups, data.names, data.symbols)
+    held = Dataset(hold(adata.X), data.group, data.groups, data.names, data.symbols, device=hold.device)
     assert panel.choose(12)(held).tolist() == panel.choose(12)(data).tolist()
 
 

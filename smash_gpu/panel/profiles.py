@@ -36,7 +36,8 @@ class Profiles:
     def of(self, genes: Any) -> Self:
         """The profiles of the numbered genes, in memory of their own."""
         xp = namespace(self.mean)
-        return self._each(lambda array: xp.ascontiguousarray(array[:, genes]))
+        chosen = genes if isinstance(genes, slice) else xp.asarray(genes)
+        return self._each(lambda array: xp.ascontiguousarray(array[:, chosen]))
 
     def astype(self, dtype: type) -> Self:
         """The same numbers in another precision."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.arrays import to_host
+from smash_gpu.arrays import take, to_host
 from smash_gpu.panel.markers import rivals
 from smash_gpu.panel.problem import ignored_classes
 from smash_gpu.panel.request import MUST, ORDINARY, OUT, SPARE, WANTED
@@ -214,7 +214,7 @@ def _attainable(design: Design) -> np.ndarray:
 def _possible(design: Design, pairs: np.ndarray) -> np.ndarray:
     """The resolved share of each pair with the existing genes, those that must be in and the best others."""
     problem, objective = design.problem, design.objective
-    first, second = objective.first[pairs], objective.second[pairs]
+    first, second = take(objective.first, pairs), take(objective.second, pairs)
     given = np.concatenate([problem.found.existing, problem.must])
     depth = to_host(objective.profiles.of(given).separation(first, second).sum(axis=1))
     free = np.flatnonzero((problem.found.tier < OUT) & (problem.found.tier != MUST))
