@@ -23,6 +23,13 @@ SCHEMA = {"benchmark", "set", "groupby", "seed", "method", "k", "nested", "threa
           "n_groups", "seconds", "cpu_seconds", "date", "machine", "versions"}  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def thread_limits_stay_here(monkeypatch):
+    """The benchmark limits threads by environment variables, which other tests shall not inherit."""
+    for name in quality.THREAD_LIMITS:
+        monkeypatch.setenv(name, "1")
+
+
 @pytest.fixture(scope="module")
 def data():
     """240 cells, 60 genes, three groups with three planted markers each."""
