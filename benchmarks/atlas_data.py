@@ -1,9 +1,9 @@
 """Synthetic counts for the atlas benchmark: an h5ad file of any number of cells, written block by block.
 
-Library sizes are log-normal (median 2,200 counts, σ 0.45). Genes' shares of a library are log-normal (σ 2.5), so that about
-1,000 of 20,000 genes are detected in a cell. Lineages (6) and classes (30, five a lineage) change the shares of some genes
-at random; 3 % of every library is ambient. The classes' sizes fall geometrically to 0.05 %. Five markers are planted in
-every class: genes of 0.05 to 0.12 % of its libraries, and nearly absent elsewhere.
+Library sizes are log-normal (median 2,200 counts, σ 0.45). Genes' shares of a library are log-normal (σ 2.5), so that
+about 1,000 of 20,000 genes are detected in a cell. Lineages (6) and classes (30, five a lineage) change the shares of
+some genes at random; 3 % of every library is ambient. The classes' sizes fall geometrically to 0.05 %. Five markers are
+planted in every class: genes of 0.05 to 0.12 % of its libraries, and nearly absent elsewhere.
 """
 
 from __future__ import annotations
