@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from smash_gpu import cuda
 from smash_gpu.arrays import namespace, on_gpu
@@ -30,44 +31,43 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
     """
     if on_gpu(block):
         return cuda.group_stats(block, group, n_groups, target_sum)
-    n_genes = block.shape[1]
-    row = _row_of_each_value(block)
-    table_row = np.where(group >= 0, group, n_groups)  # cells left out fill a row that is cut off
-    place = table_row[row] * n_genes + block.indices
-    expression = _log_normalized(block, row, target_sum)
+    cells = np.bincount(group[group >= 0], minlength=n_groups)
+    by_group = block[np.argsort(group, kind="stable")[len(group) - cells.sum() :]]
+    first_of_group = by_group.indptr[np.append(0, np.cumsum(cells))]
 
     def table(values: np.ndarray) -> np.ndarray:
-        flat = np.bincount(place, weights=values, minlength=(n_groups + 1) * n_genes)
-        return flat[: n_groups * n_genes].reshape(n_groups, n_genes)
+        """The values of a group as one row, in which equal columns add up."""
+        parts = values, by_group.indices, first_of_group
+        return sparse.csr_matrix(parts, shape=(n_groups, block.shape[1])).toarray()
 
-    detected = table(block.data > 0).astype(np.int64)
-    cells = np.bincount(table_row, minlength=n_groups + 1)[:n_groups]
-    return cells, detected, table(block.data), table(expression), table(expression**2)
+    detected = table((by_group.data > 0).astype(np.int32)).astype(np.int64)
+    counts = table(by_group.data.astype(np.float64))
+    expression = _log_normalized(by_group, target_sum, _library_size(by_group))
+    total = counts.copy() if target_sum is None else table(expression)
+    return cells, detected, counts, total, table(np.square(expression, out=expression))
 
 
 def gather_dense(block: Any, genes: Any, target_sum: float | None, *, ceiling: np.ndarray | None = None) -> Any:
     """Expression ``e`` of the chosen genes, cut to one ceiling a gene; dense float32, cells × ``len(genes)``."""
     if on_gpu(block):
         return cuda.gather_dense(block, genes, target_sum, ceiling=ceiling)
-    column = np.full(block.shape[1], -1)
-    column[genes] = np.arange(len(genes))
-    row, column = _row_of_each_value(block), column[block.indices]
-    chosen = column >= 0
-    dense = np.zeros((block.shape[0], len(genes)), dtype=np.float32)
-    dense[row[chosen], column[chosen]] = _log_normalized(block, row, target_sum)[chosen]
+    chosen = block[:, genes]
+    chosen.data = _log_normalized(chosen, target_sum, _library_size(block)).astype(np.float32)
+    dense = chosen.toarray()
     return dense if ceiling is None else np.minimum(dense, ceiling.astype(np.float32), out=dense)
 
 
-def _row_of_each_value(block: Any) -> np.ndarray:
-    return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+def _library_size(block: Any) -> np.ndarray:
+    return np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
 
 
-def _log_normalized(block: Any, row: np.ndarray, target_sum: float | None) -> np.ndarray:
+def _log_normalized(block: Any, target_sum: float | None, library_size: np.ndarray) -> np.ndarray:
+    """``e`` of every stored value, float64, in memory of its own."""
     values = block.data.astype(np.float64)
     if target_sum is None:
         return values
-    library_size = np.bincount(row, weights=values, minlength=block.shape[0])
-    return np.log1p(values * (target_sum / np.maximum(library_size, 1e-300))[row])
+    values *= np.repeat(target_sum / np.maximum(library_size, 1e-300), np.diff(block.indptr))
+    return np.log1p(values, out=values)
 
 
 def moments(dense: Any) -> tuple[Any, Any]:
@@ -84,6 +84,6 @@ def value_checks(block: Any, large: float) -> tuple[Any, ...]:
     xp = namespace(block)
     x = block.data
     finite = xp.isfinite(x)
-    whole = xp.where(finite, x, 0)
+    whole = x if finite.all() else xp.where(finite, x, 0)  # synchronises
     found = (x != 0, ~finite, whole < 0, whole != xp.floor(whole), whole > large)
     return tuple(xp.count_nonzero(f) for f in found)

@@ -1,0 +1,72 @@
+"""One-dimensional HDF5 arrays, their chunks decoded in all threads; HDF5 itself decodes one at a time under a lock."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, reduce
+from typing import Any
+
+import h5py
+import numcodecs
+import numpy as np
+
+GZIP, SHUFFLE, BLOSC, ZSTD = 1, 2, 32001, 32015  # HDF5's registered filters
+Decoder = Callable[[bytes], bytes]
+CODECS: dict[int, Callable[[tuple], Decoder]] = {
+    GZIP: lambda _: zlib.decompress,
+    SHUFFLE: lambda options: numcodecs.Shuffle(options[0]).decode,
+    BLOSC: lambda _: numcodecs.Blosc().decode,
+    ZSTD: lambda _: numcodecs.Zstd().decode,
+}
+
+
+def reader(array: Any) -> Callable[[int, int], np.ndarray]:
+    """``(start, stop) -> array[start:stop]``, bit for bit, for a one-dimensional HDF5 or zarr array.
+
+    HDF5's filters gzip, shuffle, zstd and blosc are decoded here (the last two without the package hdf5plugin); arrays
+    with other filters, or in one piece, are left to HDF5, and zarr has threads of its own.
+    """
+    decoders = _decoders(array) if isinstance(array, h5py.Dataset) else None
+    if decoders is None:
+        return lambda start, stop: array[start:stop]
+    return lambda start, stop: _read(array, decoders, start, stop)
+
+
+def _read(array: h5py.Dataset, decoders: list[Decoder], start: int, stop: int) -> np.ndarray:
+    size = array.chunks[0]
+    out = np.empty(stop - start, dtype=array.dtype)
+
+    def decode(number: int) -> None:
+        skipped, packed = array.id.read_direct_chunk((number * size,))
+        used = [decoder for bit, decoder in enumerate(decoders) if not skipped >> bit & 1]
+        values = np.frombuffer(reduce(lambda data, undo: undo(data), reversed(used), packed), dtype=array.dtype)
+        first, last = max(start, number * size), min(stop, (number + 1) * size)
+        out[first - start : last - start] = values[first - number * size : last - number * size]
+
+    list(_pool().map(decode, range(start // size, -(-stop // size))))
+    return out
+
+
+def _decoders(array: h5py.Dataset) -> list[Decoder] | None:
+    """What undoes each filter of the array, in the order in which they were applied; None if HDF5 must do it."""
+    if array.chunks is None or array.ndim != 1:
+        return None
+    properties = array.id.get_create_plist()
+    filters = [properties.get_filter(k) for k in range(properties.get_nfilters())]
+    is_whole = array.id.get_num_chunks() == -(-len(array) // array.chunks[0])
+    if not filters or not is_whole or any(code not in CODECS for code, *_ in filters):
+        return None
+    return [CODECS[code](options) for code, _, options, _ in filters]
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="decoding")
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
