@@ -10,7 +10,7 @@ from smash_gpu.arrays import to_host
 
 @dataclass(frozen=True)
 class Additive:
-    """Sums over cells, one array a field; ``+`` merges two disjoint sets of cells."""
+    """Sums over cells, an array or other sums in each field; ``+`` merges two disjoint sets of cells."""
 
     def __add__(self, other: Self) -> Self:
         return type(self)(*(a + b for a, b in zip(self._sums(), other._sums(), strict=True)))
@@ -22,7 +22,7 @@ class Additive:
 
     def to_host(self) -> Self:
         """The same sums in host memory."""
-        return type(self)(*(to_host(array) for array in self._sums()))
+        return type(self)(*(to_host(a) if not isinstance(a, Additive) else a.to_host() for a in self._sums()))
 
     def _sums(self) -> list:
         return [getattr(self, field.name) for field in fields(self)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,7 +17,7 @@ class Ahead(AbstractContextManager):
     Called with any other item it loads that in the calling thread. An error of ``load`` comes with the call.
     """
 
-    def __init__(self, load: Callable[[Any], Any], items: Iterable[Hashable]) -> None:
+    def __init__(self, load: Callable[[Any], Any], items: Iterable) -> None:
         self._load = load
         self._waiting = iter(items)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="reading-ahead")

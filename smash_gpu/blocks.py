@@ -1,8 +1,9 @@
 """Two verbs over the cells of a matrix, wherever it lives: ``fold`` sums a state, ``stream`` walks in order.
 
-A block is a canonical CSR matrix of consecutive cells × all genes. Arrays in memory and on disk are cut into
-blocks of `CELLS_PER_BLOCK`, for a device of `CELLS_PER_DEVICE_BLOCK`, which bounds memory and keeps a block's non-zeros
-below 2³¹; a Dask array brings its own. Where memory does not do for a block, ``fold`` halves it, says so, and goes on.
+A block is a canonical CSR matrix of consecutive cells × all genes. A matrix is cut into blocks of `CELLS_PER_BLOCK`,
+for a device of `CELLS_PER_DEVICE_BLOCK`, or fewer where `budget.room` says so; that bounds memory and keeps a block's
+non-zeros below 2³¹. While one block is computed on, threads read and decode the next ones. Where memory does not do for
+a block, ``fold`` halves it, says so, and goes on.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
+from smash_gpu import budget, chunks
+from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
 from smash_gpu.arrays import as_float, device_sparse, enough_memory, on_gpu, place, release_memory
 from smash_gpu.progress import track
 
 CELLS_PER_BLOCK = 4096
 CELLS_PER_DEVICE_BLOCK = 65_536
 STATES_PER_SUM = 8
+SHARE_FOR_BLOCKS = 0.25  # of the room
+BYTES_PER_VALUE = 48  # of a block that is computed on, at most: value and index, sorted by group, logarithm, square
+BYTES_PER_VALUE_AHEAD = 12
 
 
 def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> Any:
@@ -42,21 +48,31 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
         Arrays of one value a cell, on the host.
     """
 
-    def part(block: Any, cut: slice, *per_cell: np.ndarray) -> Any:
-        return step(place(as_csr(rows(block, cut)), device), *(v[cut] for v in per_cell))
-
-    def whole(block: Any, cuts: Iterable[slice], *per_cell: np.ndarray) -> Any:
-        return reduce(iadd, (in_halves(partial(part, block), cut, *per_cell) for cut in cuts))
-
     if is_dask(X):
-        return _fold_dask(X, lambda block, *parts: whole(block, row_cuts(block, device), *parts), per_cell)
-    return whole(X, track(list(row_cuts(X, device)), "reading cells", unit="block"), *per_cell)
+        return _fold_dask(X, lambda block, *parts: _fold_here(block, step, device, *parts), per_cell)
+    return _fold_here(X, step, device, *per_cell)
+
+
+def _fold_here(X: Any, step: Callable, device: str, *per_cell: np.ndarray) -> Any:
+    cuts = list(row_cuts(X, device))
+    with Ahead(reader(X), cuts) as read:
+
+        def part(cut: slice, *per_cell: np.ndarray) -> Any:
+            return step(place(read(cut), device), *(v[cut] for v in per_cell))
+
+        return reduce(iadd, (in_halves(part, cut, *per_cell) for cut in _tracked(cuts)))
 
 
 def stream(X: Any, *per_cell: np.ndarray, device: str = "cpu") -> Iterator[tuple]:
     """The blocks of ``X`` in order: ``(CSR block in the memory of device, *parts of per_cell)``."""
-    for cut in track(list(row_cuts(X, device)), "reading cells", unit="block"):
-        yield place(as_csr(rows(X, cut)), device), *(v[cut] for v in per_cell)
+    cuts = list(row_cuts(X, device))
+    with Ahead(reader(X), cuts) as read:
+        for cut in _tracked(cuts):
+            yield place(read(cut), device), *(v[cut] for v in per_cell)
+
+
+def _tracked(cuts: list[slice]) -> Iterator[slice]:
+    return track(cuts, "reading", unit=" cells", size=lambda cut: cut.stop - cut.start)
 
 
 def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
@@ -90,32 +106,72 @@ def is_dask(X: Any) -> bool:
 
 def row_cuts(X: Any, device: str = "cpu") -> Iterator[slice]:
     """The slices of cells that make the blocks of ``X`` for ``device``."""
-    size = CELLS_PER_DEVICE_BLOCK if device == "cuda" else CELLS_PER_BLOCK
+    size = cells_per_block(X, device)
     ends = accumulate(X.chunks[0], initial=0) if is_dask(X) else [*range(0, X.shape[0], size), X.shape[0]]
     return (slice(start, end) for start, end in pairwise(ends) if end > start)
 
 
-@singledispatch
+def cells_per_block(X: Any, device: str = "cpu") -> int:
+    """How many cells of ``X`` make a block: as many as suit ``device`` and the room."""
+    most = CELLS_PER_DEVICE_BLOCK if device == "cuda" else CELLS_PER_BLOCK
+    if on_gpu(X) or is_dask(X):
+        return most
+    here = BYTES_PER_VALUE if device == "cpu" else 0
+    bytes_per_cell = values_per_cell(X) * (BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + here)
+    return max(1, min(most, int(budget.room() * SHARE_FOR_BLOCKS / max(bytes_per_cell, 1))))
+
+
+def values_per_cell(X: Any) -> float:
+    """How many values are stored for a cell of ``X`` on average."""
+    if isinstance(X, CSRDataset):
+        return X.group["indices"].shape[0] / max(X.shape[0], 1)
+    return X.nnz / max(X.shape[0], 1) if sparse.issparse(X) else X.shape[1]
+
+
+def reader(X: Any) -> Callable[[slice], Any]:
+    """A function from a slice of cells to their block, in memory; for one pass over ``X``."""
+    read = _reader(X)
+    return lambda cut: as_csr(read(cut))
+
+
 def rows(X: Any, cut: slice) -> Any:
     """The cells ``cut`` of ``X``, in memory."""
+    return _reader(X)(cut)
+
+
+@singledispatch
+def _reader(X: Any) -> Callable[[slice], Any]:
     if is_dask(X):
-        return X[cut].compute()
+        return lambda cut: X[cut].compute()
     if on_gpu(X):
-        return _device_rows(X, cut) if device_sparse.issparse(X) else X[cut]
+        return (lambda cut: _device_rows(X, cut)) if device_sparse.issparse(X) else X.__getitem__
     raise TypeError(
         f"a matrix of type {type(X).__module__}.{type(X).__name__} cannot be read. Use NumPy, SciPy CSR or CSC, "
         "CuPy, a backed or zarr AnnData matrix, or a Dask array of CSR blocks."
     )
 
 
-@rows.register(np.ndarray)
-@rows.register(sparse.csr_matrix)
-@rows.register(sparse.csr_array)
-@rows.register(CSRDataset)
-@rows.register(h5py.Dataset)
-@rows.register(zarr.Array)
-def _(X: Any, cut: slice) -> Any:
-    return X[cut]
+@_reader.register(np.ndarray)
+@_reader.register(sparse.csr_matrix)
+@_reader.register(sparse.csr_array)
+@_reader.register(h5py.Dataset)
+@_reader.register(zarr.Array)
+def _(X: Any) -> Callable[[slice], Any]:
+    return X.__getitem__
+
+
+@_reader.register(CSRDataset)
+def _(X: Any) -> Callable[[slice], Any]:
+    ends = X.group["indptr"][:]
+    values, columns = (chunks.reader(X.group[name]) for name in ("data", "indices"))
+
+    def read(cut: slice) -> sparse.csr_matrix:
+        starts = ends[cut.start : cut.stop + 1].astype(np.int64)
+        whole = int(starts[0]), int(starts[-1])
+        parts = values(*whole), columns(*whole).astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
+        return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
+
+    return read
 
 
 def by_rows(X: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from smash_gpu import ops
 from smash_gpu.arrays import enough_memory, namespace, to_host
 from smash_gpu.blocks import stream
-from smash_gpu.stats import GroupStats, group_stats
+from smash_gpu.stats import GroupStats, checked_group_stats, group_stats
 
 LEFT_OUT = -1
 
@@ -65,8 +65,16 @@ class Dataset:
 
     @cached_property
     def stats(self) -> GroupStats:
-        """Sums per group, from one pass over the matrix."""
-        return self.stats_by(self.group, self.n_groups)
+        """Sums per group, from one pass over the matrix, in which its values are checked.
+
+        Raises
+        ------
+        ValueError
+            If they cannot be counts, or logarithms where ``target_sum`` is None.
+        """
+        return checked_group_stats(
+            self.matrix, self.group, self.n_groups, target_sum=self.target_sum, device=self.device
+        )
 
     def stats_by(self, code: np.ndarray, n_codes: int) -> GroupStats:
         """Sums per value of any other code of the cells."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 SECONDS_OF_SILENCE = 2.0
 
 
-def track(steps: Iterable, what: str, **options: Any) -> Any:
-    """Iterate over ``steps`` with a bar on a terminal or in a notebook, once it has lasted long enough."""
+def track(steps: Sequence, what: str, *, unit: str, size: Callable[[Any], int] = lambda _: 1) -> Iterator:
+    """Iterate over ``steps`` with a bar on a terminal or in a notebook, once it has lasted long enough.
+
+    Parameters
+    ----------
+    size
+        How many units a step is.
+    """
     from tqdm.auto import tqdm
 
-    return tqdm(steps, desc=what, delay=SECONDS_OF_SILENCE, disable=None, leave=False, **options)
+    options = {"delay": SECONDS_OF_SILENCE, "disable": None, "leave": False, "unit_scale": True, "unit": unit}
+    with tqdm(desc=what, total=sum(map(size, steps)), **options) as bar:
+        for step in steps:
+            yield step
+            bar.update(size(step))

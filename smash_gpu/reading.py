@@ -17,7 +17,6 @@ from smash_gpu.arrays import resolve_device
 from smash_gpu.blocks import by_rows
 from smash_gpu.dataset import LEFT_OUT, Dataset
 from smash_gpu.files import did_you_mean
-from smash_gpu.stats import value_checks
 
 TARGET_SUM = 1e4
 CELLS_FOR_A_SPLIT = 2
@@ -103,11 +102,12 @@ def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
     sample, batch = (_annotation(adata, source.get(k), group >= 0, k) for k in ("sample_key", "batch_key"))
     matrix = by_rows(_matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False)))
     normalize = source.get("normalize", True)
-    _check_values(matrix, device, normalize=normalize)
     symbol_column = source.get("gene_symbols")
     symbols = names if symbol_column is None else _text(_column(adata.var, symbol_column, "var"))
     target_sum = TARGET_SUM if normalize else None
-    return Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch)
+    data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch)
+    _ = data.stats  # the first pass, which also checks every value
+    return data
 
 
 def raw_of(adata: ad.AnnData) -> ad.AnnData:
@@ -224,29 +224,6 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
             "adata. Pass adata.raw.to_adata() instead of adata."
         )
     return adata.raw.X
-
-
-def _check_values(matrix: Any, device: str, *, normalize: bool) -> None:
-    found = value_checks(matrix, device=device)
-    if found.not_finite[0]:
-        raise ValueError(f"the matrix holds {found.not_finite[0]:,} NaN or infinite values; replace them first.")
-    if found.negative[0]:
-        raise ValueError(
-            f"the matrix holds {found.negative[0]:,} negative values, as scaled data do. Raw counts are needed: pass "
-            "layer= if a layer holds them, or log-normalised values with normalize=False (often use_raw=True)."
-        )
-    if not found.nonzero[0]:
-        raise ValueError("the matrix holds nothing but zeros.")
-    if normalize and found.fractional[0] and not found.large[0]:
-        raise ValueError(
-            "raw counts are expected, but the matrix holds fractions and no value above 20, as log-normalised data do. "
-            "Pass normalize=False if it is log-normalised, or layer= for the layer that holds the counts."
-        )
-    if not normalize and not found.fractional[0]:
-        raise ValueError(
-            "normalize=False says that the matrix is log-normalised, but it holds whole numbers only, as raw counts "
-            "do. Leave normalize out."
-        )
 
 
 def _text(column: pd.Series) -> np.ndarray:

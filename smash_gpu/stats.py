@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,6 +26,39 @@ class ValueChecks(Additive):
     negative: Any
     fractional: Any
     large: Any
+
+    @classmethod
+    def of(cls, block: Any) -> Self:
+        """Of one block, on the host."""
+        return cls(*(np.atleast_1d(to_host(n)) for n in ops.value_checks(block, LOG_CEILING)))
+
+    def complain(self, *, are_counts: bool) -> None:
+        """Raise where raw counts, or logarithms, cannot be what the matrix holds.
+
+        Raises
+        ------
+        ValueError
+            With the way out.
+        """
+        if self.not_finite[0]:
+            raise ValueError(f"the matrix holds {self.not_finite[0]:,} NaN or infinite values; replace them first.")
+        if self.negative[0]:
+            raise ValueError(
+                f"the matrix holds {self.negative[0]:,} negative values, as scaled data do. Raw counts are needed: "
+                "pass layer= if a layer holds them, or log-normalised values with normalize=False (often use_raw=True)."
+            )
+        if not self.nonzero[0]:
+            raise ValueError("the matrix holds nothing but zeros.")
+        if are_counts and self.fractional[0] and not self.large[0]:
+            raise ValueError(
+                "raw counts are expected, but the matrix holds fractions and no value above 20, as log-normalised data "
+                "do. Pass normalize=False if it is log-normalised, or layer= for the layer that holds the counts."
+            )
+        if not are_counts and not self.fractional[0]:
+            raise ValueError(
+                "normalize=False says that the matrix is log-normalised, but it holds whole numbers only, as raw "
+                "counts do. Leave normalize out."
+            )
 
 
 @dataclass(frozen=True)
@@ -67,6 +100,12 @@ class GroupStats(Additive):
 
 
 @dataclass(frozen=True)
+class _Checked(Additive):
+    checks: ValueChecks
+    stats: GroupStats
+
+
+@dataclass(frozen=True)
 class Moments(Additive):
     """``n`` (1), ``Σ x`` (genes) and ``Σ x xᵀ`` (genes × genes)."""
 
@@ -100,15 +139,6 @@ class Moments(Additive):
         return covariance
 
 
-def value_checks(X: Any, *, device: str = "cpu") -> ValueChecks:
-    """Count the stored values of ``X`` (cells × genes) that counts or logarithms cannot have."""
-
-    def step(block: Any) -> ValueChecks:
-        return ValueChecks(*(np.atleast_1d(to_host(n)) for n in ops.value_checks(block, LOG_CEILING)))
-
-    return fold(X, step, device=device)
-
-
 def group_stats(
     X: Any, group: np.ndarray, n_groups: int, *, target_sum: float | None = 1e4, device: str = "cpu"
 ) -> GroupStats:
@@ -128,6 +158,25 @@ def group_stats(
         return GroupStats(*ops.group_stats(block, group, n_groups, target_sum))
 
     return fold(X, step, group, device=device).to_host()
+
+
+def checked_group_stats(
+    X: Any, group: np.ndarray, n_groups: int, *, target_sum: float | None = 1e4, device: str = "cpu"
+) -> GroupStats:
+    """`group_stats`, and in the same pass a look at every stored value.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be counts (with a ``target_sum``) or logarithms (without).
+    """
+
+    def step(block: Any, group: np.ndarray) -> _Checked:
+        return _Checked(ValueChecks.of(block), GroupStats(*ops.group_stats(block, group, n_groups, target_sum)))
+
+    found = fold(X, step, group, device=device).to_host()
+    found.checks.complain(are_counts=target_sum is not None)
+    return found.stats
 
 
 def moments(

@@ -104,7 +104,7 @@ def test_true_and_false_are_counted_on_a_device(device, data):
 def test_a_matrix_on_the_device_is_asked_once_whether_it_is_canonical(device, data, monkeypatch):
     gpu = replace(on(data, "cuda"), matrix=DeviceCsr(data.matrix))
     monkeypatch.setattr(DeviceCsr, "questions", 0)
-    stats.value_checks(gpu.matrix, device="cuda")
+    _ = on(gpu, "cuda").stats
     _ = gpu.stats
     gpu.expression(np.array([4, 1]))
     assert DeviceCsr.questions == 1

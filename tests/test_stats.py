@@ -8,7 +8,7 @@ from scipy import sparse
 
 from smash_gpu import stats
 from smash_gpu.arrays import on_gpu, to_host
-from smash_gpu.blocks import stream
+from smash_gpu.blocks import fold, stream
 
 TARGET = 1e4
 
@@ -122,7 +122,7 @@ def test_stream_gives_all_cells_in_order(hold, rng):
 
 def test_value_checks_count_what_counts_cannot_be(hold):
     values = np.array([[1.0, 0, 2.5], [-1, np.nan, 30], [np.inf, 3, 0]])
-    found = stats.value_checks(hold(values), device=hold.device)
+    found = fold(hold(values), stats.ValueChecks.of, device=hold.device)
     counts = {
         name: int(getattr(found, name)[0]) for name in ("nonzero", "not_finite", "negative", "fractional", "large")
     }
