@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial, reduce, singledispatch
+from collections.abc import Callable, Iterator
+from functools import reduce, singledispatch
 from itertools import accumulate, pairwise
 from operator import add, iadd
 from typing import Any
@@ -47,7 +47,6 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
     per_cell
         Arrays of one value a cell, on the host.
     """
-
     if is_dask(X):
         return _fold_dask(X, lambda block, *parts: _fold_here(block, step, device, *parts), per_cell)
     return _fold_here(X, step, device, *per_cell)

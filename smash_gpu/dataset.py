@@ -11,7 +11,7 @@ import numpy as np
 from smash_gpu import ops
 from smash_gpu.arrays import enough_memory, namespace, to_host
 from smash_gpu.blocks import stream
-from smash_gpu.stats import GroupStats, checked_group_stats, group_stats
+from smash_gpu.stats import GroupStats, checked_group_stats, detections, group_stats
 
 LEFT_OUT = -1
 
@@ -79,6 +79,10 @@ class Dataset:
     def stats_by(self, code: np.ndarray, n_codes: int) -> GroupStats:
         """Sums per value of any other code of the cells."""
         return group_stats(self.matrix, code, n_codes, target_sum=self.target_sum, device=self.device)
+
+    def detections_by(self, code: np.ndarray, n_codes: int, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cells of each value of a code of the cells, and those that express the numbered genes."""
+        return detections(self.matrix, code, n_codes, genes, device=self.device)
 
     def only(self, cells: np.ndarray) -> Self:
         """The same matrix with all but the numbered cells left out, and the groups that remain numbered anew."""

@@ -127,7 +127,7 @@ def eligible_scores(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np
     """Scores with NaN where the sample rule or ``positive_only`` forbids a marker, and the share of samples."""
     allowed, samples = np.ones_like(scores, dtype=bool), None
     if data.sample is not None:
-        rule = _sample_rule(data, how)
+        rule = _sample_rule(data, ~np.isnan(scores).all(axis=0), how)
         allowed, samples = rule.allowed, rule.samples
     if how.positive_only:
         allowed = allowed & ranking.directions(data.stats)
@@ -269,14 +269,17 @@ def _species(symbols: np.ndarray, filters: Filters) -> str | None:
     return species
 
 
-def _sample_rule(data: Dataset, how: Ranking) -> ranking.Eligible:
-    samples, code = np.unique(data.sample, return_inverse=True)
-    pair = np.where(data.group >= 0, data.group.astype(np.int64) * len(samples) + code, -1)
-    stats = data.stats_by(pair, data.n_groups * len(samples))
-    shape = (data.n_groups, len(samples))
-    return ranking.sample_rule(
-        stats.detected.reshape(*shape, -1),
-        stats.cells.reshape(shape),
+def _sample_rule(data: Dataset, scored: np.ndarray, how: Ranking) -> ranking.Eligible:
+    names, code = np.unique(data.sample, return_inverse=True)
+    pair = np.where(data.group >= 0, data.group.astype(np.int64) * len(names) + code, -1)
+    shape = (data.n_groups, len(names))
+    cells, detected = data.detections_by(pair, data.n_groups * len(names), np.flatnonzero(scored))
+    rule = ranking.sample_rule(
+        detected.reshape(*shape, -1),
+        cells.reshape(shape),
         min_cells=how.min_cells_per_sample,
         min_fraction=how.sample_fraction,
     )
+    allowed, samples = np.zeros((data.n_groups, len(scored)), dtype=bool), np.full((data.n_groups, len(scored)), np.nan)
+    allowed[:, scored], samples[:, scored] = rule.allowed, rule.samples
+    return ranking.Eligible(allowed, samples)

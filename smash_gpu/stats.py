@@ -106,6 +106,12 @@ class _Checked(Additive):
 
 
 @dataclass(frozen=True)
+class _Detections(Additive):
+    cells: Any
+    detected: Any
+
+
+@dataclass(frozen=True)
 class Moments(Additive):
     """``n`` (1), ``Σ x`` (genes) and ``Σ x xᵀ`` (genes × genes)."""
 
@@ -177,6 +183,22 @@ def checked_group_stats(
     found = fold(X, step, group, device=device).to_host()
     found.checks.complain(are_counts=target_sum is not None)
     return found.stats
+
+
+def detections(
+    X: Any, group: np.ndarray, n_groups: int, genes: np.ndarray, *, device: str = "cpu"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of each group, and how many of them express each of the numbered ``genes`` (groups × ``len(genes)``).
+
+    For groups by the thousand: memory goes with groups × ``len(genes)``, not with all genes.
+    """
+
+    def step(block: Any, group: np.ndarray) -> _Detections:
+        cut = block[:, namespace(block).asarray(genes)]
+        return _Detections(*ops.group_stats(cut, group, n_groups, None)[:2])
+
+    found = fold(X, step, group, device=device).to_host()
+    return found.cells, found.detected
 
 
 def moments(
