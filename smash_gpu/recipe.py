@@ -11,6 +11,7 @@ import numpy as np
 from smash_gpu import genes, models, pca, ranking
 
 PERCENT = 2.0  # a share just above 1 switches a rule off
+CELLS_OF_TWO_GROUPS = 4
 LISTS = ("families", "exclude", "keep")
 
 
@@ -89,9 +90,12 @@ class Importance:
     options: Mapping[str, Any] = field(default_factory=dict)
     n_models: int = 1
     random_state: int = 0
+    max_cells: int | None = None
 
     def __post_init__(self) -> None:
         models.check(self.model, self.options)
+        if self.max_cells is not None and self.max_cells < CELLS_OF_TWO_GROUPS:
+            raise ValueError(f"max_cells={self.max_cells}: at least two cells of each group are needed.")
         if self.n_models < 1:
             raise ValueError(f"n_models={self.n_models}: at least one model is needed.")
         if not isinstance(self.model, str) and self.n_models > 1:

@@ -5,35 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from smash_gpu import genes, models, pca, ranking
-from smash_gpu.arrays import enough_memory, namespace, place, release_memory, take
-from smash_gpu.batch import Shift, harmonize, leading_components
+from smash_gpu import genes, pca, ranking
 from smash_gpu.dataset import Dataset
-from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
-from smash_gpu.splits import stratified
+from smash_gpu.recipe import Filters, InversePCA, Ranking, Recipe
 from smash_gpu.stats import Z_CEILING, moments
-
-WAY_OUT = "Narrow the candidates, pass fewer cells, or use device='cpu'."
+from smash_gpu.training import Scores, importance
 
 
 class NothingLeftError(ValueError):
     """No gene passed the filters; the message holds the table of what removed them."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Mean and spread over the models (groups × genes, float32, NaN for genes that are no candidates), and the
-    accuracy of each model on its held-out cells, with all candidate genes.
-    """
-
-    mean: np.ndarray
-    spread: np.ndarray
-    accuracy: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -97,30 +81,6 @@ def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple
     rule = f"small loadings (inverse PCA, {how.variance:.0%} of the variance)"
     left, ledger = genes.ledger({rule: candidates & ~mask}, keep | ~candidates)
     return left & candidates, ledger.assign(left=int((left & candidates).sum()))
-
-
-def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
-    """Score every candidate gene for every group with one model or the mean of several."""
-    index = np.flatnonzero(candidates)
-    X = data.expression(index)
-    if data.batch is not None and len(set(data.batch[data.cells])) > 1:
-        purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
-        with enough_memory(purpose, WAY_OUT, X.nbytes):
-            X = batch_shift(data, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
-    fitted = [_fit(data, X, how, seed) for seed in range(how.random_state, how.random_state + how.n_models)]
-    scores, accuracy = (np.array(part) for part in zip(*fitted, strict=True))
-    spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
-    return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), accuracy)
-
-
-def batch_shift(data: Dataset, index: np.ndarray, X: Any, *, random_state: int) -> Shift:
-    """Harmony on the principal components of the candidates, as a change of their expression."""
-    sums = moments(data.matrix, data.group, index, target_sum=data.target_sum, device=data.device)
-    axes = leading_components(sums)
-    xp = namespace(X)
-    components = (X - xp.asarray(sums.mean, X.dtype)) @ xp.asarray(axes, X.dtype)
-    corrected = harmonize(components.astype(np.float64), data.batch[data.cells], random_state=random_state)
-    return Shift(corrected - components, axes)
 
 
 def eligible_scores(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.ndarray, np.ndarray | None]:
@@ -228,28 +188,6 @@ def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray
         return ranking.panel(select(data, recipe).eligible, data.names, n_genes)
 
     return choose
-
-
-def _fit(data: Dataset, X: Any, how: Importance, seed: int) -> tuple[np.ndarray, float]:
-    split = stratified(data.labels, random_state=seed)
-    model = models.build(how.model, random_state=seed, device=data.device, **how.options)
-    X = place(X, getattr(model, "device", "cpu"))
-    purpose = f"training on {X.shape[0]:,} cells × {X.shape[1]:,} genes"
-    release_memory()
-    with enough_memory(purpose, WAY_OUT, X.nbytes):
-        model.fit(X, data.labels, split)
-        scores = np.asarray(model.importance(X, data.labels, split), dtype=np.float64)
-        predicted = np.asarray(model.predict(take(X, split.test)))
-    expected = (data.n_groups, X.shape[1])
-    if scores.shape != expected:
-        raise ValueError(f"the model's importance has shape {scores.shape}; groups × genes is {expected}.")
-    return scores, float(np.mean(predicted == data.labels[split.test]))
-
-
-def _scatter(part: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    whole = np.full((len(part), len(candidates)), np.nan, dtype=np.float32)
-    whole[:, candidates] = part
-    return whole
 
 
 def _species(symbols: np.ndarray, filters: Filters) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TEST_FRACTION = 0.2
+MIN_CELLS_PER_CLASS = 200  # in a sample of cells to learn from
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,16 @@ def by_sample(
             yield Split(train, test)
 
 
-def draw(group: np.ndarray, cells: np.ndarray, n: int, random_state: int, *, balanced: bool) -> np.ndarray:
-    """Choose at most ``n`` of ``cells``: the same number of each group, or in proportion to the groups.
+def draw(
+    group: np.ndarray, cells: np.ndarray, n: int, random_state: int, *, balanced: bool, at_least: int = 1
+) -> np.ndarray:
+    """Choose at most ``n`` of ``cells``: the same number of each group, or in proportion to the groups. Sorted.
 
-    Every group in ``cells`` keeps at least one cell if ``n`` allows one each. Sorted.
+    Parameters
+    ----------
+    at_least
+        Cells that every group keeps, or all it has; where ``n`` does not allow that, the same number of each group as
+        far as they go.
     """
     if len(cells) <= n:
         return np.sort(cells)
@@ -95,5 +102,5 @@ def draw(group: np.ndarray, cells: np.ndarray, n: int, random_state: int, *, bal
     first_of_group = np.searchsorted(codes, codes)
     turn = np.arange(len(codes)) - first_of_group
     size = np.searchsorted(codes, codes, side="right") - first_of_group
-    when = turn if balanced else turn / size
+    when = turn if balanced else np.where(turn < at_least, turn - at_least, turn / size)
     return np.sort(shuffled[np.argsort(when, kind="stable")[:n]])

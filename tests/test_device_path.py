@@ -15,7 +15,7 @@ from scipy import sparse
 from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
-from smash_gpu import batch, blocks, dataset, reading, selection, stats
+from smash_gpu import batch, blocks, dataset, reading, selection, stats, training
 from smash_gpu.models import forest
 from smash_gpu.recipe import Filters, Importance, InversePCA
 from smash_gpu.splits import stratified
@@ -246,14 +246,14 @@ def test_batches_are_corrected_on_a_device(device, monkeypatch, data, rng):
     """Harmony itself is replaced; the components, axes and the shift are those of the host."""
     monkeypatch.setattr(batch, "CELLS_PER_PART", 37)
     monkeypatch.setattr(batch, "_harmonize_on_device", lambda components, *_: components * 0.5)
-    monkeypatch.setattr(selection, "harmonize", lambda c, b, random_state: (
+    monkeypatch.setattr(training, "harmonize", lambda c, b, random_state: (
         batch.harmonize(c, b) if isinstance(c, DeviceArray) else c * 0.5))  # fmt: skip
     genes = np.arange(25)
     shifted = []
     for part in (data, on(data, "cuda")):
         part = replace(part, batch=rng.choice(["a", "b"], len(data.group)).astype(object))
         X = part.expression(genes)
-        shift = selection.batch_shift(part, genes, X, random_state=0)
+        shift = training.batch_shift(part, genes, X, random_state=0)
         shifted.append(shift.added_to(X, np.arange(len(X))))
     np.testing.assert_allclose(shifted[1].get(), shifted[0], atol=1e-4)
 

@@ -20,7 +20,7 @@ FLOORS = [
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
     {"models"},
     {"recipe", "reading", "slots", "evaluation", "metrics"},
-    {"stability"},
+    {"stability", "training"},
     {"selection", "panel"},
     {"pp", "get"},
     {"tl", "pl", "export"},

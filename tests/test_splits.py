@@ -156,6 +156,29 @@ def test_a_draw_is_at_most_n_of_the_cells_sorted_and_keeps_every_group(group, mo
     assert set(group[chosen].tolist()) == set(group[cells].tolist())
 
 
+@FEW
+@given(groups(smallest=1, largest=60), st.integers(0, 80), st.integers(0, 100), st.integers(1, 20))
+def test_every_group_of_a_draw_keeps_its_minimum_or_all_it_has_or_an_even_share(group, more, seed, at_least):
+    cells = np.arange(len(group))
+    n = len(np.unique(group)) + more
+    chosen = splits.draw(group, cells, n, seed, balanced=False, at_least=at_least)
+    assert len(chosen) == min(n, len(group))
+    assert (np.diff(chosen) > 0).all()
+    wanted = np.minimum(np.bincount(group), at_least)
+    drawn = np.bincount(group[chosen], minlength=len(wanted))
+    if wanted.sum() <= n:
+        assert (drawn >= wanted).all()
+    else:
+        assert np.ptp(np.where(drawn < np.bincount(group), drawn, drawn.max())) <= 1
+
+
+def test_a_class_of_three_in_fifty_thousand_is_whole_in_a_draw_and_the_others_keep_their_shares(rng):
+    group = rng.permutation(np.repeat([0, 1, 2, 3], [40_000, 9_900, 97, 3]))
+    sizes = np.bincount(group[splits.draw(group, np.arange(50_000), 5000, 0, balanced=False, at_least=50)])
+    assert sizes[[2, 3]].tolist() == [50, 3]
+    np.testing.assert_allclose(sizes[:2] / sizes[:2].sum(), np.array([40_000, 9_900]) / 49_900, rtol=1e-3)
+
+
 @pytest.mark.parametrize("balanced", [True, False])
 def test_a_draw_follows_the_seed_and_not_the_order_of_other_draws(balanced):
     group = np.tile([0, 1], 100)

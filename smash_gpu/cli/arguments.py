@@ -33,6 +33,12 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--unique", action="store_true", help="a gene serves one group only")
     command.add_argument("--positive-only", action="store_true", help="no genes that are low in their group")
     command.add_argument("--n-models", type=int, default=1, help="models to average")
+    command.add_argument(
+        "--max-cells",
+        type=int,
+        metavar="N",
+        help="cells to learn from at most; else 100,000 for forests, all for others",
+    )
     command.add_argument("--species", choices=("auto", "human", "mouse"), default="auto", help="for gene families")
     command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one a line")
     command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule removes, one a line")

@@ -67,6 +67,7 @@ def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
         unique=options.unique,
         positive_only=options.positive_only,
         n_models=options.n_models,
+        max_cells=options.max_cells,
         random_state=options.random_state,
         filters=filters | paper.get("filters", {}),
         model_options=paper.get("model_options"),

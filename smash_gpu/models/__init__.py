@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
@@ -12,6 +13,8 @@ from smash_gpu.splits import Split
 
 CLASSES = {"Forest": "forest", "Boosted": "boosted", "Network": "network"}
 DEFAULT = "rf"
+MAX_CELLS = 100_000
+OF_A_SAMPLE = ("rf", "brf")
 MODELS = {
     "rf": ("smash_gpu.models.forest", "random_forest"),
     "brf": ("smash_gpu.models.forest", "balanced_random_forest"),
@@ -62,6 +65,13 @@ def build(model: str | Model, *, random_state: int, device: str = "cpu", **optio
     module, name = MODELS[model]
     factory: Callable[..., Model] = getattr(import_module(module), name)
     return factory(random_state=random_state, device=device, **options)
+
+
+def cells_to_learn_from(model: str | Model, max_cells: int | None) -> float:
+    """How many cells a model is given at most: ``max_cells``, else `MAX_CELLS` for a forest and all for the others."""
+    if max_cells is not None:
+        return max_cells
+    return MAX_CELLS if model in OF_A_SAMPLE else math.inf
 
 
 def check(model: str | Model, options: Mapping[str, Any]) -> None:

@@ -25,6 +25,7 @@ def smash(
     unique: bool = False,
     positive_only: bool = False,
     n_models: int = 1,
+    max_cells: int | None = None,
     random_state: int = 0,
     filters: Mapping[str, Any] | None = None,
     inverse_pca: bool = True,
@@ -74,7 +75,7 @@ def smash(
     how = Recipe(
         rules,
         InversePCA(keep=rules.keep) if inverse_pca else None,
-        Importance(model, dict(model_options or {}), n_models, random_state),
+        Importance(model, dict(model_options or {}), n_models, random_state, max_cells),
         Ranking(n_top, unique, positive_only, sample_fraction, min_cells_per_sample),
     )
     data = reading.read(adata, {"groupby": groupby, **source})
@@ -100,6 +101,7 @@ def importance(
     *,
     model: str | models.Model = models.DEFAULT,
     n_models: int = 1,
+    max_cells: int | None = None,
     random_state: int = 0,
     model_options: Mapping[str, Any] | None = None,
     key_added: str = slots.KEY,
@@ -107,7 +109,8 @@ def importance(
 ) -> None:
     """Train a classifier of the groups and score how much each candidate gene tells about each group.
 
-    Trees see log-normalised expression, the network z-scores; 80 % of the cells train, stratified.
+    Trees see log-normalised expression, the network z-scores; 80 % of the cells train, stratified. The forests learn
+    from 100,000 cells at most, boosted trees and the network from all (``max_cells``).
 
     Parameters
     ----------
@@ -122,6 +125,11 @@ def importance(
         * an object with ``fit``, ``importance`` and ``predict``: see `smash_gpu.models.Model`.
     n_models
         Models trained on different splits and seeds, whose scores are averaged; their standard deviation is kept.
+    max_cells
+        Cells that a model is given at most, to learn from and to hold out. Of more, each model draws its own sample, in
+        proportion to the groups, with at least 200 cells of each group or all it has, and a warning says so. Default:
+        100,000 for "rf" and "brf", all for the others and for objects. All for a forest: any number as large as the
+        data.
     random_state
         Seed; two runs with one seed are equal. Model i uses ``random_state + i``.
     model_options
@@ -138,7 +146,7 @@ def importance(
     ``.varm["smash_spread"]``, ``.uns["smash"]["groups"]`` and ``.uns["smash"]["accuracy"]`` (of each model on held-out
     cells, with all candidates).
     """
-    how = Importance(model, dict(model_options or {}), n_models, random_state)
+    how = Importance(model, dict(model_options or {}), n_models, random_state, max_cells)
     where = slots.source(adata, key_added, groupby=groupby, **source)
     data = reading.read(adata, where)
     scores = selection.importance(data, slots.candidates(adata, key_added), how)
