@@ -141,6 +141,11 @@ def device_memory() -> str:
     return f"; of {total / GIB:,.1f} GiB on the device {free / GIB:,.1f} are free and {pool / GIB:,.1f} are CuPy's"
 
 
+def free_on_device() -> int:
+    """Bytes that CuPy can still have on the device: what is free, and what its pool holds unused."""
+    return cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
+
+
 @contextmanager
 def same_allocator() -> Iterator[None]:
     """CuPy's allocator afterwards as it was before.

@@ -24,7 +24,7 @@ from scipy import sparse
 
 from smash_gpu import budget, chunks
 from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
-from smash_gpu.arrays import as_float, device_sparse, enough_memory, on_gpu, place, release_memory
+from smash_gpu.arrays import as_float, device_sparse, enough_memory, free_on_device, on_gpu, place, release_memory
 from smash_gpu.progress import track
 
 CELLS_PER_BLOCK = 4096
@@ -33,6 +33,7 @@ STATES_PER_SUM = 8
 SHARE_FOR_BLOCKS = 0.25  # of the room
 BYTES_PER_VALUE = 48  # of a block that is computed on, at most: value and index, sorted by group, logarithm, square
 BYTES_PER_VALUE_AHEAD = 12
+BYTES_PER_DENSE_VALUE = 4
 
 
 def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> Any:
@@ -115,9 +116,13 @@ def cells_per_block(X: Any, device: str = "cpu") -> int:
     most = CELLS_PER_DEVICE_BLOCK if device == "cuda" else CELLS_PER_BLOCK
     if on_gpu(X) or is_dask(X):
         return most
-    here = BYTES_PER_VALUE if device == "cpu" else 0
-    bytes_per_cell = values_per_cell(X) * (BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + here)
-    return max(1, min(most, int(budget.room() * SHARE_FOR_BLOCKS / max(bytes_per_cell, 1))))
+    stored = values_per_cell(X)
+    on_host = stored * (BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + (BYTES_PER_VALUE if device == "cpu" else 0))
+    most = min(most, int(SHARE_FOR_BLOCKS * budget.room() / max(on_host, 1)))
+    if device == "cuda":
+        on_device = stored * BYTES_PER_VALUE_AHEAD + X.shape[1] * BYTES_PER_DENSE_VALUE
+        most = min(most, int(SHARE_FOR_BLOCKS * free_on_device() / on_device))
+    return max(1, most)
 
 
 def values_per_cell(X: Any) -> float:

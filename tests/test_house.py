@@ -21,7 +21,7 @@ FLOORS = [
     {"models"},
     {"recipe", "reading", "slots", "evaluation", "metrics"},
     {"stability", "training"},
-    {"selection", "panel"},
+    {"selection", "panel", "plan"},
     {"pp", "get"},
     {"tl", "pl", "export"},
     {"report"},

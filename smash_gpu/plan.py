@@ -1,0 +1,111 @@
+"""What a selection will read and how much memory it will take, before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import zarr
+from anndata.abc import CSRDataset
+
+from smash_gpu import blocks, budget, models
+from smash_gpu.ahead import BLOCKS_AHEAD
+from smash_gpu.recipe import Recipe
+
+GB = 1e9
+TABLES = 10  # of groups × genes, 8 bytes: a block's five sums and those of all blocks
+BYTES_PER_CANDIDATE = 4
+KILO = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The passes over a matrix, cells × genes.
+
+    Attributes
+    ----------
+    passes
+        What each pass is for.
+    stored, unpacked
+        Bytes that a pass reads from disk, and the bytes of the values and their columns; ``stored`` is None where the
+        matrix is in memory.
+    cells_per_block, bytes_per_block
+        Cells that are computed on at a time, and the memory for them and for the blocks read ahead.
+    training_cells
+        Cells that a model learns from and is judged on.
+    taken, room
+        Bytes of memory that the process has, and that it may still take.
+    """
+
+    shape: tuple[int, int]
+    passes: tuple[str, ...]
+    stored: int | None
+    unpacked: int
+    cells_per_block: int
+    bytes_per_block: int
+    bytes_of_tables: int
+    training_cells: int
+    taken: int
+    room: int
+
+    @property
+    def lines(self) -> list[str]:
+        """The plan in words."""
+        cells, genes = self.shape
+        training = BYTES_PER_CANDIDATE * KILO * self.training_cells
+        reading = self.taken + self.bytes_per_block + self.bytes_of_tables
+        return [
+            f"Plan: {len(self.passes)} passes over {cells:,} cells × {genes:,} genes, each reads "
+            f"{self.stored / GB:,.2f} GB ({self.unpacked / GB:,.2f} GB unpacked) in blocks of "
+            f"{self.cells_per_block:,} cells: {'; '.join(self.passes)}.",
+            f"Memory: {self.taken / GB:,.2f} GB now, about {reading / GB:,.2f} GB while reading; training on "
+            f"{self.training_cells:,} cells takes {training / GB:,.2f} GB for every {KILO:,} candidate genes, on disk "
+            f"where that does not fit. The limit is {(self.taken + self.room) / GB:,.2f} GB.",
+        ]
+
+
+def plan(
+    matrix: Any, n_cells: int, n_groups: int, recipe: Recipe, *, device: str = "cpu", samples: bool = False
+) -> Plan:
+    """The plan of one selection.
+
+    Parameters
+    ----------
+    matrix
+        Cells × genes, as `blocks.fold` reads it.
+    n_cells, n_groups
+        Cells that belong to a group, and groups.
+    samples
+        Whether markers must hold across samples.
+    """
+    how = recipe.importance
+    training = int(min(n_cells, models.cells_to_learn_from(how.model, how.max_cells)))
+    draws = how.n_models if training < n_cells else 1
+    passes = ["sums per group and a check of every value"]
+    passes += ["covariance of the candidates"] * (recipe.inverse_pca is not None)
+    passes += [f"candidates of {training:,} cells to train on"] * draws
+    passes += ["detections per sample"] * samples
+    values = blocks.values_per_cell(matrix)
+    size = min(blocks.cells_per_block(matrix, device), matrix.shape[0])
+    per_value = blocks.BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + blocks.BYTES_PER_VALUE
+    return Plan(
+        matrix.shape, tuple(passes), stored_bytes(matrix), _unpacked_bytes(matrix, values), size,
+        int(size * values * per_value), TABLES * 8 * n_groups * matrix.shape[1], training, budget.taken(), budget.room(),
+    )  # fmt: skip
+
+
+def stored_bytes(matrix: Any) -> int | None:
+    """Bytes that one pass over ``matrix`` reads from disk; None if it is in memory."""
+    if isinstance(matrix, CSRDataset):
+        return sum(stored_bytes(matrix.group[name]) for name in ("data", "indices"))
+    if isinstance(matrix, h5py.Dataset):
+        return matrix.id.get_storage_size()
+    return matrix.nbytes_stored() if isinstance(matrix, zarr.Array) else None
+
+
+def _unpacked_bytes(matrix: Any, values_per_cell: float) -> int:
+    size = matrix.dtype.itemsize
+    if isinstance(matrix, CSRDataset):
+        size += matrix.group["indices"].dtype.itemsize
+    return int(matrix.shape[0] * values_per_cell * size)
