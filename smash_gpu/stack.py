@@ -88,7 +88,7 @@ class Stack:
         return sparse.vstack(blocks, format="csr") if blocks else sparse.csr_matrix((0, n_genes), dtype=self.dtype)
 
     def block(self, cut: slice, reads: Sequence[Callable[[slice], Any]] | None = None) -> sparse.csr_matrix:
-        """The cells ``cut`` in memory; ``reads`` take a slice of rows from each matrix, if not its own indexing does."""
+        """The cells ``cut`` in memory; ``reads`` take rows from each matrix, None: its own indexing does."""
         reads = reads or [X.__getitem__ for X in self.matrices]
         if self.cells is None:
             return _below(self._read(reads[i], part, i) for i, part in self._slices(cut))

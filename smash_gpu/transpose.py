@@ -7,7 +7,6 @@ on disk there are two copies of a bucket at most.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -130,7 +129,11 @@ class _Plan:
                 bucket, cell = np.divmod(indices(cut.start, cut.stop), self.cells)
                 bucket = bucket.astype(np.min_scalar_type(len(files)))
                 records = np.empty(len(bucket), dtype=self.record)
-                records["cell"], records["gene"], records["value"] = cell, _genes(indptr, cut), values(cut.start, cut.stop)
+                records["cell"], records["gene"], records["value"] = (
+                    cell,
+                    _genes(indptr, cut),
+                    values(cut.start, cut.stop),
+                )
                 records = records[np.argsort(bucket, kind="stable")].view(np.uint8)
                 ends = np.cumsum(np.bincount(bucket, minlength=len(files))) * self.record.itemsize
                 for file, low, high in zip(files, [0, *ends], ends, strict=False):
@@ -220,7 +223,7 @@ def _identity(X: CSCDataset) -> tuple:
         path = str(group.store_path).removesuffix(group.path).removeprefix("file://").rstrip("/")
         touched = Path(path, group.path, "indices")
     else:
-        path = os.path.abspath(group.file.filename)
+        path = str(Path(group.file.filename).absolute())
         touched = Path(path)
     stat = touched.stat() if touched.exists() else None
     return path, group.name, X.shape, group["data"].shape[0], stat and (stat.st_mtime_ns, stat.st_size)

@@ -11,7 +11,7 @@ import anndata as ad
 import h5py
 import zarr
 
-from smash_gpu.files._kinds import know_codecs, what_it_is
+from smash_gpu.files._kinds import know_codecs, undecodable, what_it_is
 from smash_gpu.files._ondisk import Held, OnDisk, matrix_of
 from smash_gpu.stack import Stack
 
@@ -90,7 +90,7 @@ def _lazily(path: Path) -> ad.AnnData:
     return OnDisk(
         Held(
             _stack(store["X"]) if "X" in store else None,
-            {name: _stack(layer) for name, layer in store.get("layers", {}).items()},
+            {name: _stack(store["layers"][name]) for name in store.get("layers", ())},
             _stack(raw["X"]) if raw else None,
         ),
         places=[str(path)],
@@ -100,4 +100,7 @@ def _lazily(path: Path) -> ad.AnnData:
 
 
 def _stack(element: Any) -> Stack:
+    lacking = undecodable(element)
+    if lacking:
+        raise OSError(f"{element.name} is compressed with {' and '.join(sorted(lacking))}")
     return Stack([ad.io.sparse_dataset(element) if hasattr(element, "keys") else element], [None])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import h5py
+
+from smash_gpu import chunks
 
 WRITE = "Save it with adata.write_h5ad(...) or adata.write_zarr(...)."
 CODECS = {32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
 BY_SUFFIX = {
     ".loom": "It is a loom file: adata = scanpy.read_loom(path), then adata.write_h5ad(...).",
-    ".csv": "It is a table in text: adata = scanpy.read_csv(path) (.T where genes are rows), then adata.write_h5ad(...).",
+    ".csv": "It is a table in text: adata = scanpy.read_csv(path), .T if genes are rows, then adata.write_h5ad(...).",
     ".mtx": "It is a bare matrix: scanpy.read_10x_mtx(folder) reads it with its genes and cells; then write_h5ad(...).",
     ".h5mu": "It is a MuData file: mudata.read(path).mod['rna'].write_h5ad(...) takes one modality out.",
     ".rds": "It is an R object: write an h5ad file in R, with anndataR::write_h5ad(object, 'cells.h5ad').",
@@ -25,8 +28,11 @@ def what_it_is(path: Path) -> str:
     """A sentence on the kind of the file or folder and on the way to an h5ad file."""
     if path.is_dir():
         return _folder(path)
-    if h5py.is_hdf5(path):
-        return _hdf5(path)
+    try:
+        if h5py.is_hdf5(path):
+            return _hdf5(path)
+    except OSError:  # it begins as an HDF5 file and is damaged
+        return "It is damaged, or not whole: get it again. " + WRITE
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".bz2", ".zip")]
     return BY_SUFFIX.get(suffixes[-1] if suffixes else "", WRITE)
 
@@ -39,17 +45,30 @@ def know_codecs(path: Path) -> None:
 
 def codecs(path: Path) -> list[str]:
     """Codecs of an HDF5 file that h5py cannot decode, by name."""
-    found: set[int] = set()
-
-    def look(_: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            plan = item.id.get_create_plist()
-            found.update(plan.get_filter(i)[0] for i in range(plan.get_nfilters()))
-
+    found: set[str] = set()
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
-            file.visititems(look)
-    return sorted(CODECS.get(number, f"filter {number}") for number in found if not h5py.h5z.filter_avail(number))
+            file.visititems(lambda _, item: found.update(_named(_unknown(item))))
+    return sorted(found)
+
+
+def undecodable(matrix: Any) -> set[str]:
+    """Codecs of a dense or sparse matrix on disk that neither h5py nor `smash_gpu.chunks` can decode."""
+    arrays = [matrix[name] for name in ("data", "indices")] if hasattr(matrix, "keys") else [matrix]
+    return set().union(*(_named(_unknown(a) - (set(chunks.CODECS) if a.ndim == 1 else set())) for a in arrays))
+
+
+def _unknown(item: Any) -> set[int]:
+    """Numbers of the filters of an HDF5 array that h5py does not have."""
+    if not isinstance(item, h5py.Dataset):
+        return set()
+    plan = item.id.get_create_plist()
+    numbers = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
+    return {number for number in numbers if not h5py.h5z.filter_avail(number)}
+
+
+def _named(numbers: set[int]) -> set[str]:
+    return {CODECS.get(number, f"filter {number}") for number in numbers}
 
 
 def _hdf5(path: Path) -> str:
@@ -73,5 +92,7 @@ def _folder(path: Path) -> str:
         return BY_SUFFIX[".mtx"]
     inside = sorted(name for name in names if name.endswith((".h5ad", ".zarr")))
     if inside and not {".zgroup", "zarr.json"} & names:
-        return f"It is a folder with {', '.join(inside[:5])}: give those, or '{path}/*{Path(inside[0]).suffix}' in quotes."
+        return (
+            f"It is a folder with {', '.join(inside[:5])}: give those, or '{path}/*{Path(inside[0]).suffix}' in quotes."
+        )
     return WRITE
