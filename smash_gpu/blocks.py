@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import reduce, singledispatch
 from itertools import accumulate, pairwise
 from operator import add, iadd
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -26,6 +27,8 @@ from smash_gpu import budget, chunks
 from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
 from smash_gpu.arrays import as_float, device_sparse, enough_memory, free_on_device, on_gpu, place, release_memory
 from smash_gpu.progress import track
+from smash_gpu.stack import Stack
+from smash_gpu.transpose import by_cells
 
 CELLS_PER_BLOCK = 4096
 CELLS_PER_DEVICE_BLOCK = 65_536
@@ -129,6 +132,8 @@ def values_per_cell(X: Any) -> float:
     """How many values are stored for a cell of ``X`` on average."""
     if isinstance(X, CSRDataset):
         return X.group["indices"].shape[0] / max(X.shape[0], 1)
+    if isinstance(X, Stack):
+        return sum(values_per_cell(part) * part.shape[0] for part in X.matrices) / max(sum(X.lengths), 1)
     return X.nnz / max(X.shape[0], 1) if sparse.issparse(X) else X.shape[1]
 
 
@@ -178,15 +183,20 @@ def _(X: Any) -> Callable[[slice], Any]:
     return read
 
 
-def by_rows(X: Any) -> Any:
-    """``X`` in an order that can be cut by cells: CSC is converted once, a file's CSC after a warning."""
+@_reader.register(Stack)
+def _(X: Stack) -> Callable[[slice], Any]:
+    return partial(X.block, reads=[_reader(part) for part in X.matrices])
+
+
+def by_rows(X: Any, folder: Path | None = None) -> Any:
+    """``X`` in an order that can be cut by cells: CSC is converted once, a file's CSC on disk, after a warning.
+
+    ``folder`` keeps what was converted for later runs; None: a temporary one.
+    """
     if isinstance(X, CSCDataset):
-        warnings.warn(
-            "the matrix is stored by genes (CSC): it is read into memory and converted to CSR once. "
-            "Store it as CSR to have it read in blocks.",
-            stacklevel=2,
-        )
-        X = X.to_memory()
+        return by_cells(X, folder)
+    if isinstance(X, Stack):
+        return X.map(partial(by_rows, folder=folder))
     if is_dask(X):
         return X.rechunk({1: X.shape[1]})
     return X.tocsr() if sparse.issparse(X) or _is_device_sparse(X) else X

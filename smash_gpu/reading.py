@@ -16,7 +16,7 @@ import pandas as pd
 from smash_gpu.arrays import resolve_device
 from smash_gpu.blocks import by_rows
 from smash_gpu.dataset import LEFT_OUT, Dataset
-from smash_gpu.files import did_you_mean
+from smash_gpu.files import did_you_mean, matrix_of
 
 TARGET_SUM = 1e4
 CELLS_FOR_A_SPLIT = 2
@@ -211,11 +211,12 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
         if layer not in layers:
             near = did_you_mean(layer, layers)
             raise KeyError(f"adata.layers has no {layer!r}.{near} Layers: {_list(layers)}.")
-        return adata.layers[layer]
+        return matrix_of(adata, layer)
     if not use_raw:
-        if adata.X is None:
+        matrix = matrix_of(adata)
+        if matrix is None:
             raise ValueError(f"adata.X is empty: pass layer= (layers: {_list(layers)}) or use_raw=True.")
-        return adata.X
+        return matrix
     if adata.raw is None:
         raise ValueError(NO_RAW)
     if not adata.raw.var_names.equals(adata.var_names):
@@ -223,7 +224,7 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
             f"adata.raw holds {adata.raw.n_vars:,} genes and adata {adata.n_vars:,}; results are kept for the genes of "
             "adata. Pass adata.raw.to_adata() instead of adata."
         )
-    return adata.raw.X
+    return matrix_of(adata, use_raw=True)
 
 
 def _text(column: pd.Series) -> np.ndarray:

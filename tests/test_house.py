@@ -13,9 +13,10 @@ import smash_gpu as smg
 PACKAGE = Path(smg.__file__).parent
 KERNELS = next(d for d in (PACKAGE / "kernels", PACKAGE.parent / "kernels") if d.is_dir())
 FLOORS = [
-    {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits", "files"},
-    {"cuda"},
-    {"ops", "blocks"},
+    {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits"},
+    {"cuda", "transpose"},
+    {"stack"},
+    {"ops", "blocks", "files"},
     {"stats", "fingerprint"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
     {"models"},

@@ -1,0 +1,106 @@
+"""AnnData from an h5ad file or a zarr store; large matrices stay on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import h5py
+import zarr
+
+from smash_gpu.files._kinds import know_codecs, undecodable, what_it_is
+from smash_gpu.files._ondisk import Held, OnDisk, matrix_of
+from smash_gpu.stack import Stack
+
+__all__ = ["BYTES_IN_MEMORY", "Held", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
+BYTES_IN_MEMORY = 2**30
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question about the words that look like ``word``; empty if none does."""
+    near = get_close_matches(word, [str(k) for k in known])
+    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+def open_file(path: str | Path, *, lazily: bool | None = None) -> ad.AnnData:
+    """An h5ad file or a zarr store as AnnData.
+
+    Parameters
+    ----------
+    path
+        The file, or the folder of the store.
+    lazily
+        Leave ``X``, layers and ``raw`` on disk. None: if the file or store has more than 1 GiB. ``obs``, ``var``,
+        ``uns`` and ``varm`` are read whole in any case; ``obsm``, ``obsp`` and ``varp`` of lazily read data are left
+        out.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it is neither h5ad nor zarr; the message says what it is, if that can be seen.
+    """
+    path = Path(path)
+    if not path.exists():
+        beside = [p.name for p in path.absolute().parent.glob("*")]
+        raise FileNotFoundError(f"there is no file {path}." + did_you_mean(path.name, beside))
+    lazily = is_large([path]) if lazily is None else lazily
+    try:
+        return _lazily(path) if lazily else _whole(path)
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as {'a zarr store' if path.is_dir() else 'an h5ad file'} of annotated cells "
+            f"({type(error).__name__}: {error}). {what_it_is(path)}"
+        ) from error
+
+
+def is_large(paths: Iterable[Path]) -> bool:
+    """Whether files and stores have more than 1 GiB together."""
+    total = 0
+    for path in paths:
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            total += file.stat().st_size if file.is_file() else 0
+            if total > BYTES_IN_MEMORY:
+                return True
+    return False
+
+
+def _whole(path: Path) -> ad.AnnData:
+    if path.is_dir():
+        return ad.read_zarr(path)
+    know_codecs(path)
+    return ad.read_h5ad(path)
+
+
+def _lazily(path: Path) -> ad.AnnData:
+    if path.is_dir():
+        store = zarr.open_group(path, mode="r")
+    else:
+        know_codecs(path)
+        store = h5py.File(path, "r")
+        if isinstance(store["obs"], h5py.Dataset):
+            return ad.read_h5ad(path, backed="r")  # as anndata wrote them before 0.7
+    if "X" not in store and "layers" not in store and "raw" not in store:
+        raise KeyError("it holds neither X nor layers nor raw")
+    parts = {name: ad.io.read_elem(store[name]) for name in ("obs", "var", "uns", "varm") if name in store}
+    raw = store["raw"] if "raw" in store and hasattr(store["raw"], "keys") else {}
+    raw_parts = {name: ad.io.read_elem(raw[name]) for name in ("var", "varm") if name in raw}
+    return OnDisk(
+        Held(
+            _stack(store["X"]) if "X" in store else None,
+            {name: _stack(store["layers"][name]) for name in store.get("layers", ())},
+            _stack(raw["X"]) if raw else None,
+        ),
+        places=[str(path)],
+        raw=raw_parts,
+        **parts,
+    )
+
+
+def _stack(element: Any) -> Stack:
+    lacking = undecodable(element)
+    if lacking:
+        raise OSError(f"{element.name} is compressed with {' and '.join(sorted(lacking))}")
+    return Stack([ad.io.sparse_dataset(element) if hasattr(element, "keys") else element], [None])

@@ -1,0 +1,98 @@
+"""What a file is that is no h5ad file, and how to make one of it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from smash_gpu import chunks
+
+WRITE = "Save it with adata.write_h5ad(...) or adata.write_zarr(...)."
+CODECS = {32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
+BY_SUFFIX = {
+    ".loom": "It is a loom file: adata = scanpy.read_loom(path), then adata.write_h5ad(...).",
+    ".csv": "It is a table in text: adata = scanpy.read_csv(path), .T if genes are rows, then adata.write_h5ad(...).",
+    ".mtx": "It is a bare matrix: scanpy.read_10x_mtx(folder) reads it with its genes and cells; then write_h5ad(...).",
+    ".h5mu": "It is a MuData file: mudata.read(path).mod['rna'].write_h5ad(...) takes one modality out.",
+    ".rds": "It is an R object: write an h5ad file in R, with anndataR::write_h5ad(object, 'cells.h5ad').",
+    ".h5seurat": "It is a Seurat file: write an h5ad file in R, with anndataR::write_h5ad(object, 'cells.h5ad').",
+}
+BY_SUFFIX |= {".tsv": BY_SUFFIX[".csv"], ".txt": BY_SUFFIX[".csv"], ".rdata": BY_SUFFIX[".rds"]}
+TEN_X = "It is a 10x Genomics file: adata = scanpy.read_10x_h5(path), annotate the cells, then adata.write_h5ad(...)."
+
+
+def what_it_is(path: Path) -> str:
+    """A sentence on the kind of the file or folder and on the way to an h5ad file."""
+    if path.is_dir():
+        return _folder(path)
+    try:
+        if h5py.is_hdf5(path):
+            return _hdf5(path)
+    except OSError:  # it begins as an HDF5 file and is damaged
+        return "It is damaged, or not whole: get it again. " + WRITE
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".bz2", ".zip")]
+    return BY_SUFFIX.get(suffixes[-1] if suffixes else "", WRITE)
+
+
+def know_codecs(path: Path) -> None:
+    """Make h5py decode what hdf5plugin can, where that is installed and the file needs it."""
+    if find_spec("hdf5plugin") and codecs(path):
+        import hdf5plugin  # noqa: F401 - to import it is all it takes
+
+
+def codecs(path: Path) -> list[str]:
+    """Codecs of an HDF5 file that h5py cannot decode, by name."""
+    found: set[str] = set()
+    if h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            file.visititems(lambda _, item: found.update(_named(_unknown(item))))
+    return sorted(found)
+
+
+def undecodable(matrix: Any) -> set[str]:
+    """Codecs of a dense or sparse matrix on disk that neither h5py nor `smash_gpu.chunks` can decode."""
+    arrays = [matrix[name] for name in ("data", "indices")] if hasattr(matrix, "keys") else [matrix]
+    return set().union(*(_named(_unknown(a) - (set(chunks.CODECS) if a.ndim == 1 else set())) for a in arrays))
+
+
+def _unknown(item: Any) -> set[int]:
+    """Numbers of the filters of an HDF5 array that h5py does not have."""
+    if not isinstance(item, h5py.Dataset):
+        return set()
+    plan = item.id.get_create_plist()
+    numbers = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
+    return {number for number in numbers if not h5py.h5z.filter_avail(number)}
+
+
+def _named(numbers: set[int]) -> set[str]:
+    return {CODECS.get(number, f"filter {number}") for number in numbers}
+
+
+def _hdf5(path: Path) -> str:
+    unknown = codecs(path)
+    if unknown and find_spec("hdf5plugin") is None:
+        return f"It is compressed with {' and '.join(unknown)}, which h5py alone cannot decode: pip install hdf5plugin."
+    with h5py.File(path, "r") as file:
+        if "row_attrs" in file:
+            return BY_SUFFIX[".loom"]
+        if "mod" in file:
+            return BY_SUFFIX[".h5mu"]
+        if "assays" in file:
+            return BY_SUFFIX[".h5seurat"]
+        groups = [group for group in file.values() if isinstance(group, h5py.Group)]
+        return TEN_X if any("barcodes" in group for group in groups) else WRITE
+
+
+def _folder(path: Path) -> str:
+    names = {file.name for file in path.iterdir()}
+    if {"matrix.mtx", "matrix.mtx.gz"} & names:
+        return BY_SUFFIX[".mtx"]
+    inside = sorted(name for name in names if name.endswith((".h5ad", ".zarr")))
+    if inside and not {".zgroup", "zarr.json"} & names:
+        return (
+            f"It is a folder with {', '.join(inside[:5])}: give those, or '{path}/*{Path(inside[0]).suffix}' in quotes."
+        )
+    return WRITE

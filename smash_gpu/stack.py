@@ -1,0 +1,152 @@
+"""Matrices of several files as one, cells below cells; nothing is read before it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from anndata.abc import CSCDataset
+from scipy import sparse
+
+from smash_gpu.transpose import by_cells
+
+CELLS_AT_ONCE = 4096
+WIDEST_GAP = 64  # cells that are read and dropped rather than read around
+Genes = np.ndarray | None
+
+
+class Stack:
+    """Cells × genes: the rows of several matrices in order, each with its own order of genes.
+
+    Attributes
+    ----------
+    matrices
+        Matrices that are cut by rows: NumPy, SciPy, `anndata.abc.CSRDataset`, HDF5 or zarr array.
+    genes
+        For each matrix the columns that are the stack's genes, in the stack's order; None for all as they are.
+    cells
+        Row numbers, over all matrices, that are the stack's cells, in any order; None for all as they are.
+    """
+
+    ndim = 2
+
+    def __init__(self, matrices: Sequence[Any], genes: Sequence[Genes], cells: np.ndarray | None = None) -> None:
+        self.matrices, self.genes, self.cells = tuple(matrices), tuple(genes), cells
+        self.lengths = [X.shape[0] for X in self.matrices]
+        self._starts = np.array([0, *accumulate(self.lengths)])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of cells and genes."""
+        n_cells = int(self._starts[-1]) if self.cells is None else len(self.cells)
+        return n_cells, self.matrices[0].shape[1] if self.genes[0] is None else len(self.genes[0])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type that holds the values of all matrices."""
+        return np.result_type(*(X.dtype for X in self.matrices))
+
+    @property
+    def plain(self) -> Any:
+        """The matrix itself where there is one only and all of it is meant; else the stack."""
+        return self.matrices[0] if len(self.matrices) == 1 and self.cells is None and self.genes[0] is None else self
+
+    def __repr__(self) -> str:
+        n_cells, n_genes = self.shape
+        return f"Stack of {len(self.matrices)} matrices, {n_cells:,} cells × {n_genes:,} genes, {self.dtype}"
+
+    def __getitem__(self, index: Any) -> sparse.csr_matrix:
+        """The part, in memory, in any way that AnnData asks for it."""
+        cells, genes = index if isinstance(index, tuple) else (index, slice(None))
+        return self.only(cells, genes).to_memory()
+
+    def only(self, cells: Any = slice(None), genes: Any = slice(None)) -> Stack:
+        """A stack of the chosen cells and genes (slices, masks or numbers); nothing is read."""
+        if not _is_everything(cells):
+            numbers = np.arange(self._starts[-1]) if self.cells is None else self.cells
+            chosen = np.atleast_1d(numbers[_flat(cells)])
+        else:
+            chosen = self.cells
+        if _is_everything(genes):
+            return Stack(self.matrices, self.genes, chosen)
+        each = zip(self.matrices, self.genes, strict=True)
+        columns = (np.arange(X.shape[1]) if own is None else own for X, own in each)
+        return Stack(self.matrices, [np.atleast_1d(own[_flat(genes)]) for own in columns], chosen)
+
+    def map(self, change: Callable[[Any], Any]) -> Stack:
+        """The same cells and genes of changed matrices."""
+        return Stack([change(X) for X in self.matrices], self.genes, self.cells)
+
+    def to_memory(self) -> sparse.csr_matrix:
+        """All of it."""
+        by_rows = self.map(lambda X: by_cells(X) if isinstance(X, CSCDataset) else X)
+        n_cells, n_genes = self.shape
+        cuts = (slice(start, min(start + CELLS_AT_ONCE, n_cells)) for start in range(0, n_cells, CELLS_AT_ONCE))
+        blocks = [by_rows.block(cut) for cut in cuts]
+        return sparse.vstack(blocks, format="csr") if blocks else sparse.csr_matrix((0, n_genes), dtype=self.dtype)
+
+    def block(self, cut: slice, reads: Sequence[Callable[[slice], Any]] | None = None) -> sparse.csr_matrix:
+        """The cells ``cut`` in memory; ``reads`` take rows from each matrix, None: its own indexing does."""
+        reads = reads or [X.__getitem__ for X in self.matrices]
+        if self.cells is None:
+            return _below(self._read(reads[i], part, i) for i, part in self._slices(cut))
+        wanted = self.cells[cut]
+        order = np.argsort(wanted, kind="stable")
+        found = _below(self._read(reads[i], part, i, chosen) for i, part, chosen in self._runs(wanted[order]))
+        return found if (np.diff(order) == 1).all() else found[np.argsort(order)]
+
+    def _read(self, read: Callable, part: slice, i: int, chosen: np.ndarray | None = None) -> sparse.csr_matrix:
+        block = read(part)
+        block = sparse.csr_matrix(block if sparse.issparse(block) else np.asarray(block))
+        if chosen is not None and len(chosen) != part.stop - part.start:
+            block = block[chosen]
+        return block if self.genes[i] is None else take_columns(block, self.genes[i])
+
+    def _slices(self, cut: slice) -> Iterator[tuple[int, slice]]:
+        """The matrices that hold the rows ``cut``, and the slices of their own rows."""
+        first, last = np.searchsorted(self._starts, (cut.start, cut.stop), side="right") - 1
+        for i in range(first, min(last, len(self.matrices) - 1) + 1):
+            start, stop = max(cut.start, self._starts[i]), min(cut.stop, self._starts[i + 1])
+            if start < stop:
+                yield i, slice(int(start - self._starts[i]), int(stop - self._starts[i]))
+
+    def _runs(self, wanted: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray]]:
+        """Spans of one matrix that hold the ``wanted`` rows (sorted) without wide gaps, and which rows of the span."""
+        at = np.searchsorted(self._starts, wanted, side="right") - 1
+        apart = np.diff(wanted) > WIDEST_GAP
+        ends = np.flatnonzero(apart | (np.diff(at) > 0) | (np.diff(wanted // CELLS_AT_ONCE) > 0)) + 1
+        for run in np.split(np.arange(len(wanted)), ends):
+            rows = wanted[run] - self._starts[at[run[0]]]
+            yield int(at[run[0]]), slice(int(rows[0]), int(rows[-1]) + 1), rows - rows[0]
+
+
+def take_columns(block: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:
+    """The numbered columns of a CSR matrix in that order; sorted within rows if ``block`` is."""
+    place = np.full(block.shape[1], -1, dtype=block.indices.dtype)
+    place[columns] = np.arange(len(columns))
+    to = place[block.indices]
+    kept = to >= 0
+    shape = block.shape[0], len(columns)
+    if kept.all():
+        taken = sparse.csr_matrix((block.data, to, block.indptr), shape)
+    else:
+        indptr = np.append(0, np.cumsum(kept))[block.indptr]
+        taken = sparse.csr_matrix((block.data[kept], to[kept], indptr), shape)
+    if not (np.diff(columns) > 0).all():
+        taken.sort_indices()
+    return taken
+
+
+def _below(blocks: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
+    blocks = list(blocks)
+    return blocks[0] if len(blocks) == 1 else sparse.vstack(blocks, format="csr")
+
+
+def _is_everything(index: Any) -> bool:
+    return isinstance(index, slice) and index in (slice(None), slice(None, None, 1))
+
+
+def _flat(index: Any) -> Any:
+    return index if isinstance(index, slice) else np.ravel(index)

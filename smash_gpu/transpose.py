@@ -1,0 +1,229 @@
+"""A matrix that a file keeps by genes (CSC), by cells: converted once, on disk, in bounded memory.
+
+The columns are read in order and their values dealt to buckets of consecutive cells, files that only grow at the end;
+then every bucket is put in order in memory and appended to a CSR matrix. The file is read once and from front to back;
+on disk there are two copies of a bucket at most.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack
+from errno import ENOSPC
+from hashlib import sha256
+from pathlib import Path
+from shutil import disk_usage
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Any
+
+import anndata as ad
+import h5py
+import numpy as np
+from anndata.abc import CSCDataset, CSRDataset
+from scipy import sparse
+
+from smash_gpu import budget, chunks
+from smash_gpu.progress import track
+
+SHARE_OF_ROOM = 0.5
+BYTES_TO_DEAL = 56  # memory of a value while it is dealt, beside its records: cell, gene, bucket, their order
+BYTES_TO_ORDER = 32  # and while its bucket is put in order
+MOST_BUCKETS = 256  # open files
+NAME = "X"
+WAY_OUT = "Set TMPDIR to a folder on a larger disk, or store the matrix as CSR."
+_folders: dict[str, TemporaryDirectory] = {}
+
+
+def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
+    """``X`` as CSR on disk, after a warning that says so.
+
+    Parameters
+    ----------
+    X
+        Cells × genes, stored by genes in HDF5 or zarr.
+    folder
+        Where to keep the result for later runs. None: a temporary folder (below ``TMPDIR``), removed when the program
+        ends; the same matrix asked for again is not converted again.
+
+    Raises
+    ------
+    OSError
+        If the disk has no room for it.
+    """
+    name = sha256(repr(_identity(X)).encode()).hexdigest()[:16]
+    if folder is None:
+        made = _folders.get(name)
+        at = Path(made.name if made else gettempdir())
+    else:
+        at = Path(folder)
+        at.mkdir(parents=True, exist_ok=True)
+    path = at / f"by-cells-{name}.h5"
+    if not path.exists():
+        needed = _check_disk(X, at)
+        if folder is None:
+            _folders[name] = TemporaryDirectory(prefix="smash-gpu-", ignore_cleanup_errors=True)
+            path = Path(_folders[name].name) / path.name
+        warnings.warn(
+            f"the matrix is stored by genes (CSC): converting {_where(X)} once to CSR, {needed / 1e9:,.2f} GB in "
+            f"{path.parent}. Store it as CSR to avoid that.",
+            stacklevel=3,
+        )
+        _convert(X, path)
+    return ad.io.sparse_dataset(h5py.File(path, "r")[NAME])
+
+
+def _convert(X: CSCDataset, path: Path) -> None:
+    """Write ``X`` as CSR under ``path``, which is there once it is whole."""
+    part = path.with_suffix(".part")
+    try:
+        with TemporaryDirectory(prefix="buckets-", dir=path.parent) as buckets, h5py.File(part, "w") as file:
+            plan = _Plan(X)
+            _write(file, X, plan.in_order(plan.deal(X, Path(buckets))))
+        part.replace(path)
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        raise OSError(
+            ENOSPC, f"the disk of {path.parent} became full while {_where(X)} was converted to CSR. {WAY_OUT}"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class _Plan:
+    """How many cells a bucket has, what a value is on its way, and how many values memory does for."""
+
+    def __init__(self, X: CSCDataset) -> None:
+        n_values, (n_cells, n_genes) = X.group["data"].shape[0], X.shape
+        memory = SHARE_OF_ROOM * budget.room()
+        itemsize = X.group["data"].dtype.itemsize
+        self.to_deal = int(memory // (BYTES_TO_DEAL + 3 * itemsize))
+        self.to_order = int(memory // (BYTES_TO_ORDER + 3 * itemsize))
+        n_buckets = min(max(1, -(-n_values // self.to_order)), MOST_BUCKETS, max(n_cells, 1))
+        self.cells = max(1, -(-n_cells // n_buckets))
+        self.shape = X.shape
+        self.record = np.dtype(
+            [
+                ("cell", np.min_scalar_type(self.cells)),
+                ("gene", np.min_scalar_type(n_genes)),
+                ("value", X.group["data"].dtype),
+            ]
+        )
+
+    @property
+    def starts(self) -> range:
+        """The first cell of every bucket."""
+        return range(0, self.shape[0], self.cells)
+
+    def deal(self, X: CSCDataset, folder: Path) -> list[Path]:
+        """Write the values of ``X`` to the buckets of their cells, gene after gene."""
+        indptr = X.group["indptr"][...].astype(np.int64)
+        n_values = X.group["data"].shape[0]
+        indices, values = (chunks.reader(X.group[name]) for name in ("indices", "data"))
+        paths = [folder / str(i) for i in range(len(self.starts))]
+        with ExitStack() as stack:
+            files = [stack.enter_context(path.open("wb", buffering=0)) for path in paths]
+            for start in track(range(0, n_values, self.to_deal), "converting to CSR", unit="part"):
+                cut = slice(start, min(start + self.to_deal, n_values))
+                bucket, cell = np.divmod(indices(cut.start, cut.stop), self.cells)
+                bucket = bucket.astype(np.min_scalar_type(len(files)))
+                records = np.empty(len(bucket), dtype=self.record)
+                records["cell"], records["gene"], records["value"] = (
+                    cell,
+                    _genes(indptr, cut),
+                    values(cut.start, cut.stop),
+                )
+                records = records[np.argsort(bucket, kind="stable")].view(np.uint8)
+                ends = np.cumsum(np.bincount(bucket, minlength=len(files))) * self.record.itemsize
+                for file, low, high in zip(files, [0, *ends], ends, strict=False):
+                    _append(file, memoryview(records[low:high]))
+        return paths
+
+    def in_order(self, buckets: list[Path]) -> Iterator[sparse.csr_matrix]:
+        """Blocks of consecutive cells; every bucket is gone once it has been read."""
+        for path, start in track(list(zip(buckets, self.starts, strict=True)), "converting to CSR", unit="bucket"):
+            n_cells = min(self.cells, self.shape[0] - start)
+            for low, high, records in self._in_parts(path, n_cells):
+                yield self._csr(records, low, high)
+            path.unlink()
+
+    def _in_parts(self, path: Path, n_cells: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        """The records of a bucket, cells ``low`` to ``high`` at a time, so that memory does for them."""
+        n_records = path.stat().st_size // self.record.itemsize
+        if n_records <= self.to_order:
+            yield 0, n_cells, np.fromfile(path, self.record)
+            return
+        sizes = sum(np.bincount(part["cell"], minlength=n_cells) for part in self._read(path, n_records))
+        turn = np.cumsum(sizes) // self.to_order
+        ends = [*(np.flatnonzero(np.diff(turn)) + 1), n_cells]
+        for low, high in zip([0, *ends], ends, strict=False):
+            parts = self._read(path, n_records)
+            yield low, high, np.concatenate([p[(p["cell"] >= low) & (p["cell"] < high)] for p in parts])
+
+    def _read(self, path: Path, n_records: int) -> Iterator[np.ndarray]:
+        for start in range(0, n_records, self.to_order):
+            yield np.fromfile(path, self.record, count=self.to_order, offset=start * self.record.itemsize)
+
+    def _csr(self, records: np.ndarray, low: int, high: int) -> sparse.csr_matrix:
+        """The records lie gene by gene, which makes them CSC as they are."""
+        indptr = np.append(0, np.cumsum(np.bincount(records["gene"], minlength=self.shape[1])))
+        cell = records["cell"].astype(np.int32) - np.int32(low)
+        return sparse.csc_matrix((records["value"], cell, indptr), (high - low, self.shape[1])).tocsr()
+
+
+def _genes(indptr: np.ndarray, cut: slice) -> np.ndarray:
+    """The gene of each value in ``cut``."""
+    first, last = np.searchsorted(indptr, (cut.start, cut.stop - 1), side="right") - 1
+    return np.repeat(np.arange(first, last + 1), np.diff(indptr[first : last + 2].clip(cut.start, cut.stop)))
+
+
+def _append(file: Any, records: memoryview) -> None:
+    while len(records):
+        records = records[file.write(records) :]
+
+
+def _write(file: h5py.File, X: CSCDataset, blocks: Iterator[sparse.csr_matrix]) -> None:
+    n_values, n_cells = X.group["data"].shape[0], X.shape[0]
+    group = file.create_group(NAME)
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array(X.shape)})
+    group.create_dataset("data", (n_values,), X.group["data"].dtype)
+    group.create_dataset("indices", (n_values,), np.int32)
+    indptr, cell, end = np.zeros(n_cells + 1, dtype=np.int64), 0, 0
+    for block in blocks:
+        group["data"][end : end + block.nnz] = block.data
+        group["indices"][end : end + block.nnz] = block.indices
+        indptr[cell + 1 : cell + 1 + block.shape[0]] = end + block.indptr[1:].astype(np.int64)
+        cell, end = cell + block.shape[0], end + block.nnz
+    group["indptr"] = indptr
+
+
+def _check_disk(X: CSCDataset, folder: Path) -> int:
+    """Bytes of the result; an error where they and a bucket do not fit on the disk."""
+    needed = X.group["data"].shape[0] * (np.dtype(np.int32).itemsize + X.group["data"].dtype.itemsize)
+    needed += 8 * X.shape[0]
+    free = disk_usage(folder).free
+    if 1.1 * needed > free:
+        raise OSError(
+            f"{_where(X)} is stored by genes (CSC), and there is no room to convert it to CSR: {needed:,} bytes and a "
+            f"tenth more are needed in {folder}, {free:,} are free. {WAY_OUT}"
+        )
+    return needed
+
+
+def _where(X: CSCDataset) -> str:
+    path, name, *_ = _identity(X)
+    return f"{name.strip('/') or 'the matrix'} of {Path(path).name}"
+
+
+def _identity(X: CSCDataset) -> tuple:
+    """What tells one matrix on disk from another, or from itself before it was changed."""
+    group = X.group
+    if X.backend == "zarr":
+        path = str(group.store_path).removesuffix(group.path).removeprefix("file://").rstrip("/")
+        touched = Path(path, group.path, "indices")
+    else:
+        path = str(Path(group.file.filename).absolute())
+        touched = Path(path)
+    stat = touched.stat() if touched.exists() else None
+    return path, group.name, X.shape, group["data"].shape[0], stat and (stat.st_mtime_ns, stat.st_size)
