@@ -11,9 +11,9 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Callable, Iterator
-from functools import reduce, singledispatch
+from functools import partial, reduce, singledispatch
 from itertools import accumulate, pairwise
-from operator import add, iadd
+from operator import iadd
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,34 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks
+from smash_gpu import budget, chunks, distributed
 from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
-from smash_gpu.arrays import as_float, device_sparse, enough_memory, free_on_device, on_gpu, place, release_memory
+from smash_gpu.arrays import (
+    as_float,
+    device_sparse,
+    enough_memory,
+    free_on_device,
+    on_gpu,
+    place,
+    release_memory,
+    to_host,
+)
 from smash_gpu.progress import track
 from smash_gpu.stack import Stack
 from smash_gpu.transpose import by_cells
 
 CELLS_PER_BLOCK = 4096
 CELLS_PER_DEVICE_BLOCK = 65_536
-STATES_PER_SUM = 8
+BLOCKS_PER_TASK = 4  # of this size, for a Dask cluster
 SHARE_FOR_BLOCKS = 0.25  # of the room
 BYTES_PER_VALUE = 48  # of a block that is computed on, at most: value and index, sorted by group, logarithm, square
 BYTES_PER_VALUE_AHEAD = 12
 BYTES_PER_DENSE_VALUE = 4
+
+
+def track_cells(cuts: list[slice]) -> Iterator[slice]:
+    """Iterate over ``cuts`` with a bar that counts cells."""
+    return track(cuts, "reading", unit=" cells", size=lambda cut: cut.stop - cut.start)
 
 
 def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> Any:
@@ -52,30 +66,42 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
         Arrays of one value a cell, on the host.
     """
     if is_dask(X):
-        return _fold_dask(X, lambda block, *parts: _fold_here(block, step, device, *parts), per_cell)
-    return _fold_here(X, step, device, *per_cell)
+        fold_blocks = partial(_fold_blocks, step=step, device=device)
+        return distributed.total(X, fold_blocks, per_cell, BLOCKS_PER_TASK * cells_per_block(X, device))
+    return _fold_here(X, *per_cell, step=step, device=device, walk=track_cells)
 
 
-def _fold_here(X: Any, step: Callable, device: str, *per_cell: np.ndarray) -> Any:
+def _fold_here(X: Any, *per_cell: np.ndarray, step: Callable, device: str, walk: Callable = iter) -> Any:
     cuts = list(row_cuts(X, device))
     with Ahead(reader(X), cuts) as read:
 
         def part(cut: slice, *per_cell: np.ndarray) -> Any:
             return step(place(read(cut), device), *(v[cut] for v in per_cell))
 
-        return reduce(iadd, (in_halves(part, cut, *per_cell) for cut in _tracked(cuts)))
+        return reduce(iadd, (in_halves(part, cut, *per_cell) for cut in walk(cuts)))
 
 
-def stream(X: Any, *per_cell: np.ndarray, device: str = "cpu") -> Iterator[tuple]:
-    """The blocks of ``X`` in order: ``(CSR block in the memory of device, *parts of per_cell)``."""
+def stream(X: Any, *per_cell: np.ndarray, step: Callable | None = None, device: str = "cpu") -> Iterator[Any]:
+    """The blocks of ``X`` in order: ``(CSR block in the memory of device, *parts of per_cell)``.
+
+    Parameters
+    ----------
+    step
+        Maps a block and its parts to an array that is handed on in their place. Of a Dask array only that leaves the
+        workers, so that what is not needed is not sent.
+    """
+    if is_dask(X):
+        yield from _stream_dask(X, step, device, per_cell)
+        return
+    for here in _stream_here(X, *per_cell, device=device, walk=track_cells):
+        yield here if step is None else step(*here)
+
+
+def _stream_here(X: Any, *per_cell: np.ndarray, device: str, walk: Callable = iter) -> Iterator[tuple]:
     cuts = list(row_cuts(X, device))
     with Ahead(reader(X), cuts) as read:
-        for cut in _tracked(cuts):
+        for cut in walk(cuts):
             yield place(read(cut), device), *(v[cut] for v in per_cell)
-
-
-def _tracked(cuts: list[slice]) -> Iterator[slice]:
-    return track(cuts, "reading", unit=" cells", size=lambda cut: cut.stop - cut.start)
 
 
 def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
@@ -198,7 +224,7 @@ def by_rows(X: Any, folder: Path | None = None) -> Any:
     if isinstance(X, Stack):
         return X.map(partial(by_rows, folder=folder))
     if is_dask(X):
-        return X.rechunk({1: X.shape[1]})
+        return X if X.numblocks[1] == 1 else X.rechunk({0: CELLS_PER_BLOCK, 1: X.shape[1]})
     return X.tocsr() if sparse.issparse(X) or _is_device_sparse(X) else X
 
 
@@ -231,16 +257,27 @@ def _device_rows(X: Any, cut: slice) -> Any:
     return block
 
 
-def _fold_dask(X: Any, fold_block: Callable, per_cell: tuple[np.ndarray, ...]) -> Any:
-    from dask import delayed
-
-    blocks = zip(X.to_delayed().ravel(), row_cuts(X), strict=True)
-    states = [delayed(fold_block)(delayed(as_csr)(block), *(v[cut] for v in per_cell)) for block, cut in blocks]
-    while len(states) > 1:
-        batches = (states[i : i + STATES_PER_SUM] for i in range(0, len(states), STATES_PER_SUM))
-        states = [delayed(_sum_states)(batch) for batch in batches]
-    return states[0].compute()
+def _fold_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> Any:
+    return reduce(iadd, (_fold_here(*part, step=step, device=device) for part in _loaded(blocks, per_cell))).to_host()
 
 
-def _sum_states(states: list) -> Any:
-    return reduce(add, states)
+def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.ndarray, ...]) -> Iterator[Any]:
+    walk = partial(_stream_blocks, step=step or _as_it_is, device=device if step else "cpu")
+    for parts in distributed.in_order(X, walk, per_cell, cells_per_block(X, device)):
+        for part in parts:
+            yield place(part, device) if step else (place(part[0], device), *part[1:])
+
+
+def _as_it_is(*block_and_parts: Any) -> tuple:
+    return block_and_parts
+
+
+def _stream_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> list:
+    parts = _loaded(blocks, per_cell)
+    return [to_host(step(*here)) for part in parts for here in _stream_here(*part, device=device)]
+
+
+def _loaded(blocks: distributed.Blocks, per_cell: tuple[np.ndarray, ...]) -> Iterator[tuple]:
+    with Ahead(lambda number: as_csr(blocks[number]), range(len(blocks))) as load:
+        for number, cut in enumerate(blocks.cuts):
+            yield load(number), *(v[cut] for v in per_cell)
