@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
 from smash_gpu.splits import stratified
 from smash_gpu.stats import Z_CEILING, moments
+from smash_gpu.work import Stage
 
 WAY_OUT = "Narrow the candidates, pass fewer cells, or use device='cpu'."
 
@@ -86,6 +88,15 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
 def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple[np.ndarray, pd.DataFrame]:
     """Candidates with a large loading on a leading component of ``z``, and what was removed."""
     keep = genes.named(how.keep, data.names, data.symbols, "keep")
+    chosen = {"candidates": candidates, "n_top": how.n_top, "variance": how.variance}
+    found = data.kept("candidates after the inverse PCA", chosen, lambda: {"mask": _load_much(data, candidates, how)})
+    mask = found["mask"]
+    rule = f"small loadings (inverse PCA, {how.variance:.0%} of the variance)"
+    left, ledger = genes.ledger({rule: candidates & ~mask}, keep | ~candidates)
+    return left & candidates, ledger.assign(left=int((left & candidates).sum()))
+
+
+def _load_much(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.ndarray:
     index = np.flatnonzero(candidates)
     stats = data.stats.pooled
     ceiling = (stats.mean + Z_CEILING * stats.std)[0, index]
@@ -94,23 +105,33 @@ def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple
     ).correlation
     mask = np.zeros_like(candidates)
     mask[index] = pca.inverse_pca(correlation, n_top=how.n_top, variance=how.variance)
-    rule = f"small loadings (inverse PCA, {how.variance:.0%} of the variance)"
-    left, ledger = genes.ledger({rule: candidates & ~mask}, keep | ~candidates)
-    return left & candidates, ledger.assign(left=int((left & candidates).sum()))
+    return mask
 
 
 def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
     """Score every candidate gene for every group with one model or the mean of several."""
-    index = np.flatnonzero(candidates)
+    X = cache(lambda: _expression(data, np.flatnonzero(candidates), how))
+
+    def fitted(seed: int) -> Stage:
+        return data.kept(
+            f"scores of {how.model}, seed {seed}",
+            how.of_one(seed, candidates=candidates, batch=data.batch),
+            lambda: dict(zip(("scores", "accuracy"), _fit(data, X(), how, seed), strict=True)),
+        )
+
+    found = [fitted(seed) for seed in range(how.random_state, how.random_state + how.n_models)]
+    scores, accuracy = (np.array([one[name] for one in found]) for name in ("scores", "accuracy"))
+    spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
+    return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), accuracy)
+
+
+def _expression(data: Dataset, index: np.ndarray, how: Importance) -> Any:
     X = data.expression(index)
     if data.batch is not None and len(set(data.batch[data.cells])) > 1:
         purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
         with enough_memory(purpose, WAY_OUT, X.nbytes):
             X = batch_shift(data, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
-    fitted = [_fit(data, X, how, seed) for seed in range(how.random_state, how.random_state + how.n_models)]
-    scores, accuracy = (np.array(part) for part in zip(*fitted, strict=True))
-    spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
-    return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), accuracy)
+    return X
 
 
 def batch_shift(data: Dataset, index: np.ndarray, X: Any, *, random_state: int) -> Shift:
@@ -189,7 +210,8 @@ def inside(data: Dataset, broad: np.ndarray) -> dict[str, Dataset]:
             skipped.append(name)
             continue
         part = data.only(cells)
-        parts[name] = replace(part, groups=np.array([f"{name} / {g}" for g in part.groups], dtype=object))
+        groups = np.array([f"{name} / {g}" for g in part.groups], dtype=object)
+        parts[name] = replace(part, groups=groups, work=replace(part.work, within=name))
     if skipped:
         warnings.warn(f"nothing to tell apart inside {', '.join(skipped)}: one group only.", stacklevel=3)
     if not parts:
@@ -272,7 +294,7 @@ def _species(symbols: np.ndarray, filters: Filters) -> str | None:
 def _sample_rule(data: Dataset, how: Ranking) -> ranking.Eligible:
     samples, code = np.unique(data.sample, return_inverse=True)
     pair = np.where(data.group >= 0, data.group.astype(np.int64) * len(samples) + code, -1)
-    stats = data.stats_by(pair, data.n_groups * len(samples))
+    stats = data.stats_by(pair, data.n_groups * len(samples), "sample statistics")
     shape = (data.n_groups, len(samples))
     return ranking.sample_rule(
         stats.detected.reshape(*shape, -1),
