@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from smash_gpu import ops
 from smash_gpu.arrays import enough_memory, namespace, to_host
 from smash_gpu.blocks import stream
 from smash_gpu.stats import GroupStats, checked_group_stats, detections, group_stats
+from smash_gpu.work import Stage, Work
 
 LEFT_OUT = -1
 
@@ -36,6 +38,8 @@ class Dataset:
         "cpu" or "cuda".
     sample, batch
         Sample and batch of each cell, as strings; None if not known.
+    work
+        Where finished stages are kept.
     """
 
     matrix: Any
@@ -47,6 +51,7 @@ class Dataset:
     device: str = "cpu"
     sample: np.ndarray | None = None
     batch: np.ndarray | None = None
+    work: Work = field(default_factory=Work)
 
     @property
     def n_groups(self) -> int:
@@ -72,17 +77,32 @@ class Dataset:
         ValueError
             If they cannot be counts, or logarithms where ``target_sum`` is None.
         """
-        return checked_group_stats(
-            self.matrix, self.group, self.n_groups, target_sum=self.target_sum, device=self.device
-        )
+        return self._sums(checked_group_stats, self.group, self.n_groups, "group statistics")
 
-    def stats_by(self, code: np.ndarray, n_codes: int) -> GroupStats:
-        """Sums per value of any other code of the cells."""
-        return group_stats(self.matrix, code, n_codes, target_sum=self.target_sum, device=self.device)
+    def stats_by(self, code: np.ndarray, n_codes: int, name: str = "group statistics") -> GroupStats:
+        """Sums per value of any other code of the cells; ``name`` is that of the stage."""
+        return self._sums(group_stats, code, n_codes, name)
+
+    def _sums(self, sums: Callable[..., GroupStats], code: np.ndarray, n_codes: int, name: str) -> GroupStats:
+        how = {"target_sum": self.target_sum, "device": self.device}
+        named = how | {"code": code, "n_codes": n_codes}
+        return GroupStats(**self.work.kept(name, named, lambda: vars(sums(self.matrix, code, n_codes, **how))))
+
+    def kept(self, name: str, parameters: Mapping[str, Any] | None, compute: Callable[[], Mapping[str, Any]]) -> Stage:
+        """`Work.kept` for a stage that depends on the groups and the expression, too."""
+        if parameters is not None:
+            parameters = parameters | {"group": self.group, "target_sum": self.target_sum, "device": self.device}
+        return self.work.kept(name, parameters, compute)
 
     def detections_by(self, code: np.ndarray, n_codes: int, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cells of each value of a code of the cells, and those that express the numbered genes."""
-        return detections(self.matrix, code, n_codes, genes, device=self.device)
+
+        def compute() -> Stage:
+            found = detections(self.matrix, code, n_codes, genes, device=self.device)
+            return dict(zip(("cells", "detected"), found, strict=True))
+
+        stage = self.work.kept("detections per sample", {"code": code, "n_codes": n_codes, "genes": genes}, compute)
+        return stage["cells"], stage["detected"]
 
     def only(self, cells: np.ndarray) -> Self:
         """The same matrix with all but the numbered cells left out, and the groups that remain numbered anew."""

@@ -90,9 +90,17 @@ def plan(
     size = min(blocks.cells_per_block(matrix, device), matrix.shape[0])
     per_value = blocks.BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + blocks.BYTES_PER_VALUE
     return Plan(
-        matrix.shape, tuple(passes), stored_bytes(matrix), _unpacked_bytes(matrix, values), size,
-        int(size * values * per_value), TABLES * 8 * n_groups * matrix.shape[1], training, budget.taken(), budget.room(),
-    )  # fmt: skip
+        shape=matrix.shape,
+        passes=tuple(passes),
+        stored=stored_bytes(matrix),
+        unpacked=_unpacked_bytes(matrix, values),
+        cells_per_block=size,
+        bytes_per_block=int(size * values * per_value),
+        bytes_of_tables=TABLES * 8 * n_groups * matrix.shape[1],
+        training_cells=training,
+        taken=budget.taken(),
+        room=budget.room(),
+    )
 
 
 def stored_bytes(matrix: Any) -> int | None:

@@ -13,10 +13,13 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from smash_gpu import stores
 from smash_gpu.arrays import resolve_device
 from smash_gpu.blocks import by_rows
 from smash_gpu.dataset import LEFT_OUT, Dataset
 from smash_gpu.files import did_you_mean, matrix_of
+from smash_gpu.fingerprint import sampled
+from smash_gpu.work import Work
 
 TARGET_SUM = 1e4
 CELLS_FOR_A_SPLIT = 2
@@ -79,20 +82,22 @@ def takes_source(function: Callable) -> Callable:
     return checked
 
 
-def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
+def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path | None = None) -> Dataset:
     """The data that a step works on. All input is checked before anything is computed.
 
     Parameters
     ----------
     source
         ``groupby``, the column with the groups, and the options of `Source`.
+    work
+        Folder for finished stages, or a `Work`.
 
     Raises
     ------
     KeyError
         If a column or layer is absent, with near matches.
     ValueError
-        If labels, gene names or values cannot be used, with the way out.
+        If labels, gene names or values cannot be used, with the way out, or a zarr store lacks chunks.
     """
     if "groupby" not in source:
         raise ValueError("no groups are known yet: run pp.filter_genes(adata, groupby) or tl.smash first.")
@@ -100,12 +105,15 @@ def read(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
     group, groups = groups_of(adata, source["groupby"], source.get("min_cells"))
     names = _gene_names(adata)
     sample, batch = (_annotation(adata, source.get(k), group >= 0, k) for k in ("sample_key", "batch_key"))
-    matrix = by_rows(_matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False)))
+    stored = _matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False))
+    stores.require_whole(stored)
+    work = Work.of(work).on(stored, lambda: sampled(stored, names))
+    matrix = by_rows(stored)
     normalize = source.get("normalize", True)
     symbol_column = source.get("gene_symbols")
     symbols = names if symbol_column is None else _text(_column(adata.var, symbol_column, "var"))
     target_sum = TARGET_SUM if normalize else None
-    data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch)
+    data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch, work)
     _ = data.stats  # the first pass, which also checks every value
     return data
 

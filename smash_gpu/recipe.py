@@ -106,6 +106,16 @@ class Importance:
         """The options, and whether they can be repeated."""
         return vars(self) | {"is_repeatable": self.is_repeatable}
 
+    def of_one(self, seed: int, *, batch: np.ndarray | None, **others: Any) -> dict[str, Any] | None:
+        """What the scores of one model depend on; None if that cannot be put into a file.
+
+        The first seed takes part in the correction of batches only: more models are then a longer list of the same.
+        """
+        if not self.is_repeatable:
+            return None
+        one = {name: value for name, value in vars(self).items() if name not in ("n_models", "random_state", "max_cells")}
+        return one | {"seed": seed, "batch": None if batch is None else (self.random_state, batch)} | others
+
     @property
     def is_repeatable(self) -> bool:
         """Whether the step can be made again from what a file can hold."""

@@ -70,6 +70,15 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
 def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple[np.ndarray, pd.DataFrame]:
     """Candidates with a large loading on a leading component of ``z``, and what was removed."""
     keep = genes.named(how.keep, data.names, data.symbols, "keep")
+    chosen = {"candidates": candidates, "n_top": how.n_top, "variance": how.variance}
+    found = data.kept("candidates after the inverse PCA", chosen, lambda: {"mask": _load_much(data, candidates, how)})
+    mask = found["mask"]
+    rule = f"small loadings (inverse PCA, {how.variance:.0%} of the variance)"
+    left, ledger = genes.ledger({rule: candidates & ~mask}, keep | ~candidates)
+    return left & candidates, ledger.assign(left=int((left & candidates).sum()))
+
+
+def _load_much(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.ndarray:
     index = np.flatnonzero(candidates)
     stats = data.stats.pooled
     ceiling = (stats.mean + Z_CEILING * stats.std)[0, index]
@@ -78,9 +87,7 @@ def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple
     ).correlation
     mask = np.zeros_like(candidates)
     mask[index] = pca.inverse_pca(correlation, n_top=how.n_top, variance=how.variance)
-    rule = f"small loadings (inverse PCA, {how.variance:.0%} of the variance)"
-    left, ledger = genes.ledger({rule: candidates & ~mask}, keep | ~candidates)
-    return left & candidates, ledger.assign(left=int((left & candidates).sum()))
+    return mask
 
 
 def eligible_scores(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.ndarray, np.ndarray | None]:
@@ -149,7 +156,8 @@ def inside(data: Dataset, broad: np.ndarray) -> dict[str, Dataset]:
             skipped.append(name)
             continue
         part = data.only(cells)
-        parts[name] = replace(part, groups=np.array([f"{name} / {g}" for g in part.groups], dtype=object))
+        groups = np.array([f"{name} / {g}" for g in part.groups], dtype=object)
+        parts[name] = replace(part, groups=groups, work=replace(part.work, within=name))
     if skipped:
         warnings.warn(f"nothing to tell apart inside {', '.join(skipped)}: one group only.", stacklevel=3)
     if not parts:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+
+from smash_gpu import versions
 
 KEY = "smash"
 PANEL = "smash_panel"
@@ -16,7 +17,6 @@ JUDGED = ("evaluation", "confusion", "evaluation_groups", "evaluation_panels", "
 STABILITY = ("stability", "stability_overlap", "substitutes")
 STALE = ("markers", *JUDGED, *STABILITY)
 NONE = "None"  # h5ad and zarr cannot hold None
-PACKAGES = ("smash-gpu", "anndata", "numpy", "scikit-learn", "imbalanced-learn", "xgboost-cpu", "xgboost", "torch")
 
 
 def recorded(adata: AnnData, key: str, step: str = "source") -> dict[str, Any]:
@@ -38,9 +38,8 @@ def start(adata: AnnData, key: str) -> None:
 
 def record(adata: AnnData, key: str, step: str, options: Mapping[str, Any]) -> None:
     """Note the options of a step, and the versions that ran it, in ``uns[key]["params"]``."""
-    versions = {name: v for name in PACKAGES if (v := _version(name))}
     params = adata.uns.get(key, {}).get("params", {})
-    _update(adata, key, {"params": params | {step: _storable(options), "versions": versions}})
+    _update(adata, key, {"params": params | {step: _storable(options), "versions": versions.installed()}})
 
 
 def require(adata: AnnData, slot: str, key: str, step: str) -> Any:
@@ -169,10 +168,3 @@ def _plain(value: Any) -> Any:
     if value == NONE:
         return None
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

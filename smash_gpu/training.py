@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import Importance
 from smash_gpu.splits import MIN_CELLS_PER_CLASS, draw, stratified
 from smash_gpu.stats import moments
+from smash_gpu.work import Stage
 
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
@@ -33,19 +35,29 @@ class Scores:
 
 def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
     """Score every candidate gene for every group with one model or the mean of several."""
-    index = np.flatnonzero(candidates)
-    fitted = []
-    for part, seeds in _learnt_from(data, how):
-        X = part.expression(index)
-        if part.batch is not None and len(set(part.batch[part.cells])) > 1:
-            purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
-            with enough_memory(purpose, WAY_OUT, X.nbytes):
-                X = batch_shift(part, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
-        fitted += [_fit(part, X, how, seed) for seed in seeds]
-        del X  # before the next sample is gathered
-    scores, accuracy = (np.array(part) for part in zip(*fitted, strict=True))
+    found = [one for part, seeds in _learnt_from(data, how) for one in _fitted(part, candidates, how, seeds)]
+    scores, accuracy = (np.array([one[name] for one in found]) for name in ("scores", "accuracy"))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
     return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), accuracy)
+
+
+def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
+    X = cache(lambda: _expression(data, np.flatnonzero(candidates), how))
+    for seed in seeds:
+        yield data.kept(
+            f"scores of {how.model}, seed {seed}",
+            how.of_one(seed, candidates=candidates, batch=data.batch),
+            lambda seed=seed: dict(zip(("scores", "accuracy"), _fit(data, X(), how, seed), strict=True)),
+        )
+
+
+def _expression(data: Dataset, index: np.ndarray, how: Importance) -> Any:
+    X = data.expression(index)
+    if data.batch is not None and len(set(data.batch[data.cells])) > 1:
+        purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
+        with enough_memory(purpose, WAY_OUT, X.nbytes):
+            X = batch_shift(data, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
+    return X
 
 
 def sample(data: Dataset, n_cells: int, random_state: int) -> Dataset:

@@ -13,8 +13,8 @@ import smash_gpu as smg
 PACKAGE = Path(smg.__file__).parent
 KERNELS = next(d for d in (PACKAGE / "kernels", PACKAGE.parent / "kernels") if d.is_dir())
 FLOORS = [
-    {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits"},
-    {"cuda", "transpose", "distributed"},
+    {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits", "stores", "versions"},
+    {"cuda", "transpose", "distributed", "work"},
     {"stack"},
     {"ops", "blocks", "files"},
     {"stats", "fingerprint"},

@@ -25,6 +25,16 @@ def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> No
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
 
 
+def add_work(command: argparse.ArgumentParser) -> None:
+    """Where finished stages are kept."""
+    command.add_argument(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="keep finished stages here: the same command goes on from them",
+    )
+
+
 def add_selection(command: argparse.ArgumentParser) -> None:
     """Filters, model and ranking."""
     command.add_argument("--model", choices=MODELS, default="rf", help="classifier that scores the genes")

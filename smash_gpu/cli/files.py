@@ -20,6 +20,17 @@ def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     return adata, {"normalize": not options.normalized} | {name: getattr(options, name) for name in names}
 
 
+def kept_in(options: argparse.Namespace) -> Any:
+    """Where ``--work`` says that finished stages are kept; a line is printed for each."""
+    from smash_gpu.work import Work
+
+    def tell(told: Any) -> None:
+        where = f"found in {options.work}: {told.stage} ({told.made:%Y-%m-%d %H:%M})"
+        print(where if told.found else f"kept: {told.stage}", flush=True)
+
+    return Work(writable(options.work), tell, options.data.name)
+
+
 def save(ax: Any, path: Path) -> None:
     """Write the figure of ``ax``."""
     from matplotlib import pyplot as plt

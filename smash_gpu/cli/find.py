@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import gene_list, open_data, save, writable
+from smash_gpu.cli.files import gene_list, kept_in, open_data, save, writable
 
 PURPOSE = "markers of a file"
 
@@ -19,6 +19,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_source(command)
     command.add_argument("--batch-key", metavar="COLUMN", help="column of obs with batches, corrected by Harmony")
     arguments.add_selection(command)
+    arguments.add_work(command)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -26,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     out = writable(options.out)
     adata, source = open_data(options)
     print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
-    find(adata, options, out, batch_key=options.batch_key, **source)
+    find(adata, options, out, batch_key=options.batch_key, work=kept_in(options), **source)
 
 
 def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import gene_list, open_data, save, writable
+from smash_gpu.cli.files import gene_list, kept_in, open_data, save, writable
 
 PURPOSE = "exactly N genes that tell all classes of a file apart"
 N_GENES = 100
@@ -58,6 +58,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--xenium-reference", action="store_true", help="also write the reference bundle of the Xenium Panel Designer")
     add("--tables", choices=("csv", "parquet"), default="csv", help="format of the tables (parquet needs pyarrow)")
     add("--no-figures", action="store_true", help="tables only")
+    arguments.add_work(command)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -92,6 +93,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         limits={column: (_end(low), _end(high)) for column, low, high in options.limit},
         pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
         mask_var=_without_families(adata, options, source),
+        work=kept_in(options),
         **lists,
         **{name: getattr(options, name) for name in same},
         **source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,6 +17,7 @@ from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.panel.report import tables
 from smash_gpu.ranking import MIN_SAMPLE_FRACTION
 from smash_gpu.reading import Source, takes_source
+from smash_gpu.work import Work
 
 N_GENES = 100
 
@@ -48,6 +50,7 @@ def panel(
     tau: float | None = None,
     sample_fraction: float = MIN_SAMPLE_FRACTION,
     min_cells_per_sample: int = MIN_CELLS_PER_SAMPLE,
+    work: str | Path | Work | None = None,
     key_added: str = slots.PANEL,
     **source: Unpack[Source],
 ) -> None:
@@ -110,6 +113,8 @@ def panel(
         With a ``sample_key``: a gene separates two classes only if in at least ``sample_fraction`` of the samples of
         each, those with ``min_cells_per_sample`` cells of it, the sample's mean is on the class's side of the middle
         between the two classes.
+    work
+        Folder that keeps the sums over the cells, as in `smash`.
     key_added
         Name of the slots.
     source
@@ -138,7 +143,7 @@ def panel(
     given = locals()  # first of all, while it holds the parameters only
     request = design.Request.of({field.name: given[field.name] for field in fields(design.Request)})
     columns = _columns(groupby)
-    data = reading.read(adata, {"groupby": next(iter(columns)), **source})
+    data = reading.read(adata, {"groupby": next(iter(columns)), **source}, work)
     coded = {column: reading.groups_of(adata, column, source.get("min_cells")) for column in list(columns)[1:]}
     levels = [
         design.Level(column, *coded.get(column, (data.group, data.groups)), float(weight))

@@ -12,6 +12,7 @@ from anndata import AnnData
 from smash_gpu import files, models, ranking, reading, selection, slots
 from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
+from smash_gpu.work import Work
 
 
 @takes_source
@@ -32,6 +33,7 @@ def smash(
     model_options: Mapping[str, Any] | None = None,
     sample_fraction: float = ranking.MIN_SAMPLE_FRACTION,
     min_cells_per_sample: int = 1,
+    work: str | Path | Work | None = None,
     key_added: str = slots.KEY,
     **source: Unpack[Source],
 ) -> AnnData | None:
@@ -54,6 +56,11 @@ def smash(
         Whether to narrow the candidates by `pp.inverse_pca`.
     model_options
         Options of the model, e.g. ``{"importance": "shap"}`` for "xgboost".
+    work
+        Folder that keeps every finished stage (group and sample statistics, candidates, the scores of each model), so
+        that the same call, whenever it was stopped, goes on from there and ends with the same markers. It may serve any
+        number of data sets and calls. A stage is made anew when its data, its parameters or the versions of packages
+        are others (`smash_gpu.fingerprint.sampled`: how data on disk are recognised).
     source
         ``layer``, ``use_raw``, ``normalize``, ``gene_symbols``, ``min_cells``, ``sample_key``, ``batch_key``,
         ``device``: see `smash_gpu.reading.Source`.
@@ -68,8 +75,11 @@ def smash(
     ------
     KeyError, ValueError, TypeError
         If the input cannot be used; the message says what to do, and nothing is written.
+    smash_gpu.stores.ChangedError
+        If the file was changed meanwhile.
     """
     is_path = isinstance(adata, str | Path)
+    work = Work.of(work, Path(adata).name if is_path else "")
     adata = files.open_file(adata) if is_path else adata
     rules = Filters.of(filters or {})
     how = Recipe(
@@ -78,7 +88,7 @@ def smash(
         Importance(model, dict(model_options or {}), n_models, random_state, max_cells),
         Ranking(n_top, unique, positive_only, sample_fraction, min_cells_per_sample),
     )
-    data = reading.read(adata, {"groupby": groupby, **source})
+    data = reading.read(adata, {"groupby": groupby, **source}, work)
     parts = {"": data} if within is None else selection.inside(data, reading.broad_groups(adata, within))
     found = selection.merge({name: selection.select(part, how, name) for name, part in parts.items()})
     slots.start(adata, key_added)
