@@ -156,7 +156,7 @@ def cells_per_block(X: Any, device: str = "cpu") -> int:
 
 def values_per_cell(X: Any) -> float:
     """How many values are stored for a cell of ``X`` on average."""
-    if isinstance(X, CSRDataset):
+    if isinstance(X, CSRDataset | CSCDataset):
         return X.group["indices"].shape[0] / max(X.shape[0], 1)
     if isinstance(X, Stack):
         return sum(values_per_cell(part) * part.shape[0] for part in X.matrices) / max(sum(X.lengths), 1)

@@ -7,11 +7,12 @@ from typing import Any
 
 import h5py
 import zarr
-from anndata.abc import CSRDataset
+from anndata.abc import CSCDataset, CSRDataset
+from scipy import sparse
 
 from smash_gpu import blocks, budget, models
 from smash_gpu.ahead import BLOCKS_AHEAD
-from smash_gpu.recipe import Recipe
+from smash_gpu.stack import Stack
 
 GB = 1e9
 TABLES = 10  # of groups × genes, 8 bytes: a block's five sums and those of all blocks
@@ -66,25 +67,29 @@ class Plan:
 
 
 def plan(
-    matrix: Any, n_cells: int, n_groups: int, recipe: Recipe, *, device: str = "cpu", samples: bool = False
+    matrix: Any,
+    n_groups: int,
+    *,
+    model: str | models.Model = models.DEFAULT,
+    n_models: int = 1,
+    max_cells: int | None = None,
+    inverse_pca: bool = True,
+    samples: bool = False,
+    device: str = "cpu",
 ) -> Plan:
-    """The plan of one selection.
+    """The plan of one selection; options as of `smash_gpu.tl.smash`.
 
     Parameters
     ----------
     matrix
         Cells × genes, as `blocks.fold` reads it.
-    n_cells, n_groups
-        Cells that belong to a group, and groups.
     samples
         Whether markers must hold across samples.
     """
-    how = recipe.importance
-    training = int(min(n_cells, models.cells_to_learn_from(how.model, how.max_cells)))
-    draws = how.n_models if training < n_cells else 1
+    training = int(min(matrix.shape[0], models.cells_to_learn_from(model, max_cells)))
     passes = ["sums per group and a check of every value"]
-    passes += ["covariance of the candidates"] * (recipe.inverse_pca is not None)
-    passes += [f"candidates of {training:,} cells to train on"] * draws
+    passes += ["covariance of the candidates"] * inverse_pca
+    passes += [f"candidates of {training:,} cells to train on"] * (n_models if training < matrix.shape[0] else 1)
     passes += ["detections per sample"] * samples
     values = blocks.values_per_cell(matrix)
     size = min(blocks.cells_per_block(matrix, device), matrix.shape[0])
@@ -93,7 +98,7 @@ def plan(
         shape=matrix.shape,
         passes=tuple(passes),
         stored=stored_bytes(matrix),
-        unpacked=_unpacked_bytes(matrix, values),
+        unpacked=unpacked_bytes(matrix),
         cells_per_block=size,
         bytes_per_block=int(size * values * per_value),
         bytes_of_tables=TABLES * 8 * n_groups * matrix.shape[1],
@@ -104,16 +109,23 @@ def plan(
 
 
 def stored_bytes(matrix: Any) -> int | None:
-    """Bytes that one pass over ``matrix`` reads from disk; None if it is in memory."""
-    if isinstance(matrix, CSRDataset):
-        return sum(stored_bytes(matrix.group[name]) for name in ("data", "indices"))
+    """Bytes that one pass over ``matrix`` reads from disk; None if all of it is in memory."""
+    sizes = [size for size in map(stored_bytes, _parts(matrix)) if size is not None]
+    if sizes:
+        return sum(sizes)
     if isinstance(matrix, h5py.Dataset):
         return matrix.id.get_storage_size()
     return matrix.nbytes_stored() if isinstance(matrix, zarr.Array) else None
 
 
-def _unpacked_bytes(matrix: Any, values_per_cell: float) -> int:
-    size = matrix.dtype.itemsize
-    if isinstance(matrix, CSRDataset):
-        size += matrix.group["indices"].dtype.itemsize
-    return int(matrix.shape[0] * values_per_cell * size)
+def unpacked_bytes(matrix: Any) -> int:
+    """Bytes of the stored values and, of a sparse matrix, of their columns."""
+    return sum(map(unpacked_bytes, _parts(matrix))) or int(getattr(matrix, "nbytes", 0))
+
+
+def _parts(matrix: Any) -> list[Any]:
+    if isinstance(matrix, Stack):
+        return list(matrix.matrices)
+    if isinstance(matrix, CSRDataset | CSCDataset):
+        return [matrix.group[name] for name in ("data", "indices")]
+    return [matrix.data, matrix.indices] if sparse.issparse(matrix) else []

@@ -13,7 +13,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from smash_gpu import stores
+from smash_gpu import budget, stores
 from smash_gpu.arrays import resolve_device
 from smash_gpu.blocks import by_rows
 from smash_gpu.dataset import LEFT_OUT, Dataset
@@ -48,6 +48,10 @@ class Source(TypedDict, total=False):
         Column of ``adata.obs`` with the batch of each cell, to be corrected by Harmony.
     device
         "auto" (default), "cpu" or "cuda".
+    memory
+        What the whole process may have, for this call: bytes, or "8GB". None (default): half of what is free, more. It
+        decides how many cells are read at a time and whether the cells to train on are kept on disk; results do not
+        depend on it.
     """
 
     layer: str | None
@@ -58,6 +62,7 @@ class Source(TypedDict, total=False):
     sample_key: str | None
     batch_key: str | None
     device: str
+    memory: int | str | None
 
 
 def takes_source(function: Callable) -> Callable:
@@ -77,7 +82,8 @@ def takes_source(function: Callable) -> Callable:
                 + did_you_mean(unknown[0], known)
                 + f" It has {_list(sorted(known))}."
             )
-        return function(*arguments, **options)
+        with budget.limit(options.pop("memory", None)):
+            return function(*arguments, **options)
 
     return checked
 

@@ -113,8 +113,8 @@ class Importance:
         """
         if not self.is_repeatable:
             return None
-        one = {name: value for name, value in vars(self).items() if name not in ("n_models", "random_state", "max_cells")}
-        return one | {"seed": seed, "batch": None if batch is None else (self.random_state, batch)} | others
+        one = {"model": self.model, "options": self.options, "seed": seed}
+        return one | {"batch": None if batch is None else (self.random_state, batch)} | others
 
     @property
     def is_repeatable(self) -> bool:

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from smash_gpu import budget
 from smash_gpu.cli import demo, evaluate, find, panel, report
 
 COMMANDS = (demo, find, panel, evaluate, report)
@@ -18,7 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     warnings.showwarning = _note
     try:
-        options.run(options)
+        with budget.limit(getattr(options, "memory", None)):
+            options.run(options)
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
         print(f"smash-gpu: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 2

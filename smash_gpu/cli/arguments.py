@@ -23,6 +23,9 @@ def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> No
     command.add_argument("--min-cells", type=int, help="leave out groups with fewer cells")
     command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    command.add_argument(
+        "--memory", metavar="AMOUNT", help="memory of the whole program at most, as 8GB; else half of what is free"
+    )
 
 
 def add_work(command: argparse.ArgumentParser) -> None:

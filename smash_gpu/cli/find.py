@@ -27,7 +27,30 @@ def run(options: argparse.Namespace) -> None:
     out = writable(options.out)
     adata, source = open_data(options)
     print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
+    _print_plan(adata, options)
     find(adata, options, out, batch_key=options.batch_key, work=kept_in(options), **source)
+
+
+def _print_plan(adata: Any, options: argparse.Namespace) -> None:
+    """What will be read and how much memory it takes, of data that stay on disk."""
+    from smash_gpu import arrays, files, plan
+
+    matrix = files.matrix_of(adata, options.layer)
+    if options.groupby not in adata.obs or matrix is None or plan.stored_bytes(matrix) is None:
+        return
+    planned = plan.plan(
+        matrix,
+        adata.obs[options.groupby].nunique(),
+        model=options.model,
+        n_models=options.n_models,
+        max_cells=options.max_cells,
+        inverse_pca=not options.no_inverse_pca,
+        samples=options.sample_key is not None,
+        device=arrays.resolve_device(options.device),
+    )
+    print("\n".join(planned.lines), flush=True)
+    if options.within is not None:
+        print(f"These passes are made for every group of {options.within!r}.")
 
 
 def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:
