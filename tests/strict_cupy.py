@@ -172,7 +172,7 @@ class StrictCupy:
         get_allocator=lambda: None,
         set_allocator=lambda allocator: None,
     )
-    pool = SimpleNamespace(total_bytes=lambda: 0, free_all_blocks=lambda: None)
+    pool = SimpleNamespace(total_bytes=lambda: 0, free_bytes=lambda: 0, free_all_blocks=lambda: None)
 
     def get_default_memory_pool(self):
         """A pool that holds nothing."""

@@ -14,7 +14,7 @@ PACKAGE = Path(smg.__file__).parent
 KERNELS = next(d for d in (PACKAGE / "kernels", PACKAGE.parent / "kernels") if d.is_dir())
 FLOORS = [
     {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits", "files"},
-    {"cuda"},
+    {"cuda", "scratch"},
     {"ops", "blocks"},
     {"stats", "fingerprint"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
