@@ -132,6 +132,12 @@ def enough_memory(purpose: str, way_out: str, n_bytes: int = 0) -> Iterator[None
         raise MemoryError(f"memory does not do for {purpose}{needed}{device_memory()}. {way_out}") from error
 
 
+def device_room() -> int:
+    """Bytes that are free on the device, or held by CuPy's pool and used by nobody."""
+    pool = cupy.get_default_memory_pool()
+    return cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+
+
 def device_memory() -> str:
     """What is free on the device and what CuPy's pool holds, as a remark; empty without a device."""
     if device_problem() is not None:
@@ -139,11 +145,6 @@ def device_memory() -> str:
     free, total = cupy.cuda.runtime.memGetInfo()
     pool = cupy.get_default_memory_pool().total_bytes()
     return f"; of {total / GIB:,.1f} GiB on the device {free / GIB:,.1f} are free and {pool / GIB:,.1f} are CuPy's"
-
-
-def free_on_device() -> int:
-    """Bytes that CuPy can still have on the device: what is free, and what its pool holds unused."""
-    return cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
 
 
 @contextmanager

@@ -34,10 +34,14 @@ class Shift:
     def added_to(self, dense: Any, cells: np.ndarray) -> Any:
         """The expression of the numbered ``cells`` (cells × genes) with the shift added, in place, part by part."""
         xp = namespace(dense)
-        for start in range(0, len(cells), CELLS_PER_PART):
-            part = slice(start, start + CELLS_PER_PART)
+        for part in parts(len(cells)):
             dense[part] += xp.asarray(take(self.scores, cells[part]) @ self.loadings.T, dtype=dense.dtype)
         return dense
+
+
+def parts(n_cells: int) -> list[slice]:
+    """Rows of a matrix that are computed on at once."""
+    return [slice(start, start + CELLS_PER_PART) for start in range(0, n_cells, CELLS_PER_PART)]
 
 
 def leading_components(moments: Moments, n_components: int = N_COMPONENTS) -> Any:

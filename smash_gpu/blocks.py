@@ -27,9 +27,9 @@ from smash_gpu import budget, chunks, distributed
 from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
 from smash_gpu.arrays import (
     as_float,
+    device_room,
     device_sparse,
     enough_memory,
-    free_on_device,
     on_gpu,
     place,
     release_memory,
@@ -150,7 +150,7 @@ def cells_per_block(X: Any, device: str = "cpu") -> int:
     most = min(most, int(SHARE_FOR_BLOCKS * budget.room() / max(on_host, 1)))
     if device == "cuda":
         on_device = stored * BYTES_PER_VALUE_AHEAD + X.shape[1] * BYTES_PER_DENSE_VALUE
-        most = min(most, int(SHARE_FOR_BLOCKS * free_on_device() / on_device))
+        most = min(most, int(SHARE_FOR_BLOCKS * device_room() / on_device))
     return max(1, most)
 
 

@@ -111,8 +111,15 @@ class Dataset:
         group[cells] = codes
         return replace(self, group=group, groups=self.groups[present])
 
-    def expression(self, genes: np.ndarray) -> Any:
+    def expression(self, genes: np.ndarray, *, order: np.ndarray | None = None, into: Any = None) -> Any:
         """Expression ``e`` of the numbered genes in `cells`; cells × genes, dense float32.
+
+        Parameters
+        ----------
+        order
+            Which of `cells` each row is; None: row i is the i-th.
+        into
+            A matrix on the host or in a file to write to; None: a new one in the memory of ``device``.
 
         Raises
         ------
@@ -122,11 +129,13 @@ class Dataset:
         shape = len(self.cells), len(genes)
         way_out = "Narrow the candidates (filters, inverse_pca), pass fewer cells, or use device='cpu'."
         with enough_memory(f"{shape[0]:,} cells × {shape[1]:,} genes", way_out, 4 * shape[0] * shape[1]):
-            dense, end = None, 0
+            row = np.arange(shape[0]) if order is None else np.argsort(order)
+            dense, end = into, 0
             for block, group in stream(self.matrix, self.group, device=self.device):
                 part = ops.gather_dense(ops.labelled(block, group), genes, self.target_sum)
                 dense = namespace(part).empty(shape, dtype=part.dtype) if dense is None else dense
-                dense[end : end + len(part)] = part
+                part = part if into is None else to_host(part)
+                dense[namespace(dense).asarray(row[end : end + len(part)])] = part
                 end += len(part)
             return dense
 

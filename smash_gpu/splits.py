@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 TEST_FRACTION = 0.2
 MIN_CELLS_PER_CLASS = 200  # in a sample of cells to learn from
+BYTES_PER_BLOCK = 256 * 2**20  # of float32
 
 
 @dataclass(frozen=True)
@@ -104,3 +106,29 @@ def draw(
     size = np.searchsorted(codes, codes, side="right") - first_of_group
     when = turn if balanced else np.where(turn < at_least, turn - at_least, turn / size)
     return np.sort(shuffled[np.argsort(when, kind="stable")[:n]])
+
+
+def block_cuts(n_cells: int, n_genes: int) -> list[slice]:
+    """Rows of a matrix cut into even blocks of at most `BYTES_PER_BLOCK`."""
+    n_blocks = -(-4 * n_cells * n_genes // BYTES_PER_BLOCK) or 1
+    ends = np.arange(n_blocks + 1) * n_cells // n_blocks
+    return [slice(int(start), int(end)) for start, end in pairwise(ends)]
+
+
+def shuffled(n_cells: int, n_genes: int, random_state: int) -> np.ndarray:
+    """An order of the cells in which every block of `block_cuts` holds a uniform random sample of them.
+
+    Within a block the order is that of the data. So it is altogether where one block holds all, and it depends on the
+    shape and the seed alone, never on the memory that happens to be free.
+    """
+    if len(block_cuts(n_cells, n_genes)) == 1:
+        return np.arange(n_cells)
+    ends = [cut.stop for cut in block_cuts(n_cells, n_genes)]
+    block = np.searchsorted(ends, np.random.default_rng(random_state).permutation(n_cells), side="right")
+    return np.argsort(block, kind="stable")
+
+
+def by_block(cells: np.ndarray, shape: tuple[int, int]) -> list[np.ndarray]:
+    """The sorted numbers of ``cells``, those of each block of a matrix of this shape for themselves."""
+    ends = [cut.stop for cut in block_cuts(*shape)]
+    return [part for part in np.split(cells, np.searchsorted(cells, ends[:-1])) if len(part)]

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from smash_gpu import models
-from smash_gpu.arrays import enough_memory, namespace, place, release_memory, take
-from smash_gpu.batch import Shift, harmonize, leading_components
+from smash_gpu import budget, models
+from smash_gpu.arrays import device_room, enough_memory, namespace, on_gpu, place, release_memory, take
+from smash_gpu.batch import Shift, harmonize, leading_components, parts
 from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import Importance
-from smash_gpu.splits import MIN_CELLS_PER_CLASS, draw, stratified
+from smash_gpu.scratch import Scratch
+from smash_gpu.splits import MIN_CELLS_PER_CLASS, by_block, draw, shuffled, stratified
 from smash_gpu.stats import moments
 from smash_gpu.work import Stage
 
+ORDER_SEED = 0  # the same for all models, so that one file serves all of them
+SHARE_IN_MEMORY = 0.25  # of the room, for the expression of the candidates; more goes into a file
+COPIES_OF_A_FOREST = 1.8  # all cells, and those to learn from
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
 
@@ -42,22 +47,31 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
 
 
 def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
-    X = cache(lambda: _expression(data, np.flatnonzero(candidates), how))
-    for seed in seeds:
-        yield data.kept(
-            f"scores of {how.model}, seed {seed}",
-            how.of_one(seed, candidates=candidates, batch=data.batch),
-            lambda seed=seed: dict(zip(("scores", "accuracy"), _fit(data, X(), how, seed), strict=True)),
-        )
+    """Scores and accuracy of one model a seed; the expression is gathered when the first of them is not kept yet."""
+    index = np.flatnonzero(candidates)
+    order = shuffled(len(data.cells), len(index), ORDER_SEED)
+    with ExitStack() as held:
+        X = cache(lambda: held.enter_context(_corrected(data, index, order, how)))
+        for seed in seeds:
+            yield data.kept(
+                f"scores of {how.model}, seed {seed}",
+                how.of_one(seed, candidates=candidates, batch=data.batch),
+                lambda seed=seed: dict(
+                    zip(("scores", "accuracy"), _fit(X(), data.labels[order], how, seed, data.device), strict=True)
+                ),
+            )
 
 
-def _expression(data: Dataset, index: np.ndarray, how: Importance) -> Any:
-    X = data.expression(index)
-    if data.batch is not None and len(set(data.batch[data.cells])) > 1:
-        purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
-        with enough_memory(purpose, WAY_OUT, X.nbytes):
-            X = batch_shift(data, index, X, random_state=how.random_state).added_to(X, np.arange(len(X)))
-    return X
+@contextmanager
+def _corrected(data: Dataset, index: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
+    """`_expression`, without the batches where there are any."""
+    with _expression(data, index, order, how) as X:
+        if data.batch is not None and len(set(data.batch[data.cells])) > 1:
+            purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
+            with enough_memory(purpose, WAY_OUT, X.nbytes):
+                shift = batch_shift(data, index, X, order, random_state=how.random_state)
+                shift.added_to(X, np.arange(len(X)))
+        yield X
 
 
 def sample(data: Dataset, n_cells: int, random_state: int) -> Dataset:
@@ -77,13 +91,20 @@ def sample(data: Dataset, n_cells: int, random_state: int) -> Dataset:
     return data.only(draw(data.group, data.cells, n_cells, random_state, **options))
 
 
-def batch_shift(data: Dataset, index: np.ndarray, X: Any, *, random_state: int) -> Shift:
-    """Harmony on the principal components of the candidates, as a change of their expression."""
+def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, random_state: int) -> Shift:
+    """Harmony on the principal components of the candidates, as a change of their expression.
+
+    Parameters
+    ----------
+    X, order
+        Expression of the genes ``index``, and which of ``data.cells`` each row is.
+    """
     sums = moments(data.matrix, data.group, index, target_sum=data.target_sum, device=data.device)
-    axes = leading_components(sums)
-    xp = namespace(X)
-    components = (X - xp.asarray(sums.mean, X.dtype)) @ xp.asarray(axes, X.dtype)
-    corrected = harmonize(components.astype(np.float64), data.batch[data.cells], random_state=random_state)
+    xp, where = namespace(X), "cuda" if on_gpu(X) else "cpu"
+    mean, axes = (place(values, where) for values in (sums.mean, leading_components(sums)))
+    centre, onto = xp.asarray(mean, X.dtype), xp.asarray(axes, X.dtype)
+    components = xp.concatenate([(X[part] - centre) @ onto for part in parts(len(X))])
+    corrected = harmonize(components.astype(np.float64), data.batch[data.cells][order], random_state=random_state)
     return Shift(corrected - components, axes)
 
 
@@ -105,20 +126,57 @@ def _learnt_from(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequ
     yield from ((sample(data, most, seed), [seed]) for seed in seeds[1:])
 
 
-def _fit(data: Dataset, X: Any, how: Importance, seed: int) -> tuple[np.ndarray, float]:
-    split = stratified(data.labels, random_state=seed)
-    model = models.build(how.model, random_state=seed, device=data.device, **how.options)
-    X = place(X, getattr(model, "device", "cpu"))
+@contextmanager
+def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
+    """Expression in the memory of the device, else of the host, else in a file: the first with room for it.
+
+    Raises
+    ------
+    MemoryError
+        If the model needs all of it in memory, and the host has no room.
+    OSError
+        If the disk has none.
+    """
+    shape = len(order), len(genes)
+    n_bytes = 4 * shape[0] * shape[1]
+    gather = partial(data.expression, genes, order=order)
+    room = budget.room()
+    if not getattr(_model(how, how.random_state, data.device), "in_parts", False):
+        if data.device == "cpu" and COPIES_OF_A_FOREST * n_bytes > room:
+            raise MemoryError(
+                f"this model needs all its cells in memory: {shape[0]:,} cells × {shape[1]:,} genes take "
+                f"{COPIES_OF_A_FOREST * n_bytes / 1e9:,.2f} GB, and {room / 1e9:,.2f} GB may be taken. Pass a smaller "
+                "max_cells=, narrow the candidates, or use model='xgboost' or 'dnn', which read them from a file."
+            )
+        yield gather()
+    elif data.device == "cuda" and n_bytes <= SHARE_IN_MEMORY * device_room():
+        yield gather()
+    elif n_bytes <= SHARE_IN_MEMORY * room:
+        yield gather(into=np.empty(shape, np.float32))
+    else:
+        with Scratch(shape) as file:
+            yield gather(into=file)
+
+
+def _model(how: Importance, seed: int, device: str) -> models.Model:
+    return models.build(how.model, random_state=seed, device=device, **how.options)
+
+
+def _fit(X: Any, group: np.ndarray, how: Importance, seed: int, device: str) -> tuple[np.ndarray, float]:
+    split = stratified(group, random_state=seed)
+    model = _model(how, seed, device)
+    if on_gpu(X) or not getattr(model, "in_parts", False):
+        X = place(X, getattr(model, "device", "cpu"))
     purpose = f"training on {X.shape[0]:,} cells × {X.shape[1]:,} genes"
     release_memory()
     with enough_memory(purpose, WAY_OUT, X.nbytes):
-        model.fit(X, data.labels, split)
-        scores = np.asarray(model.importance(X, data.labels, split), dtype=np.float64)
-        predicted = np.asarray(model.predict(take(X, split.test)))
-    expected = (data.n_groups, X.shape[1])
+        model.fit(X, group, split)
+        scores = np.asarray(model.importance(X, group, split), dtype=np.float64)
+        right = [np.asarray(model.predict(take(X, cells))) == group[cells] for cells in by_block(split.test, X.shape)]
+    expected = (int(group.max()) + 1, X.shape[1])
     if scores.shape != expected:
         raise ValueError(f"the model's importance has shape {scores.shape}; groups × genes is {expected}.")
-    return scores, float(np.mean(predicted == data.labels[split.test]))
+    return scores, float(np.mean(np.concatenate(right)))
 
 
 def _scatter(part: np.ndarray, candidates: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ def problem():
         x = torch.randn(600, N_GENES)
         y = (x @ torch.randn(N_GENES, N_GROUPS)).argmax(dim=1)
         network = perceptron(N_GENES, N_GROUPS)
-        training = Training(max_epochs=40, learning_rate=1e-2)
-        learn(network, (x[:500], y[:500]), (x[500:], y[500:]), class_weights(y[:500], N_GROUPS), training)
+        training = Training(max_epochs=40, learning_rate=1e-2, batch_size=100)
+        learn(network, [(x[:500], y[:500])], [(x[500:], y[500:])], class_weights(y[:500], N_GROUPS), training)
     return network.eval(), x[500:520], x[:50]
 
 

@@ -86,7 +86,7 @@ def test_the_shift_is_the_correction_carried_back_by_the_loadings(rng):
     candidates, _ = selection.filter_genes(data, Filters())
     index = np.flatnonzero(candidates)
     X = data.host_expression(index)
-    shift = training.batch_shift(data, index, X, random_state=0)
+    shift = training.batch_shift(data, index, X, np.arange(len(X)), random_state=0)
     centred = X - X.mean(axis=0)
     axes = shift.loadings
     np.testing.assert_allclose(axes.T @ axes, np.eye(axes.shape[1]), atol=1e-8)

@@ -253,7 +253,7 @@ def test_batches_are_corrected_on_a_device(device, monkeypatch, data, rng):
     for part in (data, on(data, "cuda")):
         part = replace(part, batch=rng.choice(["a", "b"], len(data.group)).astype(object))
         X = part.expression(genes)
-        shift = training.batch_shift(part, genes, X, random_state=0)
+        shift = training.batch_shift(part, genes, X, np.arange(len(X)), random_state=0)
         shifted.append(shift.added_to(X, np.arange(len(X))))
     np.testing.assert_allclose(shifted[1].get(), shifted[0], atol=1e-4)
 

@@ -14,7 +14,7 @@ PACKAGE = Path(smg.__file__).parent
 KERNELS = next(d for d in (PACKAGE / "kernels", PACKAGE.parent / "kernels") if d.is_dir())
 FLOORS = [
     {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits", "stores", "versions"},
-    {"cuda", "transpose", "distributed", "work"},
+    {"cuda", "transpose", "distributed", "work", "scratch"},
     {"stack"},
     {"ops", "blocks", "files"},
     {"stats", "fingerprint"},

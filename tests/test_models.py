@@ -144,23 +144,23 @@ def test_the_network_is_the_papers():
 
 def test_the_network_returns_to_its_best_epoch(cells):
     torch = pytest.importorskip("torch")
-    from smash_gpu.models import network
+    from smash_gpu.models import learning, network
 
     X, group, split = cells
     losses = []
-    original = network.held_out_loss
+    original = learning.held_out_loss
 
     def spy(*arguments):
         losses.append(original(*arguments))
         return losses[-1]
 
-    network.held_out_loss = spy
+    learning.held_out_loss = spy
     try:
         model = fitted("dnn", cells, training=network.Training(max_epochs=60, learning_rate=0.1))
     finally:
-        network.held_out_loss = original
+        learning.held_out_loss = original
     x, y = model._z(X[split.test]), torch.as_tensor(group[split.test])
-    assert original(model.network, x, y) == pytest.approx(min(losses), rel=1e-6)
+    assert original(model.network, [(x, y)]) == pytest.approx(min(losses), rel=1e-6)
     assert len(losses) < 60
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
-from xgboost import Booster, DataIter, DMatrix, QuantileDMatrix, build_info
+from xgboost import Booster, DataIter, DMatrix, ExtMemQuantileDMatrix, QuantileDMatrix, build_info
 
-from smash_gpu.arrays import take, to_host
+from smash_gpu import budget
+from smash_gpu.arrays import place, take, to_host
 from smash_gpu.attribution import treeshap
 from smash_gpu.attribution.gini import gini
 from smash_gpu.progress import track
-from smash_gpu.splits import Split, draw
+from smash_gpu.scratch import need_disk
+from smash_gpu.splits import Split, by_block, draw
 
 IMPORTANCES = ("gain", "total_gain", "shap")
-CELLS_PER_BATCH = 65_536
+BYTES_PER_BIN_NUMBER = 2.2  # measured with 32 bins: a byte by cell, a byte by gene, and the rest
+SHARE_IN_MEMORY = 0.5  # of the room
 
 
 class Boosted:
@@ -74,14 +80,19 @@ class Boosted:
             "seed": random_state,
         } | options
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether the expression may lie in a file: for histograms, not for DART, nor for other tree methods."""
+        return self.params.get("tree_method", "hist") == "hist" and self.params.get("booster", "gbtree") != "dart"
+
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
         """Boost on ``split.train``; cells × genes."""
         y = group[split.train]
         self.n_groups = int(group.max()) + 1
-        data = _training_matrix(X, split.train, y, self._weight(y), self.params)
-        self.booster = Booster(self.params | {"num_class": self.n_groups}, [data])
-        for round_ in track(range(self.n_estimators), "boosting", unit="round"):
-            self.booster.update(data, round_)
+        with self._training_matrix(X, split.train, y) as data:
+            self.booster = Booster(self.params | {"num_class": self.n_groups}, [data])
+            for round_ in track(range(self.n_estimators), "boosting", unit="round"):
+                self.booster.update(data, round_)
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
@@ -89,11 +100,11 @@ class Boosted:
         if self.kind == "shap":
             cells = draw(group, split.train, self.max_explained, self.random_state, balanced=True)
             return treeshap.mean_abs(self.booster, take(X, cells), self.n_groups)
-        return gini(self._gain(X.shape[1]), take(X, split.train), group[split.train], self.n_groups)
+        return gini(self._gain(X.shape[1]), X, group, self.n_groups, cells=split.train)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
-        return to_host(self.booster.inplace_predict(X).argmax(axis=1))
+        return to_host(self.booster.inplace_predict(place(X, self.device)).argmax(axis=1))
 
     def _weight(self, y: np.ndarray) -> np.ndarray | None:
         if self.class_weight is None:
@@ -101,6 +112,23 @@ class Boosted:
         from sklearn.utils.class_weight import compute_sample_weight
 
         return compute_sample_weight(self.class_weight, y)
+
+    @contextmanager
+    def _training_matrix(self, X: Any, cells: np.ndarray, y: np.ndarray) -> Iterator[DMatrix]:
+        """The numbered cells as numbers of bins: in memory, or in a file that is gone afterwards."""
+        weight = self._weight(y)
+        if not self.in_parts:
+            yield DMatrix(take(X, cells), y, weight=weight)
+            return
+        batches = partial(Batches, X, cells, y, weight=weight, device=self.device)
+        n_bytes = BYTES_PER_BIN_NUMBER * len(cells) * X.shape[1]
+        max_bin = self.params["max_bin"]
+        if self.device == "cuda" or n_bytes <= SHARE_IN_MEMORY * budget.room():
+            yield QuantileDMatrix(batches(), max_bin=max_bin)
+            return
+        where = need_disk(n_bytes, f"XGBoost's copy of {len(cells):,} cells × {X.shape[1]:,} genes")
+        with TemporaryDirectory(prefix="smash-gpu-", dir=where) as folder:
+            yield ExtMemQuantileDMatrix(batches(cache_prefix=f"{folder}/bins"), max_bin=max_bin)
 
     def _gain(self, n_genes: int) -> np.ndarray:
         gain = np.zeros(n_genes)
@@ -110,29 +138,27 @@ class Boosted:
 
 
 class Batches(DataIter):
-    """The training cells of a dense matrix, some at a time, so that no second copy of all of them is made."""
+    """The training cells of a dense matrix, a block at a time, so that no second copy of all of them is made."""
 
-    def __init__(self, X: Any, cells: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
-        super().__init__()
-        self.X, self.cells, self.y, self.weight = X, cells, y, weight
-        self.start = 0
+    def __init__(
+        self, X: Any, cells: np.ndarray, y: np.ndarray, *, device: str, weight: np.ndarray | None, **cache: str
+    ) -> None:
+        super().__init__(on_host=False, **cache)
+        self.X, self.y, self.weight, self.device = X, y, weight, device
+        self.blocks = by_block(cells, X.shape)
+        self.reset()
 
     def next(self, input_data: Callable) -> bool:
-        """Hand on the next batch; False at the end."""
-        part = slice(self.start, self.start + CELLS_PER_BATCH)
-        if self.start >= len(self.cells):
+        """Hand on the next block; False at the end."""
+        if self.number == len(self.blocks):
             return False
+        cells = self.blocks[self.number]
+        part = slice(self.start, self.start + len(cells))
         weight = None if self.weight is None else self.weight[part]
-        input_data(data=take(self.X, self.cells[part]), label=self.y[part], weight=weight)
-        self.start = part.stop
+        input_data(data=place(take(self.X, cells), self.device), label=self.y[part], weight=weight)
+        self.number, self.start = self.number + 1, part.stop
         return True
 
     def reset(self) -> None:
         """Start again."""
-        self.start = 0
-
-
-def _training_matrix(X: Any, cells: np.ndarray, y: np.ndarray, weight: np.ndarray | None, params: dict) -> DMatrix:
-    if params.get("tree_method", "hist") != "hist" or params.get("booster", "gbtree") == "dart":
-        return DMatrix(take(X, cells), y, weight=weight)
-    return QuantileDMatrix(Batches(X, cells, y, weight), max_bin=params["max_bin"])
+        self.number = self.start = 0

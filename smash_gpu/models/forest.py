@@ -34,7 +34,7 @@ class Forest:
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
         """Gini importance × class mean of ``z`` over the training cells; groups × genes."""
         importance = self.estimator.feature_importances_
-        return gini(importance, take(X, split.train), group[split.train], int(group.max()) + 1)
+        return gini(importance, X, group, int(group.max()) + 1, cells=split.train)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
