@@ -73,7 +73,7 @@ def takes_source(function: Callable) -> Callable:
 
     @wraps(function)
     def checked(*arguments: Any, **options: Any) -> Any:
-        if arguments and isinstance(arguments[0], str | Path) and "Path" not in accepted:
+        if arguments and isinstance(arguments[0], str | Path | list) and "Path" not in accepted:
             raise TypeError(f"{function.__name__} takes annotated data: read {arguments[0]} first, or use tl.smash.")
         unknown = [name for name in options if name not in known]
         if unknown:

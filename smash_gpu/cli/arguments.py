@@ -12,8 +12,9 @@ PANEL = "panel"
 
 
 def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """A file and where its expression and cells are; with ``several`` columns of cell types."""
-    command.add_argument("data", type=Path, metavar="DATA", help="h5ad file or zarr store")
+    """Files and where their expression and cells are; with ``several`` columns of cell types."""
+    data = "h5ad file or zarr store, several as one data set, or a pattern in quotes"
+    command.add_argument("data", type=Path, nargs="+", metavar="DATA", help=data)
     more = {"nargs": "+", "metavar": "COLUMN"} if several else {}
     command.add_argument("--groupby", required=True, help="column of obs with the cell types", **more)
     command.add_argument("--layer", help="layer to read instead of X")

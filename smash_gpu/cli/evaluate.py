@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import gene_list, open_data, save, writable
+from smash_gpu.cli.files import gene_list, named, open_data, save, writable
 
 PURPOSE = "judge lists of genes and selections, side by side"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     lists = _lists(options.genes)
     adata, source = open_data(options)
     sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
-    print(f"{', '.join(sizes + [_name(model) for model in options.select])} on {options.data}: {adata.n_obs:,} cells")
+    print(f"{', '.join(sizes + [_name(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells")
     selections = {_name(model): _selection(model, options, source) for model in options.select}
     judge(adata, options, lists | selections, options.n_genes, **source)
     if out is not None:
@@ -79,8 +79,9 @@ def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any
 
     def choose(cells: Any, n_genes: int) -> list[str]:
         from smash_gpu import get, tl
+        from smash_gpu.files import OnDisk
 
-        part = cells.to_memory()
+        part = cells if isinstance(cells, OnDisk) else cells.to_memory()
         if model == arguments.PANEL:
             tl.panel(part, options.groupby, n_genes=n_genes, nested=True, **source)
             return get.panel_genes(part)

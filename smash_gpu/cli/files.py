@@ -11,9 +11,11 @@ from typing import Any
 
 def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """The annotated data of a command, and the options that `smash_gpu.reading.Source` names."""
-    from smash_gpu import files, reading
+    from smash_gpu import join, reading
 
-    adata = files.open_file(options.data)
+    asked = {name: getattr(options, name, None) for name in ("layer", "use_raw", "sample_key", "batch_key")}
+    columns = [options.groupby] if isinstance(options.groupby, str) else options.groupby
+    adata = join.open_cells(options.data, {"groupby": [*columns, getattr(options, "within", None)], **asked})
     if options.use_raw:
         adata = reading.raw_of(adata)
     names = ("layer", "gene_symbols", "min_cells", "sample_key", "device")
@@ -28,7 +30,12 @@ def kept_in(options: argparse.Namespace) -> Any:
         where = f"found in {options.work}: {told.stage} ({told.made:%Y-%m-%d %H:%M})"
         print(where if told.found else f"kept: {told.stage}", flush=True)
 
-    return Work(writable(options.work), tell, options.data.name)
+    return Work(writable(options.work), tell, named(options))
+
+
+def named(options: argparse.Namespace) -> str:
+    """The file of a command, or how many there are."""
+    return str(options.data[0]) if len(options.data) == 1 else f"{len(options.data)} files"
 
 
 def save(ax: Any, path: Path) -> None:

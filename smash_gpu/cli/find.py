@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import gene_list, kept_in, open_data, save, writable
+from smash_gpu.cli.files import gene_list, kept_in, named, open_data, save, writable
 
 PURPOSE = "markers of a file"
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     """Find markers in a file."""
     out = writable(options.out)
     adata, source = open_data(options)
-    print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
+    print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     _print_plan(adata, options)
     find(adata, options, out, batch_key=options.batch_key, work=kept_in(options), **source)
 

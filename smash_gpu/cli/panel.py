@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import gene_list, kept_in, open_data, save, writable
+from smash_gpu.cli.files import gene_list, kept_in, named, open_data, save, writable
 
 PURPOSE = "exactly N genes that tell all classes of a file apart"
 N_GENES = 100
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     if options.tables == "parquet" and find_spec("pyarrow") is None:
         raise ImportError("--tables parquet needs pyarrow: pip install pyarrow.")
     adata, source = open_data(options)
-    print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
+    print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     if options.gene_table is not None:
         _add_columns(adata, options.gene_table)
     _choose(adata, options, dict(zip(options.groupby, weights, strict=True)), source | {"batch_key": options.batch_key})

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import open_data, writable
+from smash_gpu.cli.files import named, open_data, writable
 from smash_gpu.cli.find import select
 
 PURPOSE = "one HTML file with markers, figures and their evaluation"
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     writable(out.absolute().parent)
     adata, source = open_data(options)
     source["batch_key"] = options.batch_key
-    print(f"{options.data}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
+    print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     asked = _asked(options)
     kept = _holds(adata, options, "markers", asked - set(JUDGING))
     if not kept:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
         _judge(adata, options, source if not kept else {})
     out.parent.mkdir(parents=True, exist_ok=True)
     with _timed(f"Writing {out}"):
-        title = options.title or f"Marker genes of {options.data.stem}"
+        title = options.title or f"Marker genes of {Path(named(options)).stem}"
         report.write(adata, out, title=title, figures=not options.no_figures)
     print(f"{out}: {out.stat().st_size / 1024:,.0f} KiB, needs no other file and no network")
 

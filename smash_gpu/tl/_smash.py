@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from anndata import AnnData
 
-from smash_gpu import files, models, ranking, reading, selection, slots
+from smash_gpu import join, models, ranking, reading, selection, slots
 from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
 from smash_gpu.work import Work
@@ -17,7 +17,7 @@ from smash_gpu.work import Work
 
 @takes_source
 def smash(
-    adata: AnnData | str | Path,
+    adata: AnnData | join.Paths,
     groupby: str,
     *,
     model: str | models.Model = models.DEFAULT,
@@ -45,7 +45,9 @@ def smash(
     Parameters
     ----------
     adata
-        Annotated cells × genes, or the path of an h5ad file or zarr store.
+        Annotated cells × genes, or the path of an h5ad file or zarr store, or several of them as one data set: a list
+        of paths, or a pattern such as ``"run*/counts.h5ad"``. Genes of several files are joined by name, and counts are
+        scaled by the sum of the common ones; see `smash_gpu.join.open_cells`.
     model
         "rf", "brf", "xgboost", "dnn", or an object with the methods of `smash_gpu.models.Model`.
     within
@@ -67,7 +69,8 @@ def smash(
 
     Returns
     -------
-    None, or the annotated data if ``adata`` was a path. Fills ``.var["smash_candidate"]``, ``.var["smash_marker"]``,
+    None, or the annotated data if paths were given: above 1 GiB its matrices stay in the files, and `write_h5ad` writes
+    annotation and results without them. Fills ``.var["smash_candidate"]``, ``.var["smash_marker"]``,
     ``.varm["smash"]`` (genes × groups, NaN for genes that are no candidates), ``.uns["smash"]`` (``markers``,
     ``groups``, ``filters``, ``params``).
 
@@ -78,9 +81,8 @@ def smash(
     smash_gpu.stores.ChangedError
         If the file was changed meanwhile.
     """
-    is_path = isinstance(adata, str | Path)
-    work = Work.of(work, Path(adata).name if is_path else "")
-    adata = files.open_file(adata) if is_path else adata
+    is_path = isinstance(adata, str | Path | list | tuple)
+    adata = join.open_cells(adata, {"groupby": [groupby, within], **source}) if is_path else adata
     rules = Filters.of(filters or {})
     how = Recipe(
         rules,

@@ -1,0 +1,245 @@
+"""Several files as one data set: genes joined by name, cells below cells, and what did not match."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from glob import has_magic
+from os.path import commonpath
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from smash_gpu import files
+from smash_gpu.files import Held, OnDisk, did_you_mean, matrix_of
+from smash_gpu.mismatch import FEWEST_IN_COMMON, alike, differences, foreign
+from smash_gpu.stack import Stack
+
+FILE = "file"
+KEY = "smash_files"
+Paths = str | Path | Iterable[str | Path]
+
+
+def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
+    """One or several h5ad files and zarr stores as annotated cells; in memory if they have at most 1 GiB together.
+
+    Several are one data set: cells below cells, genes joined by their names (those of all files, in the order of the
+    first). Counts are then scaled by the sum of the **common** genes: what a file has beside them plays no part.
+    ``var`` has the columns of the first file, ``obs`` those of all, and ``obs["file"]`` says where each cell is from,
+    unless the files have such a column. Where cells of two files have one name, that of the file is appended to all of
+    them. ``uns["smash_files"]`` lists the files and how many of their genes are left out; ``uns`` and ``varm`` of the
+    files themselves are not read.
+
+    Parameters
+    ----------
+    paths
+        A path, a pattern such as "run*/counts.h5ad", or a list of those.
+    source
+        What every one of several files must have: ``groupby`` (a column of ``obs`` with labels, or several), and of the
+        options of `smash_gpu.reading.Source` ``layer``, ``use_raw``, ``sample_key`` and ``batch_key``. With ``use_raw``
+        the genes are those of ``raw``; ``X`` and layers are left out then.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, KeyError
+        If a file is not there or cannot be read, lacks a layer, ``raw`` or a column, has a gene twice, or shares no
+        genes with the others; the message names the file.
+    """
+    found = expand(paths)
+    if len(found) == 1:
+        return files.open_file(found[0])
+    large = files.is_large(path for path in found if path.exists())
+    parts = dict(zip(names_of(found), (files.open_file(path, lazily=large) for path in found), strict=True))
+    layer, use_raw = source.get("layer"), source.get("use_raw", False)
+    labels = [column for column in np.atleast_1d(np.array(source.get("groupby"), dtype=object)) if column is not None]
+    others = [column for key in ("sample_key", "batch_key") if (column := source.get(key)) not in (None, FILE)]
+    for name, part in parts.items():
+        for column in [*labels, *others]:
+            _has_column(name, part, column)
+        _has_matrix(name, part, layer, use_raw=use_raw)
+    for column in labels:
+        _warn_of_alike(column, parts)
+    whole = _stacked(parts, [str(path) for path in found], use_raw=use_raw)
+    return whole if large else whole.to_memory()
+
+
+def expand(paths: Paths) -> list[Path]:
+    """The paths that a path, a pattern or a list of those stands for.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If nothing fits a pattern, or a file is meant twice.
+    """
+    asked = [paths] if isinstance(paths, str | Path) else list(paths)
+    found: list[Path] = []
+    for one in map(str, asked):
+        if Path(one).exists() or not has_magic(one):
+            found.append(Path(one))
+            continue
+        anchor = Path(one).anchor
+        fitting = sorted(Path(anchor or ".").glob(one.removeprefix(anchor)))
+        if not fitting:
+            raise FileNotFoundError(f"no file fits {one!r} (from {Path.cwd()}).")
+        found += fitting
+    if not found:
+        raise ValueError("there is no file to read: the list is empty.")
+    resolved = [path.resolve() for path in found]
+    twice = [str(path) for path, place in zip(found, resolved, strict=True) if resolved.count(place) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is given twice: its cells would be counted twice.")
+    return found
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """A short name for each file: its stem, or as much of its path as tells it from the others."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    top = commonpath([path.absolute().parent for path in paths])
+    names = [str(path.absolute().relative_to(top).with_suffix("")) for path in paths]
+    return names if len(set(names)) == len(names) else [str(path.absolute().relative_to(top)) for path in paths]
+
+
+def _stacked(parts: dict[str, ad.AnnData], places: list[str], *, use_raw: bool) -> OnDisk:
+    tables = {name: part.raw.var if use_raw else part.var for name, part in parts.items()}
+    genes = {name: _names(name, table.index) for name, table in tables.items()}
+    common, columns = _common(genes, tables)
+    annotation = {
+        "obs": _obs(parts),
+        "var": next(iter(tables.values())).iloc[columns[0]].copy(),
+        "uns": {KEY: _listed(genes, common, places, [part.n_obs for part in parts.values()])},
+    }
+
+    def stack(layer: str | None = None) -> Stack | None:
+        return _stack([matrix_of(part, layer, use_raw=use_raw) for part in parts.values()], columns)
+
+    if use_raw:
+        held, raw = Held(None, {}, stack()), {"var": annotation["var"].copy()}
+        return OnDisk(held, places=places, raw=raw, **annotation)
+    names = [{name for name in part.layers if name is not None} for part in parts.values()]
+    layers = {name: stack(name) for name in sorted(set.intersection(*names))}
+    return OnDisk(Held(stack(), layers), places=places, **annotation)
+
+
+def _stack(matrices: list[Any], columns: list[np.ndarray]) -> Stack | None:
+    """None where a file has no such matrix; columns that are all in their places are not listed."""
+    if any(X is None for X in matrices):
+        return None
+    same = [
+        len(own) == X.shape[1] and bool((np.diff(own) == 1).all()) for X, own in zip(matrices, columns, strict=True)
+    ]
+    return Stack(matrices, [None if is_same else own for is_same, own in zip(same, columns, strict=True)])
+
+
+def _common(genes: dict[str, pd.Index], tables: dict[str, pd.DataFrame]) -> tuple[pd.Index, list[np.ndarray]]:
+    """The genes of all files in the order of the first, and their column numbers in each."""
+    first, *others = genes.values()
+    common = first[np.all([first.isin(other) for other in others], axis=0)]
+    if any(len(own) != len(common) for own in genes.values()):
+        report = "\n".join(differences(genes, common, tables))
+        n_files = len(genes)
+        few = len(common) < FEWEST_IN_COMMON * min(map(len, genes.values()))
+        species = foreign(genes) if few else ""
+        if species or not len(common):
+            why = f"are of different species, {species}" if species else "have no genes in common, by their names"
+            raise ValueError(f"the {n_files} files {why}: they cannot be joined.\n{report}")
+        warnings.warn(
+            f"the {n_files} files have {len(common):,} genes in common{', fewer than half' if few else ''}; the others are "
+            f"left out, also of the sums that counts are scaled by.\n{report}",
+            stacklevel=5,
+        )
+    return common, [own.get_indexer(common) for own in genes.values()]
+
+
+def _names(name: str, genes: pd.Index) -> pd.Index:
+    if genes.is_unique:
+        return genes.astype(str)
+    twice = genes[genes.duplicated()].unique()
+    raise ValueError(
+        f"{name}: {len(twice)} gene name(s) occur more than once ({', '.join(map(str, twice[:5]))}), and genes are "
+        "joined by name. Call adata.var_names_make_unique() and save the file again."
+    )
+
+
+def _obs(parts: dict[str, ad.AnnData]) -> pd.DataFrame:
+    """The annotation of all cells: every column, categories united, and `FILE`."""
+    frames = [part.obs for part in parts.values()]
+    sizes = list(map(len, frames))
+    columns = {
+        name: _column([f.get(name) for f in frames], sizes) for name in dict.fromkeys(c for f in frames for c in f)
+    }
+    columns.setdefault(FILE, pd.Categorical.from_codes(np.repeat(np.arange(len(parts)), sizes), list(parts)))
+    index = pd.Index(np.concatenate([frame.index.astype(str) for frame in frames]))
+    if not index.is_unique:
+        index = pd.Index(
+            np.concatenate([f.index.astype(str) + f"-{name}" for name, f in zip(parts, frames, strict=True)])
+        )
+    return pd.DataFrame(columns, index=index)
+
+
+def _column(pieces: list[pd.Series | None], sizes: list[int]) -> Any:
+    """One column of all files, missing where a file does not have it: labels as categories, numbers as numbers."""
+    present = [piece for piece in pieces if piece is not None]
+    all_present = len(present) == len(pieces)
+    if not any(_is_text(piece) or (_is_bool(piece) and not all_present) for piece in present):
+        filled = (pd.Series(np.full(n, np.nan)) if p is None else p for p, n in zip(pieces, sizes, strict=True))
+        return pd.concat(filled, ignore_index=True).array
+    labels = [pd.Categorical([None] * n if p is None else p) for p, n in zip(pieces, sizes, strict=True)]
+    own = [label.categories.astype(object) for label in labels]
+    if pd.api.types.infer_dtype(np.concatenate(own)) not in ("string", "integer", "boolean"):
+        own = [categories.map(str) for categories in own]
+    union = pd.Index(np.concatenate(own)).unique()
+    codes = [np.append(union.get_indexer(o), -1)[label.codes] for o, label in zip(own, labels, strict=True)]
+    return pd.Categorical.from_codes(np.concatenate(codes), union)
+
+
+def _is_text(piece: pd.Series) -> bool:
+    return isinstance(piece.dtype, pd.CategoricalDtype) or piece.dtype == object or piece.dtype == "string"
+
+
+def _is_bool(piece: pd.Series) -> bool:
+    return pd.api.types.is_bool_dtype(piece)
+
+
+def _listed(genes: dict[str, pd.Index], common: pd.Index, places: list[str], cells: list[int]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "file": list(genes),
+            "path": places,
+            "cells": cells,
+            "genes": [len(own) for own in genes.values()],
+            "left_out": [len(own) - len(common) for own in genes.values()],
+        },
+        index=[str(i) for i in range(len(genes))],
+    )
+
+
+def _has_column(name: str, part: ad.AnnData, column: str) -> None:
+    if column not in part.obs:
+        listed = ", ".join(map(str, part.obs)) or "none"
+        raise KeyError(f"{name}: obs has no column {column!r}.{did_you_mean(column, part.obs)} Columns: {listed}.")
+
+
+def _has_matrix(name: str, part: ad.AnnData, layer: str | None, *, use_raw: bool) -> None:
+    layers = [one for one in part.layers if one is not None]
+    if layer is not None and layer not in layers:
+        listed = ", ".join(layers) or "none"
+        raise KeyError(f"{name} has no layer {layer!r}.{did_you_mean(layer, layers)} Layers: {listed}.")
+    if use_raw and part.raw is None:
+        raise ValueError(f"use_raw was asked for, but {name} has no raw: name a layer, or leave use_raw out to read X.")
+    if layer is None and not use_raw and matrix_of(part) is None:
+        raise ValueError(f"{name} has no X: pass layer= (layers: {', '.join(layers) or 'none'}) or use_raw=True.")
+
+
+def _warn_of_alike(column: str, parts: dict[str, ad.AnnData]) -> None:
+    pairs = alike({name: part.obs[column] for name, part in parts.items()})
+    if pairs:
+        warnings.warn(
+            f"labels of {column!r} that differ in case, spaces or dashes only are taken for different groups: {pairs}. "
+            "Rename them in one of the files if they are the same.",
+            stacklevel=4,
+        )
