@@ -148,8 +148,8 @@ def _common(genes: dict[str, pd.Index], tables: dict[str, pd.DataFrame]) -> tupl
             why = f"are of different species, {species}" if species else "have no genes in common, by their names"
             raise ValueError(f"the {n_files} files {why}: they cannot be joined.\n{report}")
         warnings.warn(
-            f"the {n_files} files have {len(common):,} genes in common{', fewer than half' if few else ''}; the others are "
-            f"left out, also of the sums that counts are scaled by.\n{report}",
+            f"the {n_files} files have {len(common):,} genes in common{', fewer than half' if few else ''}; the others "
+            f"are left out, also of the sums that counts are scaled by.\n{report}",
             stacklevel=5,
         )
     return common, [own.get_indexer(common) for own in genes.values()]

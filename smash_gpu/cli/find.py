@@ -35,8 +35,10 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     """What will be read and how much memory it takes, of data that stay on disk."""
     from smash_gpu import arrays, files, plan
 
+    if options.groupby not in adata.obs or options.layer not in (None, *adata.layers):
+        return  # which the first step will complain about
     matrix = files.matrix_of(adata, options.layer)
-    if options.groupby not in adata.obs or matrix is None or plan.stored_bytes(matrix) is None:
+    if plan.stored_bytes(matrix) is None:
         return
     planned = plan.plan(
         matrix,
