@@ -184,9 +184,11 @@ def _obs(parts: dict[str, ad.AnnData]) -> pd.DataFrame:
 def _column(pieces: list[pd.Series | None], sizes: list[int]) -> Any:
     """One column of all files, missing where a file does not have it: labels as categories, numbers as numbers."""
     present = [piece for piece in pieces if piece is not None]
-    all_present = len(present) == len(pieces)
-    if not any(_is_text(piece) or (_is_bool(piece) and not all_present) for piece in present):
-        filled = (pd.Series(np.full(n, np.nan)) if p is None else p for p, n in zip(pieces, sizes, strict=True))
+    if not any(map(_is_text, present)):
+        kind = "boolean" if len(present) < len(pieces) and all(map(pd.api.types.is_bool_dtype, present)) else None
+        filled = (
+            pd.Series(np.full(n, np.nan) if p is None else p, dtype=kind) for p, n in zip(pieces, sizes, strict=True)
+        )
         return pd.concat(filled, ignore_index=True).array
     labels = [pd.Categorical([None] * n if p is None else p) for p, n in zip(pieces, sizes, strict=True)]
     own = [label.categories.astype(object) for label in labels]
@@ -199,10 +201,6 @@ def _column(pieces: list[pd.Series | None], sizes: list[int]) -> Any:
 
 def _is_text(piece: pd.Series) -> bool:
     return isinstance(piece.dtype, pd.CategoricalDtype) or piece.dtype == object or piece.dtype == "string"
-
-
-def _is_bool(piece: pd.Series) -> bool:
-    return pd.api.types.is_bool_dtype(piece)
 
 
 def _listed(genes: dict[str, pd.Index], common: pd.Index, places: list[str], cells: list[int]) -> pd.DataFrame:

@@ -128,12 +128,8 @@ def take_columns(block: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_ma
     place[columns] = np.arange(len(columns))
     to = place[block.indices]
     kept = to >= 0
-    shape = block.shape[0], len(columns)
-    if kept.all():
-        taken = sparse.csr_matrix((block.data, to, block.indptr), shape)
-    else:
-        indptr = np.append(0, np.cumsum(kept))[block.indptr]
-        taken = sparse.csr_matrix((block.data[kept], to[kept], indptr), shape)
+    parts = block.data[kept], to[kept], np.append(0, np.cumsum(kept))[block.indptr]
+    taken = sparse.csr_matrix(parts, (block.shape[0], len(columns)))
     if not (np.diff(columns) > 0).all():
         taken.sort_indices()
     return taken
