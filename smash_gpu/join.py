@@ -24,7 +24,7 @@ Paths = str | Path | Iterable[str | Path]
 
 
 def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
-    """One or several h5ad files and zarr stores as annotated cells; in memory if they have at most 1 GiB together.
+    """One or several h5ad files and zarr stores as annotated cells; in memory where `files.is_large` says no.
 
     Several are one data set: cells below cells, genes joined by their names (those of all files, in the order of the
     first). Counts are then scaled by the sum of the **common** genes: what a file has beside them plays no part.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ import anndata as ad
 import h5py
 import zarr
 
+from smash_gpu import budget
 from smash_gpu.files._kinds import know_codecs, undecodable, what_it_is
 from smash_gpu.files._ondisk import Held, OnDisk, matrix_of
 from smash_gpu.stack import Stack
 
 __all__ = ["BYTES_IN_MEMORY", "Held", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
 BYTES_IN_MEMORY = 2**30
+SHARE_IN_MEMORY = 0.125  # of the room
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -33,9 +35,9 @@ def open_file(path: str | Path, *, lazily: bool | None = None) -> ad.AnnData:
     path
         The file, or the folder of the store.
     lazily
-        Leave ``X``, layers and ``raw`` on disk. None: if the file or store has more than 1 GiB. ``obs``, ``var``,
-        ``uns`` and ``varm`` are read whole in any case; ``obsm``, ``obsp`` and ``varp`` of lazily read data are left
-        out.
+        Leave ``X``, layers and ``raw`` on disk. None: if they would take more than 1 GiB of memory, or an eighth of
+        what may be taken. ``obs``, ``var``, ``uns`` and ``varm`` are read whole in any case; ``obsm``, ``obsp`` and
+        ``varp`` of lazily read data are left out.
 
     Raises
     ------
@@ -57,14 +59,28 @@ def open_file(path: str | Path, *, lazily: bool | None = None) -> ad.AnnData:
 
 
 def is_large(paths: Iterable[Path]) -> bool:
-    """Whether files and stores have more than 1 GiB together."""
-    total = 0
-    for path in paths:
-        for file in path.rglob("*") if path.is_dir() else [path]:
-            total += file.stat().st_size if file.is_file() else 0
-            if total > BYTES_IN_MEMORY:
-                return True
-    return False
+    """Whether ``X``, layers and ``raw`` of the files and stores would take too much memory together."""
+    return sum(map(_unpacked_bytes, paths)) > min(BYTES_IN_MEMORY, SHARE_IN_MEMORY * budget.room())
+
+
+def _unpacked_bytes(path: Path) -> int:
+    try:
+        if path.is_dir():
+            return sum(map(_size, _matrices(zarr.open_group(path, mode="r"))))
+        with h5py.File(path, "r") as file:
+            return sum(map(_size, _matrices(file)))
+    except Exception:  # noqa: BLE001  what is wrong with it is said when it is opened
+        return 0
+
+
+def _matrices(root: Any) -> Iterator[Any]:
+    yield from (root[name] for name in ("X", "raw/X") if name in root)
+    yield from (root["layers"][name] for name in root.get("layers", ()))
+
+
+def _size(element: Any) -> int:
+    arrays = [element[name] for name in ("data", "indices")] if hasattr(element, "keys") else [element]
+    return sum(array.nbytes for array in arrays)
 
 
 def _whole(path: Path) -> ad.AnnData:
