@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from smash_gpu import budget, models
-from smash_gpu.arrays import device_room, enough_memory, namespace, on_gpu, place, release_memory, take
+from smash_gpu.arrays import enough_memory, free_on_device, namespace, on_gpu, place, release_memory, take
 from smash_gpu.batch import Shift, harmonize, leading_components, parts
 from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import Importance
@@ -21,8 +21,7 @@ from smash_gpu.splits import MIN_CELLS_PER_CLASS, by_block, draw, shuffled, stra
 from smash_gpu.stats import moments
 from smash_gpu.work import Stage
 
-ORDER_SEED = 0  # the same for all models, so that one file serves all of them
-SHARE_IN_MEMORY = 0.25  # of the room, for the expression of the candidates; more goes into a file
+SHARE_FOR_EXPRESSION = 0.25  # of the room, for the expression of the candidates; more goes into a file
 COPIES_OF_A_FOREST = 1.8  # all cells, and those to learn from
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
@@ -47,31 +46,16 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
 
 
 def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
-    """Scores and accuracy of one model a seed; the expression is gathered when the first of them is not kept yet."""
-    index = np.flatnonzero(candidates)
-    order = shuffled(len(data.cells), len(index), ORDER_SEED)
+    genes = np.flatnonzero(candidates)
+    order = shuffled(len(data.cells), len(genes))
     with ExitStack() as held:
-        X = cache(lambda: held.enter_context(_corrected(data, index, order, how)))
+        X = cache(lambda: held.enter_context(_corrected(data, genes, order, how)))
         for seed in seeds:
             yield data.kept(
                 f"scores of {how.model}, seed {seed}",
                 how.of_one(seed, candidates=candidates, batch=data.batch),
-                lambda seed=seed: dict(
-                    zip(("scores", "accuracy"), _fit(X(), data.labels[order], how, seed, data.device), strict=True)
-                ),
+                lambda seed=seed: _fit(X(), data.labels[order], how, seed, data.device),
             )
-
-
-@contextmanager
-def _corrected(data: Dataset, index: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
-    """`_expression`, without the batches where there are any."""
-    with _expression(data, index, order, how) as X:
-        if data.batch is not None and len(set(data.batch[data.cells])) > 1:
-            purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
-            with enough_memory(purpose, WAY_OUT, X.nbytes):
-                shift = batch_shift(data, index, X, order, random_state=how.random_state)
-                shift.added_to(X, np.arange(len(X)))
-        yield X
 
 
 def sample(data: Dataset, n_cells: int, random_state: int) -> Dataset:
@@ -127,6 +111,18 @@ def _learnt_from(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequ
 
 
 @contextmanager
+def _corrected(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
+    """`_expression`, with batches corrected if they are known."""
+    with _expression(data, genes, order, how) as X:
+        if data.batch is not None and len(set(data.batch[data.cells])) > 1:
+            purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
+            with enough_memory(purpose, WAY_OUT, X.nbytes):
+                shift = batch_shift(data, genes, X, order, random_state=how.random_state)
+                shift.added_to(X, np.arange(len(X)))
+        yield X
+
+
+@contextmanager
 def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
     """Expression in the memory of the device, else of the host, else in a file: the first with room for it.
 
@@ -149,9 +145,9 @@ def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Import
                 "max_cells=, narrow the candidates, or use model='xgboost' or 'dnn', which read them from a file."
             )
         yield gather()
-    elif data.device == "cuda" and n_bytes <= SHARE_IN_MEMORY * device_room():
+    elif data.device == "cuda" and n_bytes <= SHARE_FOR_EXPRESSION * free_on_device():
         yield gather()
-    elif n_bytes <= SHARE_IN_MEMORY * room:
+    elif n_bytes <= SHARE_FOR_EXPRESSION * room:
         yield gather(into=np.empty(shape, np.float32))
     else:
         with Scratch(shape) as file:
@@ -162,7 +158,7 @@ def _model(how: Importance, seed: int, device: str) -> models.Model:
     return models.build(how.model, random_state=seed, device=device, **how.options)
 
 
-def _fit(X: Any, group: np.ndarray, how: Importance, seed: int, device: str) -> tuple[np.ndarray, float]:
+def _fit(X: Any, group: np.ndarray, how: Importance, seed: int, device: str) -> Stage:
     split = stratified(group, random_state=seed)
     model = _model(how, seed, device)
     if on_gpu(X) or not getattr(model, "in_parts", False):
@@ -176,7 +172,7 @@ def _fit(X: Any, group: np.ndarray, how: Importance, seed: int, device: str) -> 
     expected = (int(group.max()) + 1, X.shape[1])
     if scores.shape != expected:
         raise ValueError(f"the model's importance has shape {scores.shape}; groups × genes is {expected}.")
-    return scores, float(np.mean(np.concatenate(right)))
+    return {"scores": scores, "accuracy": np.mean(np.concatenate(right))}
 
 
 def _scatter(part: np.ndarray, candidates: np.ndarray) -> np.ndarray:

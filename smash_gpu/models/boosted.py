@@ -21,7 +21,7 @@ from smash_gpu.splits import Split, by_block, draw
 
 IMPORTANCES = ("gain", "total_gain", "shap")
 BYTES_PER_BIN_NUMBER = 2.2  # measured with 32 bins: a byte by cell, a byte by gene, and the rest
-SHARE_IN_MEMORY = 0.5  # of the room
+SHARE_FOR_BINS = 0.5  # of the room
 
 
 class Boosted:
@@ -123,7 +123,7 @@ class Boosted:
         batches = partial(Batches, X, cells, y, weight=weight, device=self.device)
         n_bytes = BYTES_PER_BIN_NUMBER * len(cells) * X.shape[1]
         max_bin = self.params["max_bin"]
-        if self.device == "cuda" or n_bytes <= SHARE_IN_MEMORY * budget.room():
+        if self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * budget.room():
             yield QuantileDMatrix(batches(), max_bin=max_bin)
             return
         where = need_disk(n_bytes, f"XGBoost's copy of {len(cells):,} cells × {X.shape[1]:,} genes")
