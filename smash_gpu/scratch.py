@@ -55,7 +55,8 @@ class Scratch(AbstractContextManager):
         return found
 
     def __setitem__(self, rows: slice | np.ndarray, values: Any) -> None:
-        rows, values = self._numbers(rows), to_host(values)
+        rows = self._numbers(rows)
+        values = np.broadcast_to(to_host(values), (len(rows), self.shape[1]))
         for start in range(0, len(rows), self._rows_at_once):
             part = slice(start, start + self._rows_at_once)
             self._mapped("r+")[rows[part]] = values[part]

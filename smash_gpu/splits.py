@@ -110,7 +110,7 @@ def draw(
 
 def block_cuts(n_cells: int, n_genes: int) -> list[slice]:
     """Rows of a matrix cut into even blocks of at most `BYTES_PER_BLOCK`."""
-    n_blocks = -(-4 * n_cells * n_genes // BYTES_PER_BLOCK) or 1
+    n_blocks = -(-n_cells // max(1, BYTES_PER_BLOCK // (4 * n_genes)))
     ends = np.arange(n_blocks + 1) * n_cells // n_blocks
     return [slice(int(start), int(end)) for start, end in pairwise(ends)]
 

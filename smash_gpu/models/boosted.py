@@ -89,10 +89,8 @@ class Boosted:
         """Boost on ``split.train``; cells × genes."""
         y = group[split.train]
         self.n_groups = int(group.max()) + 1
-        with self._training_matrix(X, split.train, y) as data:
-            self.booster = Booster(self.params | {"num_class": self.n_groups}, [data])
-            for round_ in track(range(self.n_estimators), "boosting", unit="round"):
-                self.booster.update(data, round_)
+        with self._folder(len(split.train), X.shape[1]) as folder:
+            self.booster = self._boosted(X, split.train, y, folder)
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
@@ -113,22 +111,33 @@ class Boosted:
 
         return compute_sample_weight(self.class_weight, y)
 
-    @contextmanager
-    def _training_matrix(self, X: Any, cells: np.ndarray, y: np.ndarray) -> Iterator[DMatrix]:
-        """The numbered cells as numbers of bins: in memory, or in a file that is gone afterwards."""
+    def _boosted(self, X: Any, cells: np.ndarray, y: np.ndarray, folder: str | None) -> Booster:
+        data = self._training_matrix(X, cells, y, folder)
+        booster = Booster(self.params | {"num_class": self.n_groups}, [data])
+        for round_ in track(range(self.n_estimators), "boosting", unit="round"):
+            booster.update(data, round_)
+        return booster
+
+    def _training_matrix(self, X: Any, cells: np.ndarray, y: np.ndarray, folder: str | None) -> DMatrix:
+        """The numbered cells as numbers of bins, in memory or in files in a folder."""
         weight = self._weight(y)
         if not self.in_parts:
-            yield DMatrix(take(X, cells), y, weight=weight)
-            return
+            return DMatrix(take(X, cells), y, weight=weight)
         batches = partial(Batches, X, cells, y, weight=weight, device=self.device)
-        n_bytes = BYTES_PER_BIN_NUMBER * len(cells) * X.shape[1]
-        max_bin = self.params["max_bin"]
-        if self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * budget.room():
-            yield QuantileDMatrix(batches(), max_bin=max_bin)
+        if folder is None:
+            return QuantileDMatrix(batches(), max_bin=self.params["max_bin"])
+        return ExtMemQuantileDMatrix(batches(cache_prefix=f"{folder}/bins"), max_bin=self.params["max_bin"])
+
+    @contextmanager
+    def _folder(self, n_cells: int, n_genes: int) -> Iterator[str | None]:
+        """A folder for numbers of bins that do not fit into the memory of the host, gone afterwards, or None."""
+        n_bytes = BYTES_PER_BIN_NUMBER * n_cells * n_genes
+        if not self.in_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * budget.room():
+            yield None
             return
-        where = need_disk(n_bytes, f"XGBoost's copy of {len(cells):,} cells × {X.shape[1]:,} genes")
+        where = need_disk(n_bytes, f"XGBoost's copy of {n_cells:,} cells × {n_genes:,} genes")
         with TemporaryDirectory(prefix="smash-gpu-", dir=where) as folder:
-            yield ExtMemQuantileDMatrix(batches(cache_prefix=f"{folder}/bins"), max_bin=max_bin)
+            yield folder
 
     def _gain(self, n_genes: int) -> np.ndarray:
         gain = np.zeros(n_genes)
