@@ -118,8 +118,8 @@ def block_cuts(n_cells: int, n_genes: int) -> list[slice]:
 def shuffled(n_cells: int, n_genes: int) -> np.ndarray:
     """An order of the cells in which every block of `block_cuts` holds a uniform random sample of them.
 
-    Within a block the order is that of the data. So it is altogether where one block holds all, and it depends on the
-    shape and the seed alone, never on the memory that happens to be free.
+    Within a block the order is that of the data; so it is altogether where one block holds all. It depends on the shape
+    alone, neither on a seed, so that one file serves many models, nor on the memory that happens to be free.
     """
     if len(block_cuts(n_cells, n_genes)) == 1:
         return np.arange(n_cells)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from smash_gpu import budget, models
-from smash_gpu.arrays import enough_memory, free_on_device, namespace, on_gpu, place, release_memory, take
+from smash_gpu.arrays import device_room, enough_memory, namespace, on_gpu, place, release_memory, take
 from smash_gpu.batch import Shift, harmonize, leading_components, parts
 from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import Importance
@@ -46,6 +46,7 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
 
 
 def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
+    """Scores and accuracy of one model a seed; the expression is gathered when the first of them is not kept yet."""
     genes = np.flatnonzero(candidates)
     order = shuffled(len(data.cells), len(genes))
     with ExitStack() as held:
@@ -145,7 +146,7 @@ def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Import
                 "max_cells=, narrow the candidates, or use model='xgboost' or 'dnn', which read them from a file."
             )
         yield gather()
-    elif data.device == "cuda" and n_bytes <= SHARE_FOR_EXPRESSION * free_on_device():
+    elif data.device == "cuda" and n_bytes <= SHARE_FOR_EXPRESSION * device_room():
         yield gather()
     elif n_bytes <= SHARE_FOR_EXPRESSION * room:
         yield gather(into=np.empty(shape, np.float32))
