@@ -206,6 +206,24 @@ def test_xgboost_given_arrays_of_a_device_is_xgboost(monkeypatch, rng, kind):
     assert found["cpu"] == found["cuda"]
 
 
+@pytest.mark.filterwarnings("ignore:.*No visible GPU")
+@pytest.mark.filterwarnings("ignore:.*Device is changed")
+@pytest.mark.parametrize("share", [0.25, 0], ids=["on the host", "in a file"])
+def test_cells_that_the_device_has_no_room_for_go_there_block_by_block(monkeypatch, rng, share):
+    monkeypatch.setattr("smash_gpu.splits.BYTES_PER_BLOCK", 10_000)
+    adata, found = planted(rng), {}
+    how = {"filters": {"families": ()}, "model_options": {"n_estimators": 10}}
+    for where in ("cpu", "cuda"):
+        if where == "cuda":
+            strict_cupy.install(monkeypatch)
+            stand_in_for_xgboost(monkeypatch)
+            monkeypatch.setattr(training, "device_room", lambda: 0)
+            monkeypatch.setattr(training, "SHARE_FOR_EXPRESSION", share)
+        smg.tl.smash(adata, "cell_type", model="xgboost", n_top=3, device=where, **how)
+        found[where] = smg.get.markers_dict(adata)
+    assert found["cpu"] == found["cuda"]
+
+
 def test_cells_moved_to_a_device_by_rapids_singlecell_go_straight_in(device, monkeypatch, rng):
     monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
     host = planted(rng)
