@@ -10,6 +10,7 @@ import numpy as np
 
 from smash_gpu import stores
 from smash_gpu.blocks import stream
+from smash_gpu.stack import Stack
 
 VERSION = b"smash-gpu fingerprint 1"
 SAMPLED = b"smash-gpu sampled fingerprint 1"
@@ -53,7 +54,7 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
     length of every cell's row in the file, and `N_SAMPLES` evenly spread runs of values and columns; not the place and
     name of the file, nor labels. Not noticed: values changed in place, outside those runs, by a program that sets the
     time of the last change back. On the other hand any other change of an h5ad file, such as a new column of
-    ``obs``, makes it another one.
+    ``obs``, makes it another one. That of several files is made of those of each, in their order.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
     names
         Gene names.
     """
+    if isinstance(matrix, Stack):
+        return _of_stack(matrix, names)
     found = stores.arrays(matrix)
     if not found:
         return fingerprint(matrix, names, ())
@@ -71,6 +74,14 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
         whole.update(f"{name} {array.dtype.str} {array.shape};".encode())
         for cut in [slice(None)] if name.endswith("indptr") else _spread(array.shape):
             whole.update(np.ascontiguousarray(array[cut]).tobytes())
+    return whole.hexdigest()
+
+
+def _of_stack(stack: Stack, names: Iterable[str]) -> str:
+    """That of every matrix, and which of its genes and cells are meant, in which order."""
+    whole = sha256(SAMPLED + _text(names) + _text(sampled(part, ()) for part in stack.matrices))
+    for numbers in (*stack.genes, stack.cells):
+        whole.update(b"all" if numbers is None else _little(np.append(len(numbers), numbers), "i8"))
     return whole.hexdigest()
 
 

@@ -114,7 +114,7 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     stored = _matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False))
     stores.require_whole(stored)
     work = Work.of(work).on(stored, lambda: sampled(stored, names))
-    matrix = by_rows(stored)
+    matrix = by_rows(stored, work.folder)
     normalize = source.get("normalize", True)
     symbol_column = source.get("gene_symbols")
     symbols = names if symbol_column is None else _text(_column(adata.var, symbol_column, "var"))

@@ -43,7 +43,7 @@ def files(X: Any) -> Files:
     FileNotFoundError
         If one is no longer there.
     """
-    paths = {path for array in arrays(X).values() for path in _files_of(array)}
+    paths = {path for part in _parts(X) for array in arrays(part).values() for path in _files_of(array)}
     return {path: ((status := path.stat()).st_size, status.st_mtime_ns) for path in sorted(paths)}
 
 
@@ -79,6 +79,11 @@ def require_whole(X: Any) -> None:
     ValueError
         If one is missing or empty.
     """
+    for part in _parts(X):
+        _require_whole(part)
+
+
+def _require_whole(X: Any) -> None:
     found = {name: array for name, array in arrays(X).items() if isinstance(array, zarr.Array)}
     for name, array in found.items():
         lost = [cell for cell in _grid(array) if not _is_there(_chunk(array, cell))]
@@ -96,6 +101,11 @@ def require_whole(X: Any) -> None:
 def modified(found: Files) -> datetime | None:
     """When the files were last changed; None if there are none."""
     return datetime.fromtimestamp(max(time for _, time in found.values()) / 1e9) if found else None
+
+
+def _parts(X: Any) -> list[Any]:
+    """The matrices of a `smash_gpu.stack.Stack`, or the matrix itself."""
+    return list(getattr(X, "matrices", [X]))
 
 
 def _is_local(array: Any) -> bool:

@@ -7,14 +7,17 @@ on disk there are two copies of a bucket at most.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
-from shutil import disk_usage
+from shutil import disk_usage, rmtree
 from tempfile import TemporaryDirectory, gettempdir
+from time import time
 from typing import Any
 
 import anndata as ad
@@ -31,6 +34,8 @@ BYTES_TO_DEAL = 56  # memory of a value while it is dealt, beside its records: c
 BYTES_TO_ORDER = 32  # and while its bucket is put in order
 MOST_BUCKETS = 256  # open files
 NAME = "X"
+PREFIX, PART = "smash-gpu-", ".part"
+SECONDS_TO_LOCK = 60
 WAY_OUT = "Set TMPDIR to a folder on a larger disk, or store the matrix as CSR."
 _folders: dict[str, TemporaryDirectory] = {}
 
@@ -51,44 +56,71 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     OSError
         If the disk has no room for it.
     """
-    name = sha256(repr(_identity(X)).encode()).hexdigest()[:16]
-    if folder is None:
-        made = _folders.get(name)
-        at = Path(made.name if made else gettempdir())
-    else:
-        at = Path(folder)
-        at.mkdir(parents=True, exist_ok=True)
-    path = at / f"by-cells-{name}.h5"
-    if not path.exists():
-        needed = _check_disk(X, at)
-        if folder is None:
-            _folders[name] = TemporaryDirectory(prefix="smash-gpu-", ignore_cleanup_errors=True)
-            path = Path(_folders[name].name) / path.name
-        warnings.warn(
-            f"the matrix is stored by genes (CSC): converting {_where(X)} once to CSR, {needed / 1e9:,.2f} GB in "
-            f"{path.parent}. Store it as CSR to avoid that.",
-            stacklevel=3,
-        )
+    name = f"by-cells-{sha256(repr(_identity(X)).encode()).hexdigest()[:16]}"
+    if folder is None and name in _folders:
+        return _opened(Path(_folders[name].name) / name)
+    at = Path(gettempdir() if folder is None else folder)
+    at.mkdir(parents=True, exist_ok=True)
+    if folder is not None and (at / name).exists():
+        return _opened(at / name)
+    needed = _check_disk(X, at)
+    warnings.warn(
+        f"the matrix is stored by genes (CSC): converting {_where(X)} once to CSR, {needed / 1e9:,.2f} GB in {at}. "
+        "Store it as CSR to avoid that.",
+        stacklevel=3,
+    )
+    _remove_leftovers(at)
+    with ExitStack() as stack:
+        place = TemporaryDirectory(prefix=f"{PREFIX}{name}-", suffix=PART, dir=at, ignore_cleanup_errors=True)
+        path = Path(stack.enter_context(place)) / name
+        with suppress(OSError):  # not every file system has locks
+            _lock(path.parent)
         _convert(X, path)
+        if folder is None:
+            _folders[name] = place
+            stack.pop_all()
+            return _opened(path)
+        with path.open("rb") as made:
+            os.fsync(made.fileno())
+        path.replace(at / name)
+    return _opened(at / name)
+
+
+def _opened(path: Path) -> CSRDataset:
     return ad.io.sparse_dataset(h5py.File(path, "r")[NAME])
 
 
 def _convert(X: CSCDataset, path: Path) -> None:
-    """Write ``X`` as CSR under ``path``, which is there once it is whole."""
-    part = path.with_suffix(".part")
+    """Write ``X`` as CSR to a file."""
     try:
-        with TemporaryDirectory(prefix="buckets-", dir=path.parent) as buckets, h5py.File(part, "w") as file:
+        with TemporaryDirectory(dir=path.parent) as buckets, h5py.File(path, "w") as file:
             plan = _Plan(X)
             _write(file, X, plan.in_order(plan.deal(X, Path(buckets))))
-        part.replace(path)
     except OSError as error:
         if error.errno != ENOSPC:
             raise
         raise OSError(
             ENOSPC, f"the disk of {path.parent} became full while {_where(X)} was converted to CSR. {WAY_OUT}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _lock(folder: Path) -> None:
+    """Hold ``folder`` until the program ends, however it does."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(number)
+        raise
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What programs that were killed have left: nobody holds it."""
+    for left in folder.glob(f"{PREFIX}by-cells-*{PART}"):
+        with suppress(OSError):
+            if time() - left.stat().st_mtime > SECONDS_TO_LOCK:
+                _lock(left)
+                rmtree(left)
 
 
 class _Plan:

@@ -1,5 +1,6 @@
 """Files as they are in the field: however a matrix is stored, it is the same matrix, and it stays on disk."""
 
+import os
 import tracemalloc
 from contextlib import nullcontext
 from itertools import product
@@ -395,9 +396,19 @@ def test_a_matrix_is_converted_once_and_what_was_made_is_removed(large_csc):
     place = Path(first.group.file.filename)
     assert Path(transpose.by_cells(X).group.file.filename) == place
     assert [path.name for path in place.parent.iterdir()] == [place.name]
-    first.group.file.close()
     transpose._folders.clear()
     assert not place.parent.exists()
+
+
+def test_what_a_killed_program_left_is_removed_and_what_a_running_one_makes_is_not(tmp_path):
+    X, at = small_csc(tmp_path / "cells.h5"), tmp_path / "work"
+    for name in ("dead", "new", "alive"):
+        (at / f"smash-gpu-by-cells-{name}.part").mkdir(parents=True)
+        if name != "new":
+            os.utime(at / f"smash-gpu-by-cells-{name}.part", (0, 0))
+    transpose._lock(at / "smash-gpu-by-cells-alive.part")
+    transpose.by_cells(X, at)
+    assert sorted(path.stem for path in at.glob("*.part")) == ["smash-gpu-by-cells-alive", "smash-gpu-by-cells-new"]
 
 
 def small_csc(path):
@@ -408,12 +419,11 @@ def small_csc(path):
 
 def test_a_folder_keeps_what_was_converted_until_the_file_changes(tmp_path):
     kept = tmp_path / "work"
-    first = transpose.by_cells(small_csc(tmp_path / "cells.h5"), kept)
+    transpose.by_cells(small_csc(tmp_path / "cells.h5"), kept)
     (made,) = kept.iterdir()
     before = made.stat().st_mtime_ns
     transpose.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
     assert made.stat().st_mtime_ns == before
-    first.group.file.close()
     (tmp_path / "cells.h5").touch()
     transpose.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
     assert len(list(kept.iterdir())) == 2
@@ -482,6 +492,25 @@ def test_several_files_give_the_markers_of_one(adata, tmp_path, wherever, place)
     pd.testing.assert_frame_equal(
         markers(str(tmp_path / "part*"), **PLACES[place]), markers(placed(adata, adata.X, place), **PLACES[place])
     )
+
+
+def test_finished_stages_of_several_files_are_found_again_until_one_changes(adata, tmp_path, on_disk, monkeypatch):
+    adata.X = adata.X.tocsc()
+    paths = split(adata, tmp_path)
+    first = markers(paths, work=tmp_path / "work")
+    made = sorted((tmp_path / "work").rglob("*"))
+    assert sum(path.name.startswith("by-cells") for path in made) == 3
+
+    def again(*_, **__):
+        raise AssertionError("done again")
+
+    with monkeypatch.context() as no_more:
+        no_more.setattr("smash_gpu.dataset.group_stats", again)
+        no_more.setattr(transpose, "_convert", again)
+        pd.testing.assert_frame_equal(markers(paths, work=tmp_path / "work"), first)
+    os.utime(paths[2], (0, 0))
+    with pytest.warns(UserWarning, match="holds stages of .*part0.*, or have changed since"):
+        markers(paths, work=tmp_path / "work")
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
