@@ -69,10 +69,10 @@ def smash(
 
     Returns
     -------
-    None, or the annotated data if paths were given: above 1 GiB its matrices stay in the files, and `write_h5ad` writes
-    annotation and results without them. Fills ``.var["smash_candidate"]``, ``.var["smash_marker"]``,
-    ``.varm["smash"]`` (genes × groups, NaN for genes that are no candidates), ``.uns["smash"]`` (``markers``,
-    ``groups``, ``filters``, ``params``).
+    None, or the annotated data if paths were given; where its matrices stay in the files because they are large (see
+    `smash_gpu.files.open_file`), ``write_h5ad`` writes annotation and results without them. Fills
+    ``.var["smash_candidate"]``, ``.var["smash_marker"]``, ``.varm["smash"]`` (genes × groups, NaN for genes that are no
+    candidates), ``.uns["smash"]`` (``markers``, ``groups``, ``filters``, ``params``).
 
     Raises
     ------
