@@ -197,7 +197,7 @@ def _(X: Any) -> Callable[[slice], Any]:
 
 @_reader.register(CSRDataset)
 def _(X: Any) -> Callable[[slice], Any]:
-    ends = X.group["indptr"][:]
+    ends = chunks.reader(X.group["indptr"])(0, X.shape[0] + 1)
     values, columns = (chunks.reader(X.group[name]) for name in ("data", "indices"))
 
     def read(cut: slice) -> sparse.csr_matrix:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu import stores
+from smash_gpu import chunks, stores
 from smash_gpu.blocks import stream
 from smash_gpu.stack import Stack
 
@@ -73,7 +73,8 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
     for name, array in found.items():
         whole.update(f"{name} {array.dtype.str} {array.shape};".encode())
         for cut in [slice(None)] if name.endswith("indptr") else _spread(array.shape):
-            whole.update(np.ascontiguousarray(array[cut]).tobytes())
+            values = chunks.reader(array)(*cut.indices(len(array))[:2]) if array.ndim == 1 else array[cut]
+            whole.update(np.ascontiguousarray(values).tobytes())
     return whole.hexdigest()
 
 

@@ -150,7 +150,7 @@ class _Plan:
 
     def deal(self, X: CSCDataset, folder: Path) -> list[Path]:
         """Write the values of ``X`` to the buckets of their cells, gene after gene."""
-        indptr = X.group["indptr"][...].astype(np.int64)
+        indptr = chunks.reader(X.group["indptr"])(0, X.shape[1] + 1).astype(np.int64)
         n_values = X.group["data"].shape[0]
         indices, values = (chunks.reader(X.group[name]) for name in ("indices", "data"))
         paths = [folder / str(i) for i in range(len(self.starts))]
