@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from itertools import product
 from math import ceil
@@ -35,6 +35,11 @@ def arrays(X: Any) -> dict[str, Any]:
     return found if all(_is_local(array) for array in found.values()) else {}
 
 
+def parts(X: Any) -> tuple:
+    """The matrices of a stack; the matrix itself if it is none."""
+    return tuple(getattr(X, "matrices", (X,)))
+
+
 def files(X: Any) -> Files:
     """Size (bytes) and time of the last change (ns) of every file that holds a part of the matrix, in order.
 
@@ -43,7 +48,7 @@ def files(X: Any) -> Files:
     FileNotFoundError
         If one is no longer there.
     """
-    paths = {path for part in _parts(X) for array in arrays(part).values() for path in _files_of(array)}
+    paths = {path for part in parts(X) for array in arrays(part).values() for path in _files_of(array)}
     return {path: ((status := path.stat()).st_size, status.st_mtime_ns) for path in sorted(paths)}
 
 
@@ -79,8 +84,30 @@ def require_whole(X: Any) -> None:
     ValueError
         If one is missing or empty.
     """
-    for part in _parts(X):
+    for part in parts(X):
         _require_whole(part)
+
+
+def telling(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
+    """``read``, from cells to their rows, such that its errors name the file and the cells."""
+    found = arrays(X)
+    if not found:
+        return read
+
+    def told(cut: slice) -> Any:
+        try:
+            return read(cut)
+        except MemoryError:
+            raise
+        except Exception as error:
+            array = next(iter(found.values()))
+            path = array.file.filename if isinstance(array, h5py.Dataset) else _folder(array)
+            raise OSError(
+                f"cells {cut.start:,} to {cut.stop - 1:,} of {path} cannot be read ({type(error).__name__}: {error}): "
+                "the file is damaged, or not whole. Copy it again."
+            ) from error
+
+    return told
 
 
 def _require_whole(X: Any) -> None:
@@ -91,21 +118,11 @@ def _require_whole(X: Any) -> None:
             lost = [cell for cell in lost if not _may_be_zero(array, cell, found)]
         lacking = f"{_folder(array)} lacks {len(lost):,} of its {len(list(_grid(array))):,} chunks"
         if lost and name == "dense":
-            warnings.warn(f"{lacking}: they are read as zeros, which zarr does not store.", stacklevel=3)
+            warnings.warn(f"{lacking}: they are read as zeros, which zarr does not store.", stacklevel=4)
         elif lost and not name.endswith("indptr"):
             first = _chunk(array, lost[0]).relative_to(_folder(array))
             raise ValueError(f"{lacking} ({first} first): it is damaged or was copied in part. Copy the store again.")
     _check_offsets(X, found)
-
-
-def modified(found: Files) -> datetime | None:
-    """When the files were last changed; None if there are none."""
-    return datetime.fromtimestamp(max(time for _, time in found.values()) / 1e9) if found else None
-
-
-def _parts(X: Any) -> list[Any]:
-    """The matrices of a `smash_gpu.stack.Stack`, or the matrix itself."""
-    return list(getattr(X, "matrices", [X]))
 
 
 def _is_local(array: Any) -> bool:

@@ -7,17 +7,14 @@ on disk there are two copies of a bucket at most.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
-from shutil import disk_usage, rmtree
+from shutil import disk_usage
 from tempfile import TemporaryDirectory, gettempdir
-from time import time
 from typing import Any
 
 import anndata as ad
@@ -26,7 +23,7 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks
+from smash_gpu import budget, chunks, whole
 from smash_gpu.progress import track
 
 SHARE_OF_ROOM = 0.5
@@ -34,9 +31,8 @@ BYTES_TO_DEAL = 56  # memory of a value while it is dealt, beside its records: c
 BYTES_TO_ORDER = 32  # and while its bucket is put in order
 MOST_BUCKETS = 256  # open files
 NAME = "X"
-PREFIX, PART = "smash-gpu-", ".part"
-SECONDS_TO_LOCK = 60
-WAY_OUT = "Set TMPDIR to a folder on a larger disk, or store the matrix as CSR."
+PREFIX = "smash-gpu-"
+WAY_OUT = "Set TMPDIR, or the work folder if there is one, to a larger disk, or store the matrix as CSR."
 _folders: dict[str, TemporaryDirectory] = {}
 
 
@@ -61,7 +57,7 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
         return _opened(Path(_folders[name].name) / name)
     at = Path(gettempdir() if folder is None else folder)
     at.mkdir(parents=True, exist_ok=True)
-    if folder is not None and (at / name).exists():
+    if folder is not None and _can_be_opened(at / name):
         return _opened(at / name)
     needed = _check_disk(X, at)
     warnings.warn(
@@ -69,21 +65,29 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
         "Store it as CSR to avoid that.",
         stacklevel=3,
     )
-    _remove_leftovers(at)
+    if folder is not None:
+        whole.remove_leftovers(at)
+        with whole.written(at / name) as path:
+            _convert(X, path)
+        return _opened(at / name)
+    whole.remove_leftovers(at, f"{PREFIX}*")
     with ExitStack() as stack:
-        place = TemporaryDirectory(prefix=f"{PREFIX}{name}-", suffix=PART, dir=at, ignore_cleanup_errors=True)
+        place = TemporaryDirectory(prefix=f"{PREFIX}{name}-", suffix=whole.PARTIAL, dir=at, ignore_cleanup_errors=True)
         path = Path(stack.enter_context(place)) / name
-        with suppress(OSError):  # not every file system has locks
-            _lock(path.parent)
+        whole.lock(path.parent)
         _convert(X, path)
-        if folder is None:
-            _folders[name] = place
-            stack.pop_all()
-            return _opened(path)
-        with path.open("rb") as made:
-            os.fsync(made.fileno())
-        path.replace(at / name)
-    return _opened(at / name)
+        _folders[name] = place
+        stack.pop_all()
+    return _opened(path)
+
+
+def _can_be_opened(path: Path) -> bool:
+    """Whether the file is there, and as long as HDF5 says in it."""
+    try:
+        with h5py.File(path, "r"):
+            return True
+    except OSError:
+        return False
 
 
 def _opened(path: Path) -> CSRDataset:
@@ -102,25 +106,6 @@ def _convert(X: CSCDataset, path: Path) -> None:
         raise OSError(
             ENOSPC, f"the disk of {path.parent} became full while {_where(X)} was converted to CSR. {WAY_OUT}"
         ) from error
-
-
-def _lock(folder: Path) -> None:
-    """Hold ``folder`` until the program ends, however it does."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(number)
-        raise
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """What programs that were killed have left: nobody holds it."""
-    for left in folder.glob(f"{PREFIX}by-cells-*{PART}"):
-        with suppress(OSError):
-            if time() - left.stat().st_mtime > SECONDS_TO_LOCK:
-                _lock(left)
-                rmtree(left)
 
 
 class _Plan:

@@ -18,7 +18,7 @@ from cells import with_int64_indices
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import budget, chunks, files, join, reading, transpose
+from smash_gpu import budget, chunks, files, join, reading, transpose, whole
 from smash_gpu.blocks import by_rows
 from smash_gpu.cli import main
 from smash_gpu.files import OnDisk
@@ -442,12 +442,13 @@ def test_a_matrix_is_converted_once_and_what_was_made_is_removed(large_csc):
 def test_what_a_killed_program_left_is_removed_and_what_a_running_one_makes_is_not(tmp_path):
     X, at = small_csc(tmp_path / "cells.h5"), tmp_path / "work"
     for name in ("dead", "new", "alive"):
-        (at / f"smash-gpu-by-cells-{name}.part").mkdir(parents=True)
+        (at / f".by-cells-{name}.part").mkdir(parents=True)
         if name != "new":
-            os.utime(at / f"smash-gpu-by-cells-{name}.part", (0, 0))
-    transpose._lock(at / "smash-gpu-by-cells-alive.part")
+            os.utime(at / f".by-cells-{name}.part", (0, 0))
+    held = whole.lock(at / ".by-cells-alive.part")
     transpose.by_cells(X, at)
-    assert sorted(path.stem for path in at.glob("*.part")) == ["smash-gpu-by-cells-alive", "smash-gpu-by-cells-new"]
+    os.close(held)
+    assert sorted(path.stem for path in at.glob(".*.part")) == [".by-cells-alive", ".by-cells-new"]
 
 
 def small_csc(path):

@@ -27,7 +27,7 @@ STAGES = [
     "candidates after the inverse PCA",
     "scores of rf, seed 0",
     "scores of rf, seed 1",
-    "sample statistics",
+    "detections per sample",
 ]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 WAIT = 60
