@@ -67,7 +67,7 @@ class Work:
     tell: Callable[[Told], None] = _silent
     data: str = ""
     within: str = ""
-    _matrix: Any = None
+    _places: tuple[Path, ...] = ()
     _files: stores.Files = field(default_factory=dict)
 
     @classmethod
@@ -89,19 +89,19 @@ class Work:
         OSError
             If the folder cannot be made.
         """
-        files = stores.files(X)
+        bound = replace(self, _places=(where := stores.places(X)), _files=stores.files(where))
         if self.folder is None:
-            return replace(self, _matrix=X, _files=files)
+            return bound
         named = fingerprint()
-        stores.require_unchanged(X, files)
+        bound._require_unchanged()
         folder = self.folder / named[:16]
         others = sorted(self.folder.glob(f"*/{DATA}"))
         if not folder.is_dir() and others:
             warnings.warn(_of_other_data(self.folder, others), stacklevel=3)
         folder.mkdir(parents=True, exist_ok=True)
         whole.remove_leftovers(folder)
-        _describe(folder / DATA, self.data, X.shape, files)
-        return replace(self, folder=folder, _matrix=X, _files=files)
+        _describe(folder / DATA, self.data, X.shape, where)
+        return replace(bound, folder=folder)
 
     def kept(self, name: str, parameters: Mapping[str, Any] | None, compute: Callable[[], Mapping[str, Any]]) -> Stage:
         """What ``compute`` returns, from the folder if it is there.
@@ -128,7 +128,7 @@ class Work:
         key = sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         told = f"{self.within}: {name}" if self.within else name
         path = self.folder / f"{re.sub('[^0-9A-Za-z]+', '-', told).strip('-')[:80]}-{key[:16]}.npz"
-        stores.require_unchanged(self._matrix, self._files)
+        self._require_unchanged()
         found = _load(path, about)
         if found is not None:
             stage, made = found
@@ -141,11 +141,14 @@ class Work:
 
     def _made(self, compute: Callable[[], Mapping[str, Any]]) -> Stage:
         """What ``compute`` returns if no file of the data changed meanwhile."""
-        stores.require_unchanged(self._matrix, self._files)
+        self._require_unchanged()
         try:
             return {name: np.asarray(value) for name, value in compute().items()}
         finally:
-            stores.require_unchanged(self._matrix, self._files)
+            self._require_unchanged()
+
+    def _require_unchanged(self) -> None:
+        stores.require_unchanged(self._places, self._files)
 
 
 def _load(path: Path, about: Mapping[str, Any]) -> tuple[Stage, datetime] | None:
@@ -192,12 +195,12 @@ def _write(path: Path, stage: Stage, noted: Mapping[str, Any]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _describe(path: Path, data: str, shape: tuple[int, int], files: stores.Files) -> None:
+def _describe(path: Path, data: str, shape: tuple[int, int], where: tuple[Path, ...]) -> None:
     """Note which data a folder is for, once, for the note to a run with other data."""
     if path.exists():
         return
     noted = {
-        "data": data or ", ".join(dict.fromkeys(file.name for file in files)),
+        "data": data or ", ".join(dict.fromkeys(place.name for place in where)),
         "shape": f"{shape[0]:,} cells × {shape[1]:,} genes",
         "used": f"{datetime.now():%Y-%m-%d %H:%M}",
     }
