@@ -130,8 +130,8 @@ def _require_whole(X: Any) -> None:
         if lost:
             first = _chunk(array, lost[0]).relative_to(_folder(array))
             raise ValueError(
-                f"{_folder(array)} lacks {len(lost):,} of its {len(grid):,} chunks, or parts of them ({first} first): it "
-                "is damaged or was copied in part. Copy the store again."
+                f"{_folder(array)} lacks {len(lost):,} of its {len(grid):,} chunks, or parts of them ({first} first): "
+                "it is damaged or was copied in part. Copy the store again."
             )
     _check_offsets(X, found)
 
