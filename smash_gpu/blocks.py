@@ -23,7 +23,7 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks, distributed
+from smash_gpu import budget, chunks, distributed, stores
 from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
 from smash_gpu.arrays import (
     as_float,
@@ -192,12 +192,12 @@ def _reader(X: Any) -> Callable[[slice], Any]:
 @_reader.register(h5py.Dataset)
 @_reader.register(zarr.Array)
 def _(X: Any) -> Callable[[slice], Any]:
-    return X.__getitem__
+    return stores.telling(X, X.__getitem__)
 
 
 @_reader.register(CSRDataset)
 def _(X: Any) -> Callable[[slice], Any]:
-    ends = X.group["indptr"][:]
+    ends = chunks.reader(X.group["indptr"])(0, X.shape[0] + 1)
     values, columns = (chunks.reader(X.group[name]) for name in ("data", "indices"))
 
     def read(cut: slice) -> sparse.csr_matrix:
@@ -206,7 +206,7 @@ def _(X: Any) -> Callable[[slice], Any]:
         parts = values(*whole), columns(*whole).astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
         return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
 
-    return read
+    return stores.telling(X, read)
 
 
 @_reader.register(Stack)

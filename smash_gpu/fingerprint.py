@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
-from smash_gpu import stores
-from smash_gpu.blocks import stream
+from smash_gpu import chunks, files, stores
+from smash_gpu.blocks import by_rows, stream
 
 VERSION = b"smash-gpu fingerprint 1"
 SAMPLED = b"smash-gpu sampled fingerprint 1"
@@ -47,31 +47,47 @@ def fingerprint(matrix: Any, names: Iterable[str], labels: Iterable[str | None])
 
 
 def sampled(matrix: Any, names: Iterable[str]) -> str:
-    """SHA-256 that names a matrix left on disk without reading all of it; `fingerprint` for every other matrix.
+    """SHA-256 that names a matrix, without reading all of it if it is on disk and has more than 1 GiB.
 
-    Covers the shape, the gene names, the size and the time of the last change of every file that holds the matrix, the
-    length of every cell's row in the file, and `N_SAMPLES` evenly spread runs of values and columns; not the place and
-    name of the file, nor labels. Not noticed: values changed in place, outside those runs, by a program that sets the
-    time of the last change back. On the other hand any other change of an h5ad file, such as a new column of
-    ``obs``, makes it another one.
+    All values of other matrices are read, so that it is the same for all that hold the same values and names. Of large
+    ones on disk, and of those stored by genes (CSC), it covers the shape, the gene names, the size and the time of the
+    last change of every file that holds the matrix, the length of every cell's row in the file, and `N_SAMPLES` evenly
+    spread runs of values and columns; not the place and name of the file. Not noticed: values changed in place, outside
+    those runs, by a program that sets the time of the last change back. On the other hand any other change of an h5ad
+    file, such as a new column of ``obs``, makes it another one. Labels are never covered.
 
     Parameters
     ----------
     matrix
-        Cells × genes, anything that `blocks.stream` reads, or CSC on disk.
+        Cells × genes, anything that `blocks.by_rows` takes.
     names
         Gene names.
     """
-    found = stores.arrays(matrix)
-    if not found:
-        return fingerprint(matrix, names, ())
+    parts = [(part, stores.arrays(part)) for part in stores.parts(matrix)]
+    if _is_read_whole([arrays for _, arrays in parts]):
+        return fingerprint(by_rows(matrix), names, ())
     whole = sha256(SAMPLED + _little(np.array(matrix.shape), "i8") + _text(names))
-    whole.update(_little(np.array(list(stores.files(matrix).values())), "i8"))
-    for name, array in found.items():
-        whole.update(f"{name} {array.dtype.str} {array.shape};".encode())
-        for cut in [slice(None)] if name.endswith("indptr") else _spread(array.shape):
-            whole.update(np.ascontiguousarray(array[cut]).tobytes())
+    for part, arrays in parts:
+        whole.update(_of_files(part, arrays) if arrays else fingerprint(by_rows(part), (), ()).encode())
+    for numbers in (*getattr(matrix, "genes", ()), getattr(matrix, "cells", None)):
+        whole.update(b"all" if numbers is None else _little(np.append(len(numbers), numbers), "i8"))
     return whole.hexdigest()
+
+
+def _is_read_whole(parts: list[Mapping[str, Any]]) -> bool:
+    arrays = {name: array for part in parts for name, array in part.items()}
+    n_bytes = sum(array.nbytes for part in parts for array in part.values())
+    return not arrays or (n_bytes <= files.BYTES_IN_MEMORY and not any(name.startswith("csc") for name in arrays))
+
+
+def _of_files(matrix: Any, arrays: Mapping[str, Any]) -> bytes:
+    found = sha256(_little(np.array(list(stores.files(stores.places(matrix)).values())), "i8"))
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        for cut in [slice(None)] if name.endswith("indptr") else _spread(array.shape):
+            values = chunks.reader(array)(*cut.indices(len(array))[:2]) if array.ndim == 1 else array[cut]
+            found.update(np.ascontiguousarray(values).tobytes())
+    return found.digest()
 
 
 def _spread(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -37,15 +37,17 @@ class Source(TypedDict, total=False):
     use_raw
         Read ``adata.raw`` instead of ``X``; it must hold the same genes.
     normalize
-        True (default): the matrix holds raw counts. False: it is log-normalised already.
+        True (default): the matrix holds raw counts, which are scaled by the sum over all its genes; of several files
+        by the sum over the genes that all have. False: it is log-normalised already.
     gene_symbols
         Column of ``adata.var`` with gene symbols, if ``var_names`` are something else (Ensembl ids).
     min_cells
         Leave out groups with fewer cells, with a warning. Default: such groups (below 2) are an error.
     sample_key
-        Column of ``adata.obs`` with the sample, patient or donor of each cell.
+        Column of ``adata.obs`` with the sample, patient or donor of each cell; "file" where each of several files is
+        one.
     batch_key
-        Column of ``adata.obs`` with the batch of each cell, to be corrected by Harmony.
+        Column of ``adata.obs`` with the batch of each cell, to be corrected by Harmony; or "file".
     device
         "auto" (default), "cpu" or "cuda".
     memory
@@ -114,7 +116,7 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     stored = _matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False))
     stores.require_whole(stored)
     work = Work.of(work).on(stored, lambda: sampled(stored, names))
-    matrix = by_rows(stored)
+    matrix = by_rows(stored, work.folder)
     normalize = source.get("normalize", True)
     symbol_column = source.get("gene_symbols")
     symbols = names if symbol_column is None else _text(_column(adata.var, symbol_column, "var"))

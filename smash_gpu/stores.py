@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from itertools import product
 from math import ceil
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import h5py
@@ -17,6 +19,7 @@ from anndata.abc import CSCDataset, CSRDataset
 
 Files = Mapping[Path, tuple[int, int]]
 LISTED = 3
+BLOSC_HEAD = 16  # bytes; the last four say how long the chunk is
 
 
 class ChangedError(RuntimeError):
@@ -35,19 +38,32 @@ def arrays(X: Any) -> dict[str, Any]:
     return found if all(_is_local(array) for array in found.values()) else {}
 
 
-def files(X: Any) -> Files:
-    """Size (bytes) and time of the last change (ns) of every file that holds a part of the matrix, in order.
-
-    Raises
-    ------
-    FileNotFoundError
-        If one is no longer there.
-    """
-    paths = {path for array in arrays(X).values() for path in _files_of(array)}
-    return {path: ((status := path.stat()).st_size, status.st_mtime_ns) for path in sorted(paths)}
+def parts(X: Any) -> tuple:
+    """The matrices of a stack; the matrix itself if it is none."""
+    return tuple(getattr(X, "matrices", (X,)))
 
 
-def require_unchanged(X: Any, before: Files) -> None:
+def places(X: Any) -> tuple[Path, ...]:
+    """The HDF5 files, and the folders of zarr arrays, that hold parts of the matrix."""
+    found = (array for part in parts(X) for array in arrays(part).values())
+    return tuple(
+        sorted({Path(a.file.filename).absolute() if isinstance(a, h5py.Dataset) else _folder(a) for a in found})
+    )
+
+
+def files(where: Iterable[Path]) -> Files:
+    """Size (bytes) and time of the last change (ns) of every file at these places, in order."""
+    found = {}
+    for place in where:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if not S_ISDIR(status.st_mode):
+                    found[path] = status.st_size, status.st_mtime_ns
+    return found
+
+
+def require_unchanged(where: Iterable[Path], before: Files) -> None:
     """Compare the files with what they were.
 
     Raises
@@ -55,10 +71,7 @@ def require_unchanged(X: Any, before: Files) -> None:
     ChangedError
         If one was changed, added or removed.
     """
-    try:
-        now = files(X)
-    except FileNotFoundError as error:
-        raise ChangedError(f"{error.filename} was removed while it was read: its results are not kept.") from error
+    now = files(where)
     changed = [path for path in sorted({*now, *before}) if now.get(path) != before.get(path)]
     if changed:
         named = ", ".join(map(str, changed[:LISTED])) + (f" and {len(changed) - LISTED} more" * (len(changed) > LISTED))
@@ -69,7 +82,8 @@ def require_unchanged(X: Any, before: Files) -> None:
 
 
 def require_whole(X: Any) -> None:
-    """Look for chunks that a zarr store lacks: zarr reads them as zeros.
+    """Look for chunks that a zarr store lacks, which zarr reads as zeros, or Blosc has the end of only, which it does
+    not see.
 
     zarr leaves out chunks that hold zeros only. Of stored values and their columns there are none such, but for a chunk
     of column numbers with no more than one entry a cell, all in the first column.
@@ -77,38 +91,55 @@ def require_whole(X: Any) -> None:
     Raises
     ------
     ValueError
-        If one is missing or empty.
+        If one is missing, empty or cut short.
     """
+    for part in parts(X):
+        _require_whole(part)
+
+
+def telling(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
+    """``read``, from cells to their rows, such that its errors name the file and the cells."""
+    if not arrays(X):
+        return read
+
+    def told(cut: slice) -> Any:
+        try:
+            return read(cut)
+        except MemoryError:
+            raise
+        except Exception as error:
+            path = places(X)[0]
+            raise OSError(
+                f"cells {cut.start:,} to {cut.stop - 1:,} of {path} cannot be read ({type(error).__name__}: {error}): "
+                "the file is damaged, or not whole. Copy it again."
+            ) from error
+
+    return told
+
+
+def _require_whole(X: Any) -> None:
     found = {name: array for name, array in arrays(X).items() if isinstance(array, zarr.Array)}
     for name, array in found.items():
-        lost = [cell for cell in _grid(array) if not _is_there(_chunk(array, cell))]
-        if name.endswith("indices"):
-            lost = [cell for cell in lost if not _may_be_zero(array, cell, found)]
-        lacking = f"{_folder(array)} lacks {len(lost):,} of its {len(list(_grid(array))):,} chunks"
-        if lost and name == "dense":
-            warnings.warn(f"{lacking}: they are read as zeros, which zarr does not store.", stacklevel=3)
-        elif lost and not name.endswith("indptr"):
+        grid = list(_grid(array))
+        absent = [cell for cell in grid if _size(_chunk(array, cell)) == 0]
+        if absent and name == "dense":
+            few = f"{_folder(array)} lacks {len(absent):,} of its {len(grid):,} chunks"
+            warnings.warn(f"{few}: they are read as zeros, which zarr does not store.", stacklevel=4)
+        lost = [cell for cell in absent if _must_be_there(name, cell, found)]
+        lost += [cell for cell in grid if _is_cut(array, cell)]
+        if lost:
             first = _chunk(array, lost[0]).relative_to(_folder(array))
-            raise ValueError(f"{lacking} ({first} first): it is damaged or was copied in part. Copy the store again.")
+            raise ValueError(
+                f"{_folder(array)} lacks {len(lost):,} of its {len(grid):,} chunks, or parts of them ({first} first): "
+                "it is damaged or was copied in part. Copy the store again."
+            )
     _check_offsets(X, found)
-
-
-def modified(found: Files) -> datetime | None:
-    """When the files were last changed; None if there are none."""
-    return datetime.fromtimestamp(max(time for _, time in found.values()) / 1e9) if found else None
 
 
 def _is_local(array: Any) -> bool:
     if isinstance(array, h5py.Dataset):
         return not array.is_virtual and not array.external and Path(array.file.filename).is_file()
     return isinstance(array.store_path.store, zarr.storage.LocalStore)
-
-
-def _files_of(array: Any) -> Iterator[Path]:
-    if isinstance(array, h5py.Dataset):
-        yield Path(array.file.filename).absolute()
-    else:
-        yield from (path for path in _folder(array).rglob("*") if path.is_file())
 
 
 def _folder(array: zarr.Array) -> Path:
@@ -128,17 +159,31 @@ def _chunk(array: zarr.Array, cell: tuple[int, ...]) -> Path:
     return _folder(array) / array.metadata.encode_chunk_key(cell)
 
 
-def _is_there(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
-def _may_be_zero(indices: zarr.Array, cell: tuple[int, ...], found: Mapping[str, zarr.Array]) -> bool:
-    """Whether the entries of a chunk can all be in the first column: every one in another row."""
-    offsets = next(array for name, array in found.items() if name.endswith("indptr"))[:]
-    first = cell[0] * _sides(indices)[0]
-    last = min(first + _sides(indices)[0], indices.shape[0]) - 1
+def _is_cut(array: zarr.Array, cell: tuple[int, ...]) -> bool:
+    """Whether a chunk is shorter than Blosc says in its head; Blosc itself reads on behind the end."""
+    if array.shards or not array.compressors or "Blosc" not in type(array.compressors[-1]).__name__:
+        return False
+    path = _chunk(array, cell)
+    if not _size(path):
+        return False
+    with path.open("rb") as file:
+        head = file.read(BLOSC_HEAD)
+    return len(head) < BLOSC_HEAD or int.from_bytes(head[-4:], "little") != _size(path)
+
+
+def _must_be_there(name: str, cell: tuple[int, ...], found: Mapping[str, zarr.Array]) -> bool:
+    """Whether a chunk cannot hold zeros only. Column numbers can if every entry is in another row."""
+    if not name.endswith("indices"):
+        return name.endswith("data")
+    offsets = next(array for other, array in found.items() if other.endswith("indptr"))[:]
+    size, length = _sides(found[name])[0], found[name].shape[0]
+    first, last = cell[0] * size, min((cell[0] + 1) * size, length) - 1
     rows = np.searchsorted(offsets, [first, last], side="right")
-    return rows[1] - rows[0] == last - first
+    return rows[1] - rows[0] != last - first
 
 
 def _check_offsets(X: Any, found: Mapping[str, zarr.Array]) -> None:

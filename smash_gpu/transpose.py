@@ -23,7 +23,7 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks
+from smash_gpu import budget, chunks, whole
 from smash_gpu.progress import track
 
 SHARE_OF_ROOM = 0.5
@@ -31,7 +31,8 @@ BYTES_TO_DEAL = 56  # memory of a value while it is dealt, beside its records: c
 BYTES_TO_ORDER = 32  # and while its bucket is put in order
 MOST_BUCKETS = 256  # open files
 NAME = "X"
-WAY_OUT = "Set TMPDIR to a folder on a larger disk, or store the matrix as CSR."
+PREFIX = "smash-gpu-"
+WAY_OUT = "Set TMPDIR, or the work folder if there is one, to a larger disk, or store the matrix as CSR."
 _folders: dict[str, TemporaryDirectory] = {}
 
 
@@ -51,44 +52,60 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     OSError
         If the disk has no room for it.
     """
-    name = sha256(repr(_identity(X)).encode()).hexdigest()[:16]
-    if folder is None:
-        made = _folders.get(name)
-        at = Path(made.name if made else gettempdir())
-    else:
-        at = Path(folder)
-        at.mkdir(parents=True, exist_ok=True)
-    path = at / f"by-cells-{name}.h5"
-    if not path.exists():
-        needed = _check_disk(X, at)
-        if folder is None:
-            _folders[name] = TemporaryDirectory(prefix="smash-gpu-", ignore_cleanup_errors=True)
-            path = Path(_folders[name].name) / path.name
-        warnings.warn(
-            f"the matrix is stored by genes (CSC): converting {_where(X)} once to CSR, {needed / 1e9:,.2f} GB in "
-            f"{path.parent}. Store it as CSR to avoid that.",
-            stacklevel=3,
-        )
+    name = f"by-cells-{sha256(repr(_identity(X)).encode()).hexdigest()[:16]}"
+    if folder is None and name in _folders:
+        return _opened(Path(_folders[name].name) / name)
+    at = Path(gettempdir() if folder is None else folder)
+    at.mkdir(parents=True, exist_ok=True)
+    if folder is not None and _can_be_opened(at / name):
+        return _opened(at / name)
+    needed = _check_disk(X, at)
+    warnings.warn(
+        f"the matrix is stored by genes (CSC): converting {_where(X)} once to CSR, {needed / 1e9:,.2f} GB in {at}. "
+        "Store it as CSR to avoid that.",
+        stacklevel=3,
+    )
+    if folder is not None:
+        whole.remove_leftovers(at)
+        with whole.written(at / name) as path:
+            _convert(X, path)
+        return _opened(at / name)
+    whole.remove_leftovers(at, f"{PREFIX}*")
+    with ExitStack() as stack:
+        place = TemporaryDirectory(prefix=f"{PREFIX}{name}-", suffix=whole.PARTIAL, dir=at, ignore_cleanup_errors=True)
+        path = Path(stack.enter_context(place)) / name
+        whole.lock(path.parent)
         _convert(X, path)
+        _folders[name] = place
+        stack.pop_all()
+    return _opened(path)
+
+
+def _can_be_opened(path: Path) -> bool:
+    """Whether the file is there, and as long as HDF5 says in it."""
+    try:
+        with h5py.File(path, "r"):
+            return True
+    except OSError:
+        return False
+
+
+def _opened(path: Path) -> CSRDataset:
     return ad.io.sparse_dataset(h5py.File(path, "r")[NAME])
 
 
 def _convert(X: CSCDataset, path: Path) -> None:
-    """Write ``X`` as CSR under ``path``, which is there once it is whole."""
-    part = path.with_suffix(".part")
+    """Write ``X`` as CSR to a file."""
     try:
-        with TemporaryDirectory(prefix="buckets-", dir=path.parent) as buckets, h5py.File(part, "w") as file:
+        with TemporaryDirectory(dir=path.parent) as buckets, h5py.File(path, "w") as file:
             plan = _Plan(X)
             _write(file, X, plan.in_order(plan.deal(X, Path(buckets))))
-        part.replace(path)
     except OSError as error:
         if error.errno != ENOSPC:
             raise
         raise OSError(
             ENOSPC, f"the disk of {path.parent} became full while {_where(X)} was converted to CSR. {WAY_OUT}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class _Plan:
@@ -118,7 +135,7 @@ class _Plan:
 
     def deal(self, X: CSCDataset, folder: Path) -> list[Path]:
         """Write the values of ``X`` to the buckets of their cells, gene after gene."""
-        indptr = X.group["indptr"][...].astype(np.int64)
+        indptr = chunks.reader(X.group["indptr"])(0, X.shape[1] + 1).astype(np.int64)
         n_values = X.group["data"].shape[0]
         indices, values = (chunks.reader(X.group[name]) for name in ("indices", "data"))
         paths = [folder / str(i) for i in range(len(self.starts))]

@@ -1,7 +1,7 @@
 """A folder of finished stages, so that a run that was stopped goes on where it was.
 
 A stage is a set of named arrays in one file, named after the stage and a hash of all that it depends on: the data, the
-parameters, the versions of the packages. A file appears under its name in one step, when all of it is on the disk.
+parameters, the versions of the packages. A file appears under its name in one step (`smash_gpu.whole`).
 
 joblib.Memory does much of this, but it keeps pickles (a foreign file could run code, a damaged one is not noticed),
 does not flush them to the disk, knows arguments only by reading all their values, and its files have no readable names.
@@ -9,33 +9,27 @@ does not flush them to the disk, knows arguments only by reading all their value
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
-import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Self
-from uuid import uuid4
+from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu import stores, versions
+from smash_gpu import stores, versions, whole
 
 FORMAT = 1  # of the files, and of what the stages hold
 ABOUT, DATA = "about.json", "data.json"
-PARTIAL = ".part"
-SECONDS_TO_LOCK = 60
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 Stage = dict[str, np.ndarray]
 
@@ -73,7 +67,7 @@ class Work:
     tell: Callable[[Told], None] = _silent
     data: str = ""
     within: str = ""
-    _matrix: Any = None
+    _places: tuple[Path, ...] = ()
     _files: stores.Files = field(default_factory=dict)
 
     @classmethod
@@ -95,19 +89,19 @@ class Work:
         OSError
             If the folder cannot be made.
         """
-        files = stores.files(X)
+        bound = replace(self, _places=(where := stores.places(X)), _files=stores.files(where))
         if self.folder is None:
-            return replace(self, _matrix=X, _files=files)
-        whole = fingerprint()
-        stores.require_unchanged(X, files)
-        folder = self.folder / whole[:16]
+            return bound
+        named = fingerprint()
+        bound._require_unchanged()
+        folder = self.folder / named[:16]
         others = sorted(self.folder.glob(f"*/{DATA}"))
         if not folder.is_dir() and others:
             warnings.warn(_of_other_data(self.folder, others), stacklevel=3)
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
-        _describe(folder / DATA, self.data, X.shape, files)
-        return replace(self, folder=folder, _matrix=X, _files=files)
+        whole.remove_leftovers(folder)
+        _describe(folder / DATA, self.data, X.shape, where)
+        return replace(bound, folder=folder)
 
     def kept(self, name: str, parameters: Mapping[str, Any] | None, compute: Callable[[], Mapping[str, Any]]) -> Stage:
         """What ``compute`` returns, from the folder if it is there.
@@ -134,7 +128,7 @@ class Work:
         key = sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         told = f"{self.within}: {name}" if self.within else name
         path = self.folder / f"{re.sub('[^0-9A-Za-z]+', '-', told).strip('-')[:80]}-{key[:16]}.npz"
-        stores.require_unchanged(self._matrix, self._files)
+        self._require_unchanged()
         found = _load(path, about)
         if found is not None:
             stage, made = found
@@ -147,11 +141,14 @@ class Work:
 
     def _made(self, compute: Callable[[], Mapping[str, Any]]) -> Stage:
         """What ``compute`` returns if no file of the data changed meanwhile."""
-        stores.require_unchanged(self._matrix, self._files)
+        self._require_unchanged()
         try:
             return {name: np.asarray(value) for name, value in compute().items()}
         finally:
-            stores.require_unchanged(self._matrix, self._files)
+            self._require_unchanged()
+
+    def _require_unchanged(self) -> None:
+        stores.require_unchanged(self._places, self._files)
 
 
 def _load(path: Path, about: Mapping[str, Any]) -> tuple[Stage, datetime] | None:
@@ -176,16 +173,9 @@ def _array(content: bytes) -> np.ndarray:
 
 def _saved(path: Path, stage: Stage, noted: Mapping[str, Any]) -> bool:
     """Whether the stage could be kept; a warning if not, since the run itself goes on."""
-
-    def write(file: BinaryIO) -> None:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            archive.writestr(ABOUT, json.dumps(noted | {"arrays": list(stage)}, indent=1))
-            for name, array in stage.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-
     try:
-        _write(path, write)
+        with whole.written(path) as partial:
+            _write(partial, stage, noted)
     except OSError as error:
         needed = sum(array.nbytes for array in stage.values())
         warnings.warn(
@@ -197,54 +187,25 @@ def _saved(path: Path, stage: Stage, noted: Mapping[str, Any]) -> bool:
     return True
 
 
-def _write(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """A file that is there as a whole or not at all, whatever happens; it is locked while it is partial."""
-    partial = path.with_name(f".{path.stem}.{uuid4().hex}{PARTIAL}")
-    with partial.open("xb") as file:
-        try:
-            with suppress(OSError):  # not every file system has locks
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-    with _opened(path.parent) as folder:
-        os.fsync(folder)
+def _write(path: Path, stage: Stage, noted: Mapping[str, Any]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(ABOUT, json.dumps(noted | {"arrays": list(stage)}, indent=1))
+        for name, array in stage.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        yield number
-    finally:
-        os.close(number)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Partial files that nobody writes any more: their writer's lock went with it."""
-    for path in folder.glob(f".*{PARTIAL}"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > SECONDS_TO_LOCK:
-                with _opened(path) as number:
-                    fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
-
-
-def _describe(path: Path, data: str, shape: tuple[int, int], files: stores.Files) -> None:
+def _describe(path: Path, data: str, shape: tuple[int, int], where: tuple[Path, ...]) -> None:
     """Note which data a folder is for, once, for the note to a run with other data."""
     if path.exists():
         return
     noted = {
-        "data": data or ", ".join(dict.fromkeys(file.name for file in files)),
+        "data": data or ", ".join(dict.fromkeys(place.name for place in where)),
         "shape": f"{shape[0]:,} cells × {shape[1]:,} genes",
         "used": f"{datetime.now():%Y-%m-%d %H:%M}",
     }
-    with suppress(OSError):
-        _write(path, lambda file: file.write(json.dumps(noted, indent=1).encode()) and None)
+    with suppress(OSError), whole.written(path) as partial:
+        partial.write_text(json.dumps(noted, indent=1))
 
 
 def _of_other_data(folder: Path, described: list[Path]) -> str:

@@ -1,5 +1,6 @@
 """Files as they are in the field: however a matrix is stored, it is the same matrix, and it stays on disk."""
 
+import os
 import tracemalloc
 from contextlib import nullcontext
 from itertools import product
@@ -17,14 +18,17 @@ from cells import with_int64_indices
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import budget, chunks, files, join, reading, transpose
+from smash_gpu import budget, chunks, files, join, reading, transpose, whole
 from smash_gpu.blocks import by_rows
 from smash_gpu.cli import main
 from smash_gpu.files import OnDisk
 from smash_gpu.stack import Stack, take_columns
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:Writing zarr v2", "ignore:the matrix is stored by genes"),
+    pytest.mark.filterwarnings(
+        "ignore:Writing zarr v2", "ignore:zarr v3 autosharding", "ignore:the matrix is stored by"
+    ),
+    pytest.mark.filterwarnings("ignore:Element .* was written without encoding", "ignore:Observation names are not"),
 ]
 FEW_TREES = {"n_estimators": 10}
 
@@ -68,7 +72,7 @@ def placed(adata, matrix, place):
     return found
 
 
-@pytest.mark.parametrize(("form", "place", "suffix"), product(FORMS, PLACES, ["h5ad", "zarr"]))
+@pytest.mark.parametrize(("form", "place", "suffix"), [*product(FORMS, PLACES, ["h5ad", "zarr"])])
 def test_every_form_in_every_place_gives_the_same_statistics(adata, tmp_path, on_disk, form, place, suffix):
     path = tmp_path / f"cells.{suffix}"
     getattr(placed(adata, FORMS[form](adata.X), place), f"write_{suffix}")(path)
@@ -82,7 +86,7 @@ def test_and_the_same_markers(adata, tmp_path, on_disk, form, place):
     pd.testing.assert_frame_equal(markers(path, **PLACES[place]), markers(adata))
 
 
-@pytest.mark.parametrize(("form", "codec"), product(FORMS, ["gzip", "lzf"]))
+@pytest.mark.parametrize(("form", "codec"), [*product(FORMS, ["gzip", "lzf"])])
 def test_compressed_h5ad(adata, tmp_path, on_disk, form, codec):
     placed(adata, FORMS[form](adata.X), "X").write_h5ad(tmp_path / "cells.h5ad", compression=codec)
     assert_same(stats(files.open_file(tmp_path / "cells.h5ad")), stats(adata))
@@ -109,14 +113,15 @@ def compress(file, name, codec):
         array.id.write_direct_chunk((start, 0)[: values.ndim], bytes(packer.encode(np.ascontiguousarray(part))))
 
 
-@pytest.mark.parametrize(("form", "codec"), product(["csr", "csc"], CODECS))
+@pytest.mark.parametrize(("form", "codec"), [*product(["csr", "csc"], CODECS)])
 def test_zstd_and_blosc_need_no_plugin(adata, tmp_path, on_disk, form, codec):
     path = tmp_path / "cells.h5ad"
     placed(adata, FORMS[form](adata.X), "X").write_h5ad(path)
     with h5py.File(path, "a") as file:
-        for name in ("X/data", "X/indices"):
+        for name in ("X/data", "X/indices", "X/indptr"):
             compress(file, name, codec)
     assert_same(stats(files.open_file(path)), stats(adata))
+    reading.read(files.open_file(path), {"groupby": "cell_type"}, tmp_path / "work")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,7 @@ def test_a_codec_that_is_not_known_is_named_with_the_way_out(adata, tmp_path, fo
 KINDS = ("uint8", "uint16", "int32", "int64", "float32", "float64")
 
 
-@pytest.mark.parametrize(("form", "kind"), product(["csr", "csc", "dense"], KINDS))
+@pytest.mark.parametrize(("form", "kind"), [*product(["csr", "csc", "dense"], KINDS)])
 def test_counts_of_every_type(adata, tmp_path, on_disk, form, kind):
     placed(adata, FORMS[form](adata.X.astype(kind)), "X").write_h5ad(tmp_path / "cells.h5ad")
     found = files.open_file(tmp_path / "cells.h5ad")
@@ -142,7 +147,7 @@ def test_counts_of_every_type(adata, tmp_path, on_disk, form, kind):
     assert by_rows(found.X).dtype == kind
 
 
-@pytest.mark.parametrize(("form", "suffix"), product(["csr", "csc"], ["h5ad", "zarr"]))
+@pytest.mark.parametrize(("form", "suffix"), [*product(["csr", "csc"], ["h5ad", "zarr"])])
 def test_64_bit_indices(adata, tmp_path, on_disk, form, suffix):
     path = tmp_path / f"cells.{suffix}"
     getattr(placed(adata, with_int64_indices(FORMS[form](adata.X)), "X"), f"write_{suffix}")(path)
@@ -165,7 +170,7 @@ def irregular(matrix):
     return type(matrix)((data, indices, indptr), matrix.shape)
 
 
-@pytest.mark.parametrize(("form", "suffix"), product(["csr", "csc"], ["h5ad", "zarr"]))
+@pytest.mark.parametrize(("form", "suffix"), [*product(["csr", "csc"], ["h5ad", "zarr"])])
 def test_explicit_zeros_unsorted_indices_and_duplicates(adata, tmp_path, on_disk, form, suffix):
     path = tmp_path / f"cells.{suffix}"
     matrix = irregular(FORMS[form](adata.X))
@@ -193,7 +198,7 @@ ZARRS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "form"), product(ZARRS, ["csr", "csc"]))
+@pytest.mark.parametrize(("kind", "form"), [*product(ZARRS, ["csr", "csc"])])
 def test_zarr_of_every_format(adata, tmp_path, on_disk, kind, form):
     version, options = ZARRS[kind]
     store = zarr.open_group(tmp_path / "cells.zarr", mode="w", zarr_format=version)
@@ -217,7 +222,7 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "suffix"), product(LABELS, ["h5ad", "zarr"]))
+@pytest.mark.parametrize(("kind", "suffix"), [*product(LABELS, ["h5ad", "zarr"])])
 def test_labels_of_every_kind(adata, tmp_path, on_disk, kind, suffix):
     adata.obs["label"] = LABELS[kind](adata.obs["cell_type"].cat.codes.to_numpy())
     path = tmp_path / f"cells.{suffix}"
@@ -240,6 +245,25 @@ def test_categories_as_anndata_kept_them_before_0_8(adata, tmp_path, on_disk):
         file["obs/cell_type"].attrs["categories"] = file["obs/__categories/cell_type"].ref
         file["obs"].attrs["encoding-version"] = "0.1.0"
     assert_same(stats(files.open_file(path)), stats(adata))
+
+
+@pytest.mark.filterwarnings("ignore::anndata.OldFormatWarning")
+@pytest.mark.parametrize("lazily", [False, True])
+def test_a_file_of_an_anndata_before_0_7(adata, tmp_path, lazily):
+    """Tables of records, categories in ``uns``, and ``h5sparse`` matrices."""
+    column = adata.obs["cell_type"]
+    cells = np.zeros(adata.n_obs, dtype=[("index", "S8"), ("cell_type", "i1")])
+    cells["index"], cells["cell_type"] = adata.obs_names.to_numpy(dtype="S8"), column.cat.codes
+    with h5py.File(tmp_path / "old.h5ad", "w") as file:
+        file["obs"] = cells
+        file["var"] = np.array([(name.encode(),) for name in adata.var_names], dtype=[("index", "S8")])
+        file["uns/cell_type_categories"] = column.cat.categories.to_numpy(dtype="S8")
+        file["X/data"], file["X/indices"], file["X/indptr"] = adata.X.data, adata.X.indices, adata.X.indptr
+        file["X"].attrs.update({"h5sparse_format": "csr", "h5sparse_shape": adata.shape})
+    found = files.open_file(tmp_path / "old.h5ad", lazily=lazily)
+    assert isinstance(found.X, CSRDataset) == lazily
+    assert found.obs["cell_type"].tolist() == column.tolist()
+    assert_same(stats(found), stats(adata))
 
 
 def with_everything(adata):
@@ -333,6 +357,22 @@ def test_a_part_is_that_part(adata, tmp_path, on_disk, form, index):
     np.testing.assert_array_equal(part.varm["loadings"], adata[:, ["MARKER1X", "MARKER0X"]].varm["loadings"])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda adata: setattr(adata, "X", None),
+        lambda adata: setattr(adata, "layers", {"other": adata.X}),
+        lambda adata: setattr(adata, "raw", adata),
+        lambda adata: adata._inplace_subset_obs(slice(5)),
+    ],
+    ids=["X", "layers", "raw", "subset in place"],
+)
+def test_matrices_on_disk_cannot_be_changed(adata, tmp_path, on_disk, change):
+    with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
+    with pytest.raises(TypeError, match=r"to_memory\(\)"):
+        change(files.open_file(tmp_path / "cells.h5ad"))
+
+
 def test_results_are_written_without_the_matrices_and_that_is_said(adata, tmp_path, on_disk):
     adata.write_h5ad(tmp_path / "cells.h5ad")
     found = smg.tl.smash(tmp_path / "cells.h5ad", "cell_type", model_options=FEW_TREES)
@@ -395,9 +435,20 @@ def test_a_matrix_is_converted_once_and_what_was_made_is_removed(large_csc):
     place = Path(first.group.file.filename)
     assert Path(transpose.by_cells(X).group.file.filename) == place
     assert [path.name for path in place.parent.iterdir()] == [place.name]
-    first.group.file.close()
     transpose._folders.clear()
     assert not place.parent.exists()
+
+
+def test_what_a_killed_program_left_is_removed_and_what_a_running_one_makes_is_not(tmp_path):
+    X, at = small_csc(tmp_path / "cells.h5"), tmp_path / "work"
+    for name in ("dead", "new", "alive"):
+        (at / f".by-cells-{name}.part").mkdir(parents=True)
+        if name != "new":
+            os.utime(at / f".by-cells-{name}.part", (0, 0))
+    held = whole.lock(at / ".by-cells-alive.part")
+    transpose.by_cells(X, at)
+    os.close(held)
+    assert sorted(path.stem for path in at.glob(".*.part")) == [".by-cells-alive", ".by-cells-new"]
 
 
 def small_csc(path):
@@ -408,12 +459,11 @@ def small_csc(path):
 
 def test_a_folder_keeps_what_was_converted_until_the_file_changes(tmp_path):
     kept = tmp_path / "work"
-    first = transpose.by_cells(small_csc(tmp_path / "cells.h5"), kept)
+    transpose.by_cells(small_csc(tmp_path / "cells.h5"), kept)
     (made,) = kept.iterdir()
     before = made.stat().st_mtime_ns
     transpose.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
     assert made.stat().st_mtime_ns == before
-    first.group.file.close()
     (tmp_path / "cells.h5").touch()
     transpose.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
     assert len(list(kept.iterdir())) == 2
@@ -482,6 +532,25 @@ def test_several_files_give_the_markers_of_one(adata, tmp_path, wherever, place)
     pd.testing.assert_frame_equal(
         markers(str(tmp_path / "part*"), **PLACES[place]), markers(placed(adata, adata.X, place), **PLACES[place])
     )
+
+
+def test_finished_stages_of_several_files_are_found_again_until_one_changes(adata, tmp_path, on_disk, monkeypatch):
+    adata.X = adata.X.tocsc()
+    paths = split(adata, tmp_path)
+    first = markers(paths, work=tmp_path / "work")
+    made = sorted((tmp_path / "work").rglob("*"))
+    assert sum(path.name.startswith("by-cells") for path in made) == 3
+
+    def again(*_, **__):
+        raise AssertionError("done again")
+
+    with monkeypatch.context() as no_more:
+        no_more.setattr("smash_gpu.dataset.group_stats", again)
+        no_more.setattr(transpose, "_convert", again)
+        pd.testing.assert_frame_equal(markers(paths, work=tmp_path / "work"), first)
+    os.utime(paths[2], (0, 0))
+    with pytest.warns(UserWarning, match="holds stages of .*part0.*, or have changed since"):
+        markers(paths, work=tmp_path / "work")
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)

@@ -13,7 +13,7 @@ import smash_gpu as smg
 PACKAGE = Path(smg.__file__).parent
 KERNELS = next(d for d in (PACKAGE / "kernels", PACKAGE.parent / "kernels") if d.is_dir())
 FLOORS = [
-    {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits", "stores", "versions"},
+    {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits", "stores", "versions", "whole"},
     {"cuda", "transpose", "distributed", "work", "scratch"},
     {"stack"},
     {"ops", "blocks", "files"},

@@ -6,7 +6,6 @@ The command itself runs in processes of its own, on a file whose matrix is left 
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,21 +15,21 @@ from typing import NamedTuple
 import anndata as ad
 import numpy as np
 import pytest
+import separate
 from cells import planted
+from separate import WAIT
 
 from smash_gpu import cli, files
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMAND = "import sys; from smash_gpu import cli, files; files.BYTES_IN_MEMORY = 0; sys.exit(cli.main(sys.argv[1:]))"
 STAGES = [
     "group statistics",
     "candidates after the inverse PCA",
     "scores of rf, seed 0",
     "scores of rf, seed 1",
-    "sample statistics",
+    "detections per sample",
 ]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-WAIT = 60
 PARTIAL = "*/.*.part"
 
 
@@ -47,10 +46,10 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def calm(data, tmp_path_factory):
+def calm(data, started, tmp_path_factory):
     """The markers of an undisturbed run without a work folder, and how long it takes."""
     out, began = tmp_path_factory.mktemp("calm"), time.monotonic()
-    assert finished(started(data, out=out))[0] == 0
+    assert finished(started(data, None, out))[0] == 0
     return Calm((out / "markers.csv").read_bytes(), time.monotonic() - began)
 
 
@@ -59,19 +58,26 @@ def arguments(data, work=None, out=None, more=()):
     return [*map(str, found), *(["--work", str(work)] if work else []), *(["--out", str(out)] if out else [])]
 
 
-def started(data, work=None, out=None, more=()):
-    command = [sys.executable, "-c", COMMAND, *arguments(data, work, out, more)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=ROOT
-    )
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """Starts the command in a process of its own; none outlives the tests."""
+    said, runs = tmp_path_factory.mktemp("said"), []
+
+    def start(*given):
+        runs.append(separate.start(arguments(*given), said / str(len(runs))))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.kill()
 
 
-def finished(process):
+def finished(run):
     """Exit code, names of the stages that were found, of those that were kept, and what stood on standard error."""
-    out, error = process.communicate(timeout=WAIT)
+    code, out, error = run.finish()
     lines = out.splitlines()
     found = [line.partition(": ")[2].rpartition(" (")[0] for line in lines if line.startswith("found in ")]
-    return process.returncode, found, [line.partition(": ")[2] for line in lines if line.startswith("kept: ")], error
+    return code, found, [line.partition(": ")[2] for line in lines if line.startswith("kept: ")], error
 
 
 def stages(work):
@@ -79,18 +85,16 @@ def stages(work):
     return {path: path.stat().st_mtime_ns for path in work.glob("*/*.npz")}
 
 
-def killed(process, when):
+def killed(run, when):
     """Kill the process as soon as ``when()`` is true; whether it was still running."""
     until = time.monotonic() + WAIT
-    while process.poll() is None and not when():
+    while not (run.is_over() or when()):
         assert time.monotonic() < until, "nothing happened"
         time.sleep(0.0002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=WAIT)
-    return process.returncode == -signal.SIGKILL
+    return run.kill()
 
 
-def test_killed_while_and_after_stages_are_written(data, calm, tmp_path):
+def test_killed_while_and_after_stages_are_written(data, calm, started, tmp_path):
     """Every second kill comes when a partial file is seen, so that its stage is often not there afterwards."""
     work, out = tmp_path / "work", tmp_path / "out"
     while len(before := stages(work)) < len(STAGES):
@@ -108,12 +112,12 @@ def is_written(work, n_before, *, partial):
     return len(stages(work)) > n_before or (partial and any(work.glob(PARTIAL)))
 
 
-def test_killed_at_random_moments(data, calm, tmp_path):
+def test_killed_at_random_moments(data, calm, started, tmp_path):
     work, out = tmp_path / "work", tmp_path / "out"
     seed = time.time_ns()
     rng = random.Random(seed)
-    for _ in range(3):
-        before, ends = stages(work), time.monotonic() + rng.uniform(0.3, 1.2) * calm.seconds
+    for _ in range(12):
+        before, ends = stages(work), time.monotonic() + rng.uniform(0, 1) * calm.seconds
         killed(started(data, work), lambda ends=ends: time.monotonic() > ends)
         assert before.items() <= stages(work).items(), seed
     done = len(stages(work))
@@ -122,7 +126,20 @@ def test_killed_at_random_moments(data, calm, tmp_path):
     assert (out / "markers.csv").read_bytes() == calm.markers, seed
 
 
-def test_two_runs_at_once_and_one_is_killed(data, calm, tmp_path):
+def test_killed_while_a_matrix_stored_by_genes_is_converted(data, calm, started, tmp_path):
+    adata, work, out = ad.read_h5ad(data), tmp_path / "work", tmp_path / "out"
+    by_genes = tmp_path / "by_genes.h5ad"
+    ad.AnnData(adata.X.tocsc(), obs=adata.obs, var=adata.var).write_h5ad(by_genes)
+    killed(started(by_genes, work), lambda: any(work.glob("*/.by-cells-*")) or any(work.glob("*/*.h5")))
+    before = stages(work)
+    code, found, kept, error = finished(started(by_genes, work, out))
+    assert (code, found + kept) == (0, STAGES), error
+    assert len(found) == len(before)
+    assert (out / "markers.csv").read_bytes() == calm.markers
+    assert len(list(work.glob("*/by-cells-*.h5"))) == 1
+
+
+def test_two_runs_at_once_and_one_is_killed(data, calm, started, tmp_path):
     work, outs = tmp_path / "work", [tmp_path / "a", tmp_path / "b"]
     both = [started(data, work, out) for out in outs]
     third = started(data, work)
@@ -147,13 +164,18 @@ def test_a_full_disk_loses_nothing(data, calm, tmp_path):
         "$@" --out {outs[0]} && echo "ended, leaving"; find "$disk" -type f
         mount -o remount,size=8m "$disk"
         "$@" --out {outs[1]} && echo "ended, leaving"; find "$disk" -type f
+        mkdir "$disk/out" && mount -t tmpfs -o size=4k none "$disk/out"
+        "$@" --out "$disk/out" || echo "tables not written: $?"
     """
-    command = [sys.executable, "-c", COMMAND, *arguments(data, disk)]
+    command = [sys.executable, "-c", separate.ON_DISK, *arguments(data, disk)]
     ran = subprocess.run(
         ["unshare", "-rm", "sh", "-c", script, "sh", disk, *command],
         capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, timeout=WAIT, check=True,
     )  # fmt: skip
     full, between, after = ran.stdout.split("ended, leaving")
+    assert "tables not written: 2" in after
+    assert f"MB are free in {disk / 'out'}" in ran.stderr
+    assert "make room, and the same command goes on from --work" in ran.stderr
     assert "group-statistics" in ran.stderr
     assert "could not be kept" in ran.stderr
     assert "No space left on device" in ran.stderr
@@ -166,7 +188,7 @@ def test_a_full_disk_loses_nothing(data, calm, tmp_path):
         assert (out / "markers.csv").read_bytes() == calm.markers
 
 
-def test_a_file_changed_while_it_is_read_is_an_error_and_its_stage_is_not_kept(data, tmp_path):
+def test_a_file_changed_while_it_is_read_is_an_error_and_its_stage_is_not_kept(data, started, tmp_path):
     copy, work = shutil.copy(data, tmp_path / "copy.h5ad"), tmp_path / "work"
     process = started(copy, work)
     until = time.monotonic() + WAIT
@@ -224,7 +246,7 @@ def test_other_parameters_make_only_the_later_stages_anew(run, data, tmp_path):
     assert kept("--model", "xgboost", "--n-models", "1") == ["scores of xgboost, seed 0"]
     excluded = tmp_path / "excluded.txt"
     excluded.write_text("NOISE20\n")
-    assert kept("--exclude", str(excluded)) == STAGES[1:4]
+    assert kept("--exclude", str(excluded)) == STAGES[1:]
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.99])

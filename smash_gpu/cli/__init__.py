@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import warnings
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,19 @@ def main(arguments: list[str] | None = None) -> int:
             options.run(options)
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
         print(f"smash-gpu: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        if getattr(error, "errno", None) == ENOSPC:
+            print(_after_a_full_disk(options), file=sys.stderr)
         return 2
     return 0
+
+
+def _after_a_full_disk(options: argparse.Namespace) -> str:
+    """What is free, and what makes up for it."""
+    folders = {path.absolute() for path in (options.out, getattr(options, "work", None)) if path is not None}
+    there = sorted({next(path for path in (folder, *folder.parents) if path.is_dir()) for folder in folders})
+    free = [f"{shutil.disk_usage(path).free / 1e6:,.1f} MB are free in {path}" for path in there]
+    again = "the same command goes on from --work" if getattr(options, "work", None) else "run the command again"
+    return "; ".join([*free, f"make room, and {again}."])
 
 
 def _note(message: Warning | str, category: type, *_: Any, **__: Any) -> None:

@@ -30,7 +30,7 @@ def kept_in(options: argparse.Namespace) -> Any:
         where = f"found in {options.work}: {told.stage} ({told.made:%Y-%m-%d %H:%M})"
         print(where if told.found else f"kept: {told.stage}", flush=True)
 
-    return Work(writable(options.work), tell, named(options))
+    return Work(writable(options.work), tell, Path(named(options)).name)
 
 
 def named(options: argparse.Namespace) -> str:

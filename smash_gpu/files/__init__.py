@@ -11,7 +11,7 @@ import anndata as ad
 import h5py
 import zarr
 
-from smash_gpu import budget
+from smash_gpu import budget, stores
 from smash_gpu.files._kinds import know_codecs, undecodable, what_it_is
 from smash_gpu.files._ondisk import Held, OnDisk, matrix_of
 from smash_gpu.stack import Stack
@@ -19,6 +19,7 @@ from smash_gpu.stack import Stack
 __all__ = ["BYTES_IN_MEMORY", "Held", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
 BYTES_IN_MEMORY = 2**30
 SHARE_IN_MEMORY = 0.125  # of the room
+SPARSE = ("csr_matrix", "csc_matrix")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -85,6 +86,9 @@ def _size(element: Any) -> int:
 
 def _whole(path: Path) -> ad.AnnData:
     if path.is_dir():
+        for element in _matrices(zarr.open_group(path, mode="r")):
+            if isinstance(element, zarr.Array) or element.attrs.get("encoding-type") in SPARSE:
+                stores.require_whole(ad.io.sparse_dataset(element) if isinstance(element, zarr.Group) else element)
         return ad.read_zarr(path)
     know_codecs(path)
     return ad.read_h5ad(path)

@@ -13,6 +13,8 @@ import pandas as pd
 
 from smash_gpu.stack import Stack
 
+FIXED = "matrices on disk cannot be changed or cut in place: use adata.to_memory(), or a part, adata[cells, genes]."
+
 
 @dataclass(frozen=True)
 class Held:
@@ -62,10 +64,28 @@ class OnDisk(ad.AnnData):
         """The layers, each as `X`."""
         return _Layers(self.held.layers, self._seen)
 
+    @X.setter
+    def X(self, value: Any) -> None:
+        raise TypeError(FIXED)
+
     @layers.setter
     def layers(self, value: Any) -> None:
-        if value:
-            raise TypeError("layers of data on disk cannot be set: use adata.to_memory() first.")
+        if value:  # AnnData sets None when it is made
+            raise TypeError(FIXED)
+
+    @property
+    def raw(self) -> RawOnDisk | None:
+        """A matrix of other genes, as `X`."""
+        return self._raw
+
+    @raw.setter
+    def raw(self, value: Any) -> None:
+        raise TypeError(FIXED)
+
+    def _inplace_subset_var(self, index: Any) -> None:
+        raise TypeError(FIXED)
+
+    _inplace_subset_obs = _inplace_subset_var
 
     def _seen(self, matrix: Stack | None) -> Any:
         if matrix is None:

@@ -69,10 +69,10 @@ def smash(
 
     Returns
     -------
-    None, or the annotated data if paths were given: above 1 GiB its matrices stay in the files, and `write_h5ad` writes
-    annotation and results without them. Fills ``.var["smash_candidate"]``, ``.var["smash_marker"]``,
-    ``.varm["smash"]`` (genes × groups, NaN for genes that are no candidates), ``.uns["smash"]`` (``markers``,
-    ``groups``, ``filters``, ``params``).
+    None, or the annotated data if paths were given; where its matrices stay in the files because they are large (see
+    `smash_gpu.files.open_file`), ``write_h5ad`` writes annotation and results without them. Fills
+    ``.var["smash_candidate"]``, ``.var["smash_marker"]``, ``.varm["smash"]`` (genes × groups, NaN for genes that are no
+    candidates), ``.uns["smash"]`` (``markers``, ``groups``, ``filters``, ``params``).
 
     Raises
     ------
@@ -81,6 +81,7 @@ def smash(
     smash_gpu.stores.ChangedError
         If the file was changed meanwhile.
     """
+    work = Work.of(work, Path(adata).name if isinstance(adata, str | Path) else "")
     is_path = isinstance(adata, str | Path | list | tuple)
     adata = join.open_cells(adata, {"groupby": [groupby, within], **source}) if is_path else adata
     rules = Filters.of(filters or {})
