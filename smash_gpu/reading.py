@@ -17,7 +17,7 @@ from smash_gpu import budget, stores
 from smash_gpu.arrays import resolve_device
 from smash_gpu.blocks import by_rows
 from smash_gpu.dataset import LEFT_OUT, Dataset
-from smash_gpu.files import did_you_mean, matrix_of
+from smash_gpu.files import OnDisk, did_you_mean, matrix_of
 from smash_gpu.fingerprint import sampled
 from smash_gpu.work import Work
 
@@ -127,7 +127,7 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
 
 
 def raw_of(adata: ad.AnnData) -> ad.AnnData:
-    """``adata.raw`` with the annotation of the cells.
+    """``adata.raw`` with the annotation of the cells; what is on disk stays there.
 
     Raises
     ------
@@ -136,7 +136,9 @@ def raw_of(adata: ad.AnnData) -> ad.AnnData:
     """
     if adata.raw is None:
         raise ValueError(NO_RAW)
-    return adata.raw.to_adata()
+    if isinstance(adata, OnDisk) or not stores.arrays(adata.raw.X):
+        return adata.raw.to_adata()
+    return ad.AnnData(adata.raw.X, obs=adata.obs.copy(), var=adata.raw.var.copy(), uns=dict(adata.uns))
 
 
 def broad_groups(adata: ad.AnnData, column: str) -> np.ndarray:

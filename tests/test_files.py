@@ -327,6 +327,18 @@ def test_no_step_loads_a_whole_matrix(adata, tmp_path, on_disk, nothing_is_loade
     step(files.open_file(tmp_path / "cells.h5ad"))
 
 
+def test_raw_of_a_file_that_a_user_opened_stays_on_disk(adata, tmp_path, on_disk, nothing_is_loaded):
+    with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
+    opened = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    file = h5py.File(tmp_path / "cells.h5ad")
+    made = ad.AnnData(ad.io.sparse_dataset(file["X"]), obs=adata.obs, var=adata.var)
+    made.raw = ad.AnnData(ad.io.sparse_dataset(file["raw/X"]), var=adata.var)
+    for found in (opened, made):
+        raw = reading.raw_of(found)
+        assert isinstance(raw.X, CSRDataset)
+        assert_same(stats(raw), stats(adata))
+
+
 def test_the_command_line_selects_inside_splits_without_loading(adata, tmp_path, on_disk, nothing_is_loaded, capsys):
     with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
     options = ["--select", "rf", "panel", "--n-genes", "5", "--n-splits", "1", "--use-raw"]
