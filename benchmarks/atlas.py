@@ -3,6 +3,8 @@
 ``--folder`` keeps the synthetic files (`atlas_data`), 2.4 GB for a million cells. Every measurement is a process of its
 own, so that its peak memory is its own. The statistics pass is compared with merely reading the same two arrays of the
 file in the same process: by HDF5, in one thread, as AnnData does, and by `smash_gpu.chunks`, in all threads.
+``waiting`` is the share of the statistics pass in which nothing was computed since no block was there yet.
+``--device cuda`` has not run yet.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--model", default="rf")
     add("--max-cells", type=int)
     add("--memory", default="3GB")
+    add("--device", default="cpu")
     add("--seed", type=int, default=0)
     add("--model-options", type=json.loads, default={}, help="as JSON")
     add("--measure", choices=list(MEASURES), help=argparse.SUPPRESS)
@@ -68,7 +71,9 @@ def reading(options: argparse.Namespace) -> dict:
     import h5py
 
     from smash_gpu import budget, chunks, files, stats
+    from smash_gpu.ahead import Ahead
 
+    waits = _watched(Ahead)
     with h5py.File(options.file) as file:
         arrays = [file["X"][name] for name in ("data", "indices")]
         codes = file[f"obs/{GROUPBY}/codes"][:].astype(np.int64)
@@ -90,6 +95,8 @@ def reading(options: argparse.Namespace) -> dict:
         "values": n_values,
         "seconds": seconds,
         "ns_per_value": {name: value / n_values * 1e9 for name, value in median.items()},
+        "waiting": sum(waits) / sum(seconds["statistics"]),
+        "device": options.device,
         "speed_of_statistics": {name: median[name] / median["statistics"] for name in ("h5py", "all_threads")},
         "peak_gb": budget.peak() / 1e9,
     }
@@ -101,7 +108,7 @@ def selecting(options: argparse.Namespace) -> dict:
 
     found = tl.smash(
         options.file, GROUPBY, model=options.model, max_cells=options.max_cells, memory=options.memory,
-        random_state=options.seed, model_options=options.model_options, n_top=FIRST,
+        random_state=options.seed, model_options=options.model_options, n_top=FIRST, device=options.device,
     )  # fmt: skip
     seconds = time.perf_counter() - STARTED
     table = get.markers(found)
@@ -115,6 +122,7 @@ def selecting(options: argparse.Namespace) -> dict:
         "model": options.model,
         "model_options": options.model_options,
         "max_cells": options.max_cells,
+        "device": options.device,
         "memory": options.memory,
         "seconds": seconds,
         "us_per_cell": seconds / found.n_obs * 1e6,
@@ -136,7 +144,16 @@ STARTED = time.perf_counter()
 
 def _in_a_process(measure: str, path: Path, options: argparse.Namespace) -> dict:
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks", "atlas", "--measure", measure, "--file", str(path)]
-    command += ["--model", options.model, "--memory", options.memory, "--seed", str(options.seed)]
+    command += [
+        "--model",
+        options.model,
+        "--memory",
+        options.memory,
+        "--device",
+        options.device,
+        "--seed",
+        str(options.seed),
+    ]
     command += ["--model-options", json.dumps(options.model_options)]
     command += ["--max-cells", str(options.max_cells)] * (options.max_cells is not None)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -153,4 +170,20 @@ def _read(readers: list[Callable], n_values: int) -> None:
 
 def _statistics(files, stats, options: argparse.Namespace, codes: np.ndarray) -> None:
     matrix = files.matrix_of(files.open_file(options.file, lazily=True))
-    stats.checked_group_stats(matrix, codes, atlas_data.CLASSES)
+    stats.checked_group_stats(matrix, codes, atlas_data.CLASSES, device=options.device)
+
+
+def _watched(reader: type) -> list[float]:
+    """Seconds of every wait for a block, from now on."""
+    waits: list[float] = []
+    read = reader.__call__
+
+    def watched(self: object, item: object) -> object:
+        start = time.perf_counter()
+        try:
+            return read(self, item)
+        finally:
+            waits.append(time.perf_counter() - start)
+
+    reader.__call__ = watched
+    return waits
