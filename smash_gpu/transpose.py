@@ -52,7 +52,7 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     OSError
         If the disk has no room for it.
     """
-    name = f"by-cells-{sha256(repr(_identity(X)).encode()).hexdigest()[:16]}"
+    name = f"by-cells-{sha256(repr(_identity(X)).encode()).hexdigest()[:16]}.h5"
     if folder is None and name in _folders:
         return _opened(Path(_folders[name].name) / name)
     at = Path(gettempdir() if folder is None else folder)
