@@ -25,16 +25,8 @@ from scipy import sparse
 
 from smash_gpu import budget, chunks, distributed, stores
 from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
-from smash_gpu.arrays import (
-    as_float,
-    device_room,
-    device_sparse,
-    enough_memory,
-    on_gpu,
-    place,
-    release_memory,
-    to_host,
-)
+from smash_gpu.arrays import as_float, device_room, device_sparse, enough_memory, on_gpu, place, release_memory, to_host
+from smash_gpu.distributed import is_dask
 from smash_gpu.progress import track
 from smash_gpu.stack import Stack
 from smash_gpu.transpose import by_cells
@@ -126,11 +118,6 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
     release_memory()
     middle = cut.start + n_cells // 2
     return in_halves(step, slice(cut.start, middle), *per_cell) + in_halves(step, slice(middle, cut.stop), *per_cell)
-
-
-def is_dask(X: Any) -> bool:
-    """Whether ``X`` is a Dask array, without importing Dask."""
-    return type(X).__module__.partition(".")[0] == "dask"
 
 
 def row_cuts(X: Any, device: str = "cpu") -> Iterator[slice]:

@@ -7,10 +7,8 @@ of every sum, follow from the chunks of the array alone: a worker that dies, or 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import reduce
 from itertools import accumulate, pairwise
 from operator import add
@@ -18,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu import budget
+from smash_gpu.distributed.clusters import active_client, worker_memory
 
 STATES_PER_SUM = 4
 TASKS_PER_THREAD = 2  # in flight while results are handed on in order
-SHARE_OF_WORKER = 0.6  # of a worker's memory limit; there Dask begins to spill
 
 
 class Blocks:
@@ -70,7 +67,7 @@ def total(X: Any, fold: Callable, per_cell: Sequence[np.ndarray], cells_per_task
     """The sum of ``fold(Blocks, *parts of per_cell)`` over all of ``X``, as a tree of `STATES_PER_SUM` at a time."""
     from dask import delayed
 
-    states = _tasks(X, fold, per_cell, cells_per_task)
+    states = [state for _, state in tasks(X, fold, per_cell, cells_per_task)]
     while len(states) > 1:
         batches = (states[i : i + STATES_PER_SUM] for i in range(0, len(states), STATES_PER_SUM))
         states = [delayed(_sum)(batch) for batch in batches]
@@ -82,13 +79,14 @@ def in_order(X: Any, step: Callable, per_cell: Sequence[np.ndarray], cells_per_t
     from dask import compute
     from dask.system import CPU_COUNT
 
-    tasks, client = _tasks(X, step, per_cell, cells_per_task), active_client()
+    steps = [result for _, result in tasks(X, step, per_cell, cells_per_task)]
+    client = active_client()
     if client is None:
-        for start in range(0, len(tasks), CPU_COUNT):
-            yield from compute(*tasks[start : start + CPU_COUNT])
+        for start in range(0, len(steps), CPU_COUNT):
+            yield from compute(*steps[start : start + CPU_COUNT])
         return
     waiting: deque = deque()
-    for task in tasks:
+    for task in steps:
         waiting.append(client.compute(task))
         if len(waiting) >= TASKS_PER_THREAD * max(sum(client.nthreads().values()), 1):
             yield waiting.popleft().result()
@@ -96,41 +94,8 @@ def in_order(X: Any, step: Callable, per_cell: Sequence[np.ndarray], cells_per_t
         yield waiting.popleft().result()
 
 
-def active_client() -> Any:
-    """The client of the cluster that Dask computes on at present; None where there is none."""
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
-        return None
-    from dask import config
-
-    if config.get("scheduler", "distributed") not in ("distributed", "dask.distributed"):
-        return None
-    try:
-        return distributed.default_client()
-    except ValueError:
-        return None
-
-
-@contextmanager
-def worker_memory() -> Iterator[None]:
-    """Inside a task: the budget is this thread's part of what its worker may take; elsewhere as it was."""
-    distributed = sys.modules.get("distributed")
-    try:
-        worker = distributed.get_worker() if distributed else None
-    except ValueError:
-        worker = None
-    most = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)
-    if not most:
-        yield
-        return
-    taken = budget.taken()
-    room = max(int(most * SHARE_OF_WORKER) - taken, 0) // worker.state.nthreads
-    with budget.limit(taken + max(room, 2 * budget.LEAST_ROOM)):
-        yield
-
-
-def _tasks(X: Any, function: Callable, per_cell: Sequence[np.ndarray], cells_per_task: int) -> list[Any]:
-    """A task for each batch of blocks of ``X``; the function is in the graph once."""
+def tasks(X: Any, function: Callable, per_cell: Sequence[np.ndarray], cells_per_task: int) -> list[tuple[slice, Any]]:
+    """The cells of each task, and ``function(Blocks, *parts of per_cell)``, delayed; the graph holds it once."""
     from dask import delayed
 
     sizes = X.chunks[0]
@@ -139,10 +104,10 @@ def _tasks(X: Any, function: Callable, per_cell: Sequence[np.ndarray], cells_per
     kinds = [_as_sent(values) for values in per_cell]
     shipped = delayed(_Shipped(function), pure=False)
 
-    def task(batch: list[int]) -> Any:
+    def task(batch: list[int]) -> tuple[slice, Any]:
         cells = slice(ends[batch[0]], ends[batch[-1] + 1])
         parts = [_Part(v[cells], v.dtype, kind) for v, kind in zip(per_cell, kinds, strict=True)]
-        return delayed(_call)(shipped, [sources[i] for i in batch], [sizes[i] for i in batch], parts)
+        return cells, delayed(_call)(shipped, [sources[i] for i in batch], [sizes[i] for i in batch], parts)
 
     return [task(batch) for batch in batches]
 

@@ -1,0 +1,93 @@
+"""The cluster that Dask computes on at present: its client, its workers' memory, and workers that are lost."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from smash_gpu import budget
+
+SHARE_OF_WORKER = 0.6  # of a worker's memory limit; there Dask begins to spill
+ATTEMPTS = 4
+SECONDS_TO_NOTICE = 5.0
+
+
+def is_dask(X: Any) -> bool:
+    """Whether ``X`` is a Dask array, without importing Dask."""
+    return type(X).__module__.partition(".")[0] == "dask"
+
+
+def active_client() -> Any:
+    """The client of the cluster that Dask computes on at present; None where there is none."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    from dask import config
+
+    if config.get("scheduler", "distributed") not in ("distributed", "dask.distributed"):
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+@contextmanager
+def worker_memory() -> Iterator[None]:
+    """Inside a task: the budget is this thread's part of what its worker may take; elsewhere as it was."""
+    distributed = sys.modules.get("distributed")
+    try:
+        worker = distributed.get_worker() if distributed else None
+    except ValueError:
+        worker = None
+    most = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)
+    if not most:
+        yield
+        return
+    taken = budget.taken()
+    room = max(int(most * SHARE_OF_WORKER) - taken, 0) // worker.state.nthreads
+    with budget.limit(taken + max(room, 2 * budget.LEAST_ROOM)):
+        yield
+
+
+def despite_losses(attempt: Callable[[], Any], client: Any, purpose: str) -> Any:
+    """``attempt()``, made anew where it fails and a worker of the cluster was lost meanwhile; `ATTEMPTS` times.
+
+    For libraries whose own tasks do not survive that.
+
+    Raises
+    ------
+    RuntimeError
+        If workers are lost each time; any error of an attempt during which none was lost, as it is.
+    """
+    for left in reversed(range(ATTEMPTS)):
+        before = _workers(client)
+        try:
+            return attempt()
+        except Exception as error:
+            lost = _lost(before, client)
+            if not lost:
+                raise
+            if not left:
+                raise RuntimeError(
+                    f"workers of the cluster were lost {ATTEMPTS} times while {purpose}, the last {lost} of "
+                    f"{len(before)}. Give them more memory (see their logs), or use fewer cells: max_cells=."
+                ) from error
+            warnings.warn(f"{lost} of {len(before)} workers were lost while {purpose}: once more.", stacklevel=2)
+    raise AssertionError
+
+
+def _workers(client: Any) -> set[str]:
+    return set(client.nthreads())
+
+
+def _lost(before: set[str], client: Any) -> int:
+    """How many of the workers are gone; a moment may pass until the scheduler knows."""
+    end = time.monotonic() + SECONDS_TO_NOTICE
+    while not (lost := before - _workers(client)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return len(lost)
