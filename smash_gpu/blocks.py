@@ -34,6 +34,7 @@ from smash_gpu.transpose import by_cells
 CELLS_PER_BLOCK = 4096
 CELLS_PER_DEVICE_BLOCK = 65_536
 BLOCKS_PER_TASK = 4  # of this size, for a Dask cluster
+SPARSE = 0.25  # of the values: two numbers each are then fewer bytes
 SHARE_FOR_BLOCKS = 0.25  # of the room
 BYTES_PER_VALUE = 48  # of a block that is computed on, at most: value and index, sorted by group, logarithm, square
 BYTES_PER_VALUE_AHEAD = 12
@@ -249,17 +250,37 @@ def _fold_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callab
 
 
 def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.ndarray, ...]) -> Iterator[Any]:
-    walk = partial(_stream_blocks, step=step or _as_it_is, device=device if step else "cpu")
+    walk = partial(_packed_blocks, step=step, device=device) if step else partial(_stream_blocks, step=_as_it_is)
     for parts in distributed.in_order(X, walk, per_cell, cells_per_block(X, device)):
         for part in parts:
-            yield place(part, device) if step else (place(part[0], device), *part[1:])
+            yield place(_unpacked(part), device) if step else (place(part[0], device), *part[1:])
+
+
+def delayed_parts(X: Any, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list[tuple[slice, Any]]:
+    """The cells of each task of a Dask array, and ``step(block, *parts of per_cell)`` of them as one delayed array."""
+    walk = partial(_joined_blocks, step=step, device=device)
+    return distributed.tasks(X, walk, per_cell, BLOCKS_PER_TASK * cells_per_block(X, device))
+
+
+def _joined_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> np.ndarray:
+    return np.concatenate(_stream_blocks(blocks, *per_cell, step=step, device=device))
 
 
 def _as_it_is(*block_and_parts: Any) -> tuple:
     return block_and_parts
 
 
-def _stream_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> list:
+def _packed_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> list:
+    """Arrays that are mostly zero are sent as CSR: expression is, and the way to the client is narrow."""
+    found = _stream_blocks(blocks, *per_cell, step=step, device=device)
+    return [sparse.csr_matrix(a) if np.count_nonzero(a) < SPARSE * a.size else a for a in found]
+
+
+def _unpacked(part: Any) -> np.ndarray:
+    return part.toarray() if sparse.issparse(part) else part
+
+
+def _stream_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list:
     parts = _loaded(blocks, per_cell)
     return [to_host(step(*here)) for part in parts for here in _stream_here(*part, device=device)]
 

@@ -1,21 +1,23 @@
-"""Boosted trees for cells that stay on a Dask cluster: what leaves it are trees, sums, and the cells of the cut points."""
+"""Boosted trees for cells that stay on a Dask cluster; trees and sums leave it, and a block of cells for the bins."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from smash_gpu import ops
+from smash_gpu import distributed, ops
 from smash_gpu.additive import Additive
 from smash_gpu.arrays import namespace, to_host
 from smash_gpu.attribution import treeshap
-from smash_gpu.blocks import delayed_parts, fold, stream
+from smash_gpu.blocks import delayed_parts, fold
 from smash_gpu.dataset import LEFT_OUT, Dataset
-from smash_gpu.distributed import active_client, boosting, is_dask
+from smash_gpu.distributed import boosting
 from smash_gpu.splits import Split, by_block, draw
-from smash_gpu.stats import standardize
+from smash_gpu.stats import group_stats, standardize
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,26 @@ class _Sums(Additive):
 
 
 def can_stay(data: Dataset, model: Any) -> bool:
-    """Whether the cells can stay on the workers: a Dask array, an active client, XGBoost's histograms, one batch."""
+    """Whether the cells can stay on the workers, to the same trees: a Dask array, an active client, one batch, and
+    XGBoost's histograms of all cells (``subsample`` draws on each worker for itself).
+    """
     is_one_batch = data.batch is None or len(set(data.batch[data.cells])) == 1
-    if not (is_dask(data.matrix) and is_one_batch and active_client()):
+    if not (distributed.is_dask(data.matrix) and is_one_batch and distributed.active_client()):
         return False
     from smash_gpu.models.boosted import Boosted
 
-    return isinstance(model, Boosted) and model.in_parts
+    if not (isinstance(model, Boosted) and model.in_parts and model.params.get("subsample", 1) == 1):
+        return False
+    problem = boosting.problem()
+    if problem:
+        warnings.warn(f"XGBoost trains on this machine alone: {problem}.", stacklevel=2)
+    return problem is None
 
 
 def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, model: Any, split: Split) -> tuple[np.ndarray, float]:
     """Fit a `models.boosted.Boosted` on the workers; its scores (groups × genes) and its accuracy on held-out cells.
 
-    The same as ``model.fit``, ``importance`` and ``predict`` on the expression of the numbered genes, of which no more
+    The same as its ``fit``, ``importance`` and ``predict`` on the expression of the numbered genes, of which no more
     than one block of rows (`splits.block_cuts`) comes to the client.
 
     Parameters
@@ -48,24 +57,72 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, model: Any, split
         Which of ``data.cells`` each row is, and the rows to learn from and to hold out.
     """
     cells, y = data.cells[order], data.labels[order]
+    learnt, held_out = (_labelled(data, cells[rows]) for rows in (split.train, split.test))
     weight = model.weight(y[split.train])
     first = by_block(split.train, (len(cells), len(genes)))[0]
     X = _gathered(data, genes, cells[first])
-    cuts = boosting.cut_points(
-        X, y[first], None if weight is None else weight[: len(first)], model.params["max_bin"]
-    )
-    group = _of_cells(data, cells[split.train], y[split.train], LEFT_OUT)
-    weight = None if weight is None else _of_cells(data, cells[split.train], weight, 0.0)[group >= 0]
-    params = model.params | {"num_class": data.n_groups}
-    blocks = _bins(data, genes, group, cuts)
+    cuts = boosting.cut_points(X, y[first], _of(weight, slice(len(first))), model.params["max_bin"])
     model.n_groups = data.n_groups
     model.booster = boosting.train(
-        blocks, group[group >= 0], weight, cuts, params, model.n_estimators, active_client()
+        boosting.Cells(
+            _bins(data, genes, learnt, cuts), learnt[learnt >= 0], _of(weight, np.argsort(cells[split.train]))
+        ),
+        cuts,
+        model.params | {"num_class": data.n_groups},
+        model.n_estimators,
+        distributed.active_client(),
     )
-    held_out = _of_cells(data, cells[split.test], y[split.test], LEFT_OUT)
-    sums = _sums(data, genes, group, held_out, model)
-    return _scores(data, genes, model, sums, cells, y, split), float(sums.right[0] / len(split.test))
+    sums = _sums(data, genes, learnt, held_out, model)
+    accuracy = float(sums.right[0] / len(split.test))
+    if model.kind == "shap":
+        explained = draw(y, split.train, model.max_explained, model.random_state, balanced=True)
+        return treeshap.mean_abs(model.booster, _gathered(data, genes, cells[explained]), data.n_groups), accuracy
+    sizes = np.bincount(y[split.train], minlength=data.n_groups)
+    return model.gain(len(genes)) * sums.z / np.maximum(sizes, 1)[:, None], accuracy
+
+
+def _labelled(data: Dataset, cells: np.ndarray) -> np.ndarray:
+    group = np.full_like(data.group, LEFT_OUT)
+    group[cells] = data.group[cells]
+    return group
+
+
+def _of(weight: np.ndarray | None, rows: Any) -> np.ndarray | None:
+    return None if weight is None else weight[rows]
 
 
 def _gathered(data: Dataset, genes: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    return to_host(data.only_cells(cells).expression(genes))
+    """In the order of the data."""
+    return data.only(np.sort(cells)).expression(genes, into=np.empty((len(cells), len(genes)), np.float32))
+
+
+def _bins(data: Dataset, genes: np.ndarray, group: np.ndarray, cuts: list[np.ndarray]) -> list[tuple[int, Any]]:
+    """How many cells of a group each task has, and their bins; tasks without any left out."""
+    step = partial(_binned, genes=genes, target_sum=data.target_sum, cuts=cuts)
+    parts = delayed_parts(data.matrix, group, step=step, device=data.device)
+    counted = [(int(np.count_nonzero(group[cells] >= 0)), part) for cells, part in parts]
+    return [(n_cells, part) for n_cells, part in counted if n_cells]
+
+
+def _binned(
+    block: Any, group: np.ndarray, *, genes: np.ndarray, target_sum: float | None, cuts: list[np.ndarray]
+) -> np.ndarray:
+    return boosting.bins(ops.gather_dense(ops.labelled(block, group), genes, target_sum), cuts)
+
+
+def _sums(data: Dataset, genes: np.ndarray, learnt: np.ndarray, held_out: np.ndarray, model: Any) -> _Sums:
+    how = {"target_sum": data.target_sum, "device": data.device}
+    stats = group_stats(data.matrix, learnt, data.n_groups, **how).pooled
+    mean, std = stats.mean[0, genes], stats.std[0, genes]
+    n_groups, target_sum, predict = data.n_groups, data.target_sum, model.predict
+
+    def step(block: Any, learnt: np.ndarray, held_out: np.ndarray) -> _Sums:
+        z, label = ops.gather_dense(ops.labelled(block, learnt), genes, target_sum), learnt[learnt >= 0]
+        xp = namespace(z)
+        member = xp.eye(n_groups)[xp.asarray(label)]
+        total = member.T @ standardize(z, mean, std).astype(np.float64)
+        X, label = ops.gather_dense(ops.labelled(block, held_out), genes, target_sum), held_out[held_out >= 0]
+        right = np.count_nonzero(predict(X) == label) if len(label) else 0
+        return _Sums(to_host(total), np.array([right]))
+
+    return fold(data.matrix, step, learnt, held_out, device=data.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -131,8 +131,8 @@ class Dataset:
         with enough_memory(f"{shape[0]:,} cells × {shape[1]:,} genes", way_out, 4 * shape[0] * shape[1]):
             row = np.arange(shape[0]) if order is None else np.argsort(order)
             dense, end = into, 0
-            for block, group in stream(self.matrix, self.group, device=self.device):
-                part = ops.gather_dense(ops.labelled(block, group), genes, self.target_sum)
+            gather = partial(_gather, genes=genes, target_sum=self.target_sum)
+            for part in stream(self.matrix, self.group, step=gather, device=self.device):
                 dense = namespace(part).empty(shape, dtype=part.dtype) if dense is None else dense
                 part = part if into is None else to_host(part)
                 dense[namespace(dense).asarray(row[end : end + len(part)])] = part
@@ -142,3 +142,7 @@ class Dataset:
     def host_expression(self, genes: np.ndarray) -> np.ndarray:
         """`expression` in host memory."""
         return to_host(self.expression(genes))
+
+
+def _gather(block: Any, group: np.ndarray, *, genes: np.ndarray, target_sum: float | None) -> Any:
+    return ops.gather_dense(ops.labelled(block, group), genes, target_sum)

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu import budget, models
+from smash_gpu import boosting, budget, models
 from smash_gpu.arrays import device_room, enough_memory, namespace, on_gpu, place, release_memory, take
 from smash_gpu.batch import Shift, harmonize, leading_components, parts
 from smash_gpu.dataset import Dataset
+from smash_gpu.distributed import forests
 from smash_gpu.recipe import Importance
 from smash_gpu.scratch import Scratch
 from smash_gpu.splits import MIN_CELLS_PER_CLASS, by_block, draw, shuffled, stratified
@@ -51,11 +52,20 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
     order = shuffled(len(data.cells), len(genes))
     with ExitStack() as held:
         X = cache(lambda: held.enter_context(_corrected(data, genes, order, how)))
+
+        def learn(seed: int) -> Stage:
+            model = _model(how, seed, data.device)
+            if boosting.can_stay(data, model):
+                split = stratified(data.labels[order], random_state=seed)
+                return dict(zip(("scores", "accuracy"), boosting.boost(data, genes, order, model, split), strict=True))
+            with forests.grown_where(data.matrix):
+                return _fit(X(), data.labels[order], how, seed, data.device)
+
         for seed in seeds:
             yield data.kept(
                 f"scores of {how.model}, seed {seed}",
                 how.of_one(seed, candidates=candidates, batch=data.batch),
-                lambda seed=seed: _fit(X(), data.labels[order], how, seed, data.device),
+                partial(learn, seed),
             )
 
 

@@ -20,7 +20,7 @@ FLOORS = [
     {"stats", "fingerprint"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
     {"models", "mismatch"},
-    {"recipe", "reading", "join", "slots", "evaluation", "metrics"},
+    {"recipe", "reading", "join", "slots", "evaluation", "metrics", "boosting"},
     {"stability", "training"},
     {"selection", "panel", "plan"},
     {"pp", "get"},

@@ -102,13 +102,14 @@ class Boosted:
         if self.kind == "shap":
             cells = draw(group, split.train, self.max_explained, self.random_state, balanced=True)
             return treeshap.mean_abs(self.booster, take(X, cells), self.n_groups)
-        return gini(self._gain(X.shape[1]), X, group, self.n_groups, cells=split.train)
+        return gini(self.gain(X.shape[1]), X, group, self.n_groups, cells=split.train)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
         return to_host(self.booster.inplace_predict(place(X, self.device)).argmax(axis=1))
 
-    def _weight(self, y: np.ndarray) -> np.ndarray | None:
+    def weight(self, y: np.ndarray) -> np.ndarray | None:
+        """The weight of each training cell of these groups; None: all alike."""
         if self.class_weight is None:
             return None
         from sklearn.utils.class_weight import compute_sample_weight
@@ -123,14 +124,21 @@ class Boosted:
         return booster
 
     def _training_matrix(self, X: Any, cells: np.ndarray, y: np.ndarray, folder: str | None) -> DMatrix:
-        """The numbered cells as numbers of bins, in memory or in files in a folder."""
-        weight = self._weight(y)
+        """The numbered cells as numbers of bins, in memory or in files in a folder.
+
+        Bins are cut by the first block, a uniform random sample: XGBoost's own cut points would depend on how many
+        blocks it is given, or on which workers hold them.
+        """
+        weight = self.weight(y)
         if not self.in_parts:
             return DMatrix(take(X, cells), y, weight=weight)
-        batches = partial(Batches, X, cells, y, weight=weight, device=self.device)
+        batches = partial(Batches, X, y=y, weight=weight, device=self.device)
+        blocks, like = by_block(cells, X.shape), {"max_bin": self.params["max_bin"]}
+        if len(blocks) > 1:
+            like["ref"] = QuantileDMatrix(batches(blocks[:1]), **like)
         if folder is None:
-            return QuantileDMatrix(batches(), max_bin=self.params["max_bin"])
-        return ExtMemQuantileDMatrix(batches(cache_prefix=f"{folder}/bins"), max_bin=self.params["max_bin"])
+            return QuantileDMatrix(batches(blocks), **like)
+        return ExtMemQuantileDMatrix(batches(blocks, cache_prefix=f"{folder}/bins"), **like)
 
     @contextmanager
     def _folder(self, n_cells: int, n_genes: int) -> Iterator[str | None]:
@@ -143,7 +151,8 @@ class Boosted:
         with TemporaryDirectory(prefix="smash-gpu-", dir=where) as folder:
             yield folder
 
-    def _gain(self, n_genes: int) -> np.ndarray:
+    def gain(self, n_genes: int) -> np.ndarray:
+        """The gain of each gene, as a share of all."""
         gain = np.zeros(n_genes)
         for feature, value in self.booster.get_score(importance_type=self.kind).items():
             gain[int(feature[1:])] = value
@@ -154,11 +163,17 @@ class Batches(DataIter):
     """The training cells of a dense matrix, a block at a time, so that no second copy of all of them is made."""
 
     def __init__(
-        self, X: Any, cells: np.ndarray, y: np.ndarray, *, device: str, weight: np.ndarray | None, **cache: str
+        self,
+        X: Any,
+        blocks: list[np.ndarray],
+        *,
+        y: np.ndarray,
+        device: str,
+        weight: np.ndarray | None,
+        **cache: str,
     ) -> None:
         super().__init__(on_host=False, **cache)
-        self.X, self.y, self.weight, self.device = X, y, weight, device
-        self.blocks = by_block(cells, X.shape)
+        self.X, self.blocks, self.y, self.weight, self.device = X, blocks, y, weight, device
         self.reset()
 
     def next(self, input_data: Callable) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from smash_gpu.arrays import namespace, same_allocator, take, to_host
 from smash_gpu.attribution.gini import gini
+from smash_gpu.distributed import forests
 from smash_gpu.progress import track
 from smash_gpu.splits import Split
 
@@ -46,10 +47,10 @@ def grow(estimator: Any, X: np.ndarray, group: np.ndarray) -> None:
     if not hasattr(estimator, "warm_start") or not hasattr(estimator, "n_estimators"):
         estimator.fit(X, group)
         return
-    n_trees = estimator.n_estimators
+    n_trees, step = estimator.n_estimators, max(TREES_PER_STEP, forests.n_threads())
     estimator.set_params(warm_start=True)
-    for grown in track(range(0, n_trees, TREES_PER_STEP), "growing trees", unit=f" × {TREES_PER_STEP} trees"):
-        estimator.set_params(n_estimators=min(grown + TREES_PER_STEP, n_trees)).fit(X, group)
+    for grown in track(range(0, n_trees, step), "growing trees", unit=f" × {step} trees"):
+        forests.fit(estimator.set_params(n_estimators=min(grown + step, n_trees)), X, group)
     estimator.set_params(warm_start=False)
 
 
