@@ -273,7 +273,7 @@ def _as_it_is(*block_and_parts: Any) -> tuple:
 def _packed_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> list:
     """Arrays that are mostly zero are sent as CSR: expression is, and the way to the client is narrow."""
     found = _stream_blocks(blocks, *per_cell, step=step, device=device)
-    return [sparse.csr_matrix(a) if np.count_nonzero(a) < SPARSE * a.size else a for a in found]
+    return [sparse.csr_matrix(a) if a.ndim == 2 and np.count_nonzero(a) < SPARSE * a.size else a for a in found]
 
 
 def _unpacked(part: Any) -> np.ndarray:

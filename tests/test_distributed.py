@@ -1,0 +1,387 @@
+"""A Dask array on a cluster of processes gives what one machine gives, and goes on when a worker is killed."""
+
+import json
+import os
+import signal
+import threading
+from contextlib import suppress
+from functools import partial
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from anndata.experimental import read_elem_lazy
+from cells import in_dask, planted
+from scipy import sparse
+
+import smash_gpu as smg
+from smash_gpu import boosting, budget, distributed, splits, stats
+from smash_gpu.blocks import by_rows, stream
+from smash_gpu.dataset import Dataset
+from smash_gpu.distributed import clusters, forests, graph
+from smash_gpu.fingerprint import fingerprint
+
+da = pytest.importorskip("dask.array")
+pytest.importorskip("distributed")
+
+SECONDS = 60  # within which a run on two workers must end, whatever happens to one of them
+N_CELLS, N_GENES = 900, 70
+UNEVEN = (1, 210, 60, 0, 400, 229)
+FEW_TREES = {"n_estimators": 8}
+
+
+@pytest.fixture(scope="module")
+def client():
+    from distributed import Client, LocalCluster
+
+    options = {"processes": True, "n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB"}
+    with LocalCluster(**options, dashboard_address=None, silence_logs="CRITICAL") as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def small_tasks(monkeypatch):
+    """About ten tasks: what makes one is decided by the client."""
+    monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_BLOCK", 25)
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return planted(np.random.default_rng(0), n_cells=N_CELLS, n_genes=N_GENES)
+
+
+@pytest.fixture(scope="module")
+def stored(cells, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stored")
+    cells.write_h5ad(folder / "cells.h5ad")
+    group = zarr.open_group(folder / "cells.zarr", mode="w")
+    for name, matrix in {"csr": cells.X, "csc": cells.X.tocsc(), "dense": cells.X.toarray()}.items():
+        ad.io.write_elem(group, name, matrix)
+    return folder
+
+
+def in_zarr(stored, name, **options):
+    return read_elem_lazy(zarr.open_group(stored / "cells.zarr", mode="r")[name], **options)
+
+
+def in_h5ad(_, stored):
+    return read_elem_lazy(h5py.File(stored / "cells.h5ad")["X"], chunks=(70, N_GENES))
+
+
+def uneven(cells, _):
+    ends = np.cumsum([0, *UNEVEN])
+    blocks = [cells.X[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    return da.concatenate([da.from_array(block, chunks=-1, asarray=False) for block in blocks])
+
+
+PLACES = {
+    "h5ad": in_h5ad,
+    "zarr": lambda _, stored: in_zarr(stored, "csr", chunks=(130, N_GENES)),
+    "memory": lambda cells, _: in_dask(cells.X.tocsr(), 47),
+    "uneven": uneven,
+    "persisted": lambda *where: in_h5ad(*where).persist(),
+    "stored by genes": lambda _, stored: in_zarr(stored, "csc", chunks=(N_CELLS, 20)),
+    "dense": lambda _, stored: in_zarr(stored, "dense", chunks=(90, 32)),
+    "dense in memory": lambda cells, _: da.from_array(cells.X.toarray(), chunks=(99, -1)),
+}
+READ_BY_TASKS = {"h5ad", "zarr", "memory", "uneven", "dense in memory"}
+
+
+@pytest.fixture(params=PLACES)
+def place(request, client, cells, stored):
+    return request.param, PLACES[request.param](cells, stored)
+
+
+def codes(cells):
+    group = cells.obs["cell_type"].cat.codes.to_numpy().astype(np.int64)
+    group[::11] = -1
+    return group
+
+
+def equal(found, expected):
+    for name, values in vars(expected).items():
+        compare = np.testing.assert_array_equal if values.dtype.kind == "i" else np.testing.assert_allclose
+        compare(getattr(found, name), values, **({} if values.dtype.kind == "i" else {"rtol": 1e-11}))
+
+
+def test_statistics_and_moments_are_those_of_one_machine(place, cells):
+    X, group = by_rows(place[1]), codes(cells)
+    equal(stats.group_stats(X, group, 3), stats.group_stats(cells.X, group, 3))
+    genes = np.array([5, 60, 2])
+    equal(stats.moments(X, group, genes), stats.moments(cells.X, group, genes))
+
+
+def test_a_task_reads_its_blocks_itself_unless_that_is_done_or_shared(place):
+    name, X = place
+    (source, *_) = graph._sources(by_rows(X), [[0], [1]])
+    assert isinstance(source, graph._Reading) == (name in READ_BY_TASKS)
+
+
+def test_streams_keep_the_order_and_only_what_a_step_returns_leaves_the_workers(place, cells):
+    X, group = by_rows(place[1]), codes(cells)
+    here = os.getpid()
+
+    def step(block, group):
+        assert os.getpid() != here
+        return block[:, [3, 1]].toarray()[group >= 0]
+
+    found = np.vstack(list(stream(X, group, step=step)))
+    np.testing.assert_array_equal(found, cells.X[:, [3, 1]].toarray()[group >= 0])
+    blocks, parts = zip(*stream(X, np.arange(N_CELLS)), strict=True)
+    numbers = list(stream(X, step=lambda block: np.zeros(block.shape[0])))
+    assert np.concatenate(numbers).shape == (N_CELLS,)
+    assert (sparse.vstack(blocks) != cells.X).nnz == 0
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(N_CELLS))
+
+
+def test_fingerprint_is_that_of_the_cells(client, cells, stored):
+    names, labels = cells.var_names, cells.obs["cell_type"]
+    assert fingerprint(in_h5ad(cells, stored), names, labels) == fingerprint(cells.X, names, labels)
+
+
+def test_without_a_client_dasks_own_threads_do_it(client, cells, stored):
+    import dask
+
+    X, group = in_h5ad(cells, stored), codes(cells)
+    assert distributed.active_client() is client
+    with dask.config.set(scheduler="threads"):
+        assert distributed.active_client() is None
+        equal(stats.group_stats(X, group, 3), stats.group_stats(cells.X, group, 3))
+        (pid,) = {int(part[0]) for part in stream(X, step=lambda _: np.array([os.getpid()]))}
+    assert pid == os.getpid()
+
+
+def test_a_worker_keeps_to_its_own_memory(client, cells, stored):
+    """The room inside a task is below the worker's limit, not that of the machine."""
+    rooms = list(stream(in_h5ad(cells, stored), step=lambda _: np.array([float(budget.room())])))
+    assert max(room.item() for room in rooms) < 1e9 * clusters.SHARE_OF_WORKER < budget.available()
+
+
+def test_codes_are_sent_with_a_byte_each_and_steps_once(client, cells, stored):
+    import pickle
+
+    X, group = in_h5ad(cells, stored), np.zeros(N_CELLS, dtype=np.int64)
+    group[3] = 200
+    ballast = np.zeros(10**6, dtype=np.uint8)
+    found = graph.tasks(X, lambda _, __: ballast, [group], 100)
+    (kind,) = {part._values.dtype for _, task in found for part in _parts(task)}
+    assert kind == np.uint8
+    assert sum(len(pickle.dumps(part)) for _, task in found for part in _parts(task)) < N_CELLS + 300 * len(found)
+    keys = [key for _, task in found for key in task.dask if "_Shipped" in str(key)]
+    assert len(found) > 5
+    assert len(set(keys)) == 1
+
+
+def _parts(task):
+    (call,) = (value for key, value in dict(task.dask).items() if key == task.key)
+    return [part for part in _flat(call.args) if isinstance(part, graph._Part)]
+
+
+def _flat(values):
+    for value in values:
+        if isinstance(value, graph._Part):
+            yield value
+        elif hasattr(value, "args"):
+            yield from _flat(value.args)
+        elif isinstance(value, list | tuple):
+            yield from _flat(value)
+
+
+def smash(cells, X, model, **options):
+    adata = ad.AnnData(X, obs=cells.obs.copy(), var=cells.var.copy())
+    how = {"filters": {"families": ()}, "n_top": 3, "sample_key": "sample", "random_state": 1}
+    smg.tl.smash(adata, "cell_type", model=model, model_options=FEW_TREES, **how, **options)
+    return adata
+
+
+@pytest.fixture(scope="module")
+def alone(cells):
+    """The selections of this machine, made once each."""
+    made = {}
+
+    def of(model):
+        if model not in made:
+            made[model] = smash(cells, cells.X, model)
+        return made[model]
+
+    return of
+
+
+def assert_same_selection(found, expected, exact):
+    compare = np.testing.assert_array_equal if exact else partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-6)
+    compare(found.varm["smash"], expected.varm["smash"])
+    np.testing.assert_array_equal(found.uns["smash"]["accuracy"], expected.uns["smash"]["accuracy"])
+    np.testing.assert_array_equal(found.var["smash_candidate"], expected.var["smash_candidate"])
+    tables = smg.get.markers(found), smg.get.markers(expected)
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3)
+
+
+@pytest.mark.parametrize("where", ["h5ad", "zarr", "uneven"])
+@pytest.mark.parametrize("model", ["rf", "xgboost"])
+def test_a_selection_is_that_of_one_machine(client, cells, stored, alone, model, where):
+    found = smash(cells, PLACES[where](cells, stored), model)
+    assert_same_selection(found, alone(model), exact=model == "rf")
+
+
+def trees(booster):
+    return json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]["trees"]
+
+
+@pytest.mark.parametrize("n_blocks", [1, 3])
+@pytest.mark.parametrize("options", [{}, {"class_weight": "balanced"}, {"importance": "shap"}], ids=str)
+def test_boosted_trees_are_those_of_one_machine(client, cells, monkeypatch, options, n_blocks):
+    """Bit for bit without weights; with weights XGBoost sums them in single precision, worker by worker."""
+    from smash_gpu.models.boosted import Boosted
+
+    group, genes = codes(cells), np.arange(3, 60)
+    monkeypatch.setattr(splits, "BYTES_PER_BLOCK", -(-4 * (group >= 0).sum() * len(genes) // n_blocks))
+    names = cells.var_names.to_numpy()
+    here = Dataset(cells.X, group, np.array(list("abc")), names, names)
+    there = Dataset(uneven(cells, None), group, here.groups, names, names)
+    order = splits.shuffled(len(here.cells), len(genes), 0)
+    split, y = splits.stratified(here.labels[order]), here.labels[order]
+    model, far = (Boosted(n_estimators=5, **options) for _ in range(2))
+    X = here.expression(genes, order=order)
+    scores = model.fit(X, y, split).importance(X, y, split)
+
+    assert boosting.can_stay(there, far)
+    found, accuracy = boosting.boost(there, genes, order, far, split)
+
+    for mine, its in zip(trees(model.booster), trees(far.booster), strict=True):
+        if options != {"class_weight": "balanced"}:
+            assert mine == its
+        for what in ("split_indices", "left_children"):
+            assert mine[what] == its[what]
+        np.testing.assert_allclose(mine["split_conditions"], its["split_conditions"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, scores, rtol=1e-3, atol=1e-6)
+    assert accuracy == np.mean(model.predict(X[split.test]) == y[split.test])
+
+
+def killed_at(X, visit, folder):
+    """``X``; the worker that reads the first block, that many times after the first, is killed while it does."""
+
+    def read(block, block_info):
+        if block_info[0]["chunk-location"][0] == 0:
+            seen = len(list(folder.iterdir()))
+            (folder / f"visit {seen}").touch()
+            if seen == visit:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return block
+
+    return X.map_blocks(read, dtype=X.dtype, meta=X._meta)
+
+
+def within(seconds, function, *arguments):
+    """What the function returns; a run that hangs fails."""
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(function(*arguments)), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert ended, "it failed or hangs"
+    return ended[0]
+
+
+@pytest.mark.parametrize("visit", [0, 1, 2], ids=["statistics", "moments", "candidates"])
+def test_a_worker_killed_during_a_pass_changes_nothing(client, cells, stored, alone, tmp_path, visit):
+    before = set(client.run(os.getpid).values())
+    X = killed_at(in_h5ad(cells, stored), visit, tmp_path)
+    found = within(SECONDS, smash, cells, X, "rf")
+    assert len(list(tmp_path.iterdir())) > visit + 1, "the block was not read again"
+    assert set(client.run(os.getpid).values()) != before
+    assert_same_selection(found, alone("rf"), exact=True)
+    client.wait_for_workers(2, timeout=SECONDS)
+
+
+def test_a_worker_killed_while_xgboost_trains_changes_nothing(client, cells, stored, alone, tmp_path, monkeypatch):
+    import xgboost.dask
+    from xgboost.callback import TrainingCallback
+
+    class Kill(TrainingCallback):
+        def after_iteration(self, model, epoch, evals_log):
+            if epoch == 3:
+                with suppress(FileExistsError):
+                    (tmp_path / "killed").touch(exist_ok=False)
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return False
+
+    train = xgboost.dask.train
+    monkeypatch.setattr(xgboost.dask, "train", lambda *a, **how: train(*a, **how, callbacks=[Kill()]))
+    with pytest.warns(UserWarning, match="1 of 2 workers were lost while XGBoost was training: once more"):
+        found = within(SECONDS, smash, cells, in_h5ad(cells, stored), "xgboost")
+    assert_same_selection(found, alone("xgboost"), exact=False)
+    client.wait_for_workers(2, timeout=SECONDS)
+
+
+@pytest.mark.filterwarnings("ignore:.*workers were lost:UserWarning")
+def test_a_worker_killed_while_trees_grow_changes_nothing(client, cells, tmp_path):
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.tree import DecisionTreeClassifier
+
+    class Tree(DecisionTreeClassifier):
+        def _fit(self, *data, **options):
+            with suppress(FileExistsError):
+                (tmp_path / "killed").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super()._fit(*data, **options)
+
+    def fitted(tree):
+        forest = RandomForestClassifier(10, n_jobs=-1, random_state=3)
+        forest.estimator = tree
+        forests.fit(forest, cells.X.toarray(), codes(cells))
+        return forest.feature_importances_
+
+    def on_workers():
+        with forests.grown_where(uneven(cells, None)):
+            return fitted(Tree())
+
+    found = within(SECONDS, on_workers)
+    assert (tmp_path / "killed").exists()
+    np.testing.assert_array_equal(found, fitted(DecisionTreeClassifier()))
+    client.wait_for_workers(2, timeout=SECONDS)
+
+
+class Cluster:
+    """Workers that are lost one by one, each time that ``attempt`` is called."""
+
+    def __init__(self, n_workers, n_lost):
+        self.workers, self.n_lost, self.n_attempts = list(range(n_workers)), n_lost, 0
+
+    def nthreads(self):
+        return dict.fromkeys(self.workers, 1)
+
+    def attempt(self):
+        self.n_attempts += 1
+        if self.n_lost:
+            self.n_lost -= 1
+            self.workers.pop(0)
+            raise ConnectionError("gone")
+        return "done"
+
+
+@pytest.mark.filterwarnings("ignore:.*workers were lost:UserWarning")
+def test_an_attempt_is_made_anew_a_bounded_number_of_times(monkeypatch):
+    monkeypatch.setattr(clusters, "SECONDS_TO_NOTICE", 0.2)
+    losing = Cluster(9, 2)
+    assert clusters.despite_losses(losing.attempt, losing, "testing") == "done"
+    assert losing.n_attempts == 3
+    hopeless = Cluster(9, 8)
+    with pytest.raises(RuntimeError, match="lost 4 times while testing, the last 1 of 6.*memory"):
+        clusters.despite_losses(hopeless.attempt, hopeless, "testing")
+    healthy = Cluster(2, 0)
+    with pytest.raises(ZeroDivisionError):
+        clusters.despite_losses(lambda: 1 // 0, healthy, "testing")
+
+
+def test_xgboost_trains_on_this_machine_where_it_must_and_says_why(client, cells, monkeypatch):
+    from smash_gpu.models.boosted import Boosted
+
+    names, group = cells.var_names.to_numpy(), codes(cells)
+    data = Dataset(uneven(cells, None), group, np.array(list("abc")), names, names)
+    assert not boosting.can_stay(data, Boosted(subsample=0.5)), "each worker would draw for itself"
+    assert not boosting.can_stay(data, Boosted(booster="dart"))
+    monkeypatch.setattr("smash_gpu.distributed.boosting.problem", lambda: "no pyarrow")
+    with pytest.warns(UserWarning, match="on this machine alone: no pyarrow"):
+        assert not boosting.can_stay(data, Boosted())
