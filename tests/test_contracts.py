@@ -240,3 +240,17 @@ def test_cumls_neighbours_are_searched_with_our_arguments():
     model = NearestNeighbors(n_neighbors=30, output_type="numpy")
     inspect.signature(model.fit).bind(None)
     assert inspect.signature(model.kneighbors).parameters["return_distance"].default is True
+
+
+def test_the_readmes_cluster_of_gpus_is_built_with_arguments_that_it_has():
+    from dask_cuda import LocalCUDACluster
+
+    inspect.signature(LocalCUDACluster.__init__).bind(None, rmm_pool_size=0.7, rmm_allocator_external_lib_list="cupy")
+
+
+def test_xgboost_trains_on_dask_with_our_arguments():
+    from xgboost import collective, dask
+
+    inspect.signature(dask.DaskQuantileDMatrix.__init__).bind(None, None, None, None, weight=None, max_bin=32)
+    inspect.signature(dask.train).bind(None, {}, None, num_boost_round=1, coll_cfg=None)
+    collective.Config(timeout=1, tracker_timeout=1)

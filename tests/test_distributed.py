@@ -241,7 +241,7 @@ def test_boosted_trees_are_those_of_one_machine(client, cells, monkeypatch, opti
     names = cells.var_names.to_numpy()
     here = Dataset(cells.X, group, np.array(list("abc")), names, names)
     there = Dataset(uneven(cells, None), group, here.groups, names, names)
-    order = splits.shuffled(len(here.cells), len(genes), 0)
+    order = splits.shuffled(len(here.cells), len(genes))
     split, y = splits.stratified(here.labels[order]), here.labels[order]
     model, far = (Boosted(n_estimators=5, **options) for _ in range(2))
     X = here.expression(genes, order=order)

@@ -236,3 +236,29 @@ def test_what_is_no_model_is_refused_with_what_it_lacks():
         models.build(object(), random_state=0)
     with pytest.raises(ValueError, match="options \\['n_estimators'\\] go with a model's name"):
         models.build(Difference(), random_state=0, n_estimators=3)
+
+
+def test_trees_found_on_numbers_of_bins_are_those_found_on_values(rng):
+    """So do the workers of a cluster find them: with the cut points of one machine (`smash_gpu.distributed`)."""
+    import json
+
+    from xgboost import QuantileDMatrix, train
+
+    from smash_gpu.distributed import boosting
+
+    y, X = rng.integers(0, 3, 300), rng.gamma(0.5, 2.0, (300, 7)).astype(np.float32)
+    X[rng.random(X.shape) < 0.5] = 0
+    X[:, 2] = 1.0  # never varies
+    X[:, 3] = rng.integers(0, 3, 300)  # fewer values than bins
+    params = {"objective": "multi:softprob", "num_class": 3, "max_bin": 16, "max_depth": 4}
+    cuts = boosting.cut_points(X, y, None, 16)
+    bins = boosting.bins(X, cuts)
+    assert bins.dtype == np.uint8
+
+    def trees(booster):
+        return json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]["trees"]
+
+    direct = train(params, QuantileDMatrix(X, y, max_bin=16), 5)
+    found = boosting.of_values(train(params, QuantileDMatrix(bins, y, max_bin=16), 5), cuts)
+    assert trees(found) == trees(direct)
+    np.testing.assert_array_equal(found.inplace_predict(X), direct.inplace_predict(X))
