@@ -1,9 +1,8 @@
 """Two verbs over the cells of a matrix, wherever it lives: ``fold`` sums a state, ``stream`` walks in order.
 
-A block is a canonical CSR matrix of consecutive cells × all genes. A matrix is cut into blocks of `CELLS_PER_BLOCK`,
-for a device of `CELLS_PER_DEVICE_BLOCK`, or fewer where `budget.room` says so; that bounds memory and keeps a block's
-non-zeros below 2³¹. While one block is computed on, threads read and decode the next ones. Where memory does not do for
-a block, ``fold`` halves it, says so, and goes on.
+A block is a canonical CSR matrix of consecutive cells × all genes. Where a matrix is cut into blocks is up to
+`cuts.row_cuts`, which bounds memory and keeps a block's non-zeros below 2³¹. While one block is computed on, threads
+read and decode the next ones. Where memory does not do for a block, ``fold`` halves it, says so, and goes on.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import gc
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial, reduce, singledispatch
-from itertools import accumulate, pairwise
 from operator import iadd
 from pathlib import Path
 from typing import Any
@@ -23,27 +21,21 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks, distributed, stores
-from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
-from smash_gpu.arrays import as_float, device_room, device_sparse, enough_memory, on_gpu, place, release_memory, to_host
+from smash_gpu import chunks, cuts, distributed, stores
+from smash_gpu.ahead import Ahead
+from smash_gpu.arrays import as_float, device_sparse, enough_memory, on_gpu, place, release_memory, to_host
 from smash_gpu.distributed import is_dask
 from smash_gpu.progress import track
 from smash_gpu.stack import Stack
 from smash_gpu.transpose import by_cells
 
-CELLS_PER_BLOCK = 4096
-CELLS_PER_DEVICE_BLOCK = 65_536
 BLOCKS_PER_TASK = 4  # of this size, for a Dask cluster
 SPARSE = 0.25  # of the values: two numbers each are then fewer bytes
-SHARE_FOR_BLOCKS = 0.25  # of the room
-BYTES_PER_VALUE = 48  # of a block that is computed on, at most: value and index, sorted by group, logarithm, square
-BYTES_PER_VALUE_AHEAD = 12
-BYTES_PER_DENSE_VALUE = 4
 
 
-def track_cells(cuts: list[slice]) -> Iterator[slice]:
-    """Iterate over ``cuts`` with a bar that counts cells."""
-    return track(cuts, "reading", unit=" cells", size=lambda cut: cut.stop - cut.start)
+def track_cells(blocks: list[slice]) -> Iterator[slice]:
+    """Iterate over ``blocks`` with a bar that counts cells."""
+    return track(blocks, "reading", unit=" cells", size=lambda cut: cut.stop - cut.start)
 
 
 def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> Any:
@@ -60,18 +52,18 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
     """
     if is_dask(X):
         fold_blocks = partial(_fold_blocks, step=step, device=device)
-        return distributed.total(X, fold_blocks, per_cell, BLOCKS_PER_TASK * cells_per_block(X, device))
+        return distributed.total(X, fold_blocks, per_cell, BLOCKS_PER_TASK * cuts.cells_per_block(X, device))
     return _fold_here(X, *per_cell, step=step, device=device, walk=track_cells)
 
 
 def _fold_here(X: Any, *per_cell: np.ndarray, step: Callable, device: str, walk: Callable = iter) -> Any:
-    cuts = list(row_cuts(X, device))
-    with Ahead(reader(X), cuts) as read:
+    blocks = list(cuts.row_cuts(X, device))
+    with Ahead(reader(X), blocks) as read:
 
         def part(cut: slice, *per_cell: np.ndarray) -> Any:
             return step(place(read(cut), device), *(v[cut] for v in per_cell))
 
-        return reduce(iadd, (in_halves(part, cut, *per_cell) for cut in walk(cuts)))
+        return reduce(iadd, (in_halves(part, cut, *per_cell) for cut in walk(blocks)))
 
 
 def stream(X: Any, *per_cell: np.ndarray, step: Callable | None = None, device: str = "cpu") -> Iterator[Any]:
@@ -91,9 +83,9 @@ def stream(X: Any, *per_cell: np.ndarray, step: Callable | None = None, device: 
 
 
 def _stream_here(X: Any, *per_cell: np.ndarray, device: str, walk: Callable = iter) -> Iterator[tuple]:
-    cuts = list(row_cuts(X, device))
-    with Ahead(reader(X), cuts) as read:
-        for cut in walk(cuts):
+    blocks = list(cuts.row_cuts(X, device))
+    with Ahead(reader(X), blocks) as read:
+        for cut in walk(blocks):
             yield place(read(cut), device), *(v[cut] for v in per_cell)
 
 
@@ -119,36 +111,6 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
     release_memory()
     middle = cut.start + n_cells // 2
     return in_halves(step, slice(cut.start, middle), *per_cell) + in_halves(step, slice(middle, cut.stop), *per_cell)
-
-
-def row_cuts(X: Any, device: str = "cpu") -> Iterator[slice]:
-    """The slices of cells that make the blocks of ``X`` for ``device``."""
-    size = cells_per_block(X, device)
-    ends = accumulate(X.chunks[0], initial=0) if is_dask(X) else [*range(0, X.shape[0], size), X.shape[0]]
-    return (slice(start, end) for start, end in pairwise(ends) if end > start)
-
-
-def cells_per_block(X: Any, device: str = "cpu") -> int:
-    """How many cells of ``X`` make a block: as many as suit ``device`` and the room."""
-    most = CELLS_PER_DEVICE_BLOCK if device == "cuda" else CELLS_PER_BLOCK
-    if on_gpu(X) or is_dask(X):
-        return most
-    stored = values_per_cell(X)
-    on_host = stored * (BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + (BYTES_PER_VALUE if device == "cpu" else 0))
-    most = min(most, int(SHARE_FOR_BLOCKS * budget.room() / max(on_host, 1)))
-    if device == "cuda":
-        on_device = stored * BYTES_PER_VALUE_AHEAD + X.shape[1] * BYTES_PER_DENSE_VALUE
-        most = min(most, int(SHARE_FOR_BLOCKS * device_room() / on_device))
-    return max(1, most)
-
-
-def values_per_cell(X: Any) -> float:
-    """How many values are stored for a cell of ``X`` on average."""
-    if isinstance(X, CSRDataset | CSCDataset):
-        return X.group["indices"].shape[0] / max(X.shape[0], 1)
-    if isinstance(X, Stack):
-        return sum(values_per_cell(part) * part.shape[0] for part in X.matrices) / max(sum(X.lengths), 1)
-    return X.nnz / max(X.shape[0], 1) if sparse.issparse(X) else X.shape[1]
 
 
 def reader(X: Any) -> Callable[[slice], Any]:
@@ -191,7 +153,10 @@ def _(X: Any) -> Callable[[slice], Any]:
     def read(cut: slice) -> sparse.csr_matrix:
         starts = ends[cut.start : cut.stop + 1].astype(np.int64)
         whole = int(starts[0]), int(starts[-1])
-        parts = values(*whole), columns(*whole).astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
+        genes = columns(*whole)
+        if (np.diff(starts) < 0).any() or (len(genes) and (genes.min() < 0 or genes.max() >= X.shape[1])):
+            raise ValueError(f"row offsets fall, or columns lie beyond the {X.shape[1]:,} genes: it is damaged")
+        parts = values(*whole), genes.astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
         return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
 
     return stores.telling(X, read)
@@ -212,7 +177,7 @@ def by_rows(X: Any, folder: Path | None = None) -> Any:
     if isinstance(X, Stack):
         return X.map(partial(by_rows, folder=folder))
     if is_dask(X):
-        return X if X.numblocks[1] == 1 else X.rechunk({0: CELLS_PER_BLOCK, 1: X.shape[1]})
+        return X if X.numblocks[1] == 1 else X.rechunk({0: cuts.CELLS_PER_BLOCK, 1: X.shape[1]})
     return X.tocsr() if sparse.issparse(X) or _is_device_sparse(X) else X
 
 
@@ -251,7 +216,7 @@ def _fold_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callab
 
 def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.ndarray, ...]) -> Iterator[Any]:
     walk = partial(_packed_blocks, step=step, device=device) if step else partial(_stream_blocks, step=_as_it_is)
-    for parts in distributed.in_order(X, walk, per_cell, cells_per_block(X, device)):
+    for parts in distributed.in_order(X, walk, per_cell, cuts.cells_per_block(X, device)):
         for part in parts:
             yield place(_unpacked(part), device) if step else (place(part[0], device), *part[1:])
 
@@ -259,7 +224,7 @@ def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.
 def delayed_parts(X: Any, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list[tuple[slice, Any]]:
     """The cells of each task of a Dask array, and ``step(block, *parts of per_cell)`` of them as one delayed array."""
     walk = partial(_joined_blocks, step=step, device=device)
-    return distributed.tasks(X, walk, per_cell, BLOCKS_PER_TASK * cells_per_block(X, device))
+    return distributed.tasks(X, walk, per_cell, BLOCKS_PER_TASK * cuts.cells_per_block(X, device))
 
 
 def _joined_blocks(blocks: distributed.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> np.ndarray:

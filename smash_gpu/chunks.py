@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numcodecs
@@ -27,27 +27,45 @@ def reader(array: Any) -> Callable[[int, int], np.ndarray]:
     """``(start, stop) -> array[start:stop]``, bit for bit, for a one-dimensional HDF5 or zarr array.
 
     HDF5's filters gzip, shuffle, zstd and blosc are decoded here (the last two without the package hdf5plugin); arrays
-    with other filters, or in one piece, are left to HDF5, and zarr has threads of its own.
+    with other filters, or in one piece, are left to HDF5, and zarr has threads of its own. The last chunk is kept for
+    the next call, which mostly begins in it.
     """
     decoders = _decoders(array) if isinstance(array, h5py.Dataset) else None
     if decoders is None:
         return lambda start, stop: array[start:stop]
-    return lambda start, stop: _read(array, decoders, start, stop)
+    size, kept = array.chunks[0], _Kept(-1, np.empty(0, array.dtype))
+
+    def decoded(number: int) -> np.ndarray:
+        return kept.values if number == kept.number else _decoded(array, decoders, number)
+
+    def read(start: int, stop: int) -> np.ndarray:
+        nonlocal kept
+        out = np.empty(stop - start, dtype=array.dtype)
+
+        def fill(number: int) -> _Kept:
+            values = decoded(number)
+            first, last = max(start, number * size), min(stop, (number + 1) * size)
+            out[first - start : last - start] = values[first - number * size : last - number * size]
+            return _Kept(number, values)
+
+        for chunk in _pool().map(fill, range(start // size, -(-stop // size))):
+            last_read = chunk
+        if stop > start:
+            kept = last_read
+        return out
+
+    return read
 
 
-def _read(array: h5py.Dataset, decoders: list[Decoder], start: int, stop: int) -> np.ndarray:
-    size = array.chunks[0]
-    out = np.empty(stop - start, dtype=array.dtype)
+class _Kept(NamedTuple):
+    number: int
+    values: np.ndarray
 
-    def decode(number: int) -> None:
-        skipped, packed = array.id.read_direct_chunk((number * size,))
-        used = [decoder for bit, decoder in enumerate(decoders) if not skipped >> bit & 1]
-        values = np.frombuffer(reduce(lambda data, undo: undo(data), reversed(used), packed), dtype=array.dtype)
-        first, last = max(start, number * size), min(stop, (number + 1) * size)
-        out[first - start : last - start] = values[first - number * size : last - number * size]
 
-    list(_pool().map(decode, range(start // size, -(-stop // size))))
-    return out
+def _decoded(array: h5py.Dataset, decoders: list[Decoder], number: int) -> np.ndarray:
+    skipped, packed = array.id.read_direct_chunk((number * array.chunks[0],))
+    used = [decoder for bit, decoder in enumerate(decoders) if not skipped >> bit & 1]
+    return np.frombuffer(reduce(lambda data, undo: undo(data), reversed(used), packed), dtype=array.dtype)
 
 
 def _decoders(array: h5py.Dataset) -> list[Decoder] | None:
@@ -65,6 +83,10 @@ def _decoders(array: h5py.Dataset) -> list[Decoder] | None:
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), thread_name_prefix="decoding")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not live on in a child
 
 
 def cores() -> int:

@@ -84,6 +84,8 @@ def value_checks(block: Any, large: float) -> tuple[Any, ...]:
     """How many stored values are non-zero, not finite, negative, fractional, and above ``large``."""
     xp = namespace(block)
     x = block.data
+    if not on_gpu(block) and len(x) and x.min() > 0 and x.max() < np.inf:  # as counts are, at a third of the cost
+        return len(x), 0, 0, np.count_nonzero(x != np.rint(x)), np.count_nonzero(x > large)
     finite = xp.isfinite(x)
     whole = x if finite.all() else xp.where(finite, x, 0)  # synchronises
     found = (x != 0, ~finite, whole < 0, whole != xp.floor(whole), whole > large)

@@ -10,7 +10,7 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import blocks, budget, models
+from smash_gpu import budget, cuts, models
 from smash_gpu.ahead import BLOCKS_AHEAD
 from smash_gpu.stack import Stack
 
@@ -91,9 +91,9 @@ def plan(
     passes += ["covariance of the candidates"] * inverse_pca
     passes += [f"candidates of {training:,} cells to train on"] * (n_models if training < matrix.shape[0] else 1)
     passes += ["detections per sample"] * samples
-    values = blocks.values_per_cell(matrix)
-    size = min(blocks.cells_per_block(matrix, device), matrix.shape[0])
-    per_value = blocks.BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + blocks.BYTES_PER_VALUE
+    values = cuts.values_per_cell(matrix)
+    size = min(cuts.cells_per_block(matrix, device), matrix.shape[0])
+    per_value = cuts.BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + cuts.BYTES_PER_VALUE
     return Plan(
         shape=matrix.shape,
         passes=tuple(passes),

@@ -1,17 +1,22 @@
 """Reading ahead, and HDF5 chunks decoded in threads."""
 
+import multiprocessing
+import os
 import threading
 import zlib
 
+import anndata as ad
 import h5py
 import numcodecs
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
-from smash_gpu import chunks
+from smash_gpu import chunks, cuts, files
 from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
+from smash_gpu.blocks import stream
 
 
 def test_results_come_in_order_and_from_another_thread():
@@ -109,3 +114,45 @@ def test_any_slice_of_any_chunks(tmp_path_factory, n, size, cut):
     values = np.arange(n, dtype="i8")
     read = chunks.reader(stored(tmp_path_factory.mktemp("x") / "x.h5", values, min(size, n), {"compression": "gzip"}))
     np.testing.assert_array_equal(read(start, stop), values[start:stop])
+
+
+def test_a_chunk_is_decoded_once_however_many_slices_meet_in_it(tmp_path, monkeypatch):
+    array = stored(tmp_path / "x.h5", np.arange(100), 40, {"compression": "gzip"})
+    numbers = []
+    decoded = chunks._decoded
+    monkeypatch.setattr(chunks, "_decoded", lambda *a: numbers.append(a[2]) or decoded(*a))
+    read = chunks.reader(array)
+    np.testing.assert_array_equal(np.concatenate([read(i, i + 10) for i in range(0, 100, 10)]), np.arange(100))
+    assert numbers == [0, 1, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_decodes_with_threads_of_its_own(tmp_path):
+    read = chunks.reader(stored(tmp_path / "x.h5", np.arange(100), 40, {"compression": "gzip"}))
+    read(0, 100)
+    child = multiprocessing.get_context("fork").Process(target=read, args=(0, 90))
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0
+
+
+def test_blocks_hold_even_numbers_of_values_where_room_is_short(monkeypatch):
+    lengths = np.r_[np.full(900, 10), np.full(100, 500)]
+    X = sparse.csr_matrix(
+        (np.ones(lengths.sum()), np.zeros(lengths.sum(), int), np.r_[0, np.cumsum(lengths)]), (1000, 600)
+    )
+    monkeypatch.setattr(cuts, "_most_values", lambda device: 2000)
+    blocks = list(cuts.row_cuts(X))
+    assert [block.start for block in blocks[1:]] == [block.stop for block in blocks[:-1]]
+    assert (blocks[0].start, blocks[-1].stop) == (0, 1000)
+    assert max(X.indptr[block.stop] - X.indptr[block.start] for block in blocks) <= 2000
+    assert len(blocks) < 40
+
+
+def test_column_numbers_beyond_the_genes_are_an_error_and_not_a_crash(tmp_path):
+    ad.AnnData(sparse.csr_matrix(np.eye(20, dtype=np.float32))).write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(tmp_path / "x.h5ad", "r+") as file:
+        file["X/indices"][3] = 100_000
+    X = files.open_file(tmp_path / "x.h5ad", lazily=True).X
+    with pytest.raises((ValueError, OSError), match="beyond the 20 genes"):
+        list(stream(X))

@@ -23,7 +23,7 @@ from smash_gpu.splits import stratified
 
 @pytest.fixture
 def device(monkeypatch):
-    monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_DEVICE_BLOCK", 50)
+    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_DEVICE_BLOCK", 50)
     return strict_cupy.install(monkeypatch)
 
 

@@ -45,7 +45,7 @@ def client():
 @pytest.fixture(autouse=True)
 def small_tasks(monkeypatch):
     """About ten tasks: what makes one is decided by the client."""
-    monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_BLOCK", 25)
+    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 25)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ FEW_TREES = {"n_estimators": 10}
 def on_disk(monkeypatch):
     """Every file counts as large."""
     monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0)
-    monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_BLOCK", 50)
+    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 50)
 
 
 def stats(adata, groupby="cell_type", **source):
@@ -515,7 +515,7 @@ def split(adata, folder, *, suffixes=("h5ad", "zarr", "h5ad"), change=lambda par
 @pytest.fixture(params=["in memory", "on disk"])
 def wherever(request, monkeypatch):
     """Several files in memory, and left on disk."""
-    monkeypatch.setattr("smash_gpu.blocks.CELLS_PER_BLOCK", 50)
+    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 50)
     if request.param == "on disk":
         monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0)
     return request.param

@@ -16,6 +16,7 @@ FLOORS = [
     {"arrays", "additive", "ahead", "budget", "chunks", "progress", "splits", "stores", "versions", "whole"},
     {"cuda", "transpose", "distributed", "work", "scratch"},
     {"stack"},
+    {"cuts"},
     {"ops", "blocks", "files"},
     {"stats", "fingerprint"},
     {"dataset", "batch", "pca", "genes", "ranking", "attribution"},
