@@ -348,8 +348,9 @@ def test_the_command_line_selects_inside_splits_without_loading(adata, tmp_path,
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("index", [slice(3, 90), np.arange(200, 20, -3), np.arange(240) % 7 == 0, np.array([5, 5, 0])],
-                         ids=["slice", "backwards", "mask", "twice"])  # fmt: skip
+@pytest.mark.parametrize("index", [slice(3, 90), np.arange(200, 20, -3), np.arange(240) % 7 == 0, np.array([5, 5, 0]),
+                                   np.array([0, 0, 2])],
+                         ids=["slice", "backwards", "mask", "twice", "as many as their span"])  # fmt: skip
 def test_a_part_is_that_part(adata, tmp_path, on_disk, form, index):
     adata.X = FORMS[form](adata.X)
     with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
@@ -397,6 +398,38 @@ def test_results_are_written_without_the_matrices_and_that_is_said(adata, tmp_pa
         pd.testing.assert_frame_equal(
             smg.get.markers(again), smg.get.markers(found), check_categorical=False, check_dtype=False
         )
+
+
+@pytest.mark.parametrize("spell", [str, Path, zarr.storage.LocalStore], ids=["str", "Path", "store"])
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.parametrize("part", [slice(None), slice(3, 9)], ids=["whole", "part"])
+def test_the_files_of_the_matrices_are_never_overwritten(adata, tmp_path, monkeypatch, suffix, spell, part):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    source = folder / f"cells.{suffix}"
+    getattr(with_everything(adata), f"write_{suffix}")(source)
+    (tmp_path / "link").symlink_to(source)
+    monkeypatch.chdir(tmp_path)
+    found = files.open_file(source.relative_to(tmp_path), lazily=True)[part]
+    expected = found.to_memory().X
+    for target in (source, tmp_path / "link", folder, source / "layers", source / "layers" / "counts" / "new"):
+        if spell is not zarr.storage.LocalStore:
+            with pytest.raises(ValueError, match="holds the matrices themselves .* choose another name"):
+                found.write_h5ad(spell(target))
+        with pytest.raises(ValueError, match="holds the matrices themselves .* choose another name"):
+            found.write_zarr(spell(target))
+    assert (expected != files.open_file(source, lazily=True)[part].to_memory().X).nnz == 0
+    with pytest.warns(UserWarning, match="without the matrices"):
+        found.write_zarr(spell(folder / "results.zarr"))
+
+
+def test_a_hard_link_and_several_files_are_not_overwritten_either(adata, tmp_path, on_disk):
+    paths = split(adata, tmp_path)
+    found = join.open_cells(paths, {})
+    (tmp_path / "other.h5ad").hardlink_to(paths[0])
+    for target in (*paths, tmp_path / "other.h5ad"):
+        with pytest.raises(ValueError, match="holds the matrices themselves"):
+            found.write(target)
 
 
 # --- stored by genes ----------------------------------------------------------------------------------------------
