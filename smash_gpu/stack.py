@@ -100,7 +100,7 @@ class Stack:
     def _read(self, read: Callable, part: slice, i: int, chosen: np.ndarray | None = None) -> sparse.csr_matrix:
         block = read(part)
         block = sparse.csr_matrix(block if sparse.issparse(block) else np.asarray(block))
-        if chosen is not None and len(chosen) != part.stop - part.start:
+        if chosen is not None and not np.array_equal(chosen, np.arange(part.stop - part.start)):
             block = block[chosen]
         return block if self.genes[i] is None else take_columns(block, self.genes[i])
 
