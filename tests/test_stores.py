@@ -84,6 +84,18 @@ def test_a_value_is_noticed_although_size_and_time_of_the_file_are_as_before(cou
     assert named(ad.read_h5ad(path, backed="r").X) != before
 
 
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_layers_that_differ_outside_the_runs_only_are_told_apart(suffix, counts, large, tmp_path, monkeypatch):
+    monkeypatch.setattr(fingerprint, "N_SAMPLES", 1)
+    monkeypatch.setattr(fingerprint, "VALUES_PER_SAMPLE", 4)
+    adata = ad.AnnData(counts, layers={"same": counts.copy()})
+    adata.layers["same"].data[200] += 1
+    path = tmp_path / f"cells.{suffix}"
+    getattr(adata, f"write_{suffix}")(path)
+    found = files.open_file(path, lazily=True)
+    assert named(found.X) != named(found.layers["same"])
+
+
 def test_a_moved_file_or_store_is_the_same_data(counts, large, tmp_path):
     for kind, name in (("h5ad_csr", "matrix.h5ad"), ("zarr_csr", "matrix.zarr")):
         before = named(put(kind, counts, tmp_path / "here"))
