@@ -23,7 +23,7 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks, whole
+from smash_gpu import budget, chunks, stores, whole
 from smash_gpu.progress import track
 
 SHARE_OF_ROOM = 0.5
@@ -229,18 +229,18 @@ def _check_disk(X: CSCDataset, folder: Path) -> int:
 
 
 def _where(X: CSCDataset) -> str:
-    path, name, *_ = _identity(X)
+    path, name = _place(X)
     return f"{name.strip('/') or 'the matrix'} of {Path(path).name}"
 
 
 def _identity(X: CSCDataset) -> tuple:
     """What tells one matrix on disk from another, or from itself before it was changed."""
+    return *_place(X), X.shape, X.group["data"].shape[0], *stores.files(stores.places(X)).items()
+
+
+def _place(X: CSCDataset) -> tuple[str, str]:
+    """The file or store, and the name of the matrix there."""
     group = X.group
     if X.backend == "zarr":
-        path = str(group.store_path).removesuffix(group.path).removeprefix("file://").rstrip("/")
-        touched = Path(path, group.path, "indices")
-    else:
-        path = str(Path(group.file.filename).absolute())
-        touched = Path(path)
-    stat = touched.stat() if touched.exists() else None
-    return path, group.name, X.shape, group["data"].shape[0], stat and (stat.st_mtime_ns, stat.st_size)
+        return str(group.store_path).removesuffix(group.path).removeprefix("file://").rstrip("/"), group.name
+    return str(Path(group.file.filename).absolute()), group.name

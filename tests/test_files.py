@@ -514,6 +514,28 @@ def test_a_folder_keeps_what_was_converted_until_the_file_changes(tmp_path):
     assert len(list(kept.iterdir())) == 2
 
 
+@pytest.mark.parametrize("suffix", ["h5", "zarr"])
+def test_a_matrix_changed_in_place_is_converted_anew_in_the_same_program(tmp_path, suffix):
+    path = tmp_path / f"cells.{suffix}"
+    opened = {"h5": h5py.File, "zarr": zarr.open_group}[suffix]
+    root = opened(path, mode="w")
+    ad.io.write_elem(root, "X", sparse.random(30, 20, 0.3, format="csc", random_state=0))
+    if suffix == "h5":
+        root.close()
+
+    def matrix():
+        return ad.io.sparse_dataset(opened(path, mode="r")["X"])
+
+    before = transpose.by_cells(matrix()).to_memory()
+    root = opened(path, mode="r+")
+    root["X/data"][0] = 7
+    if suffix == "h5":
+        root.close()
+    expected = matrix().to_memory()
+    assert (before != expected).nnz
+    assert (transpose.by_cells(matrix()).to_memory() != expected).nnz == 0
+
+
 def test_too_small_a_disk_is_named_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(transpose, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(OSError, match=r"X of cells\.h5 .*2,400 bytes.* are needed in .*1,000 are free.*TMPDIR"):
