@@ -370,6 +370,19 @@ def test_a_part_is_that_part(adata, tmp_path, on_disk, form, index):
     np.testing.assert_array_equal(part.varm["loadings"], adata[:, ["MARKER1X", "MARKER0X"]].varm["loadings"])
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_last_cell_and_gene_and_a_gene_twice(adata, tmp_path, on_disk, form):
+    expected = adata.X.toarray()
+    adata.X = FORMS[form](adata.X)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    found = files.open_file(tmp_path / "cells.h5ad")
+    np.testing.assert_array_equal(found[-1].X.toarray(), expected[-1:])
+    np.testing.assert_array_equal(found[np.int64(-2), -1].X.toarray(), expected[-2:-1, -1:])
+    np.testing.assert_array_equal(found[:, [5, 5, 0]].X.toarray(), expected[:, [5, 5, 0]])
+    names = adata.var_names[[9, 9, 3, 9]].tolist()
+    np.testing.assert_array_equal(found[3:7, names].X.toarray(), expected[3:7, [9, 9, 3, 9]])
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -819,7 +832,13 @@ def test_other_steps_ask_for_annotated_data(tmp_path):
 
 def test_columns_of_csr_are_taken_in_order(rng):
     matrix = sparse.random(40, 30, 0.3, format="csr", random_state=0)
-    for columns in (rng.permutation(30), np.arange(30), np.array([7, 3, 20]), np.array([], dtype=int)):
+    for columns in (
+        rng.permutation(30),
+        np.arange(30),
+        np.array([7, 3, 20]),
+        np.array([], dtype=int),
+        np.array([7, 7, 3]),
+    ):
         taken = take_columns(matrix, columns)
         np.testing.assert_array_equal(taken.toarray(), matrix.toarray()[:, columns])
         assert taken.has_canonical_format

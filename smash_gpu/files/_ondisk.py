@@ -97,7 +97,7 @@ class OnDisk(ad.AnnData):
 
     def __getitem__(self, index: Any) -> OnDisk:
         cells, genes = self._normalize_indices(index)
-        cells, genes = (slice(i, i + 1) if pd.api.types.is_integer(i) else i for i in (cells, genes))
+        cells, genes = (slice(i, i + 1 or None) if pd.api.types.is_integer(i) else i for i in (cells, genes))
         return OnDisk(
             self.held.only(cells, genes),
             places=self.places,
