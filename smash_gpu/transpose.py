@@ -14,7 +14,7 @@ from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
 from shutil import disk_usage
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anndata as ad
@@ -23,7 +23,7 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks, stores, whole
+from smash_gpu import budget, chunks, scratch, stores, whole
 from smash_gpu.progress import track
 
 SHARE_OF_ROOM = 0.5
@@ -44,8 +44,8 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     X
         Cells × genes, stored by genes in HDF5 or zarr.
     folder
-        Where to keep the result for later runs. None: a temporary folder (below ``TMPDIR``), removed when the program
-        ends; the same matrix asked for again is not converted again.
+        Where to keep the result for later runs. None: a temporary folder (in `scratch.folder`), removed when the
+        program ends; the same matrix asked for again is not converted again.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     name = f"by-cells-{sha256(repr(_identity(X)).encode()).hexdigest()[:16]}.h5"
     if folder is None and name in _folders:
         return _opened(Path(_folders[name].name) / name)
-    at = Path(gettempdir() if folder is None else folder)
+    at = scratch.folder() if folder is None else folder
     at.mkdir(parents=True, exist_ok=True)
     if folder is not None and _can_be_opened(at / name):
         return _opened(at / name)

@@ -18,7 +18,7 @@ from cells import with_int64_indices
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import budget, chunks, files, join, reading, transpose, whole
+from smash_gpu import budget, chunks, files, join, reading, scratch, transpose, whole
 from smash_gpu.blocks import by_rows
 from smash_gpu.cli import main
 from smash_gpu.files import OnDisk
@@ -495,6 +495,15 @@ def test_a_matrix_is_converted_once_and_what_was_made_is_removed(large_csc):
     assert [path.name for path in place.parent.iterdir()] == [place.name]
     transpose._folders.clear()
     assert not place.parent.exists()
+
+
+def test_a_conversion_goes_where_large_temporary_files_go(tmp_path, monkeypatch):
+    """/tmp may be memory."""
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(scratch, "LARGE_FILES", tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+    made = Path(transpose.by_cells(small_csc(tmp_path / "cells.h5")).group.file.filename)
+    assert made.is_relative_to(tmp_path / "disk")
 
 
 def test_what_a_killed_program_left_is_removed_and_what_a_running_one_makes_is_not(tmp_path):
