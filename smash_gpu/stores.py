@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from errno import EMFILE
 from itertools import product
 from math import ceil
 from pathlib import Path
@@ -111,12 +112,30 @@ def telling(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
             raise
         except Exception as error:
             path = places(X)[0]
+            require_handles(error, path)
             raise OSError(
                 f"cells {cut.start:,} to {cut.stop - 1:,} of {path} cannot be read ({type(error).__name__}: {error}): "
                 "the file is damaged, or not whole. Copy it again."
             ) from error
 
     return told
+
+
+def require_handles(error: BaseException, path: Path) -> None:
+    """Tell the ``error`` of a file that cannot be opened beside all that are open from that of a damaged one.
+
+    Raises
+    ------
+    OSError
+        If there were too many.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "errno", None) == EMFILE:
+            raise OSError(
+                EMFILE, f"{path} cannot be opened, since too many files are open: raise their number, ulimit -n 65536."
+            ) from error
+        cause = cause.__cause__ or cause.__context__
 
 
 def _require_whole(X: Any) -> None:

@@ -1,8 +1,9 @@
 """Files as they are in the field: however a matrix is stored, it is the same matrix, and it stays on disk."""
 
 import os
+import resource
 import tracemalloc
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cells import with_int64_indices
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import budget, chunks, files, join, reading, scratch, transpose, whole
+from smash_gpu import budget, chunks, files, join, reading, scratch, stores, transpose, whole
 from smash_gpu.blocks import by_rows
 from smash_gpu.cli import main
 from smash_gpu.files import OnDisk
@@ -832,6 +833,28 @@ def test_one_of_several_files_that_is_not_there_or_there_twice(adata, tmp_path):
         smg.tl.smash([*paths, tmp_path / "part3.h5ad"], "cell_type")
     with pytest.raises(ValueError, match=r"part0\.h5ad is given twice"):
         smg.tl.smash([*paths, tmp_path / "." / "part0.h5ad"], "cell_type")
+
+
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_too_many_files_are_told_from_damaged_ones(adata, tmp_path, on_disk, suffix):
+    path = tmp_path / f"cells.{suffix}"
+    getattr(adata, f"write_{suffix}")(path)
+    found, (soft, hard) = files.open_file(path), resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = stores.telling(found.X, lambda _: tmp_path.joinpath("chunk").open("w"))
+    reads = [lambda: files.open_file(path), lambda: files.open_file(path, lazily=False), lambda: told(slice(5))]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(p.name) for p in Path("/proc/self/fd").iterdir()) + 3, hard))
+    handles = []
+    try:
+        with suppress(OSError):
+            while True:
+                handles.append(os.open(os.devnull, os.O_RDONLY))
+        for read in reads:
+            with pytest.raises(OSError, match=rf"cells\.{suffix}.* too many files are open: .* ulimit -n"):
+                read()
+    finally:
+        for handle in handles:
+            os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_other_steps_ask_for_annotated_data(tmp_path):

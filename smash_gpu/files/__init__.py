@@ -48,6 +48,8 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
     ------
     FileNotFoundError, ValueError
         If there is no such file, or it is neither h5ad nor zarr; the message says what it is, if that can be seen.
+    OSError
+        If too many files are open.
     """
     path = Path(path)
     if not path.exists():
@@ -57,6 +59,7 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
     try:
         return _lazily(path) if lazily else _whole(path, used)
     except Exception as error:
+        stores.require_handles(error, path)
         raise ValueError(
             f"{path} cannot be read as {'a zarr store' if path.is_dir() else 'an h5ad file'} of annotated cells "
             f"({type(error).__name__}: {error}). {what_it_is(path)}"
