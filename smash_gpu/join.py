@@ -69,14 +69,23 @@ def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
 
 
 def expand(paths: Paths) -> list[Path]:
-    """The paths that a path, a pattern or a list of those stands for.
+    """The paths that a path, a pattern or several of those (a list, an array, a generator) stand for.
 
     Raises
     ------
+    TypeError
+        If there is something else among them.
     FileNotFoundError, ValueError
         If nothing fits a pattern, or a file is meant twice.
     """
-    asked = [paths] if isinstance(paths, str | Path) else list(paths)
+    is_many = isinstance(paths, Iterable) and not isinstance(paths, str | Path | Mapping)
+    asked = list(paths) if is_many else [paths]
+    for one in asked:
+        if not isinstance(one, str | Path):
+            raise TypeError(
+                f"AnnData, or a path, a pattern or several of those, are accepted, not {type(one).__name__}"
+                + (f" in {type(paths).__name__}." if is_many else ".")
+            )
     found: list[Path] = []
     for one in map(str, asked):
         if Path(one).exists() or not has_magic(one):

@@ -857,6 +857,22 @@ def test_too_many_files_are_told_from_damaged_ones(adata, tmp_path, on_disk, suf
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_paths_may_come_from_a_generator_or_an_array(adata, tmp_path):
+    paths = split(adata, tmp_path)
+    expected = markers(paths)
+    for several in (iter(paths), tuple(paths), np.array(list(map(str, paths))), np.array(paths), pd.Series(paths)):
+        pd.testing.assert_frame_equal(markers(several), expected)
+
+
+OTHERS = [None, 3, np.ones((2, 2)), sparse.eye(3, format="csr"), {"a": "b"}, [b"a.h5ad"]]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: type(other).__name__)
+def test_what_is_neither_data_nor_paths_is_named(other):
+    with pytest.raises(TypeError, match=r"AnnData, or a path, a pattern or several of those, are accepted, not \w+"):
+        smg.tl.smash(other, "cell_type")
+
+
 def test_other_steps_ask_for_annotated_data(tmp_path):
     with pytest.raises(TypeError, match="takes annotated data"):
         smg.pp.filter_genes(["a.h5ad", "b.h5ad"], "cell_type")
