@@ -51,10 +51,11 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
 
     All values of other matrices are read, so that it is the same for all that hold the same values and names. Of large
     ones on disk, and of those stored by genes (CSC), it covers the shape, the gene names, the size and the time of the
-    last change of every file that holds the matrix, the length of every cell's row in the file, and `N_SAMPLES` evenly
-    spread runs of values and columns; not the place and name of the file. Not noticed: values changed in place, outside
-    those runs, by a program that sets the time of the last change back. On the other hand any other change of an h5ad
-    file, such as a new column of ``obs``, makes it another one. Labels are never covered.
+    last change of every file that holds the matrix, which matrix of the file it is (such as ``layers/counts``), the
+    length of every cell's row in the file, and `N_SAMPLES` evenly spread runs of values and columns; not the place and
+    name of the file. Not noticed: values changed in place, outside those runs, by a program that sets the time of the
+    last change back. On the other hand any other change of an h5ad file, such as a new column of ``obs``, makes it
+    another one. Labels are never covered.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def _is_read_whole(parts: list[Mapping[str, Any]]) -> bool:
 def _of_files(matrix: Any, arrays: Mapping[str, Any]) -> bytes:
     found = sha256(_little(np.array(list(stores.files(stores.places(matrix)).values())), "i8"))
     for name, array in arrays.items():
-        found.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        found.update(f"{name} {array.name} {array.dtype.str} {array.shape};".encode())
         for cut in [slice(None)] if name.endswith("indptr") else _spread(array.shape):
             values = chunks.reader(array)(*cut.indices(array.shape[0])[:2]) if array.ndim == 1 else array[cut]
             found.update(np.ascontiguousarray(values).tobytes())

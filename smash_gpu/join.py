@@ -49,11 +49,13 @@ def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
         genes with the others; the message names the file.
     """
     found = expand(paths)
-    if len(found) == 1:
-        return files.open_file(found[0])
-    large = files.is_large(path for path in found if path.exists())
-    parts = dict(zip(names_of(found), (files.open_file(path, lazily=large) for path in found), strict=True))
     layer, use_raw = source.get("layer"), source.get("use_raw", False)
+    used = f"layers/{layer}" if layer else "raw/X" if use_raw else "X"
+    if len(found) == 1:
+        return files.open_file(found[0], used=used)
+    large = files.is_large(path for path in found if path.exists())
+    opened = (files.open_file(path, lazily=large, used=used) for path in found)
+    parts = dict(zip(names_of(found), opened, strict=True))
     labels = [column for column in np.atleast_1d(np.array(source.get("groupby"), dtype=object)) if column is not None]
     others = [column for key in ("sample_key", "batch_key") if (column := source.get(key)) not in (None, FILE)]
     for name, part in parts.items():
@@ -67,14 +69,23 @@ def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
 
 
 def expand(paths: Paths) -> list[Path]:
-    """The paths that a path, a pattern or a list of those stands for.
+    """The paths that a path, a pattern or several of those (a list, an array, a generator) stand for.
 
     Raises
     ------
+    TypeError
+        If there is something else among them.
     FileNotFoundError, ValueError
         If nothing fits a pattern, or a file is meant twice.
     """
-    asked = [paths] if isinstance(paths, str | Path) else list(paths)
+    is_many = isinstance(paths, Iterable) and not isinstance(paths, str | Path | Mapping)
+    asked = list(paths) if is_many else [paths]
+    for one in asked:
+        if not isinstance(one, str | Path):
+            raise TypeError(
+                f"AnnData, or a path, a pattern or several of those, are accepted, not {type(one).__name__}"
+                + (f" in {type(paths).__name__}." if is_many else ".")
+            )
     found: list[Path] = []
     for one in map(str, asked):
         if Path(one).exists() or not has_magic(one):

@@ -240,7 +240,8 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
     if not adata.raw.var_names.equals(adata.var_names):
         raise ValueError(
             f"adata.raw holds {adata.raw.n_vars:,} genes and adata {adata.n_vars:,}; results are kept for the genes of "
-            "adata. Pass adata.raw.to_adata() instead of adata."
+            "adata. Pass adata.raw.to_adata() instead of adata, or instead of a path "
+            "smash_gpu.files.open_file(path).raw.to_adata(), as --use-raw of the commands does."
         )
     return matrix_of(adata, use_raw=True)
 

@@ -100,7 +100,7 @@ class Stack:
     def _read(self, read: Callable, part: slice, i: int, chosen: np.ndarray | None = None) -> sparse.csr_matrix:
         block = read(part)
         block = sparse.csr_matrix(block if sparse.issparse(block) else np.asarray(block))
-        if chosen is not None and len(chosen) != part.stop - part.start:
+        if chosen is not None and not np.array_equal(chosen, np.arange(part.stop - part.start)):
             block = block[chosen]
         return block if self.genes[i] is None else take_columns(block, self.genes[i])
 
@@ -123,7 +123,12 @@ class Stack:
 
 
 def take_columns(block: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:
-    """The numbered columns of a CSR matrix in that order; sorted within rows if ``block`` is."""
+    """The numbered columns of a CSR matrix in that order, repeated or not; sorted within rows if ``block`` is."""
+    once, places = np.unique(columns, return_inverse=True)
+    if len(once) < len(columns):
+        taken = take_columns(block, once)[:, places]
+        taken.sort_indices()
+        return taken
     place = np.full(block.shape[1], -1, dtype=block.indices.dtype)
     place[columns] = np.arange(len(columns))
     to = place[block.indices]

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from errno import EMFILE
 from itertools import product
 from math import ceil
 from pathlib import Path
@@ -85,13 +86,15 @@ def require_whole(X: Any) -> None:
     """Look for chunks that a zarr store lacks, which zarr reads as zeros, or Blosc has the end of only, which it does
     not see.
 
-    zarr leaves out chunks that hold zeros only. Of stored values and their columns there are none such, but for a chunk
-    of column numbers with no more than one entry a cell, all in the first column.
+    zarr leaves out chunks that hold zeros only. Those of a dense matrix may be missing by right, and those of stored
+    values, which can be explicit zeros: a warning says that they are. A chunk of column numbers can hold zeros only
+    where no cell has more than one entry in it, all in the first column.
 
     Raises
     ------
     ValueError
-        If one is missing, empty or cut short.
+        If a chunk of column numbers is missing that cannot be zeros only, a chunk of any kind is empty or cut short, or
+        the offsets of the cells do not fit the values.
     """
     for part in parts(X):
         _require_whole(part)
@@ -109,6 +112,7 @@ def telling(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
             raise
         except Exception as error:
             path = places(X)[0]
+            require_handles(error, path)
             raise OSError(
                 f"cells {cut.start:,} to {cut.stop - 1:,} of {path} cannot be read ({type(error).__name__}: {error}): "
                 "the file is damaged, or not whole. Copy it again."
@@ -117,15 +121,30 @@ def telling(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
     return told
 
 
+def require_handles(error: BaseException, path: Path) -> None:
+    """Tell the ``error`` of a file that cannot be opened beside all that are open from that of a damaged one.
+
+    Raises
+    ------
+    OSError
+        If there were too many.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "errno", None) == EMFILE:
+            raise OSError(
+                EMFILE, f"{path} cannot be opened, since too many files are open: raise their number, ulimit -n 65536."
+            ) from error
+        cause = cause.__cause__ or cause.__context__
+
+
 def _require_whole(X: Any) -> None:
     found = {name: array for name, array in arrays(X).items() if isinstance(array, zarr.Array)}
+    absent = {}
     for name, array in found.items():
         grid = list(_grid(array))
-        absent = [cell for cell in grid if _size(_chunk(array, cell)) == 0]
-        if absent and name == "dense":
-            few = f"{_folder(array)} lacks {len(absent):,} of its {len(grid):,} chunks"
-            warnings.warn(f"{few}: they are read as zeros, which zarr does not store.", stacklevel=4)
-        lost = [cell for cell in absent if _must_be_there(name, cell, found)]
+        absent[name] = [cell for cell in grid if not _chunk(array, cell).is_file()]
+        lost = [cell for cell in absent[name] if name.endswith("indices") and not _can_be_zeros(cell, name, found)]
         lost += [cell for cell in grid if _is_cut(array, cell)]
         if lost:
             first = _chunk(array, lost[0]).relative_to(_folder(array))
@@ -134,6 +153,10 @@ def _require_whole(X: Any) -> None:
                 "it is damaged or was copied in part. Copy the store again."
             )
     _check_offsets(X, found)
+    for name, array in found.items():
+        if absent[name] and not name.endswith(("indices", "indptr")):
+            few = f"{_folder(array)} lacks {len(absent[name]):,} of its {len(list(_grid(array))):,} chunks"
+            warnings.warn(f"{few}: they are read as zeros, which zarr does not store.", stacklevel=4)
 
 
 def _is_local(array: Any) -> bool:
@@ -159,31 +182,25 @@ def _chunk(array: zarr.Array, cell: tuple[int, ...]) -> Path:
     return _folder(array) / array.metadata.encode_chunk_key(cell)
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
-
-
 def _is_cut(array: zarr.Array, cell: tuple[int, ...]) -> bool:
-    """Whether a chunk is shorter than Blosc says in its head; Blosc itself reads on behind the end."""
-    if array.shards or not array.compressors or "Blosc" not in type(array.compressors[-1]).__name__:
-        return False
+    """Whether a chunk is empty, or shorter than Blosc says in its head; Blosc itself reads on behind the end."""
     path = _chunk(array, cell)
-    if not _size(path):
+    if not path.is_file() or not path.stat().st_size:
+        return path.is_file()
+    if array.shards or not array.compressors or "Blosc" not in type(array.compressors[-1]).__name__:
         return False
     with path.open("rb") as file:
         head = file.read(BLOSC_HEAD)
-    return len(head) < BLOSC_HEAD or int.from_bytes(head[-4:], "little") != _size(path)
+    return len(head) < BLOSC_HEAD or int.from_bytes(head[-4:], "little") != path.stat().st_size
 
 
-def _must_be_there(name: str, cell: tuple[int, ...], found: Mapping[str, zarr.Array]) -> bool:
-    """Whether a chunk cannot hold zeros only. Column numbers can if every entry is in another row."""
-    if not name.endswith("indices"):
-        return name.endswith("data")
+def _can_be_zeros(cell: tuple[int, ...], name: str, found: Mapping[str, zarr.Array]) -> bool:
+    """Whether a chunk of column numbers can hold zeros only: if every entry is in another row."""
     offsets = next(array for other, array in found.items() if other.endswith("indptr"))[:]
     size, length = _sides(found[name])[0], found[name].shape[0]
     first, last = cell[0] * size, min((cell[0] + 1) * size, length) - 1
     rows = np.searchsorted(offsets, [first, last], side="right")
-    return rows[1] - rows[0] != last - first
+    return rows[1] - rows[0] == last - first
 
 
 def _check_offsets(X: Any, found: Mapping[str, zarr.Array]) -> None:

@@ -14,7 +14,7 @@ from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
 from shutil import disk_usage
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import anndata as ad
@@ -23,7 +23,7 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks, whole
+from smash_gpu import budget, chunks, scratch, stores, whole
 from smash_gpu.progress import track
 
 SHARE_OF_ROOM = 0.5
@@ -44,8 +44,8 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     X
         Cells × genes, stored by genes in HDF5 or zarr.
     folder
-        Where to keep the result for later runs. None: a temporary folder (below ``TMPDIR``), removed when the program
-        ends; the same matrix asked for again is not converted again.
+        Where to keep the result for later runs. None: a temporary folder (in `scratch.folder`), removed when the
+        program ends; the same matrix asked for again is not converted again.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     name = f"by-cells-{sha256(repr(_identity(X)).encode()).hexdigest()[:16]}.h5"
     if folder is None and name in _folders:
         return _opened(Path(_folders[name].name) / name)
-    at = Path(gettempdir() if folder is None else folder)
+    at = scratch.folder() if folder is None else folder
     at.mkdir(parents=True, exist_ok=True)
     if folder is not None and _can_be_opened(at / name):
         return _opened(at / name)
@@ -229,18 +229,18 @@ def _check_disk(X: CSCDataset, folder: Path) -> int:
 
 
 def _where(X: CSCDataset) -> str:
-    path, name, *_ = _identity(X)
+    path, name = _place(X)
     return f"{name.strip('/') or 'the matrix'} of {Path(path).name}"
 
 
 def _identity(X: CSCDataset) -> tuple:
     """What tells one matrix on disk from another, or from itself before it was changed."""
+    return *_place(X), X.shape, X.group["data"].shape[0], *stores.files(stores.places(X)).items()
+
+
+def _place(X: CSCDataset) -> tuple[str, str]:
+    """The file or store, and the name of the matrix there."""
     group = X.group
     if X.backend == "zarr":
-        path = str(group.store_path).removesuffix(group.path).removeprefix("file://").rstrip("/")
-        touched = Path(path, group.path, "indices")
-    else:
-        path = str(Path(group.file.filename).absolute())
-        touched = Path(path)
-    stat = touched.stat() if touched.exists() else None
-    return path, group.name, X.shape, group["data"].shape[0], stat and (stat.st_mtime_ns, stat.st_size)
+        return str(group.store_path).removesuffix(group.path).removeprefix("file://").rstrip("/"), group.name
+    return str(Path(group.file.filename).absolute()), group.name

@@ -1,8 +1,9 @@
 """Files as they are in the field: however a matrix is stored, it is the same matrix, and it stays on disk."""
 
 import os
+import resource
 import tracemalloc
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cells import with_int64_indices
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import budget, chunks, files, join, reading, transpose, whole
+from smash_gpu import budget, chunks, files, join, reading, scratch, stores, transpose, whole
 from smash_gpu.blocks import by_rows
 from smash_gpu.cli import main
 from smash_gpu.files import OnDisk
@@ -348,8 +349,9 @@ def test_the_command_line_selects_inside_splits_without_loading(adata, tmp_path,
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("index", [slice(3, 90), np.arange(200, 20, -3), np.arange(240) % 7 == 0, np.array([5, 5, 0])],
-                         ids=["slice", "backwards", "mask", "twice"])  # fmt: skip
+@pytest.mark.parametrize("index", [slice(3, 90), np.arange(200, 20, -3), np.arange(240) % 7 == 0, np.array([5, 5, 0]),
+                                   np.array([0, 0, 2])],
+                         ids=["slice", "backwards", "mask", "twice", "as many as their span"])  # fmt: skip
 def test_a_part_is_that_part(adata, tmp_path, on_disk, form, index):
     adata.X = FORMS[form](adata.X)
     with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
@@ -367,6 +369,19 @@ def test_a_part_is_that_part(adata, tmp_path, on_disk, form, index):
         part.X.toarray(), sparse.csr_matrix(expected[2:9, ["MARKER1X", "MARKER0X"]].X).toarray()
     )
     np.testing.assert_array_equal(part.varm["loadings"], adata[:, ["MARKER1X", "MARKER0X"]].varm["loadings"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_last_cell_and_gene_and_a_gene_twice(adata, tmp_path, on_disk, form):
+    expected = adata.X.toarray()
+    adata.X = FORMS[form](adata.X)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    found = files.open_file(tmp_path / "cells.h5ad")
+    np.testing.assert_array_equal(found[-1].X.toarray(), expected[-1:])
+    np.testing.assert_array_equal(found[np.int64(-2), -1].X.toarray(), expected[-2:-1, -1:])
+    np.testing.assert_array_equal(found[:, [5, 5, 0]].X.toarray(), expected[:, [5, 5, 0]])
+    names = adata.var_names[[9, 9, 3, 9]].tolist()
+    np.testing.assert_array_equal(found[3:7, names].X.toarray(), expected[3:7, [9, 9, 3, 9]])
 
 
 @pytest.mark.parametrize(
@@ -397,6 +412,38 @@ def test_results_are_written_without_the_matrices_and_that_is_said(adata, tmp_pa
         pd.testing.assert_frame_equal(
             smg.get.markers(again), smg.get.markers(found), check_categorical=False, check_dtype=False
         )
+
+
+@pytest.mark.parametrize("spell", [str, Path, zarr.storage.LocalStore], ids=["str", "Path", "store"])
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.parametrize("part", [slice(None), slice(3, 9)], ids=["whole", "part"])
+def test_the_files_of_the_matrices_are_never_overwritten(adata, tmp_path, monkeypatch, suffix, spell, part):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    source = folder / f"cells.{suffix}"
+    getattr(with_everything(adata), f"write_{suffix}")(source)
+    (tmp_path / "link").symlink_to(source)
+    monkeypatch.chdir(tmp_path)
+    found = files.open_file(source.relative_to(tmp_path), lazily=True)[part]
+    expected = found.to_memory().X
+    for target in (source, tmp_path / "link", folder, source / "layers", source / "layers" / "counts" / "new"):
+        if spell is not zarr.storage.LocalStore:
+            with pytest.raises(ValueError, match="holds the matrices themselves .* choose another name"):
+                found.write_h5ad(spell(target))
+        with pytest.raises(ValueError, match="holds the matrices themselves .* choose another name"):
+            found.write_zarr(spell(target))
+    assert (expected != files.open_file(source, lazily=True)[part].to_memory().X).nnz == 0
+    with pytest.warns(UserWarning, match="without the matrices"):
+        found.write_zarr(spell(folder / "results.zarr"))
+
+
+def test_a_hard_link_and_several_files_are_not_overwritten_either(adata, tmp_path, on_disk):
+    paths = split(adata, tmp_path)
+    found = join.open_cells(paths, {})
+    (tmp_path / "other.h5ad").hardlink_to(paths[0])
+    for target in (*paths, tmp_path / "other.h5ad"):
+        with pytest.raises(ValueError, match="holds the matrices themselves"):
+            found.write(target)
 
 
 # --- stored by genes ----------------------------------------------------------------------------------------------
@@ -451,6 +498,15 @@ def test_a_matrix_is_converted_once_and_what_was_made_is_removed(large_csc):
     assert not place.parent.exists()
 
 
+def test_a_conversion_goes_where_large_temporary_files_go(tmp_path, monkeypatch):
+    """/tmp may be memory."""
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(scratch, "LARGE_FILES", tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
+    made = Path(transpose.by_cells(small_csc(tmp_path / "cells.h5")).group.file.filename)
+    assert made.is_relative_to(tmp_path / "disk")
+
+
 def test_what_a_killed_program_left_is_removed_and_what_a_running_one_makes_is_not(tmp_path):
     X, at = small_csc(tmp_path / "cells.h5"), tmp_path / "work"
     for name in ("dead", "new", "alive"):
@@ -479,6 +535,28 @@ def test_a_folder_keeps_what_was_converted_until_the_file_changes(tmp_path):
     (tmp_path / "cells.h5").touch()
     transpose.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
     assert len(list(kept.iterdir())) == 2
+
+
+@pytest.mark.parametrize("suffix", ["h5", "zarr"])
+def test_a_matrix_changed_in_place_is_converted_anew_in_the_same_program(tmp_path, suffix):
+    path = tmp_path / f"cells.{suffix}"
+    opened = {"h5": h5py.File, "zarr": zarr.open_group}[suffix]
+    root = opened(path, mode="w")
+    ad.io.write_elem(root, "X", sparse.random(30, 20, 0.3, format="csc", random_state=0))
+    if suffix == "h5":
+        root.close()
+
+    def matrix():
+        return ad.io.sparse_dataset(opened(path, mode="r")["X"])
+
+    before = transpose.by_cells(matrix()).to_memory()
+    root = opened(path, mode="r+")
+    root["X/data"][0] = 7
+    if suffix == "h5":
+        root.close()
+    expected = matrix().to_memory()
+    assert (before != expected).nnz
+    assert (transpose.by_cells(matrix()).to_memory() != expected).nnz == 0
 
 
 def test_too_small_a_disk_is_named_before_anything_is_written(tmp_path, monkeypatch):
@@ -757,6 +835,44 @@ def test_one_of_several_files_that_is_not_there_or_there_twice(adata, tmp_path):
         smg.tl.smash([*paths, tmp_path / "." / "part0.h5ad"], "cell_type")
 
 
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_too_many_files_are_told_from_damaged_ones(adata, tmp_path, on_disk, suffix):
+    path = tmp_path / f"cells.{suffix}"
+    getattr(adata, f"write_{suffix}")(path)
+    found, (soft, hard) = files.open_file(path), resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = stores.telling(found.X, lambda _: tmp_path.joinpath("chunk").open("w"))
+    reads = [lambda: files.open_file(path), lambda: files.open_file(path, lazily=False), lambda: told(slice(5))]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(p.name) for p in Path("/proc/self/fd").iterdir()) + 3, hard))
+    handles = []
+    try:
+        with suppress(OSError):
+            while True:
+                handles.append(os.open(os.devnull, os.O_RDONLY))
+        for read in reads:
+            with pytest.raises(OSError, match=rf"cells\.{suffix}.* too many files are open: .* ulimit -n"):
+                read()
+    finally:
+        for handle in handles:
+            os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_paths_may_come_from_a_generator_or_an_array(adata, tmp_path):
+    paths = split(adata, tmp_path)
+    expected = markers(paths)
+    for several in (iter(paths), tuple(paths), np.array(list(map(str, paths))), np.array(paths), pd.Series(paths)):
+        pd.testing.assert_frame_equal(markers(several), expected)
+
+
+OTHERS = [None, 3, np.ones((2, 2)), sparse.eye(3, format="csr"), {"a": "b"}, [b"a.h5ad"]]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: type(other).__name__)
+def test_what_is_neither_data_nor_paths_is_named(other):
+    with pytest.raises(TypeError, match=r"AnnData, or a path, a pattern or several of those, are accepted, not \w+"):
+        smg.tl.smash(other, "cell_type")
+
+
 def test_other_steps_ask_for_annotated_data(tmp_path):
     with pytest.raises(TypeError, match="takes annotated data"):
         smg.pp.filter_genes(["a.h5ad", "b.h5ad"], "cell_type")
@@ -764,7 +880,13 @@ def test_other_steps_ask_for_annotated_data(tmp_path):
 
 def test_columns_of_csr_are_taken_in_order(rng):
     matrix = sparse.random(40, 30, 0.3, format="csr", random_state=0)
-    for columns in (rng.permutation(30), np.arange(30), np.array([7, 3, 20]), np.array([], dtype=int)):
+    for columns in (
+        rng.permutation(30),
+        np.arange(30),
+        np.array([7, 3, 20]),
+        np.array([], dtype=int),
+        np.array([7, 7, 3]),
+    ):
         taken = take_columns(matrix, columns)
         np.testing.assert_array_equal(taken.toarray(), matrix.toarray()[:, columns])
         assert taken.has_canonical_format

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import anndata as ad
@@ -12,7 +13,7 @@ from cells import CONTAINERS, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import blocks, cli, files, fingerprint, stores
+from smash_gpu import blocks, cli, files, fingerprint, join, reading, stores
 from smash_gpu.stack import Stack
 
 NAMES = [f"GENE{i}" for i in range(40)]
@@ -82,6 +83,18 @@ def test_a_value_is_noticed_although_size_and_time_of_the_file_are_as_before(cou
     assert named(ad.read_h5ad(path, backed="r").X) == before
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     assert named(ad.read_h5ad(path, backed="r").X) != before
+
+
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_layers_that_differ_outside_the_runs_only_are_told_apart(suffix, counts, large, tmp_path, monkeypatch):
+    monkeypatch.setattr(fingerprint, "N_SAMPLES", 1)
+    monkeypatch.setattr(fingerprint, "VALUES_PER_SAMPLE", 4)
+    adata = ad.AnnData(counts, layers={"same": counts.copy()})
+    adata.layers["same"].data[200] += 1
+    path = tmp_path / f"cells.{suffix}"
+    getattr(adata, f"write_{suffix}")(path)
+    found = files.open_file(path, lazily=True)
+    assert named(found.X) != named(found.layers["same"])
 
 
 def test_a_moved_file_or_store_is_the_same_data(counts, large, tmp_path):
@@ -178,8 +191,7 @@ def chunks_of(path, name):
 
 
 @STORES
-@pytest.mark.parametrize("damage", ["removed", "emptied"])
-@pytest.mark.parametrize("name", ["data", "indices"])
+@pytest.mark.parametrize(("name", "damage"), [("data", "emptied"), ("indices", "emptied"), ("indices", "removed")])
 def test_missing_chunks_are_not_read_as_zeros(how, damage, name, counts, tmp_path):
     X = chunked(counts, tmp_path / "a.zarr", **how)
     stores.require_whole(X)
@@ -194,6 +206,30 @@ def test_missing_chunks_are_not_read_as_zeros(how, damage, name, counts, tmp_pat
             stores.require_whole(X)
         chunk.write_bytes(content)
     stores.require_whole(X)
+
+
+@STORES
+def test_explicit_zeros_that_zarr_does_not_store_are_told_and_not_refused(how, counts, tmp_path):
+    counts.data[:] = 0
+    X = chunked(counts, tmp_path / "a.zarr", **how)
+    assert not chunks_of(tmp_path / "a.zarr", "data")
+    with pytest.warns(UserWarning, match=r"X/data lacks (\d+) of its \1 chunks: they are read as zeros"):
+        stores.require_whole(X)
+    assert not any(block.data.any() for (block,) in blocks.stream(X))
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_only_the_matrix_that_is_used_must_be_whole(lazily, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0 if lazily else 2**30)
+    adata, path = planted(rng), tmp_path / "cells.zarr"
+    adata.layers["counts"] = adata.X.copy()
+    adata.write_zarr(path)
+    next((path / "layers" / "counts" / "indices").glob("[0-9]*")).unlink()
+    with nullcontext() if lazily else pytest.warns(UserWarning, match=r"counts/indices lacks .* not used here"):
+        found = join.open_cells(path, {})
+    assert reading.read(found, {"groupby": "cell_type"}).matrix.shape == adata.shape
+    with pytest.raises(ValueError, match="counts/indices lacks 1 of its"):
+        reading.read(join.open_cells(path, {"layer": "counts"}), {"groupby": "cell_type", "layer": "counts"})
 
 
 @STORES
@@ -232,10 +268,10 @@ def test_the_command_refuses_a_store_in_part(lazily, rng, tmp_path, monkeypatch,
     monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0 if lazily else 2**30)
     path = tmp_path / "cells.zarr"
     planted(rng).write_zarr(path)
-    chunks_of(path, "data")[0].unlink()
+    chunks_of(path, "indices")[0].unlink()
     assert cli.main(["find", str(path), "--groupby", "cell_type"]) == 2
     error = capsys.readouterr().err
-    assert "X/data lacks 1 of its" in error
+    assert "X/indices lacks 1 of its" in error
     assert "Copy the store again" in error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,7 +29,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
-def open_file(path: str | Path, *, lazily: bool | None = None) -> ad.AnnData:
+def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None = None) -> ad.AnnData:
     """An h5ad file or a zarr store as AnnData.
 
     Parameters
@@ -39,11 +40,16 @@ def open_file(path: str | Path, *, lazily: bool | None = None) -> ad.AnnData:
         Leave ``X``, layers and ``raw`` on disk. None: if they would take more than 1 GiB of memory, or an eighth of
         what may be taken. ``obs``, ``var``, ``uns`` and ``varm`` are read whole in any case; ``obsm``, ``obsp`` and
         ``varp`` of lazily read data are left out.
+    used
+        The only matrix that is needed: "X", "raw/X", or "layers/" and a name. Where another one lacks chunks of a zarr
+        store, that is a warning and no error. None: all are needed.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If there is no such file, or it is neither h5ad nor zarr; the message says what it is, if that can be seen.
+    OSError
+        If too many files are open.
     """
     path = Path(path)
     if not path.exists():
@@ -51,8 +57,9 @@ def open_file(path: str | Path, *, lazily: bool | None = None) -> ad.AnnData:
         raise FileNotFoundError(f"there is no file {path}." + did_you_mean(path.name, beside))
     lazily = is_large([path]) if lazily is None else lazily
     try:
-        return _lazily(path) if lazily else _whole(path)
+        return _lazily(path) if lazily else _whole(path, used)
     except Exception as error:
+        stores.require_handles(error, path)
         raise ValueError(
             f"{path} cannot be read as {'a zarr store' if path.is_dir() else 'an h5ad file'} of annotated cells "
             f"({type(error).__name__}: {error}). {what_it_is(path)}"
@@ -84,14 +91,23 @@ def _size(element: Any) -> int:
     return sum(array.nbytes for array in arrays)
 
 
-def _whole(path: Path) -> ad.AnnData:
+def _whole(path: Path, used: str | None) -> ad.AnnData:
     if path.is_dir():
         for element in _matrices(zarr.open_group(path, mode="r")):
             if isinstance(element, zarr.Array) or element.attrs.get("encoding-type") in SPARSE:
-                stores.require_whole(ad.io.sparse_dataset(element) if isinstance(element, zarr.Group) else element)
+                _require_whole(element, is_used=used in (None, element.path))
         return ad.read_zarr(path)
     know_codecs(path)
     return ad.read_h5ad(path)
+
+
+def _require_whole(element: Any, *, is_used: bool) -> None:
+    try:
+        stores.require_whole(ad.io.sparse_dataset(element) if isinstance(element, zarr.Group) else element)
+    except ValueError as error:
+        if is_used:
+            raise
+        warnings.warn(f"{error} It is not used here.", stacklevel=5)
 
 
 def _lazily(path: Path) -> ad.AnnData:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anndata as ad
 import pandas as pd
+import zarr
 
 from smash_gpu.stack import Stack
 
@@ -49,7 +51,8 @@ class OnDisk(ad.AnnData):
         **annotation: Any,
     ) -> None:
         super().__init__(None, **annotation)
-        self.held, self.places, self._is_part = matrices, list(places), is_part
+        self.held, self._is_part = matrices, is_part
+        self.places = [str(Path(place).absolute()) for place in places]
         if matrices.raw is not None:
             raw = {"var": pd.DataFrame(index=[str(i) for i in range(matrices.raw.shape[1])]), **(raw or {})}
             self._raw = RawOnDisk(self, matrices.raw, raw["var"], raw.get("varm"))
@@ -94,7 +97,7 @@ class OnDisk(ad.AnnData):
 
     def __getitem__(self, index: Any) -> OnDisk:
         cells, genes = self._normalize_indices(index)
-        cells, genes = (slice(i, i + 1) if pd.api.types.is_integer(i) else i for i in (cells, genes))
+        cells, genes = (slice(i, i + 1 or None) if pd.api.types.is_integer(i) else i for i in (cells, genes))
         return OnDisk(
             self.held.only(cells, genes),
             places=self.places,
@@ -125,16 +128,23 @@ class OnDisk(ad.AnnData):
         return whole
 
     def write_h5ad(self, filename: Any, *arguments: Any, **options: Any) -> None:
-        """Write annotation and results, without matrices, after a warning that says so."""
-        self._without_matrices().write_h5ad(filename, *arguments, **options)
+        """Write annotation and results, without matrices, after a warning that says so.
+
+        Raises
+        ------
+        ValueError
+            If that would overwrite a file that holds the matrices.
+        """
+        self._without_matrices(filename).write_h5ad(filename, *arguments, **options)
 
     write = write_h5ad
 
     def write_zarr(self, store: Any, *arguments: Any, **options: Any) -> None:
-        """Write annotation and results, without matrices, after a warning that says so."""
-        self._without_matrices().write_zarr(store, *arguments, **options)
+        """As `write_h5ad`, to a zarr store."""
+        self._without_matrices(store).write_zarr(store, *arguments, **options)
 
-    def _without_matrices(self) -> ad.AnnData:
+    def _without_matrices(self, target: Any) -> ad.AnnData:
+        _keep(target, map(Path, self.places))
         warnings.warn(
             f"annotation and results are written without the matrices, which stay in {', '.join(self.places)}; "
             "adata.to_memory() can be written whole.",
@@ -201,3 +211,18 @@ def _in_memory(matrix: Stack) -> Any:
     """A single matrix in memory is handed on as it is."""
     plain = matrix.plain
     return plain.to_memory() if hasattr(plain, "to_memory") else plain[...] if hasattr(plain, "chunks") else plain
+
+
+def _keep(target: Any, sources: Iterable[Path]) -> None:
+    """An error if ``target``, a path or a zarr store or group, is one of the sources, inside of one, or around one."""
+    if isinstance(target, zarr.Group):
+        target = target.store_path.store
+    if isinstance(target, zarr.storage.LocalStore):
+        target = target.root
+    if not isinstance(target, str | Path):
+        return
+    place = Path(str(target).removeprefix("file://")).resolve()
+    for source in (source.resolve() for source in sources):
+        is_same_file = place.is_file() and source.is_file() and place.samefile(source)
+        if is_same_file or source.is_relative_to(place) or place.is_relative_to(source):
+            raise ValueError(f"{target} holds the matrices themselves and would be overwritten: choose another name.")

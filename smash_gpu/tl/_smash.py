@@ -82,7 +82,7 @@ def smash(
         If the file was changed meanwhile.
     """
     work = Work.of(work, Path(adata).name if isinstance(adata, str | Path) else "")
-    is_path = isinstance(adata, str | Path | list | tuple)
+    is_path = not isinstance(adata, AnnData)
     adata = join.open_cells(adata, {"groupby": [groupby, within], **source}) if is_path else adata
     rules = Filters.of(filters or {})
     how = Recipe(
