@@ -125,7 +125,7 @@ def _learnt_from(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequ
 def _corrected(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
     """`_expression`, with batches corrected if they are known."""
     with _expression(data, genes, order, how) as X:
-        if data.batch is not None and len(set(data.batch[data.cells])) > 1:
+        if data.has_batches:
             purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
             with enough_memory(purpose, WAY_OUT, X.nbytes):
                 shift = batch_shift(data, genes, X, order, random_state=how.random_state)
