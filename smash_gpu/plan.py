@@ -75,6 +75,7 @@ def plan(
     max_cells: int | None = None,
     inverse_pca: bool = True,
     samples: bool = False,
+    batches: bool = False,
     device: str = "cpu",
 ) -> Plan:
     """The plan of one selection; options as of `smash_gpu.tl.smash`.
@@ -85,11 +86,15 @@ def plan(
         Cells × genes, as `blocks.fold` reads it.
     samples
         Whether markers must hold across samples.
+    batches
+        Whether batches are corrected.
     """
     training = int(min(matrix.shape[0], models.cells_to_learn_from(model, max_cells)))
     passes = ["sums per group and a check of every value"]
     passes += ["covariance of the candidates"] * inverse_pca
-    passes += [f"candidates of {training:,} cells to train on"] * (n_models if training < matrix.shape[0] else 1)
+    of_a_model = [f"candidates of {training:,} cells to train on"]
+    of_a_model += ["covariance of the candidates, for the batches"] * batches
+    passes += of_a_model * (n_models if training < matrix.shape[0] else 1)
     passes += ["detections per sample"] * samples
     values = blocks.values_per_cell(matrix)
     size = min(blocks.cells_per_block(matrix, device), matrix.shape[0])
