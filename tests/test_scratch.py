@@ -16,7 +16,7 @@ from cells import planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smash_gpu import budget, reading, scratch, splits, training
+from smash_gpu import budget, reading, scratch, splits, training, whole
 from smash_gpu.models import boosted
 from smash_gpu.recipe import Importance
 from smash_gpu.scratch import Scratch
@@ -335,6 +335,31 @@ def test_batches_are_corrected_in_a_file_as_in_memory(rng, small_blocks, monkeyp
     plain = data.expression(np.arange(N_GENES))[splits.shuffled(700, N_GENES)]
     changed = np.abs(witnesses[0].X - plain).max(axis=1) > 1e-4
     np.testing.assert_array_equal(changed, (data.batch == "b")[splits.shuffled(700, N_GENES)])
+
+
+@pytest.mark.filterwarnings("ignore:.*External memory cache file", "ignore:.*external memory cache file")
+def test_bins_that_a_killed_program_left_are_removed_and_those_in_use_stay(
+    data, small_blocks, no_room, own_folder, monkeypatch
+):
+    left, in_use = (own_folder / f"{boosted.BINS}{name}{whole.PARTIAL}" for name in ("left", "in-use"))
+    for folder in (left, in_use):
+        folder.mkdir()
+        (folder / "bins").write_bytes(b"much")
+    held = whole.lock(in_use)
+    monkeypatch.setattr(whole, "SECONDS_TO_LOCK", -1)
+    at_work = []
+    update = boosted.Booster.update
+
+    def looked_at(*arguments):
+        whole.remove_leftovers(own_folder, "*")  # as another program would
+        at_work.append(len(list(own_folder.iterdir())))
+        return update(*arguments)
+
+    monkeypatch.setattr(boosted.Booster, "update", looked_at)
+    scored(data, "xgboost", options={"n_estimators": 2})
+    os.close(held)
+    assert at_work == [2, 2]
+    assert list(own_folder.iterdir()) == [in_use]
 
 
 def test_a_forest_whose_cells_do_not_fit_says_what_it_needs_and_the_way_out(data, monkeypatch):
