@@ -41,6 +41,12 @@ class Scores:
 
 def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
     """Score every candidate gene for every group with one model or the mean of several."""
+    if how.objects and data.work.folder is not None:
+        warnings.warn(
+            f"scores are not kept in {data.work.folder}, and made anew every time: {', '.join(how.objects)} cannot be "
+            "put into a file. All other stages are kept.",
+            stacklevel=2,
+        )
     found = [one for part, seeds in _learnt_from(data, how) for one in _fitted(part, candidates, how, seeds)]
     scores, accuracy = (np.array([one[name] for one in found]) for name in ("scores", "accuracy"))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
