@@ -64,7 +64,7 @@ def harmonize(components: Any, batch: np.ndarray, *, random_state: int = 0) -> A
     -------
     Cells × components.
     """
-    batches = pd.DataFrame({"batch": np.asarray(batch).astype(str)})
+    batches = pd.DataFrame({"batch": pd.Series(np.asarray(batch, dtype=object)).astype(str)})
     if on_gpu(components):
         return _harmonize_on_device(components, batches, random_state)
     import logging

@@ -32,8 +32,7 @@ def can_stay(data: Dataset, model: Any) -> bool:
     """Whether the cells can stay on the workers, to the same trees: a Dask array, an active client, one batch, and
     XGBoost's histograms of all cells (``subsample`` draws on each worker for itself).
     """
-    is_one_batch = data.batch is None or len(set(data.batch[data.cells])) == 1
-    if not (distributed.is_dask(data.matrix) and is_one_batch and distributed.active_client()):
+    if data.has_batches or not (distributed.is_dask(data.matrix) and distributed.active_client()):
         return False
     from smash_gpu.models.boosted import Boosted
 

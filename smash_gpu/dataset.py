@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
 from smash_gpu import ops
 from smash_gpu.arrays import enough_memory, namespace, to_host
@@ -37,7 +38,7 @@ class Dataset:
     device
         "cpu" or "cuda".
     sample, batch
-        Sample and batch of each cell, as strings; None if not known.
+        Sample and batch of each cell, with sorted strings for categories, all of which occur; None if not known.
     work
         Where finished stages are kept.
     """
@@ -49,8 +50,8 @@ class Dataset:
     symbols: np.ndarray
     target_sum: float | None = 1e4
     device: str = "cpu"
-    sample: np.ndarray | None = None
-    batch: np.ndarray | None = None
+    sample: pd.Categorical | None = None
+    batch: pd.Categorical | None = None
     work: Work = field(default_factory=Work)
 
     @property
@@ -62,6 +63,11 @@ class Dataset:
     def cells(self) -> np.ndarray:
         """Numbers of the cells that belong to a group."""
         return np.flatnonzero(self.group >= 0)
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether `cells` are of several batches."""
+        return self.batch is not None and len(self.batch[self.cells].unique()) > 1
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -12,11 +12,15 @@ from scipy import sparse
 
 from smash_gpu import budget, cuts, models
 from smash_gpu.ahead import BLOCKS_AHEAD
+from smash_gpu.splits import BYTES_PER_BLOCK
 from smash_gpu.stack import Stack
 
 GB = 1e9
 TABLES = 10  # of groups × genes, 8 bytes: a block's five sums and those of all blocks
-BYTES_PER_CANDIDATE = 4
+BYTES_PER_CANDIDATE = {"rf": 7.2, "brf": 7.2, "xgboost": 6.4}  # a cell, with a forest's copy, XGBoost's bins
+OTHERS_PER_CANDIDATE = 4
+BYTES_PER_CLASS = {"xgboost": 12}  # a cell, in memory wherever the expression is: gradients and margins
+BYTES_AT_LEAST = {"dnn": 3 * BYTES_PER_BLOCK}  # blocks that are read, shuffled and learnt from
 KILO = 1000
 
 
@@ -35,6 +39,9 @@ class Plan:
         Cells that are computed on at a time, and the memory for them and for the blocks read ahead.
     training_cells
         Cells that a model learns from and is judged on.
+    bytes_per_candidate, bytes_beside
+        Memory for each candidate gene of these cells, and what the model takes beside; ``on_disk``: whether the first
+        may lie in files.
     taken, room
         Bytes of memory that the process has, and that it may still take.
     """
@@ -47,6 +54,9 @@ class Plan:
     bytes_per_block: int
     bytes_of_tables: int
     training_cells: int
+    bytes_per_candidate: int
+    bytes_beside: int
+    on_disk: bool
     taken: int
     room: int
 
@@ -54,15 +64,17 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan in words."""
         cells, genes = self.shape
-        training = BYTES_PER_CANDIDATE * KILO * self.training_cells
+        training = KILO * self.bytes_per_candidate
+        where = "on disk where that does not fit" if self.on_disk else "all of it in memory"
+        beside = f", and {self.bytes_beside / GB:,.2f} GB of memory beside" if self.bytes_beside else ""
         reading = self.taken + self.bytes_per_block + self.bytes_of_tables
         return [
             f"Plan: {len(self.passes)} passes over {cells:,} cells × {genes:,} genes, each reads "
             f"{self.stored / GB:,.2f} GB ({self.unpacked / GB:,.2f} GB unpacked) in blocks of "
             f"{self.cells_per_block:,} cells: {'; '.join(self.passes)}.",
             f"Memory: {self.taken / GB:,.2f} GB now, about {reading / GB:,.2f} GB while reading; training on "
-            f"{self.training_cells:,} cells takes {training / GB:,.2f} GB for every {KILO:,} candidate genes, on disk "
-            f"where that does not fit. The limit is {(self.taken + self.room) / GB:,.2f} GB.",
+            f"{self.training_cells:,} cells takes {training / GB:,.2f} GB for every {KILO:,} candidate genes, "
+            f"{where}{beside}. The limit is {(self.taken + self.room) / GB:,.2f} GB.",
         ]
 
 
@@ -75,6 +87,7 @@ def plan(
     max_cells: int | None = None,
     inverse_pca: bool = True,
     samples: bool = False,
+    batches: bool = False,
     device: str = "cpu",
 ) -> Plan:
     """The plan of one selection; options as of `smash_gpu.tl.smash`.
@@ -85,11 +98,15 @@ def plan(
         Cells × genes, as `blocks.fold` reads it.
     samples
         Whether markers must hold across samples.
+    batches
+        Whether batches are corrected.
     """
     training = int(min(matrix.shape[0], models.cells_to_learn_from(model, max_cells)))
     passes = ["sums per group and a check of every value"]
     passes += ["covariance of the candidates"] * inverse_pca
-    passes += [f"candidates of {training:,} cells to train on"] * (n_models if training < matrix.shape[0] else 1)
+    of_a_model = [f"candidates of {training:,} cells to train on"]
+    of_a_model += ["covariance of the candidates, for the batches"] * batches
+    passes += of_a_model * (n_models if training < matrix.shape[0] else 1)
     passes += ["detections per sample"] * samples
     values = cuts.values_per_cell(matrix)
     size = min(cuts.cells_per_block(matrix, device), matrix.shape[0])
@@ -103,9 +120,16 @@ def plan(
         bytes_per_block=int(size * values * per_value),
         bytes_of_tables=TABLES * 8 * n_groups * matrix.shape[1],
         training_cells=training,
+        bytes_per_candidate=int(training * _of(BYTES_PER_CANDIDATE, model, OTHERS_PER_CANDIDATE)),
+        bytes_beside=_of(BYTES_AT_LEAST, model) + training * n_groups * _of(BYTES_PER_CLASS, model),
+        on_disk=model not in models.OF_A_SAMPLE,
         taken=budget.taken(),
         room=budget.room(),
     )
+
+
+def _of(bytes_of: dict[str, float], model: str | models.Model, otherwise: float = 0) -> float:
+    return bytes_of.get(model, otherwise) if isinstance(model, str) else otherwise
 
 
 def stored_bytes(matrix: Any) -> int | None:

@@ -141,15 +141,15 @@ def raw_of(adata: ad.AnnData) -> ad.AnnData:
     return ad.AnnData(adata.raw.X, obs=adata.obs.copy(), var=adata.raw.var.copy(), uns=dict(adata.uns))
 
 
-def broad_groups(adata: ad.AnnData, column: str) -> np.ndarray:
-    """The broad group of every cell as a string, "" where it has none.
+def broad_groups(adata: ad.AnnData, column: str) -> pd.Categorical:
+    """The broad group of every cell, "" where it has none.
 
     Raises
     ------
     KeyError
         If there is no such column.
     """
-    return _column(adata.obs, column, "obs").astype(object).fillna("").astype(str).to_numpy(dtype=object)
+    return _categories(_column(adata.obs, column, "obs"), missing="")
 
 
 def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -194,21 +194,29 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
     return renumbered[codes], groups[kept]
 
 
-def _annotation(adata: ad.AnnData, column: str | None, used: np.ndarray, what: str) -> np.ndarray | None:
+def _annotation(adata: ad.AnnData, column: str | None, used: np.ndarray, what: str) -> pd.Categorical | None:
     if column is None:
         return None
     values = _column(adata.obs, column, "obs")
-    if values[used].isna().any():
-        raise ValueError(
-            f"{int(values[used].isna().sum()):,} cells have no value in {what}={column!r}; fill them in first."
-        )
-    present = values[used].astype(str).unique()
+    missing = int((values.isna() & used).sum())
+    if missing:
+        raise ValueError(f"{missing:,} cells have no value in {what}={column!r}; fill them in first.")
+    labels = _categories(values, missing="nan")
+    present = labels[used].unique()
     if len(present) < 2:
         raise ValueError(
             f"{what}={column!r} has one value only ({present[0]}): nothing can be compared between them. "
             f"Leave {what} out."
         )
-    return values.astype(str).to_numpy(dtype=object)
+    return labels
+
+
+def _categories(values: pd.Series, missing: str) -> pd.Categorical:
+    """Every value as a string, held once; those that occur are the categories, in order."""
+    labels = values.astype("category").cat.remove_unused_categories()
+    names, number = np.unique([*labels.cat.categories.astype(str), missing], return_inverse=True)
+    codes = number.astype(np.int32)[labels.cat.codes]  # −1, a missing value, is the last
+    return pd.Categorical.from_codes(codes, names.astype(object)).remove_unused_categories()
 
 
 def _gene_names(adata: ad.AnnData) -> np.ndarray:

@@ -119,8 +119,15 @@ class Importance:
     @property
     def is_repeatable(self) -> bool:
         """Whether the step can be made again from what a file can hold."""
+        return not self.objects
+
+    @property
+    def objects(self) -> list[str]:
+        """Parameters that no file can hold: a model of one's own, options that are neither numbers nor strings."""
         plain = (bool, int, float, str, np.generic, type(None))
-        return isinstance(self.model, str) and all(isinstance(v, plain) for v in self.options.values())
+        if not isinstance(self.model, str):
+            return ["model"]
+        return [f"model_options[{name!r}]" for name, value in self.options.items() if not isinstance(value, plain)]
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
     return Selection(data.groups, candidates, ledger, scores, eligible, stats.mean, stats.fraction, markers)
 
 
-def inside(data: Dataset, broad: np.ndarray) -> dict[str, Dataset]:
+def inside(data: Dataset, broad: pd.Categorical) -> dict[str, Dataset]:
     """The data of each broad group, with groups named "broad / group"; groups of one cell are left out.
 
     Parameters
@@ -148,7 +148,7 @@ def inside(data: Dataset, broad: np.ndarray) -> dict[str, Dataset]:
         Name of the broad group of each cell, "" for none.
     """
     parts, skipped = {}, []
-    for name in sorted(set(broad[data.cells]) - {""}):
+    for name in sorted(set(broad[data.cells].unique()) - {""}):
         cells = data.cells[broad[data.cells] == name]
         sizes = np.bincount(data.group[cells], minlength=data.n_groups)
         cells = cells[sizes[data.group[cells]] > 1]
@@ -216,10 +216,9 @@ def _species(symbols: np.ndarray, filters: Filters) -> str | None:
 
 
 def _sample_rule(data: Dataset, scored: np.ndarray, how: Ranking) -> ranking.Eligible:
-    names, code = np.unique(data.sample, return_inverse=True)
-    pair = np.where(data.group >= 0, data.group.astype(np.int64) * len(names) + code, -1)
-    shape = (data.n_groups, len(names))
-    cells, detected = data.detections_by(pair, data.n_groups * len(names), np.flatnonzero(scored))
+    shape = data.n_groups, len(data.sample.categories)
+    pair = np.where(data.group >= 0, data.group.astype(np.int64) * shape[1] + data.sample.codes, -1)
+    cells, detected = data.detections_by(pair, shape[0] * shape[1], np.flatnonzero(scored))
     rule = ranking.sample_rule(
         detected.reshape(*shape, -1),
         cells.reshape(shape),

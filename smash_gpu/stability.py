@@ -56,7 +56,7 @@ def resample(
     if n_resamples < 2 or n_resamples % 2:
         raise ValueError(f"n_resamples={n_resamples}: halves come in pairs, so an even number is needed.")
     rng = np.random.default_rng(random_state)
-    sample = None if data.sample is None else data.sample[data.cells]
+    sample = None if data.sample is None else data.sample.codes[data.cells]
     pairs = [
         halves(data.labels, rng) if sample is None else halves_of_samples(sample, rng) for _ in range(n_resamples // 2)
     ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from smash_gpu import boosting, budget, models
 from smash_gpu.arrays import device_room, enough_memory, namespace, on_gpu, place, release_memory, take
-from smash_gpu.batch import Shift, harmonize, leading_components, parts
+from smash_gpu.batch import N_COMPONENTS, Shift, harmonize, leading_components, parts
 from smash_gpu.dataset import Dataset
 from smash_gpu.distributed import forests
 from smash_gpu.recipe import Importance
@@ -24,6 +24,7 @@ from smash_gpu.work import Stage
 
 SHARE_FOR_EXPRESSION = 0.25  # of the room, for the expression of the candidates; more goes into a file
 COPIES_OF_A_FOREST = 1.8  # all cells, and those to learn from
+BYTES_PER_COMPONENT = 42  # a cell: measured, Harmony with its copies and clusters, in float64
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
 
@@ -40,6 +41,12 @@ class Scores:
 
 def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
     """Score every candidate gene for every group with one model or the mean of several."""
+    if how.objects and data.work.folder is not None:
+        warnings.warn(
+            f"scores are not kept in {data.work.folder}, and made anew every time: {', '.join(how.objects)} cannot be "
+            "put into a file. All other stages are kept.",
+            stacklevel=2,
+        )
     found = [one for part, seeds in _learnt_from(data, how) for one in _fitted(part, candidates, how, seeds)]
     scores, accuracy = (np.array([one[name] for one in found]) for name in ("scores", "accuracy"))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
@@ -93,7 +100,14 @@ def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, 
     ----------
     X, order
         Expression of the genes ``index``, and which of ``data.cells`` each row is.
+
+    Raises
+    ------
+    MemoryError
+        If the host has no room for the components.
     """
+    if not on_gpu(X):
+        _need_memory_for_components(*X.shape)
     sums = moments(data.matrix, data.group, index, target_sum=data.target_sum, device=data.device)
     xp, where = namespace(X), "cuda" if on_gpu(X) else "cpu"
     mean, axes = (place(values, where) for values in (sums.mean, leading_components(sums)))
@@ -121,11 +135,28 @@ def _learnt_from(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequ
     yield from ((sample(data, most, seed), [seed]) for seed in seeds[1:])
 
 
+def _need_memory_for_components(n_cells: int, n_genes: int) -> None:
+    needed, room = BYTES_PER_COMPONENT * n_cells * min(n_genes, N_COMPONENTS), _room_for_all()
+    if needed > room:
+        raise MemoryError(
+            f"Harmony holds {min(n_genes, N_COMPONENTS)} components of all cells in memory: for {n_cells:,} cells "
+            f"{needed / 1e9:,.2f} GB, and {room / 1e9:,.2f} GB may be taken. Pass a smaller max_cells=, leave "
+            "batch_key out, or pass memory= to allow more."
+        )
+
+
+def _room_for_all() -> int:
+    """Bytes for what cannot lie in a file: all that is free, where the user sets no limit."""
+    return budget.room() if budget.is_limited() else budget.available()
+
+
 @contextmanager
 def _corrected(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
     """`_expression`, with batches corrected if they are known."""
+    if data.has_batches and data.device == "cpu":
+        _need_memory_for_components(len(order), len(genes))  # before a pass is made
     with _expression(data, genes, order, how) as X:
-        if data.batch is not None and len(set(data.batch[data.cells])) > 1:
+        if data.has_batches:
             purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
             with enough_memory(purpose, WAY_OUT, X.nbytes):
                 shift = batch_shift(data, genes, X, order, random_state=how.random_state)
@@ -147,13 +178,14 @@ def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Import
     shape = len(order), len(genes)
     n_bytes = 4 * shape[0] * shape[1]
     gather = partial(data.expression, genes, order=order)
-    room = budget.room()
+    room, most = budget.room(), _room_for_all()
     if not getattr(_model(how, how.random_state, data.device), "in_parts", False):
-        if data.device == "cpu" and COPIES_OF_A_FOREST * n_bytes > room:
+        if data.device == "cpu" and COPIES_OF_A_FOREST * n_bytes > most:
             raise MemoryError(
                 f"this model needs all its cells in memory: {shape[0]:,} cells × {shape[1]:,} genes take "
-                f"{COPIES_OF_A_FOREST * n_bytes / 1e9:,.2f} GB, and {room / 1e9:,.2f} GB may be taken. Pass a smaller "
-                "max_cells=, narrow the candidates, or use model='xgboost' or 'dnn', which read them from a file."
+                f"{COPIES_OF_A_FOREST * n_bytes / 1e9:,.2f} GB, and {most / 1e9:,.2f} GB may be taken. Pass a smaller "
+                "max_cells=, narrow the candidates, use model='xgboost' or 'dnn', which read them from a file, or "
+                "memory= to allow more."
             )
         yield gather()
     elif data.device == "cuda" and n_bytes <= SHARE_FOR_EXPRESSION * device_room():

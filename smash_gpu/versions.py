@@ -5,7 +5,11 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = ("smash-gpu", "anndata", "numpy", "scikit-learn", "imbalanced-learn", "xgboost-cpu", "xgboost", "torch")
+PACKAGES = (
+    "smash-gpu", "anndata", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "harmonypy", "xgboost-cpu", "xgboost",
+    "torch", "cupy-cuda13x", "cupy-cuda12x", "cuml-cu13", "cuml-cu12", "rapids-singlecell-cu13",
+    "rapids-singlecell-cu12",
+)  # fmt: skip
 
 
 def installed() -> dict[str, str]:

@@ -7,7 +7,6 @@ locked is a leftover. Process numbers would not tell: those of containers and of
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
@@ -15,6 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
+
+try:
+    import fcntl
+except ImportError:  # Windows: leftovers stay, since nothing tells whether they are held
+    fcntl = None
 
 PARTIAL = ".part"
 SECONDS_TO_LOCK = 60
@@ -44,6 +48,8 @@ def written(path: Path) -> Iterator[Path]:
 
 def lock(folder: Path) -> int:
     """Hold a partial folder until the number that is returned is closed, or the program ends, however it does."""
+    if fcntl is None:
+        return os.open(os.devnull, os.O_RDONLY)
     number = os.open(folder, os.O_RDONLY)
     with suppress(OSError):  # not every file system has locks
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,7 +58,7 @@ def lock(folder: Path) -> int:
 
 def remove_leftovers(folder: Path, names: str = ".*") -> None:
     """Remove partial folders that nobody holds any more, of those with such ``names``."""
-    for partial in folder.glob(f"{names}{PARTIAL}"):
+    for partial in folder.glob(f"{names}{PARTIAL}") if fcntl else ():
         with suppress(OSError):
             if time.time() - partial.stat().st_mtime > SECONDS_TO_LOCK:
                 with _opened(partial) as number:
@@ -68,7 +74,7 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    number = os.open(path, os.O_RDONLY)
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         yield number
     finally:

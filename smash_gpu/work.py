@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
 from smash_gpu import stores, versions, whole
 
@@ -224,6 +225,8 @@ def _plain(value: Any) -> Any:
     """A value that JSON does not know: an array by a hash of its values."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, pd.Categorical):
+        return {"codes": _plain(value.codes), "categories": list(value.categories)}
     if isinstance(value, np.ndarray):
         array = np.ascontiguousarray(value.astype(str) if value.dtype.hasobject else value)
         return f"{array.dtype.str} {array.shape} {sha256(array).hexdigest()}"

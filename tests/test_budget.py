@@ -1,5 +1,8 @@
 """Memory as a budget."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -42,3 +45,87 @@ def test_a_limit_below_what_the_program_has_is_refused():
 def test_what_is_free_is_less_than_what_is_there_and_more_than_nothing():
     assert 0 < budget.available() < 2**50
     assert 0 < budget.taken() <= budget.peak() * 1.01
+
+
+def write_group(folder, files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def one_group(most, used, cached):
+    """Files of a control group of version 2."""
+    stat = f"anon 5\nfile {cached}\ninactive_file {cached // 2}\nactive_file {cached - cached // 2}\n"
+    return {"memory.max": f"{most}\n", "memory.current": f"{used}\n", "memory.stat": stat}
+
+
+@pytest.fixture
+def cgroups(tmp_path, monkeypatch):
+    """An empty tree of control groups; a function that says in which this process is."""
+    monkeypatch.setattr(budget, "CGROUPS", tmp_path)
+    monkeypatch.setattr(budget, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(budget, "_free", lambda: 2**50)
+    return (tmp_path / "own").write_text
+
+
+def test_the_page_cache_of_a_container_is_free(cgroups, tmp_path):
+    cgroups("0::/\n")
+    write_group(tmp_path, one_group(10**9, 990_000_000, 900_000_000))
+    assert budget.available() == 910_000_000
+    assert budget.room() == 455_000_000
+
+
+@pytest.mark.parametrize(("inner", "outer", "expected"), [(8, 5, 4), (3, 5, 2), ("max", 5, 4), (3, "max", 2)])
+def test_the_least_of_a_container_and_those_that_hold_it(cgroups, tmp_path, inner, outer, expected):
+    cgroups("1:cpu:/elsewhere\n0::/job/step\n")
+    write_group(tmp_path / "job", one_group(outer, 1, 0))
+    write_group(tmp_path / "job" / "step", one_group(inner, 1, 0))
+    assert budget.available() == expected
+
+
+def test_a_container_of_the_first_version(cgroups, tmp_path):
+    cgroups("4:cpu,memory:/docker/a\n1:name=systemd:/\n")
+    stat = "inactive_file 1\nactive_file 1\ntotal_inactive_file 300\ntotal_active_file 400\n"
+    used = {"memory.usage_in_bytes": "900\n", "memory.stat": stat}
+    write_group(tmp_path / "memory" / "docker" / "a", {"memory.limit_in_bytes": "1000\n"} | used)
+    write_group(tmp_path / "memory", {"memory.limit_in_bytes": f"{2**63 - 4096}\n"} | used)
+    assert budget.available() == 800
+
+
+def test_a_full_container_leaves_the_least_room(cgroups, tmp_path):
+    cgroups("0::/\n")
+    write_group(tmp_path, one_group(10**9, 10**9, 0))
+    assert budget.available() == 0
+    assert budget.room() == budget.LEAST_ROOM
+
+
+def test_a_group_that_cannot_be_seen_from_inside_is_passed_over(cgroups, tmp_path):
+    cgroups("0::/../../of/the/host\n")
+    write_group(tmp_path, one_group(1000, 400, 100))
+    assert budget.available() == 700
+
+
+def test_systems_without_the_modules_of_unix(tmp_path):
+    """Windows: the package is imported, memory is guessed, files are written, leftovers stay."""
+    code = """if True:
+        import os, sys
+        from pathlib import Path
+        sys.modules["fcntl"] = sys.modules["resource"] = None
+        del os.sysconf
+        read = Path.read_text
+        def absent(path, *arguments, **options):
+            if str(path).startswith(("/proc", "/sys")):
+                raise FileNotFoundError(path)
+            return read(path, *arguments, **options)
+        Path.read_text = absent
+        from smash_gpu import budget, whole
+        import smash_gpu
+        assert budget.available() == budget.WITHOUT_A_WORD
+        assert budget.taken() == budget.peak() == 0
+        (Path(sys.argv[1]) / ".left.part").mkdir()
+        whole.remove_leftovers(Path(sys.argv[1]))
+        with whole.written(Path(sys.argv[1]) / "a") as path:
+            path.write_text("whole")
+        assert sorted(os.listdir(sys.argv[1])) == [".left.part", "a"]
+    """
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)

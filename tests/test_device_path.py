@@ -269,7 +269,7 @@ def test_batches_are_corrected_on_a_device(device, monkeypatch, data, rng):
     genes = np.arange(25)
     shifted = []
     for part in (data, on(data, "cuda")):
-        part = replace(part, batch=rng.choice(["a", "b"], len(data.group)).astype(object))
+        part = replace(part, batch=pd.Categorical(rng.choice(["a", "b"], len(data.group))))
         X = part.expression(genes)
         shift = training.batch_shift(part, genes, X, np.arange(len(X)), random_state=0)
         shifted.append(shift.added_to(X, np.arange(len(X))))

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import files, reading
+from smash_gpu import files, reading, work
 
 FEW_TREES = {"n_estimators": 10}
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
@@ -597,3 +597,32 @@ def test_a_folder_that_is_no_zarr_store_is_named_with_the_way_out(tmp_path):
     (tmp_path / "cells").mkdir()
     with pytest.raises(ValueError, match=r"cells cannot be read as a zarr store.*write_zarr"):
         smg.tl.smash(tmp_path / "cells", "cell_type")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["b", "a", "b", "a", "nan"], [2, 10, 2, "2", 10], pd.Categorical(["y", "x", "y", None, "x"], ["x", "w", "y"])],
+)
+def test_annotation_is_held_as_codes_of_sorted_strings(values):
+    column = pd.Series(values)
+    found = reading._categories(column, missing="nan")
+    expected = column.astype(str).to_numpy(dtype=object)
+    np.testing.assert_array_equal(np.asarray(found), expected)
+    names, codes = np.unique(expected.astype(str), return_inverse=True)
+    np.testing.assert_array_equal(found.categories, names)
+    np.testing.assert_array_equal(found.codes, codes)
+
+
+def test_annotation_takes_a_byte_a_cell(adata):
+    adata.obs["batch"] = np.arange(adata.n_obs) % 3
+    adata.obs["broad"] = pd.Series(["x"] * adata.n_obs, index=adata.obs_names).where(adata.obs["batch"] > 0)
+    data = reading.read(adata, {"groupby": "cell_type", "batch_key": "batch"})
+    assert data.batch.codes.nbytes == adata.n_obs
+    broad = reading.broad_groups(adata, "broad")
+    np.testing.assert_array_equal(np.asarray(broad) == "", adata.obs["batch"] == 0)
+
+
+def test_a_stage_of_batches_is_named_after_their_names_and_their_cells():
+    one, renamed, moved = (pd.Categorical(list(cells)) for cells in ("aab", "aac", "aba"))
+    assert len({str(work._plain(batch)) for batch in (one, renamed, moved)}) == 3
+    assert work._plain(one) == work._plain(one.copy())

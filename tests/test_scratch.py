@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from cells import planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smash_gpu import budget, reading, scratch, splits, training
+from smash_gpu import budget, reading, scratch, splits, training, whole
 from smash_gpu.models import boosted
 from smash_gpu.recipe import Importance
 from smash_gpu.scratch import Scratch
@@ -336,10 +337,55 @@ def test_batches_are_corrected_in_a_file_as_in_memory(rng, small_blocks, monkeyp
     np.testing.assert_array_equal(changed, (data.batch == "b")[splits.shuffled(700, N_GENES)])
 
 
+@pytest.mark.filterwarnings("ignore:.*External memory cache file", "ignore:.*external memory cache file")
+def test_bins_that_a_killed_program_left_are_removed_and_those_in_use_stay(
+    data, small_blocks, no_room, own_folder, monkeypatch
+):
+    left, in_use = (own_folder / f"{boosted.BINS}{name}{whole.PARTIAL}" for name in ("left", "in-use"))
+    for folder in (left, in_use):
+        folder.mkdir()
+        (folder / "bins").write_bytes(b"much")
+    held = whole.lock(in_use)
+    monkeypatch.setattr(whole, "SECONDS_TO_LOCK", -1)
+    at_work = []
+    update = boosted.Booster.update
+
+    def looked_at(*arguments):
+        whole.remove_leftovers(own_folder, "*")  # as another program would
+        at_work.append(len(list(own_folder.iterdir())))
+        return update(*arguments)
+
+    monkeypatch.setattr(boosted.Booster, "update", looked_at)
+    scored(data, "xgboost", options={"n_estimators": 2})
+    os.close(held)
+    assert at_work == [2, 2]
+    assert list(own_folder.iterdir()) == [in_use]
+
+
 def test_a_forest_whose_cells_do_not_fit_says_what_it_needs_and_the_way_out(data, monkeypatch):
     monkeypatch.setattr(budget, "room", lambda: 100_000)
-    with pytest.raises(MemoryError, match=r"2,000 cells × 60 genes.*GB.*may be taken.*max_cells=.*xgboost"):
+    message = r"2,000 cells × 60 genes.*GB.*may be taken.*max_cells=.*xgboost.*memory= to allow more"
+    with budget.limit("900TB"), pytest.raises(MemoryError, match=message):
         scored(data, "rf")
+
+
+def test_without_a_limit_a_forest_may_take_all_that_is_free(data, monkeypatch):
+    needed = training.COPIES_OF_A_FOREST * 4 * 2000 * N_GENES
+    monkeypatch.setattr(budget, "room", lambda: needed // 2)
+    monkeypatch.setattr(budget, "available", lambda: needed + 1)
+    scored(data, "rf")
+    monkeypatch.setattr(budget, "available", lambda: needed - 1)
+    with pytest.raises(MemoryError, match="may be taken"):
+        scored(data, "rf")
+
+
+def test_batches_that_do_not_fit_say_what_they_need_before_a_pass_is_made(data, monkeypatch):
+    data = replace(data, batch=pd.Categorical(np.arange(2000) % 2))
+    monkeypatch.setattr(type(data), "expression", None)
+    needed = training.BYTES_PER_COMPONENT * 2000 * N_GENES
+    monkeypatch.setattr(budget, "available", lambda: needed - 1)
+    with pytest.raises(MemoryError, match=r"60 components.*2,000 cells 0\.01 GB.*may be taken.*max_cells="):
+        scored(data, "xgboost")
 
 
 def test_a_model_of_ones_own_that_does_not_read_in_parts_is_given_an_array(data, small_blocks, no_room):

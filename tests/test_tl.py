@@ -8,6 +8,7 @@ from cells import CONTAINERS, PLACES, PLANTED, SHARED_SETS, planted
 from scipy import sparse
 
 import smash_gpu as smg
+from smash_gpu import plan, splits
 from smash_gpu.recipe import paper
 
 MODEL_OPTIONS = {"rf": {}, "brf": {"n_estimators": 60}, "xgboost": {"n_estimators": 30, "max_bin": 32}, "dnn": {}}
@@ -238,3 +239,26 @@ def test_a_marker_that_half_of_the_groups_share_is_taken_out_by_the_paper_s_rule
     smg.tl.smash(adata, "cell_type", **paper("rf"))
     assert not adata.var["smash_candidate"]["NOISE20"]
     assert adata.var["smash_candidate"]["MARKER0X"]
+
+
+def test_the_plan_counts_what_each_model_takes(adata):
+    from smash_gpu import training
+    from smash_gpu.models import boosted
+
+    n = adata.n_obs
+    of = {model: plan.plan(adata.X, 3, model=model) for model in ("rf", "xgboost", "dnn", object())}
+    forest, trees, network, own = of.values()
+    assert forest.bytes_per_candidate == pytest.approx(4 * training.COPIES_OF_A_FOREST * n)
+    assert trees.bytes_per_candidate == pytest.approx((4 + boosted.BYTES_PER_BIN_NUMBER) * n)
+    assert network.bytes_per_candidate == own.bytes_per_candidate == 4 * n
+    assert (forest.bytes_beside, trees.bytes_beside, own.bytes_beside) == (0, 12 * n * 3, 0)
+    assert network.bytes_beside == 3 * splits.BYTES_PER_BLOCK
+    assert [one.on_disk for one in of.values()] == [False, True, True, True]
+
+
+def test_the_plan_counts_the_passes_for_batches(adata):
+    matrix = adata.X
+    plain, corrected = (plan.plan(matrix, 3, batches=batches).passes for batches in (False, True))
+    assert [what for what in corrected if what not in plain] == ["covariance of the candidates, for the batches"]
+    sampled = plan.plan(matrix, 3, batches=True, n_models=2, max_cells=matrix.shape[0] // 2).passes
+    assert len(sampled) == len(corrected) + 2

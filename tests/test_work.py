@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 import zipfile
 
 import anndata as ad
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import smash_gpu as smg
-from smash_gpu import join, reading, stores, transpose, whole
+from smash_gpu import join, reading, stores, training, transpose, whole
 from smash_gpu.recipe import Importance
 from smash_gpu.work import Work
 
@@ -341,9 +342,19 @@ def test_models_of_ones_own_are_trained_every_time(adata, tmp_path, told):
             return np.zeros(len(X), dtype=int)
 
     for _ in range(2):
-        markers(adata, Work(tmp_path, told.append), model=Own(), model_options={})
+        with pytest.warns(UserWarning, match=r"scores are not kept in .*anew every time: model cannot be put"):
+            markers(adata, Work(tmp_path, told.append), model=Own(), model_options={})
     assert not [one for one in told if "scores" in one.stage]
     assert Importance(Own()).of_one(0, batch=None) is None
+
+
+def test_options_that_are_objects_are_named_once_where_scores_are_not_kept(adata, tmp_path, told):
+    how = Importance("rf", {"n_estimators": 3, "class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, n_models=2)
+    data = reading.read(adata, {"groupby": "cell_type"}, Work(tmp_path, told.append))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        training.importance(data, np.ones(adata.n_vars, dtype=bool), how)
+    assert len([one for one in said if "model_options['class_weight'] cannot be put" in str(one.message)]) == 1
 
 
 def test_an_error_in_a_stage_keeps_nothing_of_it(adata, tmp_path):

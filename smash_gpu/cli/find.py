@@ -48,6 +48,7 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
         max_cells=options.max_cells,
         inverse_pca=not options.no_inverse_pca,
         samples=options.sample_key is not None,
+        batches=options.batch_key is not None,
         device=arrays.resolve_device(options.device),
     )
     print("\n".join(planned.lines), flush=True)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
 from xgboost import Booster, DataIter, DMatrix, ExtMemQuantileDMatrix, QuantileDMatrix, build_info
 
-from smash_gpu import budget
+from smash_gpu import budget, scratch, whole
 from smash_gpu.arrays import place, take, to_host
 from smash_gpu.attribution import treeshap
 from smash_gpu.attribution.gini import gini
 from smash_gpu.progress import track
-from smash_gpu.scratch import need_disk
 from smash_gpu.splits import Split, by_block, draw
 
 IMPORTANCES = ("gain", "total_gain", "shap")
 BYTES_PER_BIN_NUMBER = 2.4  # measured with 32 bins: XGBoost holds them by cell and by gene
 SHARE_FOR_BINS = 0.5  # of the room
+BINS = "smash-gpu-bins-"  # folders; one whose program was killed is removed by the next that needs one
 
 
 class Boosted:
@@ -147,9 +149,14 @@ class Boosted:
         if not self.in_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * budget.room():
             yield None
             return
-        where = need_disk(n_bytes, f"XGBoost's copy of {n_cells:,} cells × {n_genes:,} genes")
-        with TemporaryDirectory(prefix="smash-gpu-", dir=where) as folder:
-            yield folder
+        whole.remove_leftovers(scratch.folder(), f"{BINS}*")
+        where = scratch.need_disk(n_bytes, f"XGBoost's copy of {n_cells:,} cells × {n_genes:,} genes")
+        with TemporaryDirectory(prefix=BINS, suffix=whole.PARTIAL, dir=where) as folder:
+            held = whole.lock(Path(folder))
+            try:
+                yield folder
+            finally:
+                os.close(held)
 
     def gain(self, n_genes: int) -> np.ndarray:
         """The gain of each gene, as a share of all."""

@@ -64,7 +64,7 @@ def prepare(
     mask
         Genes that may be chosen.
     """
-    strata = strata_of(levels, data.sample, data.batch)
+    strata = strata_of(levels, *(None if v is None else v.codes for v in (data.sample, data.batch)))
     sums = data.stats_by(strata.code, strata.n)
     classes = classes_of(levels)
     expressed = Expression(

@@ -34,7 +34,7 @@ def data_section(results: Results) -> Chapter:
         if source.get(what):
             named = data.sample if what == "sample_key" else data.batch
             label = "Samples" if what == "sample_key" else "Batches"
-            facts.append((label, f"{len(set(named[data.cells]))}, column {source[what]}"))
+            facts.append((label, f"{len(named[data.cells].unique())}, column {source[what]}"))
     why = "Cells without a label, and groups with too few cells, take no part in anything below."
     note = paragraph(why, class_="note") if left_out else ""
     return chapter("Data", "data", definitions(facts, class_="facts"), note, _groups(results))

@@ -184,5 +184,5 @@ def _splits(data: Dataset, protocol: str, n_splits: int, n_seeds: int, random_st
     if data.sample is None:
         n = n_splits * n_seeds
         return splits.repeated(data.labels, n_splits=n, test_fraction=share, random_state=random_state)
-    sample = data.sample[data.cells]
+    sample = data.sample.codes[data.cells]
     return splits.by_sample(data.labels, sample, n_splits=n_splits, n_seeds=n_seeds, random_state=random_state)
