@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from typing import Any, NamedTuple
 
 import h5py
@@ -15,11 +15,11 @@ import numpy as np
 
 GZIP, SHUFFLE, BLOSC, ZSTD = 1, 2, 32001, 32015  # HDF5's registered filters
 Decoder = Callable[[bytes], bytes]
-CODECS: dict[int, Callable[[tuple], Decoder]] = {
-    GZIP: lambda _: zlib.decompress,
-    SHUFFLE: lambda options: numcodecs.Shuffle(options[0]).decode,
-    BLOSC: lambda _: numcodecs.Blosc().decode,
-    ZSTD: lambda _: numcodecs.Zstd().decode,
+CODECS: dict[int, Callable[[tuple, int], Decoder]] = {  # of the filter's options and the bytes of a chunk
+    GZIP: lambda _, n_bytes: partial(zlib.decompress, bufsize=n_bytes),
+    SHUFFLE: lambda options, _: numcodecs.Shuffle(options[0]).decode,
+    BLOSC: lambda *_: numcodecs.Blosc().decode,
+    ZSTD: lambda *_: numcodecs.Zstd().decode,
 }
 
 
@@ -77,7 +77,8 @@ def _decoders(array: h5py.Dataset) -> list[Decoder] | None:
     is_whole = array.id.get_num_chunks() == -(-len(array) // array.chunks[0])
     if not filters or not is_whole or any(code not in CODECS for code, *_ in filters):
         return None
-    return [CODECS[code](options) for code, _, options, _ in filters]
+    n_bytes = array.chunks[0] * array.dtype.itemsize
+    return [CODECS[code](options, n_bytes) for code, _, options, _ in filters]
 
 
 @cache

@@ -16,7 +16,7 @@ from smash_gpu.arrays import device_room, on_gpu
 from smash_gpu.distributed import is_dask
 from smash_gpu.stack import Stack
 
-CELLS_PER_BLOCK = 4096
+CELLS_PER_BLOCK = 2048
 CELLS_PER_DEVICE_BLOCK = 65_536
 SHARE_FOR_BLOCKS = 0.25  # of the room
 BYTES_PER_VALUE = 48  # of a block that is computed on, at most: value and index, sorted by group, logarithm, square
