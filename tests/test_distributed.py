@@ -381,6 +381,7 @@ class Cluster:
 @pytest.mark.filterwarnings("ignore:.*workers were lost:UserWarning")
 def test_an_attempt_is_made_anew_a_bounded_number_of_times(monkeypatch):
     monkeypatch.setattr(clusters, "SECONDS_TO_NOTICE", 0.2)
+    monkeypatch.setattr(clusters, "SECONDS_TO_RETURN", 0.2)
     losing = Cluster(9, 2)
     assert clusters.despite_losses(losing.attempt, losing, "testing") == "done"
     assert losing.n_attempts == 3

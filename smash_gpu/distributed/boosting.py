@@ -70,6 +70,7 @@ def _by_worker(cells: Cells, client: Any) -> dict[str, list[tuple]]:
     """The bins as futures, group and weight of each task's cells, by the worker that holds them: dealt out in turn."""
     from distributed import wait
 
+    client.wait_for_workers(1)
     turns = cycle(sorted(client.nthreads()))
     futures = [
         client.compute(part, workers=[worker], allow_other_workers=True)

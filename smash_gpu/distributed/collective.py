@@ -8,6 +8,8 @@ are watched for, and workers that stay blocked are restarted.
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -57,16 +59,22 @@ def learn_together(parts: Mapping[str, list[tuple]], params: dict, n_rounds: int
         for worker, held in parts.items()
     }
     try:
-        while any(future.status == "pending" for future in training.values()):
-            if any(future.status == "error" for future in training.values()):
-                break
-            if set(training) - set(client.nthreads()):
-                raise ConnectionError("a worker was lost")
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        return next(filter(None, client.gather(list(training.values()))))
+        return next(filter(None, [_result(future, training, client) for future in training.values()]))
     except BaseException:
         _stop(training, client)
         raise
+
+
+def _result(future: Any, training: Mapping[str, Any], client: Any) -> bytearray | None:
+    from distributed import TimeoutError
+
+    while True:
+        if set(training) - set(client.nthreads()):
+            raise ConnectionError("a worker was lost")
+        if any(other.status == "error" for other in training.values()):
+            client.gather([other for other in training.values() if other.status == "error"])  # raises it
+        with suppress(TimeoutError):
+            return future.result(timeout=SECONDS_BETWEEN_LOOKS)
 
 
 def _learn(params: dict, n_rounds: int, meeting: dict, parts: list[tuple]) -> bytearray | None:
@@ -104,13 +112,19 @@ def _host(address: str) -> str:
 def _stop(training: Mapping[str, Any], client: Any) -> None:
     """Free the workers that are still there: their part ends by itself when they notice, else with their process."""
     end = time.monotonic() + SECONDS_TO_STOP
-    while time.monotonic() < end and (blocked := _blocked(training, client)):
+    while (blocked := _blocked(training, client)) and time.monotonic() < end:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     client.cancel(list(training.values()), force=True)
     if blocked:
-        client.restart_workers(blocked, raise_for_error=False)
+        client.run(_end_process, workers=blocked, wait=False, on_error="ignore")
 
 
 def _blocked(training: Mapping[str, Any], client: Any) -> list[str]:
     there = set(client.nthreads())
     return [worker for worker, future in training.items() if future.status == "pending" and worker in there]
+
+
+def _end_process(dask_worker: Any) -> None:
+    """A thread that waits inside XGBoost cannot be stopped otherwise; the nanny starts the worker anew."""
+    if dask_worker.nanny:
+        os.kill(os.getpid(), signal.SIGKILL)
