@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,12 +35,7 @@ def can_stay(data: Dataset, model: Any) -> bool:
         return False
     from smash_gpu.models.boosted import Boosted
 
-    if not (isinstance(model, Boosted) and model.in_parts and model.params.get("subsample", 1) == 1):
-        return False
-    problem = boosting.problem()
-    if problem:
-        warnings.warn(f"XGBoost trains on this machine alone: {problem}.", stacklevel=2)
-    return problem is None
+    return isinstance(model, Boosted) and model.in_parts and model.params.get("subsample", 1) == 1
 
 
 def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, model: Any, split: Split) -> tuple[np.ndarray, float]:

@@ -248,9 +248,11 @@ def test_the_readmes_cluster_of_gpus_is_built_with_arguments_that_it_has():
     inspect.signature(LocalCUDACluster.__init__).bind(None, rmm_pool_size=0.7, rmm_allocator_external_lib_list="cupy")
 
 
-def test_xgboost_trains_on_dask_with_our_arguments():
-    from xgboost import collective, dask
+def test_xgboosts_tracker_and_communicator_take_our_arguments():
+    from xgboost import collective
+    from xgboost.tracker import RabitTracker
 
-    inspect.signature(dask.DaskQuantileDMatrix.__init__).bind(None, None, None, None, weight=None, max_bin=32)
-    inspect.signature(dask.train).bind(None, {}, None, num_boost_round=1, coll_cfg=None)
-    collective.Config(timeout=1, tracker_timeout=1)
+    tracker = RabitTracker(1, "127.0.0.1", sortby="task", timeout=5)
+    tracker.start()
+    with collective.CommunicatorContext(**tracker.worker_args(), dmlc_task_id="tcp://a:1", dmlc_timeout=5):
+        assert (collective.get_rank(), collective.get_world_size()) == (0, 1)

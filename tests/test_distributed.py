@@ -21,7 +21,7 @@ import smash_gpu as smg
 from smash_gpu import boosting, budget, distributed, splits, stats
 from smash_gpu.blocks import by_rows, stream
 from smash_gpu.dataset import Dataset
-from smash_gpu.distributed import clusters, forests, graph
+from smash_gpu.distributed import clusters, collective, forests, graph
 from smash_gpu.fingerprint import fingerprint
 
 da = pytest.importorskip("dask.array")
@@ -295,21 +295,38 @@ def test_a_worker_killed_during_a_pass_changes_nothing(client, cells, stored, al
     client.wait_for_workers(2, timeout=SECONDS)
 
 
-def test_a_worker_killed_while_xgboost_trains_changes_nothing(client, cells, stored, alone, tmp_path, monkeypatch):
-    import xgboost.dask
-    from xgboost.callback import TrainingCallback
+def killed_once(learn, folder, when):
+    """``learn`` on the workers; one of them is killed before it meets the others, or when some rounds are done."""
 
-    class Kill(TrainingCallback):
-        def after_iteration(self, model, epoch, evals_log):
-            if epoch == 3:
-                with suppress(FileExistsError):
-                    (tmp_path / "killed").touch(exist_ok=False)
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return False
+    def kill():
+        with suppress(FileExistsError):
+            (folder / "killed").touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    train = xgboost.dask.train
-    monkeypatch.setattr(xgboost.dask, "train", lambda *a, **how: train(*a, **how, callbacks=[Kill()]))
-    with pytest.warns(UserWarning, match="1 of 2 workers were lost while XGBoost was training: once more"):
+    def learn_or_die(*arguments):
+        import xgboost
+
+        class Kill(xgboost.callback.TrainingCallback):
+            def after_iteration(self, model, epoch, evals_log):
+                if epoch == 3:
+                    kill()
+
+        if when == "before they meet":
+            kill()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(xgboost, "train", partial(xgboost.train, callbacks=[Kill()]))
+            return learn(*arguments)
+
+    return learn_or_die
+
+
+@pytest.mark.parametrize("when", ["before they meet", "in round 3"])
+def test_a_worker_killed_while_xgboost_trains_changes_nothing(
+    client, cells, stored, alone, tmp_path, monkeypatch, when
+):
+    monkeypatch.setattr(collective, "_learn", killed_once(collective._learn, tmp_path, when))
+    monkeypatch.setattr(collective, "SECONDS_TO_STOP", 1.0)
+    with pytest.warns(UserWarning, match="of 2 workers were lost while XGBoost was training: once more"):
         found = within(SECONDS, smash, cells, in_h5ad(cells, stored), "xgboost")
     assert_same_selection(found, alone("xgboost"), exact=False)
     client.wait_for_workers(2, timeout=SECONDS)
@@ -364,6 +381,7 @@ class Cluster:
 @pytest.mark.filterwarnings("ignore:.*workers were lost:UserWarning")
 def test_an_attempt_is_made_anew_a_bounded_number_of_times(monkeypatch):
     monkeypatch.setattr(clusters, "SECONDS_TO_NOTICE", 0.2)
+    monkeypatch.setattr(clusters, "SECONDS_TO_RETURN", 0.2)
     losing = Cluster(9, 2)
     assert clusters.despite_losses(losing.attempt, losing, "testing") == "done"
     assert losing.n_attempts == 3
@@ -375,13 +393,11 @@ def test_an_attempt_is_made_anew_a_bounded_number_of_times(monkeypatch):
         clusters.despite_losses(lambda: 1 // 0, healthy, "testing")
 
 
-def test_xgboost_trains_on_this_machine_where_it_must_and_says_why(client, cells, monkeypatch):
+def test_xgboost_trains_on_this_machine_where_workers_would_find_other_trees(client, cells):
     from smash_gpu.models.boosted import Boosted
 
     names, group = cells.var_names.to_numpy(), codes(cells)
     data = Dataset(uneven(cells, None), group, np.array(list("abc")), names, names)
     assert not boosting.can_stay(data, Boosted(subsample=0.5)), "each worker would draw for itself"
     assert not boosting.can_stay(data, Boosted(booster="dart"))
-    monkeypatch.setattr("smash_gpu.distributed.boosting.problem", lambda: "no pyarrow")
-    with pytest.warns(UserWarning, match="on this machine alone: no pyarrow"):
-        assert not boosting.can_stay(data, Boosted())
+    assert boosting.can_stay(data, Boosted())

@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from smash_gpu.arrays import namespace, to_host
 from smash_gpu.distributed.clusters import despite_losses
-
-SECONDS_TO_MEET = 300  # until all workers have found each other, and that one waits for another's sums
 
 
 @dataclass(frozen=True)
@@ -27,15 +26,6 @@ class Cells:
     bins: Sequence[tuple[int, Any]]
     group: np.ndarray
     weight: np.ndarray | None = None
-
-
-def problem() -> str | None:
-    """Why ``xgboost.dask`` cannot be used, and the way out; None if it can."""
-    try:
-        import xgboost.dask  # noqa: F401
-    except ImportError as error:
-        return f"xgboost.dask cannot be imported ({error}): pip install 'smash-gpu[dask]'"
-    return None
 
 
 def cut_points(X: Any, y: np.ndarray, weight: np.ndarray | None, max_bin: int) -> list[np.ndarray]:
@@ -57,26 +47,45 @@ def bins(X: Any, cuts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def train(cells: Cells, cuts: Sequence[np.ndarray], params: Mapping[str, Any], n_rounds: int, client: Any) -> Any:
-    """A booster of expression, trained by ``xgboost.dask``; where a worker is lost, on those that remain.
+    """A booster of expression, trained by all workers that hold cells; where one is lost, by those that remain.
 
     Parameters
     ----------
     cuts
         `cut_points` of each gene.
     """
-    import dask.array as da
-    from xgboost import collective
-    from xgboost import dask as xgboost
+    from xgboost import Booster
 
-    X = da.concatenate([da.from_delayed(block, (n, len(cuts)), _kind(cuts)) for n, block in cells.bins])
-    y, weight = (None if v is None else da.from_array(v, chunks=X.chunks[:1]) for v in (cells.group, cells.weight))
-    wait = collective.Config(timeout=SECONDS_TO_MEET, tracker_timeout=SECONDS_TO_MEET)
+    from smash_gpu.distributed.collective import learn_together
 
-    def attempt() -> Any:
-        matrix = xgboost.DaskQuantileDMatrix(client, X, y, weight=weight, max_bin=params["max_bin"])
-        return xgboost.train(client, dict(params), matrix, num_boost_round=n_rounds, coll_cfg=wait)["booster"]
+    def attempt() -> bytearray:
+        return learn_together(_by_worker(cells, client), dict(params), n_rounds, client)
 
-    return of_values(despite_losses(attempt, client, "XGBoost was training"), cuts)
+    booster = Booster()
+    booster.load_model(despite_losses(attempt, client, "XGBoost was training"))
+    return of_values(booster, cuts)
+
+
+def _by_worker(cells: Cells, client: Any) -> dict[str, list[tuple]]:
+    """The bins as futures, group and weight of each task's cells, by the worker that holds them: dealt out in turn."""
+    from distributed import wait
+
+    client.wait_for_workers(1)
+    turns = cycle(sorted(client.nthreads()))
+    futures = [
+        client.compute(part, workers=[worker], allow_other_workers=True)
+        for (_, part), worker in zip(cells.bins, turns, strict=False)
+    ]
+    wait(futures)
+    holders = client.who_has(futures)
+    ends = np.cumsum([n_cells for n_cells, _ in cells.bins])[:-1]
+    groups = np.split(cells.group, ends)
+    weights = [None] * len(futures) if cells.weight is None else np.split(cells.weight, ends)
+    found: dict[str, list[tuple]] = {}
+    for future, *values in zip(futures, groups, weights, strict=True):
+        worker, *_ = holders[future.key]  # ValueError where it was lost since
+        found.setdefault(worker, []).append((future, *values))
+    return found
 
 
 def _kind(cuts: Sequence[np.ndarray]) -> np.dtype:

@@ -14,6 +14,7 @@ from smash_gpu import budget
 SHARE_OF_WORKER = 0.6  # of a worker's memory limit; there Dask begins to spill
 ATTEMPTS = 4
 SECONDS_TO_NOTICE = 5.0
+SECONDS_TO_RETURN = 20.0
 
 
 def is_dask(X: Any) -> bool:
@@ -77,6 +78,7 @@ def despite_losses(attempt: Callable[[], Any], client: Any, purpose: str) -> Any
                     f"workers of the cluster were lost {ATTEMPTS} times while {purpose}, the last {lost} of "
                     f"{len(before)}. Give them more memory (see their logs), or use fewer cells: max_cells=."
                 ) from error
+            _wait_for(len(before), client)
             warnings.warn(f"{lost} of {len(before)} workers were lost while {purpose}: once more.", stacklevel=2)
     raise AssertionError
 
@@ -91,3 +93,10 @@ def _lost(before: set[str], client: Any) -> int:
     while not (lost := before - _workers(client)) and time.monotonic() < end:
         time.sleep(0.1)
     return len(lost)
+
+
+def _wait_for(n_workers: int, client: Any) -> None:
+    """A moment for those that their nannies start anew: the first of them would be given the cells of all."""
+    end = time.monotonic() + SECONDS_TO_RETURN
+    while len(_workers(client)) < n_workers and time.monotonic() < end:
+        time.sleep(0.1)
