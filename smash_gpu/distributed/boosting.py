@@ -18,6 +18,8 @@ import numpy as np
 from smash_gpu.arrays import namespace, to_host
 from smash_gpu.distributed.clusters import despite_losses
 
+SECONDS_FOR_A_WORKER = 300
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -70,7 +72,7 @@ def _by_worker(cells: Cells, client: Any) -> dict[str, list[tuple]]:
     """The bins as futures, group and weight of each task's cells, by the worker that holds them: dealt out in turn."""
     from distributed import wait
 
-    client.wait_for_workers(1)
+    client.wait_for_workers(1, timeout=SECONDS_FOR_A_WORKER)
     turns = cycle(sorted(client.nthreads()))
     futures = [
         client.compute(part, workers=[worker], allow_other_workers=True)
