@@ -38,7 +38,7 @@ def can_stay(data: Dataset, model: Any) -> bool:
     return isinstance(model, Boosted) and model.in_parts and model.params.get("subsample", 1) == 1
 
 
-def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, model: Any, split: Split) -> tuple[np.ndarray, float]:
+def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, split: Split) -> tuple[np.ndarray, float]:
     """Fit a `models.boosted.Boosted` on the workers; its scores (groups × genes) and its accuracy on held-out cells.
 
     The same as its ``fit``, ``importance`` and ``predict`` on the expression of the numbered genes, of which no more

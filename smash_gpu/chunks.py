@@ -41,17 +41,16 @@ def reader(array: Any) -> Callable[[int, int], np.ndarray]:
     def read(start: int, stop: int) -> np.ndarray:
         nonlocal kept
         out = np.empty(stop - start, dtype=array.dtype)
+        numbers = range(start // size, -(-stop // size))
 
-        def fill(number: int) -> _Kept:
+        def fill(number: int) -> _Kept | None:
             values = decoded(number)
             first, last = max(start, number * size), min(stop, (number + 1) * size)
             out[first - start : last - start] = values[first - number * size : last - number * size]
-            return _Kept(number, values)
+            return _Kept(number, values) if number == numbers[-1] else None
 
-        for chunk in _pool().map(fill, range(start // size, -(-stop // size))):
-            last_read = chunk
-        if stop > start:
-            kept = last_read
+        for last_chunk in _pool().map(fill, numbers):
+            kept = last_chunk or kept
         return out
 
     return read

@@ -64,7 +64,8 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
             model = _model(how, seed, data.device)
             if boosting.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
-                return dict(zip(("scores", "accuracy"), boosting.boost(data, genes, order, model, split), strict=True))
+                found = boosting.boost(data, genes, order, model=model, split=split)
+                return dict(zip(("scores", "accuracy"), found, strict=True))
             with forests.grown_where(data.matrix):
                 return _fit(X(), data.labels[order], how, seed, data.device)
 

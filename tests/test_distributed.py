@@ -248,7 +248,7 @@ def test_boosted_trees_are_those_of_one_machine(client, cells, monkeypatch, opti
     scores = model.fit(X, y, split).importance(X, y, split)
 
     assert boosting.can_stay(there, far)
-    found, accuracy = boosting.boost(there, genes, order, far, split)
+    found, accuracy = boosting.boost(there, genes, order, model=far, split=split)
 
     for mine, its in zip(trees(model.booster), trees(far.booster), strict=True):
         if options != {"class_weight": "balanced"}:
