@@ -119,11 +119,6 @@ def reader(X: Any) -> Callable[[slice], Any]:
     return lambda cut: as_csr(read(cut))
 
 
-def rows(X: Any, cut: slice) -> Any:
-    """The cells ``cut`` of ``X``, in memory."""
-    return _reader(X)(cut)
-
-
 @singledispatch
 def _reader(X: Any) -> Callable[[slice], Any]:
     if is_dask(X):
