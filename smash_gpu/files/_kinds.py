@@ -32,7 +32,7 @@ def what_it_is(path: Path) -> str:
         if h5py.is_hdf5(path):
             return _hdf5(path)
     except OSError:  # it begins as an HDF5 file and is damaged
-        return "It is damaged, or not whole: get it again. " + WRITE
+        return "It is damaged, or not whole: get it again, or make it again. " + WRITE
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".bz2", ".zip")]
     return BY_SUFFIX.get(suffixes[-1] if suffixes else "", WRITE)
 
