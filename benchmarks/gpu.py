@@ -53,7 +53,8 @@ class Problem:
 def main(arguments: list[str]) -> None:
     """Measure, print and append a line a stage and size."""
     options = parse(arguments)
-    from smash_gpu.arrays import cupy, resolve_device
+    from smash_gpu.compute.device import resolve_device
+    from smash_gpu.compute.xp import cupy
 
     resolve_device("cuda")
     copy = copy_bandwidth(cupy)
@@ -164,7 +165,8 @@ def matrix(cupy, n_cells: int, seed: int) -> tuple[list, np.ndarray, np.ndarray]
 
 def kernels(cupy, block, group: np.ndarray, sample: np.ndarray, copy: float) -> Iterator[dict]:
     """group_stats by class, by class and sample, and by a thousand codes; gather_dense; the float64 product."""
-    from smash_gpu import ops, stats
+    from smash_gpu import stats
+    from smash_gpu.compute import ops
 
     n = block.shape[0]
     problem = Problem(n, block.shape[1], block.nnz, block.data.itemsize, block.indices.itemsize)
@@ -192,7 +194,7 @@ def rate_of(what: str, n_bytes: int, found: dict, copy: float) -> dict:
 
 def aggregate(cupy, block, group: np.ndarray) -> Iterator[dict]:
     """The same sums of log-normalised values by rapids-singlecell and by us; without it, nothing."""
-    from smash_gpu.arrays import same_allocator
+    from smash_gpu.compute.device import same_allocator
 
     try:
         with same_allocator():
@@ -202,7 +204,7 @@ def aggregate(cupy, block, group: np.ndarray) -> Iterator[dict]:
     import anndata as ad
     import pandas as pd
 
-    from smash_gpu import ops
+    from smash_gpu.compute import ops
 
     n = block.shape[0]
     adata = ad.AnnData(block.copy(), obs=pd.DataFrame({"class": pd.Categorical(group[:n])}))

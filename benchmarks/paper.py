@@ -97,7 +97,7 @@ def on_log(adata, genes: list[str], group: np.ndarray, split, *, normalize: bool
     """1 − accuracy of kNN(3) on log values that are not standardised."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    from smash_gpu import ops
+    from smash_gpu.compute import ops
 
     X = ops.gather_dense(adata.X, adata.var_names.get_indexer(genes), 1e4 if normalize else None)
     classifier = KNeighborsClassifier(3).fit(X[split.train], group[split.train])

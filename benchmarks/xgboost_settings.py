@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> None:
     """Time each setting, one run each; print and append a line a setting."""
     import anndata as ad
 
-    from smash_gpu import evaluation, ops, ranking
+    from smash_gpu import evaluation, ranking
+    from smash_gpu.compute import ops
     from smash_gpu.models.boosted import Boosted
     from smash_gpu.splits import stratified
 

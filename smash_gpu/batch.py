@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.arrays import namespace, on_gpu, same_allocator, take
-from smash_gpu.pca import eigh
+from smash_gpu.compute.device import same_allocator
+from smash_gpu.compute.pca import eigh
+from smash_gpu.compute.xp import namespace, on_gpu, take
 from smash_gpu.stats import Moments
 
 # A gene gets back only what the components hold of it, and Harmony's usual ridge (1) keeps a part of each

@@ -23,7 +23,8 @@ from scipy import sparse
 
 from smash_gpu import chunks, cuts, distributed, stores
 from smash_gpu.ahead import Ahead
-from smash_gpu.arrays import as_float, device_sparse, enough_memory, on_gpu, place, release_memory, to_host
+from smash_gpu.compute.device import enough_memory, release_memory
+from smash_gpu.compute.xp import as_float, device_sparse, on_gpu, place, to_host
 from smash_gpu.distributed import is_dask
 from smash_gpu.progress import track
 from smash_gpu.stack import Stack

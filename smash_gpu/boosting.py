@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu import distributed, ops
-from smash_gpu.additive import Additive
-from smash_gpu.arrays import namespace, to_host
+from smash_gpu import distributed
 from smash_gpu.attribution import treeshap
 from smash_gpu.blocks import delayed_parts, fold
+from smash_gpu.compute import ops
+from smash_gpu.compute.additive import Additive
+from smash_gpu.compute.xp import namespace, to_host
 from smash_gpu.dataset import LEFT_OUT, Dataset
 from smash_gpu.distributed import boosting
 from smash_gpu.splits import Split, by_block, draw

@@ -12,7 +12,8 @@ from scipy import sparse
 
 from smash_gpu import budget, chunks
 from smash_gpu.ahead import BLOCKS_AHEAD
-from smash_gpu.arrays import device_room, on_gpu
+from smash_gpu.compute.device import device_room
+from smash_gpu.compute.xp import on_gpu
 from smash_gpu.distributed import is_dask
 from smash_gpu.stack import Stack
 

@@ -10,9 +10,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from smash_gpu import ops
-from smash_gpu.arrays import enough_memory, namespace, to_host
 from smash_gpu.blocks import stream
+from smash_gpu.compute import ops
+from smash_gpu.compute.device import enough_memory
+from smash_gpu.compute.xp import namespace, to_host
 from smash_gpu.stats import GroupStats, checked_group_stats, detections, group_stats
 from smash_gpu.work import Stage, Work
 

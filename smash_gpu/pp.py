@@ -9,7 +9,8 @@ from typing import Unpack
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import genes, pca, reading, selection, slots
+from smash_gpu import genes, reading, selection, slots
+from smash_gpu.compute import pca
 from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import Filters, InversePCA, names_of
 

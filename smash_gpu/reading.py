@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu import budget, stores
-from smash_gpu.arrays import resolve_device
 from smash_gpu.blocks import by_rows
+from smash_gpu.compute.device import resolve_device
 from smash_gpu.dataset import LEFT_OUT, Dataset
 from smash_gpu.files import OnDisk, did_you_mean, matrix_of
 from smash_gpu.fingerprint import sampled

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu import genes, models, pca, ranking
+from smash_gpu import genes, models, ranking
+from smash_gpu.compute import pca
 
 PERCENT = 2.0  # a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from smash_gpu.arrays import to_host
+from smash_gpu.compute.xp import to_host
 
 BYTES_AT_ONCE = 32 * 2**20
 LARGE_FILES = Path("/var/tmp")  # noqa: S108  a disk, where /tmp may be memory

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from smash_gpu import genes, pca, ranking
+from smash_gpu import genes, ranking
+from smash_gpu.compute import pca
 from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import Filters, InversePCA, Ranking, Recipe
 from smash_gpu.stats import Z_CEILING, moments

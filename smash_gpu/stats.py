@@ -8,10 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu import ops
-from smash_gpu.additive import Additive
-from smash_gpu.arrays import namespace, take, to_host
 from smash_gpu.blocks import fold
+from smash_gpu.compute import ops
+from smash_gpu.compute.additive import Additive
+from smash_gpu.compute.xp import namespace, take, to_host
 
 Z_CEILING = 10.0
 LOG_CEILING = 20.0  # log1p of counts per 10,000 cannot exceed 9.3, of counts per million 13.9

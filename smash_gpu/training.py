@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from smash_gpu import boosting, budget, models
-from smash_gpu.arrays import device_room, enough_memory, namespace, on_gpu, place, release_memory, take
 from smash_gpu.batch import N_COMPONENTS, Shift, harmonize, leading_components, parts
+from smash_gpu.compute.device import device_room, enough_memory, release_memory
+from smash_gpu.compute.xp import namespace, on_gpu, place, take
 from smash_gpu.dataset import Dataset
 from smash_gpu.distributed import forests
 from smash_gpu.recipe import Importance

@@ -74,7 +74,7 @@ def shared():
 
 
 def _has_device():
-    from smash_gpu.arrays import cupy
+    from smash_gpu.compute.xp import cupy
 
     return cupy is not None and cupy.is_available()
 

@@ -202,7 +202,9 @@ def _strict(found, name):
 
 def install(monkeypatch):
     """Let the package believe that it has CuPy and a device."""
-    from smash_gpu import arrays, blocks, cuda
+    from smash_gpu import blocks
+    from smash_gpu.compute import cuda as compute_cuda
+    from smash_gpu.compute import xp
 
     emulator = Emulator()
     strict, csr = (
@@ -213,9 +215,9 @@ def install(monkeypatch):
     def launch(kernel, types, shape, arguments):
         emulator.launch(kernel, types, shape, tuple(map(of_device, arguments)))
 
-    monkeypatch.setattr(arrays, "cupy", strict)
-    for module in (arrays, blocks):
+    monkeypatch.setattr(xp, "cupy", strict)
+    for module in (xp, blocks):
         monkeypatch.setattr(module, "device_sparse", csr)
-    monkeypatch.setattr(cuda, "launch", launch)
-    monkeypatch.setattr(cuda, "shared_memory", lambda: H100_SHARED_BYTES)
+    monkeypatch.setattr(compute_cuda, "launch", launch)
+    monkeypatch.setattr(compute_cuda, "shared_memory", lambda: H100_SHARED_BYTES)
     return strict

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from smash_gpu import arrays, blocks, stats
+from smash_gpu import blocks, stats
+from smash_gpu.compute import xp
+from smash_gpu.compute.device import enough_memory, resolve_device
+from smash_gpu.compute.xp import take
 
 
 class CudaError(RuntimeError):
@@ -28,7 +31,7 @@ def cupy_with(monkeypatch, *, driver, needs=13020, devices=0, error=None):
         driverGetVersion=lambda: driver,
         runtimeGetVersion=lambda: needs,
     )
-    monkeypatch.setattr(arrays, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
+    monkeypatch.setattr(xp, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
 
 
 TOO_OLD = "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"
@@ -45,7 +48,7 @@ def test_a_device_that_is_asked_for_and_absent_is_an_error_with_the_way_out(monk
     described, message = MACHINES[machine]
     cupy_with(monkeypatch, **described)
     with pytest.raises(RuntimeError, match=re.escape(message)) as raised:
-        arrays.resolve_device("cuda")
+        resolve_device("cuda")
     assert "device='cpu'" in str(raised.value)
 
 
@@ -53,25 +56,25 @@ def test_a_device_that_is_asked_for_and_absent_is_an_error_with_the_way_out(monk
 def test_auto_says_why_a_machine_with_a_driver_computes_on_the_cpu(monkeypatch, machine):
     cupy_with(monkeypatch, **MACHINES[machine][0])
     with pytest.warns(UserWarning, match="computing on the CPU"):
-        assert arrays.resolve_device("auto") == "cpu"
+        assert resolve_device("auto") == "cpu"
 
 
 def test_auto_is_silent_without_a_driver_and_cpu_asks_nothing(monkeypatch, recwarn):
     cupy_with(monkeypatch, **MACHINES["no driver"][0])
-    assert arrays.resolve_device("auto") == arrays.resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
     assert not recwarn.list
 
 
 def test_a_working_device_is_taken(monkeypatch):
     cupy_with(monkeypatch, driver=13020, devices=1)
-    assert arrays.resolve_device("auto") == arrays.resolve_device("cuda") == "cuda"
+    assert resolve_device("auto") == resolve_device("cuda") == "cuda"
 
 
 def test_without_cupy_the_message_says_what_the_import_said(monkeypatch):
-    monkeypatch.setattr(arrays, "cupy", None)
-    monkeypatch.setattr(arrays, "why_no_cupy", "libcuda.so.1 is missing", raising=False)
+    monkeypatch.setattr(xp, "cupy", None)
+    monkeypatch.setattr(xp, "why_no_cupy", "libcuda.so.1 is missing", raising=False)
     with pytest.raises(RuntimeError, match=r"libcuda\.so\.1 is missing.*smash-gpu\[cuda13\]"):
-        arrays.resolve_device("cuda")
+        resolve_device("cuda")
 
 
 def limited(limit):
@@ -130,17 +133,17 @@ class OutOfMemoryError(RuntimeError):
 )
 def test_every_library_s_word_for_out_of_memory_is_understood(error):
     message = r"memory does not do for the forest \(2.00 GiB\).*Narrow"
-    memory = arrays.enough_memory("the forest", "Narrow the candidates.", 2 * 2**30)
+    memory = enough_memory("the forest", "Narrow the candidates.", 2 * 2**30)
     with pytest.raises(MemoryError, match=message) as raised, memory:
         raise error
     assert raised.value.__cause__ is error
 
 
 def test_other_errors_pass_unchanged():
-    with pytest.raises(KeyError, match="gene"), arrays.enough_memory("the forest", "Narrow."):
+    with pytest.raises(KeyError, match="gene"), enough_memory("the forest", "Narrow."):
         raise KeyError("gene")
 
 
 def test_take_numbers_rows():
     X = np.arange(12.0).reshape(4, 3)
-    np.testing.assert_array_equal(arrays.take(X, np.array([3, 0])), X[[3, 0]])
+    np.testing.assert_array_equal(take(X, np.array([3, 0])), X[[3, 0]])

@@ -71,7 +71,7 @@ def test_arguments():
 
 
 def test_without_a_device_it_says_so():
-    from smash_gpu.arrays import cupy
+    from smash_gpu.compute.xp import cupy
 
     if cupy is not None and cupy.is_available():
         pytest.skip("there is a device")

@@ -16,7 +16,9 @@ import pytest
 from cells import planted
 
 import smash_gpu
-from smash_gpu import arrays, batch, models
+from smash_gpu import batch, models
+from smash_gpu.compute.device import is_out_of_memory, resolve_device
+from smash_gpu.compute.xp import on_gpu
 from smash_gpu.evaluation import classifiers
 from smash_gpu.splits import stratified
 
@@ -165,9 +167,9 @@ def test_torch_takes_arrays_by_dlpack_and_has_the_memory_calls():
 
 def test_a_machine_without_a_driver_is_told_so():
     with pytest.raises(RuntimeError, match="no NVIDIA driver|no CUDA device is visible") as raised:
-        arrays.resolve_device("cuda")
+        resolve_device("cuda")
     assert "nvidia-smi" in str(raised.value)
-    assert arrays.resolve_device("auto") == "cpu"
+    assert resolve_device("auto") == "cpu"
 
 
 @pytest.mark.parametrize("of", ["forests", "Harmony"])
@@ -193,7 +195,7 @@ def test_every_sparse_kind_of_cupy_is_known_to_lie_on_a_device(kind):
     import cupyx.scipy.sparse
 
     found = getattr(cupyx.scipy.sparse, kind)
-    assert arrays.on_gpu(found.__new__(found))
+    assert on_gpu(found.__new__(found))
 
 
 def test_kernels_are_launched_as_cupy_defines_it():
@@ -215,7 +217,7 @@ def test_without_a_device_everything_runs_on_the_cpu_although_the_packages_are_t
 def test_cupys_out_of_memory_is_understood():
     import cupy
 
-    assert arrays.is_out_of_memory(cupy.cuda.memory.OutOfMemoryError(8, 4))
+    assert is_out_of_memory(cupy.cuda.memory.OutOfMemoryError(8, 4))
 
 
 @pytest.mark.parametrize("name", classifiers.CLASSIFIERS)

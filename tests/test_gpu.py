@@ -13,8 +13,10 @@ from cells import planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import arrays, reading, selection
+from smash_gpu import reading, selection
 from smash_gpu.blocks import by_rows
+from smash_gpu.compute.device import release_memory
+from smash_gpu.compute.xp import cupy, on_gpu, to_device
 from smash_gpu.recipe import Filters, Importance, InversePCA
 
 pytestmark = pytest.mark.gpu
@@ -80,7 +82,7 @@ def test_xgboost_really_trains_on_the_device(rng):
     from smash_gpu.splits import stratified
 
     group = np.repeat([0, 1, 2], 100)
-    X = arrays.to_device(rng.gamma(1.0, 1.0, (300, 15)).astype(np.float32))
+    X = to_device(rng.gamma(1.0, 1.0, (300, 15)).astype(np.float32))
     model = Boosted(device="cuda", n_estimators=3).fit(X, group, stratified(group))
     assert json.loads(model.booster.save_config())["learner"]["generic_param"]["device"].startswith("cuda")
 
@@ -110,8 +112,8 @@ def test_what_the_kernels_cannot_take_is_converted_on_the_device(rng):
         "twice": twice,
         "array": cupyx.csr_array(cupyx.csr_matrix(counts)),
         "csc": cupyx.csr_matrix(counts).tocsc(),
-        "integers": arrays.cupy.asarray(counts.toarray().astype(np.int64)),
-        "columns first": arrays.cupy.asarray(np.asfortranarray(counts.toarray())),
+        "integers": cupy.asarray(counts.toarray().astype(np.int64)),
+        "columns first": cupy.asarray(np.asfortranarray(counts.toarray())),
     }
     assert not twice.has_canonical_format
     for where, matrix in held.items():
@@ -132,7 +134,7 @@ def test_inverse_pca_keeps_the_genes_of_cumls_pca(rng):
     e = data.host_expression(index).astype(np.float64)
     z = np.minimum((e - e.mean(axis=0)) / e.std(axis=0, ddof=1), 10)
     z = (z - z.mean(axis=0)) / z.std(axis=0)
-    pca = PCA(n_components=len(index), svd_solver="full", output_type="numpy").fit(arrays.to_device(z))
+    pca = PCA(n_components=len(index), svd_solver="full", output_type="numpy").fit(to_device(z))
     n_components = int((np.cumsum(pca.explained_variance_ratio_) <= 0.5).sum()) + 1
     top = np.argsort(-np.abs(pca.components_[:n_components]), axis=1)[:, :4]
     assert set(index[np.unique(top)]) == set(np.flatnonzero(kept))
@@ -143,7 +145,7 @@ def test_cells_moved_by_rapids_singlecell_go_straight_in(rng):
     host = planted(rng, n_cells=600)
     moved = host.copy()
     rsc.get.anndata_to_GPU(moved)
-    assert arrays.on_gpu(moved.X)
+    assert on_gpu(moved.X)
     for adata in (host, moved):
         chosen(adata, "cuda", "xgboost")
     assert smg.get.markers_dict(moved) == smg.get.markers_dict(host)
@@ -169,11 +171,11 @@ def test_batches_are_corrected_on_the_device(rng):
 @pytest.fixture
 def pool():
     """CuPy's pool as the allocator, which importing cuML or rapids-singlecell here or elsewhere may have changed."""
-    before, pool = arrays.cupy.cuda.get_allocator(), arrays.cupy.get_default_memory_pool()
-    arrays.cupy.cuda.set_allocator(pool.malloc)
+    before, pool = cupy.cuda.get_allocator(), cupy.get_default_memory_pool()
+    cupy.cuda.set_allocator(pool.malloc)
     yield pool
     pool.set_limit(size=0)
-    arrays.cupy.cuda.set_allocator(before)
+    cupy.cuda.set_allocator(before)
 
 
 @pytest.fixture
@@ -232,7 +234,7 @@ def test_what_the_device_lends_is_given_back(rng, pool):
     adata = chosen(planted(rng, n_cells=600), "cuda", "xgboost")
     assert len(smg.get.markers(adata))
     gc.collect()
-    arrays.release_memory()
+    release_memory()
     assert pool.used_bytes() <= before
     assert pool.free_bytes() == 0
 

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from smash_gpu import cuda, ops, stats
-from smash_gpu.arrays import cupy, to_host
+from smash_gpu import stats
+from smash_gpu.compute import cuda, ops
+from smash_gpu.compute.xp import cupy, to_host
 
 KERNELS = sorted(path.stem for path in cuda.SOURCES.glob("*.cu"))
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from smash_gpu import pca, selection
+from smash_gpu import selection
+from smash_gpu.compute import pca
 from smash_gpu.dataset import Dataset
 from smash_gpu.recipe import InversePCA
 from smash_gpu.stats import mean_std, standardize

@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 
 from smash_gpu import stats
-from smash_gpu.arrays import on_gpu, to_host
 from smash_gpu.blocks import fold, stream
+from smash_gpu.compute.xp import on_gpu, to_host
 
 TARGET = 1e4
 

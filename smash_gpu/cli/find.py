@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     """What will be read and how much memory it takes, of data that stay on disk."""
-    from smash_gpu import arrays, files, plan
+    from smash_gpu import files, plan
+    from smash_gpu.compute.device import resolve_device
 
     if options.groupby not in adata.obs or options.layer not in (None, *adata.layers):
         return  # which the first step will complain about
@@ -49,7 +50,7 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
         inverse_pca=not options.no_inverse_pca,
         samples=options.sample_key is not None,
         batches=options.batch_key is not None,
-        device=arrays.resolve_device(options.device),
+        device=resolve_device(options.device),
     )
     print("\n".join(planned.lines), flush=True)
     if options.within is not None:

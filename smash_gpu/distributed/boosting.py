@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.arrays import namespace, to_host
+from smash_gpu.compute.xp import namespace, to_host
 from smash_gpu.distributed.clusters import despite_losses
 
 SECONDS_FOR_A_WORKER = 300

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from smash_gpu.arrays import to_host
+from smash_gpu.compute.xp import to_host
 from smash_gpu.dataset import Dataset
 from smash_gpu.stats import moments
 

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import sparse
 
 from smash_gpu.blocks import stream
+from smash_gpu.compute.ops import labelled
 from smash_gpu.dataset import Dataset
-from smash_gpu.ops import labelled
 
 N_COMPONENTS = 50
 KS = (5, 10, 15, 20, 25, 30)

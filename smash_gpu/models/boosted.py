@@ -14,9 +14,9 @@ import numpy as np
 from xgboost import Booster, DataIter, DMatrix, ExtMemQuantileDMatrix, QuantileDMatrix, build_info
 
 from smash_gpu import budget, scratch, whole
-from smash_gpu.arrays import place, take, to_host
 from smash_gpu.attribution import treeshap
 from smash_gpu.attribution.gini import gini
+from smash_gpu.compute.xp import place, take, to_host
 from smash_gpu.progress import track
 from smash_gpu.splits import Split, by_block, draw
 

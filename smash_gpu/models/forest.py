@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu.arrays import namespace, same_allocator, take, to_host
 from smash_gpu.attribution.gini import gini
+from smash_gpu.compute.device import same_allocator
+from smash_gpu.compute.xp import namespace, take, to_host
 from smash_gpu.distributed import forests
 from smash_gpu.progress import track
 from smash_gpu.splits import Split

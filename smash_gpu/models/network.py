@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from smash_gpu.arrays import take
 from smash_gpu.attribution import deeplift
 from smash_gpu.attribution.gini import gini
+from smash_gpu.compute.xp import take
 from smash_gpu.models.learning import (
     PREDICTED_AT_ONCE,
     Block,

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu.arrays import namespace, on_gpu, place, to_host
+from smash_gpu.compute.xp import namespace, on_gpu, place, to_host
 from smash_gpu.panel.profiles import Profiles
 
 GENES_PER_BLOCK = {"cpu": 256, "cuda": 4096}

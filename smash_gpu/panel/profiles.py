@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from smash_gpu.arrays import namespace, place
+from smash_gpu.compute.xp import namespace, place
 
 EPSILON = 0.05  # added to the variance of a pair: a gene that is silent in both but for one cell tells nothing
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.arrays import take, to_host
+from smash_gpu.compute.xp import take, to_host
 from smash_gpu.panel.markers import rivals
 from smash_gpu.panel.problem import ignored_classes
 from smash_gpu.panel.request import MUST, ORDINARY, OUT, SPARE, WANTED

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.arrays import namespace
+from smash_gpu.compute.xp import namespace
 from smash_gpu.panel.feasible import ROUNDING
 from smash_gpu.panel.greedy import TIED
 from smash_gpu.panel.request import MUST, OUT

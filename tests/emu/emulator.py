@@ -1,4 +1,4 @@
-"""Builds a kernel with g++ against the shim and launches it on NumPy arrays, in place of `smash_gpu.cuda.launch`."""
+"""Builds a kernel with g++ against the shim and launches it on NumPy arrays instead of a device."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Emulator:
         self.libraries = libraries
 
     def launch(self, kernel, types, shape, arguments) -> None:
-        """In place of `smash_gpu.cuda.launch`."""
+        """In place of `smash_gpu.compute.cuda.launch`."""
         library = self.libraries.get(kernel) or built(kernel)
         shape = (shape.blocks, shape.threads, shape.shared_bytes)
         launch(library, f"{kernel}_{INSTANCES.index(types)}", shape, arguments, seed=self.seed)

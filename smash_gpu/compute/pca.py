@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.arrays import namespace, to_host
+from smash_gpu.compute.xp import namespace, to_host
 
 N_TOP = 20
 VARIANCE = 0.80

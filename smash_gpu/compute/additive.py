@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Self
 
-from smash_gpu.arrays import to_host
+from smash_gpu.compute.xp import to_host
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from smash_gpu import cuda
-from smash_gpu.arrays import namespace, on_gpu
+from smash_gpu.compute import cuda
+from smash_gpu.compute.xp import namespace, on_gpu
 
 
 def labelled(block: Any, group: np.ndarray) -> Any:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.arrays import cupy, namespace
+from smash_gpu.compute.xp import cupy, namespace
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 SOURCES = next(d for d in (_PACKAGE / "kernels", _PACKAGE.parent / "kernels") if d.is_dir())
 OPTIONS = ("-std=c++17",)
 C_NAMES = {"float32": "float", "float64": "double", "int32": "int", "int64": "long long"}

@@ -1,0 +1,1 @@
+"""Array libraries, kernels and their twins, the device."""
