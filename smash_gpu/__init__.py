@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from smash_gpu import export, files, get, models, pl, pp, report, tl
+from smash_gpu import export, get, models, pl, pp, report, tl
 
 __version__ = version("smash-gpu")
 __all__ = ["export", "files", "get", "models", "pl", "pp", "report", "tl"]

@@ -26,7 +26,7 @@ from smash_gpu.ahead import Ahead
 from smash_gpu.compute.device import enough_memory, release_memory
 from smash_gpu.compute.xp import as_float, device_sparse, on_gpu, place, to_host
 from smash_gpu.distributed import is_dask
-from smash_gpu.progress import track
+from smash_gpu.runtime.progress import track
 from smash_gpu.stack import Stack
 from smash_gpu.transpose import by_cells
 

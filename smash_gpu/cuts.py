@@ -10,11 +10,12 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks
+from smash_gpu import chunks
 from smash_gpu.ahead import BLOCKS_AHEAD
 from smash_gpu.compute.device import device_room
 from smash_gpu.compute.xp import on_gpu
 from smash_gpu.distributed import is_dask
+from smash_gpu.runtime import memory
 from smash_gpu.stack import Stack
 
 CELLS_PER_BLOCK = 2048
@@ -78,5 +79,5 @@ def _most_cells(X: Any, device: str) -> int:
 
 def _most_values(device: str) -> float:
     ahead = BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1)
-    on_host = SHARE_FOR_BLOCKS * budget.room() / (ahead + (BYTES_PER_VALUE if device == "cpu" else 0))
+    on_host = SHARE_FOR_BLOCKS * memory.room() / (ahead + (BYTES_PER_VALUE if device == "cpu" else 0))
     return on_host if device == "cpu" else min(on_host, SHARE_FOR_BLOCKS * device_room() / BYTES_PER_VALUE_AHEAD)

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu import files
-from smash_gpu.files import Held, OnDisk, did_you_mean, matrix_of
+from smash_gpu.files import Held, OnDisk, matrix_of
 from smash_gpu.mismatch import FEWEST_IN_COMMON, alike, differences, foreign
+from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.stack import Stack
 
 FILE = "file"

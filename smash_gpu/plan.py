@@ -10,8 +10,9 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, cuts, models
+from smash_gpu import cuts, models
 from smash_gpu.ahead import BLOCKS_AHEAD
+from smash_gpu.runtime import memory
 from smash_gpu.splits import BYTES_PER_BLOCK
 from smash_gpu.stack import Stack
 
@@ -123,8 +124,8 @@ def plan(
         bytes_per_candidate=int(training * _of(BYTES_PER_CANDIDATE, model, OTHERS_PER_CANDIDATE)),
         bytes_beside=_of(BYTES_AT_LEAST, model) + training * n_groups * _of(BYTES_PER_CLASS, model),
         on_disk=model not in models.OF_A_SAMPLE,
-        taken=budget.taken(),
-        room=budget.room(),
+        taken=memory.taken(),
+        room=memory.room(),
     )
 
 

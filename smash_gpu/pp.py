@@ -12,7 +12,8 @@ from anndata import AnnData
 from smash_gpu import genes, reading, selection, slots
 from smash_gpu.compute import pca
 from smash_gpu.reading import Source, takes_source
-from smash_gpu.recipe import Filters, InversePCA, names_of
+from smash_gpu.recipe import Filters, InversePCA
+from smash_gpu.runtime.words import names_of
 
 
 @takes_source

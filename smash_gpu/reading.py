@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
 from pathlib import Path
@@ -13,17 +13,18 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from smash_gpu import budget, stores
+from smash_gpu import stores
 from smash_gpu.blocks import by_rows
 from smash_gpu.compute.device import resolve_device
 from smash_gpu.dataset import LEFT_OUT, Dataset
-from smash_gpu.files import OnDisk, did_you_mean, matrix_of
+from smash_gpu.files import OnDisk, matrix_of
 from smash_gpu.fingerprint import sampled
+from smash_gpu.runtime import memory as runtime_memory
+from smash_gpu.runtime.words import did_you_mean, join_names
 from smash_gpu.work import Work
 
 TARGET_SUM = 1e4
 CELLS_FOR_A_SPLIT = 2
-LISTED = 40
 NO_RAW = "use_raw was asked for, but adata.raw is empty: name a layer, or leave use_raw out to read adata.X."
 
 
@@ -82,9 +83,9 @@ def takes_source(function: Callable) -> Callable:
             raise TypeError(
                 f"{function.__name__} has no option {unknown[0]!r}."
                 + did_you_mean(unknown[0], known)
-                + f" It has {_list(sorted(known))}."
+                + f" It has {join_names(sorted(known))}."
             )
-        with budget.limit(options.pop("memory", None)):
+        with runtime_memory.limit(options.pop("memory", None)):
             return function(*arguments, **options)
 
     return checked
@@ -175,7 +176,7 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
     sizes = np.bincount(codes[codes >= 0], minlength=len(groups))
     fewest = max(min_cells or 0, CELLS_FOR_A_SPLIT)
     small = np.flatnonzero(sizes < fewest)
-    listed = _list(f"{groups[c]} ({sizes[c]})" for c in small)
+    listed = join_names(f"{groups[c]} ({sizes[c]})" for c in small)
     if small.size and min_cells is None:
         raise ValueError(
             f"groups of {groupby!r} with fewer than {CELLS_FOR_A_SPLIT} cells cannot be split into training and "
@@ -187,7 +188,7 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
     if len(kept) < 2:
         raise ValueError(
             f"adata.obs[{groupby!r}] has {len(kept)} group(s) with enough cells; markers need at least two groups to "
-            f"tell apart. Its groups: {_list(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True))}."
+            f"tell apart. Its groups: {join_names(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True))}."
         )
     renumbered = np.full(len(groups) + 1, LEFT_OUT)
     renumbered[kept] = np.arange(len(kept))
@@ -223,7 +224,7 @@ def _gene_names(adata: ad.AnnData) -> np.ndarray:
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} gene name(s) occur more than once ({_list(twice)}): markers could not be "
+            f"{len(twice)} gene name(s) occur more than once ({join_names(twice)}): markers could not be "
             "told apart. Call adata.var_names_make_unique() first."
         )
     return adata.var_names.astype(str).to_numpy(dtype=object)
@@ -236,12 +237,12 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
     if layer is not None:
         if layer not in layers:
             near = did_you_mean(layer, layers)
-            raise KeyError(f"adata.layers has no {layer!r}.{near} Layers: {_list(layers)}.")
+            raise KeyError(f"adata.layers has no {layer!r}.{near} Layers: {join_names(layers)}.")
         return matrix_of(adata, layer)
     if not use_raw:
         matrix = matrix_of(adata)
         if matrix is None:
-            raise ValueError(f"adata.X is empty: pass layer= (layers: {_list(layers)}) or use_raw=True.")
+            raise ValueError(f"adata.X is empty: pass layer= (layers: {join_names(layers)}) or use_raw=True.")
         return matrix
     if adata.raw is None:
         raise ValueError(NO_RAW)
@@ -262,12 +263,6 @@ def _text(column: pd.Series) -> np.ndarray:
 def _column(frame: pd.DataFrame, column: str, where: str) -> pd.Series:
     if column not in frame.columns:
         raise KeyError(
-            f"adata.{where} has no column {column!r}." + did_you_mean(column, frame) + f" Columns: {_list(frame)}."
+            f"adata.{where} has no column {column!r}." + did_you_mean(column, frame) + f" Columns: {join_names(frame)}."
         )
     return frame[column]
-
-
-def _list(names: Iterable) -> str:
-    names = list(map(str, names))
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more or "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from smash_gpu import genes, models, ranking
 from smash_gpu.compute import pca
+from smash_gpu.runtime.words import names_of
 
 PERCENT = 2.0  # a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4
@@ -20,19 +21,6 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     """The paper's filters and scores where our defaults are others: ``tl.smash(adata, groupby, **paper("dnn"))``."""
     options = {"dnn": {"by_expression": False}, "xgboost": {"importance": "gain"}}.get(model, {})
     return {"model": model, "filters": {"max_fraction": genes.MAX_FRACTION}, "model_options": options}
-
-
-def names_of(names: Iterable[str], what: str) -> tuple[str, ...]:
-    """A user's list of names as a tuple.
-
-    Raises
-    ------
-    TypeError
-        If it is a string.
-    """
-    if isinstance(names, str):
-        raise TypeError(f"{what}={names!r} is one string; give a list of names.")
-    return tuple(map(str, names))
 
 
 @dataclass(frozen=True)

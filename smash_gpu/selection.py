@@ -12,13 +12,10 @@ import pandas as pd
 from smash_gpu import genes, ranking
 from smash_gpu.compute import pca
 from smash_gpu.dataset import Dataset
+from smash_gpu.errors import NothingLeftError
 from smash_gpu.recipe import Filters, InversePCA, Ranking, Recipe
 from smash_gpu.stats import Z_CEILING, moments
 from smash_gpu.training import Scores, importance
-
-
-class NothingLeftError(ValueError):
-    """No gene passed the filters; the message holds the table of what removed them."""
 
 
 @dataclass(frozen=True)

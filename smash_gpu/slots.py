@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import versions
+from smash_gpu.runtime import versions
 
 KEY = "smash"
 PANEL = "smash_panel"

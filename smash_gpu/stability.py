@@ -17,7 +17,7 @@ import pandas as pd
 
 from smash_gpu.dataset import Dataset
 from smash_gpu.evaluation.cross_validation import training_data
-from smash_gpu.progress import track
+from smash_gpu.runtime.progress import track
 
 FEWEST_SAMPLES = 4
 FEWEST_CELLS = 4

@@ -18,13 +18,11 @@ import numpy as np
 import zarr
 from anndata.abc import CSCDataset, CSRDataset
 
+from smash_gpu.errors import ChangedError
+
 Files = Mapping[Path, tuple[int, int]]
 LISTED = 3
 BLOSC_HEAD = 16  # bytes; the last four say how long the chunk is
-
-
-class ChangedError(RuntimeError):
-    """A file was changed while it was read; the message says which."""
 
 
 def arrays(X: Any) -> dict[str, Any]:

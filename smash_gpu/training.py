@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu import boosting, budget, models
+from smash_gpu import boosting, models
 from smash_gpu.batch import N_COMPONENTS, Shift, harmonize, leading_components, parts
 from smash_gpu.compute.device import device_room, enough_memory, release_memory
 from smash_gpu.compute.xp import namespace, on_gpu, place, take
 from smash_gpu.dataset import Dataset
 from smash_gpu.distributed import forests
 from smash_gpu.recipe import Importance
-from smash_gpu.scratch import Scratch
+from smash_gpu.runtime import memory
+from smash_gpu.runtime.spill import Scratch
 from smash_gpu.splits import MIN_CELLS_PER_CLASS, by_block, draw, shuffled, stratified
 from smash_gpu.stats import moments
 from smash_gpu.work import Stage
@@ -149,7 +150,7 @@ def _need_memory_for_components(n_cells: int, n_genes: int) -> None:
 
 def _room_for_all() -> int:
     """Bytes for what cannot lie in a file: all that is free, where the user sets no limit."""
-    return budget.room() if budget.is_limited() else budget.available()
+    return memory.room() if memory.is_limited() else memory.available()
 
 
 @contextmanager
@@ -180,7 +181,7 @@ def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Import
     shape = len(order), len(genes)
     n_bytes = 4 * shape[0] * shape[1]
     gather = partial(data.expression, genes, order=order)
-    room, most = budget.room(), _room_for_all()
+    room, most = memory.room(), _room_for_all()
     if not getattr(_model(how, how.random_state, data.device), "in_parts", False):
         if data.device == "cpu" and COPIES_OF_A_FOREST * n_bytes > most:
             raise MemoryError(

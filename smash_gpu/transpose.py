@@ -23,8 +23,10 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import budget, chunks, scratch, stores, whole
-from smash_gpu.progress import track
+from smash_gpu import chunks, stores
+from smash_gpu.runtime import atomic, spill
+from smash_gpu.runtime import memory as runtime_memory
+from smash_gpu.runtime.progress import track
 
 SHARE_OF_ROOM = 0.5
 BYTES_TO_DEAL = 56  # memory of a value while it is dealt, beside its records: cell, gene, bucket, their order
@@ -44,7 +46,7 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     X
         Cells × genes, stored by genes in HDF5 or zarr.
     folder
-        Where to keep the result for later runs. None: a temporary folder (in `scratch.folder`), removed when the
+        Where to keep the result for later runs. None: a temporary folder (in `spill.folder`), removed when the
         program ends; the same matrix asked for again is not converted again.
 
     Raises
@@ -55,7 +57,7 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     name = f"by-cells-{sha256(repr(_identity(X)).encode()).hexdigest()[:16]}.h5"
     if folder is None and name in _folders:
         return _opened(Path(_folders[name].name) / name)
-    at = scratch.folder() if folder is None else folder
+    at = spill.folder() if folder is None else folder
     at.mkdir(parents=True, exist_ok=True)
     if folder is not None and _can_be_opened(at / name):
         return _opened(at / name)
@@ -66,15 +68,15 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
         stacklevel=3,
     )
     if folder is not None:
-        whole.remove_leftovers(at)
-        with whole.written(at / name) as path:
+        atomic.remove_leftovers(at)
+        with atomic.written(at / name) as path:
             _convert(X, path)
         return _opened(at / name)
-    whole.remove_leftovers(at, f"{PREFIX}*")
+    atomic.remove_leftovers(at, f"{PREFIX}*")
     with ExitStack() as stack:
-        place = TemporaryDirectory(prefix=f"{PREFIX}{name}-", suffix=whole.PARTIAL, dir=at, ignore_cleanup_errors=True)
+        place = TemporaryDirectory(prefix=f"{PREFIX}{name}-", suffix=atomic.PARTIAL, dir=at, ignore_cleanup_errors=True)
         path = Path(stack.enter_context(place)) / name
-        whole.lock(path.parent)
+        atomic.lock(path.parent)
         _convert(X, path)
         _folders[name] = place
         stack.pop_all()
@@ -113,7 +115,7 @@ class _Plan:
 
     def __init__(self, X: CSCDataset) -> None:
         n_values, (n_cells, n_genes) = X.group["data"].shape[0], X.shape
-        memory = SHARE_OF_ROOM * budget.room()
+        memory = SHARE_OF_ROOM * runtime_memory.room()
         itemsize = X.group["data"].dtype.itemsize
         self.to_deal = int(memory // (BYTES_TO_DEAL + 3 * itemsize))
         self.to_order = int(memory // (BYTES_TO_ORDER + 3 * itemsize))

@@ -1,7 +1,7 @@
 """A folder of finished stages, so that a run that was stopped goes on where it was.
 
 A stage is a set of named arrays in one file, named after the stage and a hash of all that it depends on: the data, the
-parameters, the versions of the packages. A file appears under its name in one step (`smash_gpu.whole`).
+parameters, the versions of the packages. A file appears under its name in one step (`smash_gpu.runtime.atomic`).
 
 joblib.Memory does much of this, but it keeps pickles (a foreign file could run code, a damaged one is not noticed),
 does not flush them to the disk, knows arguments only by reading all their values, and its files have no readable names.
@@ -27,7 +27,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from smash_gpu import stores, versions, whole
+from smash_gpu import stores
+from smash_gpu.runtime import atomic, versions
 
 FORMAT = 1  # of the files, and of what the stages hold
 ABOUT, DATA = "about.json", "data.json"
@@ -100,7 +101,7 @@ class Work:
         if not folder.is_dir() and others:
             warnings.warn(_of_other_data(self.folder, others), stacklevel=3)
         folder.mkdir(parents=True, exist_ok=True)
-        whole.remove_leftovers(folder)
+        atomic.remove_leftovers(folder)
         _describe(folder / DATA, self.data, X.shape, where)
         return replace(bound, folder=folder)
 
@@ -175,7 +176,7 @@ def _array(content: bytes) -> np.ndarray:
 def _saved(path: Path, stage: Stage, noted: Mapping[str, Any]) -> bool:
     """Whether the stage could be kept; a warning if not, since the run itself goes on."""
     try:
-        with whole.written(path) as partial:
+        with atomic.written(path) as partial:
             _write(partial, stage, noted)
     except OSError as error:
         needed = sum(array.nbytes for array in stage.values())
@@ -205,7 +206,7 @@ def _describe(path: Path, data: str, shape: tuple[int, int], where: tuple[Path, 
         "shape": f"{shape[0]:,} cells × {shape[1]:,} genes",
         "used": f"{datetime.now():%Y-%m-%d %H:%M}",
     }
-    with suppress(OSError), whole.written(path) as partial:
+    with suppress(OSError), atomic.written(path) as partial:
         partial.write_text(json.dumps(noted, indent=1))
 
 

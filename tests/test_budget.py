@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from smash_gpu import budget
+from smash_gpu.runtime import memory as runtime_memory
 
 
 @pytest.mark.parametrize(
@@ -14,37 +14,37 @@ from smash_gpu import budget
     [("8GB", 8 * 10**9), ("1.5 GiB", 3 * 2**29), ("500M", 500 * 10**6), ("64kB", 64_000), (12, 12), ("7", 7)],
 )
 def test_amounts_of_memory(memory, expected):
-    assert budget.n_bytes(memory) == expected
+    assert runtime_memory.n_bytes(memory) == expected
 
 
 @pytest.mark.parametrize("memory", ["much", "-1GB", "8 XB", "", "0", "GB"])
 def test_what_is_no_amount_of_memory(memory):
     with pytest.raises(ValueError, match="no amount of memory"):
-        budget.n_bytes(memory)
+        runtime_memory.n_bytes(memory)
 
 
 def test_room_is_what_is_left_below_the_limit():
-    with budget.limit("64GB"):
-        before = budget.room()
+    with runtime_memory.limit("64GB"):
+        before = runtime_memory.room()
         held = np.ones(50_000_000, dtype=np.uint8)
-        assert before - budget.room() == pytest.approx(held.nbytes, rel=0.2)
+        assert before - runtime_memory.room() == pytest.approx(held.nbytes, rel=0.2)
 
 
 def test_a_limit_holds_inside_only_and_none_leaves_the_outer_one():
-    free = budget.room()
-    with budget.limit("900TB"), budget.limit(None):
-        assert budget.room() > free * 100
-    assert budget.room() < free * 100
+    free = runtime_memory.room()
+    with runtime_memory.limit("900TB"), runtime_memory.limit(None):
+        assert runtime_memory.room() > free * 100
+    assert runtime_memory.room() < free * 100
 
 
 def test_a_limit_below_what_the_program_has_is_refused():
-    with pytest.raises(ValueError, match="before it reads anything"), budget.limit("1MB"):
+    with pytest.raises(ValueError, match="before it reads anything"), runtime_memory.limit("1MB"):
         pass
 
 
 def test_what_is_free_is_less_than_what_is_there_and_more_than_nothing():
-    assert 0 < budget.available() < 2**50
-    assert 0 < budget.taken() <= budget.peak() * 1.01
+    assert 0 < runtime_memory.available() < 2**50
+    assert 0 < runtime_memory.taken() <= runtime_memory.peak() * 1.01
 
 
 def write_group(folder, files):
@@ -62,17 +62,17 @@ def one_group(most, used, cached):
 @pytest.fixture
 def cgroups(tmp_path, monkeypatch):
     """An empty tree of control groups; a function that says in which this process is."""
-    monkeypatch.setattr(budget, "CGROUPS", tmp_path)
-    monkeypatch.setattr(budget, "OWN_CGROUPS", tmp_path / "own")
-    monkeypatch.setattr(budget, "_free", lambda: 2**50)
+    monkeypatch.setattr(runtime_memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(runtime_memory, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(runtime_memory, "_free", lambda: 2**50)
     return (tmp_path / "own").write_text
 
 
 def test_the_page_cache_of_a_container_is_free(cgroups, tmp_path):
     cgroups("0::/\n")
     write_group(tmp_path, one_group(10**9, 990_000_000, 900_000_000))
-    assert budget.available() == 910_000_000
-    assert budget.room() == 455_000_000
+    assert runtime_memory.available() == 910_000_000
+    assert runtime_memory.room() == 455_000_000
 
 
 @pytest.mark.parametrize(("inner", "outer", "expected"), [(8, 5, 4), (3, 5, 2), ("max", 5, 4), (3, "max", 2)])
@@ -80,7 +80,7 @@ def test_the_least_of_a_container_and_those_that_hold_it(cgroups, tmp_path, inne
     cgroups("1:cpu:/elsewhere\n0::/job/step\n")
     write_group(tmp_path / "job", one_group(outer, 1, 0))
     write_group(tmp_path / "job" / "step", one_group(inner, 1, 0))
-    assert budget.available() == expected
+    assert runtime_memory.available() == expected
 
 
 def test_a_container_of_the_first_version(cgroups, tmp_path):
@@ -89,20 +89,20 @@ def test_a_container_of_the_first_version(cgroups, tmp_path):
     used = {"memory.usage_in_bytes": "900\n", "memory.stat": stat}
     write_group(tmp_path / "memory" / "docker" / "a", {"memory.limit_in_bytes": "1000\n"} | used)
     write_group(tmp_path / "memory", {"memory.limit_in_bytes": f"{2**63 - 4096}\n"} | used)
-    assert budget.available() == 800
+    assert runtime_memory.available() == 800
 
 
 def test_a_full_container_leaves_the_least_room(cgroups, tmp_path):
     cgroups("0::/\n")
     write_group(tmp_path, one_group(10**9, 10**9, 0))
-    assert budget.available() == 0
-    assert budget.room() == budget.LEAST_ROOM
+    assert runtime_memory.available() == 0
+    assert runtime_memory.room() == runtime_memory.LEAST_ROOM
 
 
 def test_a_group_that_cannot_be_seen_from_inside_is_passed_over(cgroups, tmp_path):
     cgroups("0::/../../of/the/host\n")
     write_group(tmp_path, one_group(1000, 400, 100))
-    assert budget.available() == 700
+    assert runtime_memory.available() == 700
 
 
 def test_systems_without_the_modules_of_unix(tmp_path):

@@ -18,11 +18,14 @@ from cells import in_dask, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import boosting, budget, distributed, splits, stats
+from smash_gpu import boosting, distributed, splits, stats
 from smash_gpu.blocks import by_rows, stream
 from smash_gpu.dataset import Dataset
-from smash_gpu.distributed import clusters, collective, forests, graph
+from smash_gpu.distributed import collective, forests, graph
 from smash_gpu.fingerprint import fingerprint
+from smash_gpu.runtime import cluster as runtime_cluster
+from smash_gpu.runtime import memory
+from smash_gpu.runtime.cluster import SHARE_OF_WORKER, despite_losses
 
 da = pytest.importorskip("dask.array")
 pytest.importorskip("distributed")
@@ -156,8 +159,8 @@ def test_without_a_client_dasks_own_threads_do_it(client, cells, stored):
 
 def test_a_worker_keeps_to_its_own_memory(client, cells, stored):
     """The room inside a task is below the worker's limit, not that of the machine."""
-    rooms = list(stream(in_h5ad(cells, stored), step=lambda _: np.array([float(budget.room())])))
-    assert max(room.item() for room in rooms) < 1e9 * clusters.SHARE_OF_WORKER < budget.available()
+    rooms = list(stream(in_h5ad(cells, stored), step=lambda _: np.array([float(memory.room())])))
+    assert max(room.item() for room in rooms) < 1e9 * SHARE_OF_WORKER < memory.available()
 
 
 def test_codes_are_sent_with_a_byte_each_and_steps_once(client, cells, stored):
@@ -380,17 +383,17 @@ class Cluster:
 
 @pytest.mark.filterwarnings("ignore:.*workers were lost:UserWarning")
 def test_an_attempt_is_made_anew_a_bounded_number_of_times(monkeypatch):
-    monkeypatch.setattr(clusters, "SECONDS_TO_NOTICE", 0.2)
-    monkeypatch.setattr(clusters, "SECONDS_TO_RETURN", 0.2)
+    monkeypatch.setattr(runtime_cluster, "SECONDS_TO_NOTICE", 0.2)
+    monkeypatch.setattr(runtime_cluster, "SECONDS_TO_RETURN", 0.2)
     losing = Cluster(9, 2)
-    assert clusters.despite_losses(losing.attempt, losing, "testing") == "done"
+    assert despite_losses(losing.attempt, losing, "testing") == "done"
     assert losing.n_attempts == 3
     hopeless = Cluster(9, 8)
     with pytest.raises(RuntimeError, match="lost 4 times while testing, the last 1 of 6.*memory"):
-        clusters.despite_losses(hopeless.attempt, hopeless, "testing")
+        despite_losses(hopeless.attempt, hopeless, "testing")
     healthy = Cluster(2, 0)
     with pytest.raises(ZeroDivisionError):
-        clusters.despite_losses(lambda: 1 // 0, healthy, "testing")
+        despite_losses(lambda: 1 // 0, healthy, "testing")
 
 
 def test_xgboost_trains_on_this_machine_where_workers_would_find_other_trees(client, cells):

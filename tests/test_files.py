@@ -19,10 +19,11 @@ from cells import with_int64_indices
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import budget, chunks, files, join, reading, scratch, stores, transpose, whole
+from smash_gpu import chunks, files, join, reading, stores, transpose
 from smash_gpu.blocks import by_rows
 from smash_gpu.cli import main
 from smash_gpu.files import OnDisk
+from smash_gpu.runtime import atomic, memory, spill
 from smash_gpu.stack import Stack, take_columns
 
 pytestmark = [
@@ -472,7 +473,7 @@ def nothing_is_converted_yet():
 )
 def test_conversion_stays_in_its_share_of_the_room(large_csc, monkeypatch, room, buckets):
     X, expected = large_csc
-    monkeypatch.setattr(budget, "room", lambda: room)
+    monkeypatch.setattr(memory, "room", lambda: room)
     if buckets:
         monkeypatch.setattr(transpose, "MOST_BUCKETS", buckets)
     tracemalloc.start()
@@ -501,7 +502,7 @@ def test_a_matrix_is_converted_once_and_what_was_made_is_removed(large_csc):
 def test_a_conversion_goes_where_large_temporary_files_go(tmp_path, monkeypatch):
     """/tmp may be memory."""
     monkeypatch.delenv("TMPDIR", raising=False)
-    monkeypatch.setattr(scratch, "LARGE_FILES", tmp_path / "disk")
+    monkeypatch.setattr(spill, "LARGE_FILES", tmp_path / "disk")
     (tmp_path / "disk").mkdir()
     made = Path(transpose.by_cells(small_csc(tmp_path / "cells.h5")).group.file.filename)
     assert made.is_relative_to(tmp_path / "disk")
@@ -513,7 +514,7 @@ def test_what_a_killed_program_left_is_removed_and_what_a_running_one_makes_is_n
         (at / f".by-cells-{name}.part").mkdir(parents=True)
         if name != "new":
             os.utime(at / f".by-cells-{name}.part", (0, 0))
-    held = whole.lock(at / ".by-cells-alive.part")
+    held = atomic.lock(at / ".by-cells-alive.part")
     transpose.by_cells(X, at)
     os.close(held)
     assert sorted(path.stem for path in at.glob(".*.part")) == [".by-cells-alive", ".by-cells-new"]

@@ -144,6 +144,10 @@ def test_the_global_random_state_is_never_seeded():
 
 def test_every_kernel_has_a_launcher_a_twin_and_a_test():
     for kernel in KERNELS.glob("*.cu"):
-        for place in (PACKAGE / "compute/cuda.py", PACKAGE / "compute/ops.py", Path(__file__).parent / "test_kernels.py"):
+        for place in (
+            PACKAGE / "compute/cuda.py",
+            PACKAGE / "compute/ops.py",
+            Path(__file__).parent / "test_kernels.py",
+        ):
             assert kernel.stem in place.read_text(), f"{kernel.stem} is missing in {place.name}"
     assert not list(KERNELS.glob("*.py"))

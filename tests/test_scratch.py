@@ -16,10 +16,11 @@ from cells import planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smash_gpu import budget, reading, scratch, splits, training, whole
+from smash_gpu import reading, splits, training
 from smash_gpu.models import boosted
 from smash_gpu.recipe import Importance
-from smash_gpu.scratch import Scratch
+from smash_gpu.runtime import atomic, memory, spill
+from smash_gpu.runtime.spill import Scratch
 
 FEW = settings(max_examples=40, deadline=None)
 N_GENES = 60
@@ -97,7 +98,7 @@ def test_a_matrix_in_a_file_is_read_and_written_as_one_in_memory(n_cells, n_gene
     expected = np.zeros((n_cells, n_genes), dtype=np.float32)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("error")
-        patch.setattr(scratch, "BYTES_AT_ONCE", bytes_at_once)
+        patch.setattr(spill, "BYTES_AT_ONCE", bytes_at_once)
         with Scratch((n_cells, n_genes)) as found:
             for rows in (rng.permutation(n_cells)[: n_cells // 2 + 1], slice(n_cells // 3, n_cells // 2), slice(None)):
                 values = rng.normal(size=expected[rows].shape).astype(np.float32)
@@ -150,11 +151,11 @@ def test_a_file_system_that_cannot_reserve_is_used_all_the_same(own_folder, monk
 def test_large_files_go_where_the_user_says_else_to_the_disk(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    assert scratch.folder() == tmp_path
+    assert spill.folder() == tmp_path
     monkeypatch.delenv("TMPDIR")
-    monkeypatch.setattr(scratch, "LARGE_FILES", tmp_path / "not there")
+    monkeypatch.setattr(spill, "LARGE_FILES", tmp_path / "not there")
     monkeypatch.setattr("tempfile.tempdir", None)
-    assert scratch.folder().is_dir()
+    assert spill.folder().is_dir()
 
 
 # blocks of random cells
@@ -341,17 +342,17 @@ def test_batches_are_corrected_in_a_file_as_in_memory(rng, small_blocks, monkeyp
 def test_bins_that_a_killed_program_left_are_removed_and_those_in_use_stay(
     data, small_blocks, no_room, own_folder, monkeypatch
 ):
-    left, in_use = (own_folder / f"{boosted.BINS}{name}{whole.PARTIAL}" for name in ("left", "in-use"))
+    left, in_use = (own_folder / f"{boosted.BINS}{name}{atomic.PARTIAL}" for name in ("left", "in-use"))
     for folder in (left, in_use):
         folder.mkdir()
         (folder / "bins").write_bytes(b"much")
-    held = whole.lock(in_use)
-    monkeypatch.setattr(whole, "SECONDS_TO_LOCK", -1)
+    held = atomic.lock(in_use)
+    monkeypatch.setattr(atomic, "SECONDS_TO_LOCK", -1)
     at_work = []
     update = boosted.Booster.update
 
     def looked_at(*arguments):
-        whole.remove_leftovers(own_folder, "*")  # as another program would
+        atomic.remove_leftovers(own_folder, "*")  # as another program would
         at_work.append(len(list(own_folder.iterdir())))
         return update(*arguments)
 
@@ -363,18 +364,18 @@ def test_bins_that_a_killed_program_left_are_removed_and_those_in_use_stay(
 
 
 def test_a_forest_whose_cells_do_not_fit_says_what_it_needs_and_the_way_out(data, monkeypatch):
-    monkeypatch.setattr(budget, "room", lambda: 100_000)
+    monkeypatch.setattr(memory, "room", lambda: 100_000)
     message = r"2,000 cells × 60 genes.*GB.*may be taken.*max_cells=.*xgboost.*memory= to allow more"
-    with budget.limit("900TB"), pytest.raises(MemoryError, match=message):
+    with memory.limit("900TB"), pytest.raises(MemoryError, match=message):
         scored(data, "rf")
 
 
 def test_without_a_limit_a_forest_may_take_all_that_is_free(data, monkeypatch):
     needed = training.COPIES_OF_A_FOREST * 4 * 2000 * N_GENES
-    monkeypatch.setattr(budget, "room", lambda: needed // 2)
-    monkeypatch.setattr(budget, "available", lambda: needed + 1)
+    monkeypatch.setattr(memory, "room", lambda: needed // 2)
+    monkeypatch.setattr(memory, "available", lambda: needed + 1)
     scored(data, "rf")
-    monkeypatch.setattr(budget, "available", lambda: needed - 1)
+    monkeypatch.setattr(memory, "available", lambda: needed - 1)
     with pytest.raises(MemoryError, match="may be taken"):
         scored(data, "rf")
 
@@ -383,7 +384,7 @@ def test_batches_that_do_not_fit_say_what_they_need_before_a_pass_is_made(data, 
     data = replace(data, batch=pd.Categorical(np.arange(2000) % 2))
     monkeypatch.setattr(type(data), "expression", None)
     needed = training.BYTES_PER_COMPONENT * 2000 * N_GENES
-    monkeypatch.setattr(budget, "available", lambda: needed - 1)
+    monkeypatch.setattr(memory, "available", lambda: needed - 1)
     with pytest.raises(MemoryError, match=r"60 components.*2,000 cells 0\.01 GB.*may be taken.*max_cells="):
         scored(data, "xgboost")
 

@@ -14,6 +14,7 @@ from scipy import sparse
 
 import smash_gpu as smg
 from smash_gpu import blocks, cli, files, fingerprint, join, reading, stores
+from smash_gpu.errors import ChangedError
 from smash_gpu.stack import Stack
 
 NAMES = [f"GENE{i}" for i in range(40)]
@@ -141,15 +142,15 @@ def test_files_of_a_matrix_and_their_changes(kind, counts, tmp_path):
     stores.require_unchanged(where, before)
     last = list(before)[-1]
     os.utime(last, ns=(0, before[last][1] + 1))
-    with pytest.raises(stores.ChangedError, match=rf"{last.name} changed while it was read \(written "):
+    with pytest.raises(ChangedError, match=rf"{last.name} changed while it was read \(written "):
         stores.require_unchanged(where, before)
     with last.open("ab") as file:
         file.write(b"more")
-    with pytest.raises(stores.ChangedError, match="bytes before"):
+    with pytest.raises(ChangedError, match="bytes before"):
         stores.require_unchanged(where, before)
     shutil.rmtree(tmp_path / "matrix.zarr", ignore_errors=True)
     (tmp_path / "matrix.h5ad").unlink(missing_ok=True)
-    with pytest.raises(stores.ChangedError, match=r"not there any more|more \("):
+    with pytest.raises(ChangedError, match=r"not there any more|more \("):
         stores.require_unchanged(where, before)
 
 

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import smash_gpu as smg
-from smash_gpu import join, reading, stores, training, transpose, whole
+from smash_gpu import join, reading, training, transpose
+from smash_gpu.errors import ChangedError
 from smash_gpu.recipe import Importance
+from smash_gpu.runtime import atomic
 from smash_gpu.work import Work
 
 STAGE = {
@@ -97,7 +99,7 @@ def test_names_versions_and_data_make_other_stages(work, monkeypatch):
     other.kept("stage", {}, compute)
     other.kept("stage", {}, compute)
     assert compute.times == 3
-    monkeypatch.setattr("smash_gpu.versions.installed", lambda: {"numpy": "0"})
+    monkeypatch.setattr("smash_gpu.runtime.versions.installed", lambda: {"numpy": "0"})
     work.kept("stage", {}, compute)
     assert compute.times == 4
 
@@ -204,12 +206,12 @@ def test_what_stops_the_writing_leaves_nothing(work, monkeypatch, stop):
 
 def test_a_file_is_seen_when_it_is_whole_only(tmp_path):
     path = tmp_path / "file"
-    with whole.written(path) as partial:
+    with atomic.written(path) as partial:
         partial.write_bytes(b"half")
         assert not path.exists()
         partial.write_bytes(b"whole")
     assert path.read_bytes() == b"whole"
-    with pytest.raises(ZeroDivisionError), whole.written(path) as partial:
+    with pytest.raises(ZeroDivisionError), atomic.written(path) as partial:
         partial.write_bytes(b"half")
         raise ZeroDivisionError
     assert path.read_bytes() == b"whole"
@@ -230,11 +232,11 @@ def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_stay(t
         assert process.stdout.readline()
     both["dead"].kill()
     both["dead"].wait()
-    whole.remove_leftovers(tmp_path)
+    atomic.remove_leftovers(tmp_path)
     assert len(list(tmp_path.iterdir())) == 2, "a writer has a minute to lock what it has made"
     for partial in tmp_path.iterdir():
         os.utime(partial, (time.time() - 100,) * 2)
-    whole.remove_leftovers(tmp_path)
+    atomic.remove_leftovers(tmp_path)
     (left,) = tmp_path.iterdir()
     assert left.name.startswith(".living.")
     both["living"].kill()
@@ -419,11 +421,11 @@ def test_a_file_that_changes_under_a_run_stops_it(adata, tmp_path, monkeypatch, 
     kept = sorted(work.glob("*/*.npz"))
     if when == "before":
         touch()
-    with pytest.raises(stores.ChangedError, match=r"cells\.h5ad changed while it was read \(written "):
+    with pytest.raises(ChangedError, match=r"cells\.h5ad changed while it was read \(written "):
         data.kept("stage", {}, touch if when == "during" else pytest.fail)
     assert sorted(work.glob("*/*.npz")) == kept
     path.unlink()
-    with pytest.raises(stores.ChangedError, match="not there any more"):
+    with pytest.raises(ChangedError, match="not there any more"):
         data.kept("stage", {}, touch)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from smash_gpu.progress import track
+from smash_gpu.runtime.progress import track
 
 SOFTMAX_RULES = ("tf", "torch")
 SMALLEST_CHANGE = 1e-6  # below it a slope is the derivative at the background, as in shap

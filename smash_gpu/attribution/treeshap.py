@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.progress import track
+from smash_gpu.runtime.progress import track
 
 BYTES_PER_BATCH = 64 * 2**20
 

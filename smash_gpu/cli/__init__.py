@@ -10,8 +10,8 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
-from smash_gpu import budget
 from smash_gpu.cli import demo, evaluate, find, panel, report
+from smash_gpu.runtime import memory
 
 COMMANDS = (demo, find, panel, evaluate, report)
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     warnings.showwarning = _note
     try:
-        with budget.limit(getattr(options, "memory", None)):
+        with memory.limit(getattr(options, "memory", None)):
             options.run(options)
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
         print(f"smash-gpu: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)

@@ -41,7 +41,9 @@ def resolve_device(device: str) -> str:
 def device_problem() -> str | None:
     """Why nothing can be computed on a CUDA device, and the way out; None if it can."""
     if xp.cupy is None:
-        return f"CuPy cannot be imported ({xp.why_no_cupy}): install an extra with CUDA, pip install 'smash-gpu[cuda13]'"
+        return (
+            f"CuPy cannot be imported ({xp.why_no_cupy}): install an extra with CUDA, pip install 'smash-gpu[cuda13]'"
+        )
     runtime = xp.cupy.cuda.runtime
     try:
         if runtime.getDeviceCount():

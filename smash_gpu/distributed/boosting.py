@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from smash_gpu.compute.xp import namespace, to_host
-from smash_gpu.distributed.clusters import despite_losses
+from smash_gpu.runtime.cluster import despite_losses
 
 SECONDS_FOR_A_WORKER = 300
 

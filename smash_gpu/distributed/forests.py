@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.distributed.clusters import active_client, despite_losses, is_dask
+from smash_gpu.runtime.cluster import active_client, despite_losses, is_dask
 
 _client: ContextVar[Any] = ContextVar("client", default=None)
 

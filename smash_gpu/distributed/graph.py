@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.distributed.clusters import active_client, worker_memory
+from smash_gpu.runtime.cluster import active_client, worker_memory
 
 STATES_PER_SUM = 4
 TASKS_PER_THREAD = 2  # in flight while results are handed on in order

@@ -15,7 +15,7 @@ from smash_gpu.evaluation import chance, degrade
 from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.degrade import INTACT, Condition
 from smash_gpu.evaluation.readings import confusion_of, readings_of
-from smash_gpu.progress import track
+from smash_gpu.runtime.progress import track
 from smash_gpu.splits import Split
 
 ONLY = "panel"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,17 @@ import anndata as ad
 import h5py
 import zarr
 
-from smash_gpu import budget, stores
+from smash_gpu import stores
 from smash_gpu.files._kinds import know_codecs, undecodable, what_it_is
 from smash_gpu.files._ondisk import Held, OnDisk, matrix_of
+from smash_gpu.runtime import memory
+from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.stack import Stack
 
 __all__ = ["BYTES_IN_MEMORY", "Held", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
 BYTES_IN_MEMORY = 2**30
 SHARE_IN_MEMORY = 0.125  # of the room
 SPARSE = ("csr_matrix", "csc_matrix")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question about the words that look like ``word``; empty if none does."""
-    near = get_close_matches(word, [str(k) for k in known])
-    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
 def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None = None) -> ad.AnnData:
@@ -68,7 +63,7 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
 
 def is_large(paths: Iterable[Path]) -> bool:
     """Whether ``X``, layers and ``raw`` of the files and stores would take too much memory together."""
-    return sum(map(_unpacked_bytes, paths)) > min(BYTES_IN_MEMORY, SHARE_IN_MEMORY * budget.room())
+    return sum(map(_unpacked_bytes, paths)) > min(BYTES_IN_MEMORY, SHARE_IN_MEMORY * memory.room())
 
 
 def _unpacked_bytes(path: Path) -> int:

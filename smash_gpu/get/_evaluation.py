@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from smash_gpu import slots
 from smash_gpu.evaluation import READINGS, summary
-from smash_gpu.files import did_you_mean
+from smash_gpu.runtime.words import did_you_mean
 
 
 class Case(TypedDict, total=False):

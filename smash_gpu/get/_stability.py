@@ -6,7 +6,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import slots
-from smash_gpu.files import did_you_mean
+from smash_gpu.runtime.words import did_you_mean
 
 
 def stability(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:

@@ -37,7 +37,7 @@ class Model(Protocol):
     data if they fit into one block of `splits.block_cuts`, else in random order.
 
     A model with a true attribute ``in_parts`` uses ``X[slice]``, ``X[row numbers]``, ``X.shape`` and ``len(X)`` only,
-    some rows at a time: where there is no room in memory, ``X`` is a file then (`scratch.Scratch`), and where there is
+    some rows at a time: where there is no room in memory, ``X`` is a file then (`spill.Scratch`), and where there is
     none on the device a NumPy array.
     """
 

@@ -13,11 +13,11 @@ from typing import Any, Self
 import numpy as np
 from xgboost import Booster, DataIter, DMatrix, ExtMemQuantileDMatrix, QuantileDMatrix, build_info
 
-from smash_gpu import budget, scratch, whole
 from smash_gpu.attribution import treeshap
 from smash_gpu.attribution.gini import gini
 from smash_gpu.compute.xp import place, take, to_host
-from smash_gpu.progress import track
+from smash_gpu.runtime import atomic, memory, spill
+from smash_gpu.runtime.progress import track
 from smash_gpu.splits import Split, by_block, draw
 
 IMPORTANCES = ("gain", "total_gain", "shap")
@@ -30,7 +30,7 @@ class Boosted:
     """The paper's XGBoost: 200 rounds, depth 9, learning rate 0.25, soft-max.
 
     Expression is turned into numbers of bins block by block (`splits.block_cuts`). Where those do not fit into half of
-    the room on the host (`budget.room`), XGBoost keeps them in a temporary file and reads it for every level of every
+    the room on the host (`memory.room`), XGBoost keeps them in a temporary file and reads it for every level of every
     tree: the same trees from the same blocks, in more time. Beside them it holds 12 bytes a cell and class.
 
     Parameters
@@ -146,13 +146,13 @@ class Boosted:
     def _folder(self, n_cells: int, n_genes: int) -> Iterator[str | None]:
         """A folder for numbers of bins that do not fit into the memory of the host, gone afterwards, or None."""
         n_bytes = BYTES_PER_BIN_NUMBER * n_cells * n_genes
-        if not self.in_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * budget.room():
+        if not self.in_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * memory.room():
             yield None
             return
-        whole.remove_leftovers(scratch.folder(), f"{BINS}*")
-        where = scratch.need_disk(n_bytes, f"XGBoost's copy of {n_cells:,} cells × {n_genes:,} genes")
-        with TemporaryDirectory(prefix=BINS, suffix=whole.PARTIAL, dir=where) as folder:
-            held = whole.lock(Path(folder))
+        atomic.remove_leftovers(spill.folder(), f"{BINS}*")
+        where = spill.need_disk(n_bytes, f"XGBoost's copy of {n_cells:,} cells × {n_genes:,} genes")
+        with TemporaryDirectory(prefix=BINS, suffix=atomic.PARTIAL, dir=where) as folder:
+            held = atomic.lock(Path(folder))
             try:
                 yield folder
             finally:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim.adam import adam
 
 from smash_gpu.ahead import Ahead
-from smash_gpu.progress import track
+from smash_gpu.runtime.progress import track
 
 PREDICTED_AT_ONCE = 8192
 SMALL_BATCH = 1_000_000

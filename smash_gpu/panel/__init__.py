@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from smash_gpu.dataset import Dataset
+from smash_gpu.errors import InfeasibleError
 from smash_gpu.panel.choice import design
 from smash_gpu.panel.classes import Level
-from smash_gpu.panel.infeasible import InfeasibleError
 from smash_gpu.panel.problem import Problem, prepare
 from smash_gpu.panel.request import Request
 from smash_gpu.panel.result import Design

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu import genes
-from smash_gpu.files import did_you_mean
 from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, Request
+from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.stats import GroupStats
 
 TRANSCRIPTS, COST = "transcripts per cell", "cost"

@@ -5,29 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from smash_gpu.errors import InfeasibleError
 from smash_gpu.panel.constraints import Candidates, Caps, Genes
 from smash_gpu.panel.feasible import ROUNDING, Task, least_scale, most_genes
 from smash_gpu.panel.request import MUST, OUT, Request
 
 COLUMNS = ["constraint", "of", "asked", "possible", "way_out"]
-
-
-class InfeasibleError(ValueError):
-    """No panel of exactly N genes meets the constraints.
-
-    Attributes
-    ----------
-    certificate
-        A row a constraint in the way: ``constraint``, ``of`` (the class), ``asked``, ``possible`` (a bound on the best
-        that can be had), ``way_out``.
-    """
-
-    def __init__(self, message: str, certificate: pd.DataFrame) -> None:
-        lines = [
-            f"  {row.constraint}{f' of {row.of}' if row.of else ''}: {row.way_out}" for row in certificate.itertuples()
-        ]
-        super().__init__("\n".join([message, *lines]))
-        self.certificate = certificate
 
 
 def check_numbers(request: Request, found: Candidates, known: Genes) -> None:

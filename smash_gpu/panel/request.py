@@ -10,7 +10,7 @@ import numpy as np
 
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.ranking import MIN_SAMPLE_FRACTION
-from smash_gpu.recipe import names_of
+from smash_gpu.runtime.words import names_of
 
 ANY = (0.0, np.inf)
 MUST, WANTED, ORDINARY, SPARE, OUT = range(5)

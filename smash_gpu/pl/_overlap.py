@@ -10,8 +10,8 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import get, slots
-from smash_gpu.files import did_you_mean
 from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
+from smash_gpu.runtime.words import did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,9 +13,9 @@ from scipy import sparse
 
 from smash_gpu import reading, slots
 from smash_gpu.dataset import Dataset
-from smash_gpu.files import did_you_mean
 from smash_gpu.metrics import correlation, forest, neighbours, nsforest
 from smash_gpu.reading import Source, takes_source
+from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
 
 SPAPROS = ("forest_clfs", "knn_overlap", "cluster_similarity", "marker_corr", "gene_corr")

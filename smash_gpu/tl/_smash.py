@@ -78,7 +78,7 @@ def smash(
     ------
     KeyError, ValueError, TypeError
         If the input cannot be used; the message says what to do, and nothing is written.
-    smash_gpu.stores.ChangedError
+    smash_gpu.errors.ChangedError
         If the file was changed meanwhile.
     """
     work = Work.of(work, Path(adata).name if isinstance(adata, str | Path) else "")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from smash_gpu import budget
+from smash_gpu.runtime import memory
 
 SHARE_OF_WORKER = 0.6  # of a worker's memory limit; there Dask begins to spill
 ATTEMPTS = 4
@@ -49,9 +49,9 @@ def worker_memory() -> Iterator[None]:
     if not most:
         yield
         return
-    taken = budget.taken()
+    taken = memory.taken()
     room = max(int(most * SHARE_OF_WORKER) - taken, 0) // worker.state.nthreads
-    with budget.limit(taken + max(room, 2 * budget.LEAST_ROOM)):
+    with memory.limit(taken + max(room, 2 * memory.LEAST_ROOM)):
         yield
 
 

@@ -1,0 +1,1 @@
+"""The machine: memory, files that are written whole, clusters, progress, versions."""
