@@ -2,7 +2,7 @@
 
 ``--folder`` keeps the synthetic files (`atlas_data`), 2.4 GB for a million cells. Every measurement is a process of its
 own, so that its peak memory is its own. The statistics pass is compared with merely reading the same two arrays of the
-file in the same process: by HDF5, in one thread, as AnnData does, and by `smash_gpu.chunks`, in all threads.
+file in the same process: by HDF5, in one thread, as AnnData does, and by `smash_gpu.io.hdf5`, in all threads.
 ``waiting`` is the share of the statistics pass in which nothing was computed since no block was there yet.
 ``--device cuda`` has not run yet.
 """
@@ -70,8 +70,9 @@ def reading(options: argparse.Namespace) -> dict:
     """Seconds to read and decompress, and seconds of the statistics pass, on one file, in turn."""
     import h5py
 
-    from smash_gpu import budget, chunks, files, stats
+    from smash_gpu import budget, stats
     from smash_gpu.ahead import Ahead
+    from smash_gpu.io import hdf5, open
 
     waits = _watched(Ahead)
     with h5py.File(options.file) as file:
@@ -80,8 +81,8 @@ def reading(options: argparse.Namespace) -> dict:
         n_values = len(arrays[0])
         runs: dict[str, Callable[[], object]] = {
             "h5py": lambda: _read([lambda start, stop, array=array: array[start:stop] for array in arrays], n_values),
-            "all_threads": lambda: _read([chunks.reader(array) for array in arrays], n_values),
-            "statistics": lambda: _statistics(files, stats, options, codes),
+            "all_threads": lambda: _read([hdf5.reader(array) for array in arrays], n_values),
+            "statistics": lambda: _statistics(open, stats, options, codes),
         }
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(REPEATS):

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from smash_gpu import export, get, models, pl, pp, report, tl
+from smash_gpu.io.open import open_file as read
 
 __version__ = version("smash-gpu")
-__all__ = ["export", "files", "get", "models", "pl", "pp", "report", "tl"]
+__all__ = ["export", "get", "models", "pl", "pp", "read", "report", "tl"]

@@ -21,14 +21,15 @@ import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import chunks, cuts, distributed, stores
+from smash_gpu import cuts, distributed
 from smash_gpu.ahead import Ahead
 from smash_gpu.compute.device import enough_memory, release_memory
 from smash_gpu.compute.xp import as_float, device_sparse, on_gpu, place, to_host
 from smash_gpu.distributed import is_dask
+from smash_gpu.io import hdf5, integrity
+from smash_gpu.io.csc_to_csr import by_cells
+from smash_gpu.io.stack import Stack
 from smash_gpu.runtime.progress import track
-from smash_gpu.stack import Stack
-from smash_gpu.transpose import by_cells
 
 BLOCKS_PER_TASK = 4  # of this size, for a Dask cluster
 SPARSE = 0.25  # of the values: two numbers each are then fewer bytes
@@ -138,13 +139,13 @@ def _reader(X: Any) -> Callable[[slice], Any]:
 @_reader.register(h5py.Dataset)
 @_reader.register(zarr.Array)
 def _(X: Any) -> Callable[[slice], Any]:
-    return stores.telling(X, X.__getitem__)
+    return integrity.telling(X, X.__getitem__)
 
 
 @_reader.register(CSRDataset)
 def _(X: Any) -> Callable[[slice], Any]:
-    ends = chunks.reader(X.group["indptr"])(0, X.shape[0] + 1)
-    values, columns = (chunks.reader(X.group[name]) for name in ("data", "indices"))
+    ends = hdf5.reader(X.group["indptr"])(0, X.shape[0] + 1)
+    values, columns = (hdf5.reader(X.group[name]) for name in ("data", "indices"))
 
     def read(cut: slice) -> sparse.csr_matrix:
         starts = ends[cut.start : cut.stop + 1].astype(np.int64)
@@ -155,7 +156,7 @@ def _(X: Any) -> Callable[[slice], Any]:
         parts = values(*whole), genes.astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
         return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
 
-    return stores.telling(X, read)
+    return integrity.telling(X, read)
 
 
 @_reader.register(Stack)

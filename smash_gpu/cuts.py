@@ -7,16 +7,13 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
-from anndata.abc import CSCDataset, CSRDataset
-from scipy import sparse
 
-from smash_gpu import chunks
 from smash_gpu.ahead import BLOCKS_AHEAD
 from smash_gpu.compute.device import device_room
 from smash_gpu.compute.xp import on_gpu
 from smash_gpu.distributed import is_dask
+from smash_gpu.io.matrices import row_offsets, values_per_cell
 from smash_gpu.runtime import memory
-from smash_gpu.stack import Stack
 
 CELLS_PER_BLOCK = 2048
 CELLS_PER_DEVICE_BLOCK = 65_536
@@ -31,7 +28,7 @@ def row_cuts(X: Any, device: str = "cpu") -> Iterator[slice]:
     if is_dask(X):
         ends = accumulate(X.chunks[0], initial=0)
         return (slice(start, end) for start, end in pairwise(ends) if end > start)
-    offsets = _offsets(X)
+    offsets = row_offsets(X)
     if offsets is None:
         size = cells_per_block(X, device)
         return (slice(start, min(start + size, X.shape[0])) for start in range(0, X.shape[0], size))
@@ -45,15 +42,6 @@ def cells_per_block(X: Any, device: str = "cpu") -> int:
     return max(1, min(_most_cells(X, device), int(_most_values(device) / max(values_per_cell(X), 1e-9))))
 
 
-def values_per_cell(X: Any) -> float:
-    """How many values are stored for a cell of ``X``: on average, of several files in the one that has the most."""
-    if isinstance(X, CSRDataset | CSCDataset):
-        return X.group["indices"].shape[0] / max(X.shape[0], 1)
-    if isinstance(X, Stack):
-        return max(map(values_per_cell, X.matrices))
-    return X.nnz / max(X.shape[0], 1) if sparse.issparse(X) else X.shape[1]
-
-
 def _evenly_filled(offsets: np.ndarray, most_cells: int, most_values: float) -> Iterator[slice]:
     start, n_cells = 0, len(offsets) - 1
     while start < n_cells:
@@ -61,13 +49,6 @@ def _evenly_filled(offsets: np.ndarray, most_cells: int, most_values: float) -> 
         stop = min(max(fits, start + 1), start + most_cells, n_cells)
         yield slice(start, stop)
         start = stop
-
-
-def _offsets(X: Any) -> np.ndarray | None:
-    """Where the values of each cell begin, if that is known."""
-    if isinstance(X, CSRDataset):
-        return chunks.reader(X.group["indptr"])(0, X.shape[0] + 1)
-    return X.indptr if sparse.issparse(X) and X.format == "csr" else None
 
 
 def _most_cells(X: Any, device: str) -> int:

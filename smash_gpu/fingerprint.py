@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu import chunks, files, stores
 from smash_gpu.blocks import by_rows, stream
+from smash_gpu.io import hdf5, integrity, matrices
+from smash_gpu.io.open import BYTES_IN_MEMORY
 
 VERSION = b"smash-gpu fingerprint 1"
 SAMPLED = b"smash-gpu sampled fingerprint 1"
@@ -64,7 +65,7 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
     names
         Gene names.
     """
-    parts = [(part, stores.arrays(part)) for part in stores.parts(matrix)]
+    parts = [(part, matrices.arrays(part)) for part in matrices.parts(matrix)]
     if _is_read_whole([arrays for _, arrays in parts]):
         return fingerprint(by_rows(matrix), names, ())
     whole = sha256(SAMPLED + _little(np.array(matrix.shape), "i8") + _text(names))
@@ -78,15 +79,15 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
 def _is_read_whole(parts: list[Mapping[str, Any]]) -> bool:
     arrays = {name: array for part in parts for name, array in part.items()}
     n_bytes = sum(array.nbytes for part in parts for array in part.values())
-    return not arrays or (n_bytes <= files.BYTES_IN_MEMORY and not any(name.startswith("csc") for name in arrays))
+    return not arrays or (n_bytes <= BYTES_IN_MEMORY and not any(name.startswith("csc") for name in arrays))
 
 
 def _of_files(matrix: Any, arrays: Mapping[str, Any]) -> bytes:
-    found = sha256(_little(np.array(list(stores.files(stores.places(matrix)).values())), "i8"))
+    found = sha256(_little(np.array(list(integrity.files(matrices.places(matrix)).values())), "i8"))
     for name, array in arrays.items():
         found.update(f"{name} {array.name} {array.dtype.str} {array.shape};".encode())
         for cut in [slice(None)] if name.endswith("indptr") else _spread(array.shape):
-            values = chunks.reader(array)(*cut.indices(array.shape[0])[:2]) if array.ndim == 1 else array[cut]
+            values = hdf5.reader(array)(*cut.indices(array.shape[0])[:2]) if array.ndim == 1 else array[cut]
             found.update(np.ascontiguousarray(values).tobytes())
     return found.digest()
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
-import zarr
-from anndata.abc import CSCDataset, CSRDataset
-from scipy import sparse
-
 from smash_gpu import cuts, models
 from smash_gpu.ahead import BLOCKS_AHEAD
+from smash_gpu.io import matrices
+from smash_gpu.io.matrices import stored_bytes, unpacked_bytes
 from smash_gpu.runtime import memory
 from smash_gpu.splits import BYTES_PER_BLOCK
-from smash_gpu.stack import Stack
 
 GB = 1e9
 TABLES = 10  # of groups × genes, 8 bytes: a block's five sums and those of all blocks
@@ -109,7 +105,7 @@ def plan(
     of_a_model += ["covariance of the candidates, for the batches"] * batches
     passes += of_a_model * (n_models if training < matrix.shape[0] else 1)
     passes += ["detections per sample"] * samples
-    values = cuts.values_per_cell(matrix)
+    values = matrices.values_per_cell(matrix)
     size = min(cuts.cells_per_block(matrix, device), matrix.shape[0])
     per_value = cuts.BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + cuts.BYTES_PER_VALUE
     return Plan(
@@ -131,26 +127,3 @@ def plan(
 
 def _of(bytes_of: dict[str, float], model: str | models.Model, otherwise: float = 0) -> float:
     return bytes_of.get(model, otherwise) if isinstance(model, str) else otherwise
-
-
-def stored_bytes(matrix: Any) -> int | None:
-    """Bytes that one pass over ``matrix`` reads from disk; None if all of it is in memory."""
-    sizes = [size for size in map(stored_bytes, _parts(matrix)) if size is not None]
-    if sizes:
-        return sum(sizes)
-    if isinstance(matrix, h5py.Dataset):
-        return matrix.id.get_storage_size()
-    return matrix.nbytes_stored() if isinstance(matrix, zarr.Array) else None
-
-
-def unpacked_bytes(matrix: Any) -> int:
-    """Bytes of the stored values and, of a sparse matrix, of their columns."""
-    return sum(map(unpacked_bytes, _parts(matrix))) or int(getattr(matrix, "nbytes", 0))
-
-
-def _parts(matrix: Any) -> list[Any]:
-    if isinstance(matrix, Stack):
-        return list(matrix.matrices)
-    if isinstance(matrix, CSRDataset | CSCDataset):
-        return [matrix.group[name] for name in ("data", "indices")]
-    return [matrix.data, matrix.indices] if sparse.issparse(matrix) else []

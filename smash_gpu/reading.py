@@ -13,12 +13,12 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from smash_gpu import stores
 from smash_gpu.blocks import by_rows
 from smash_gpu.compute.device import resolve_device
 from smash_gpu.dataset import LEFT_OUT, Dataset
-from smash_gpu.files import OnDisk, matrix_of
 from smash_gpu.fingerprint import sampled
+from smash_gpu.io import integrity, matrices
+from smash_gpu.io.lazy import OnDisk, matrix_of
 from smash_gpu.runtime import memory as runtime_memory
 from smash_gpu.runtime.words import did_you_mean, join_names
 from smash_gpu.work import Work
@@ -115,7 +115,7 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     names = _gene_names(adata)
     sample, batch = (_annotation(adata, source.get(k), group >= 0, k) for k in ("sample_key", "batch_key"))
     stored = _matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False))
-    stores.require_whole(stored)
+    integrity.require_whole(stored)
     work = Work.of(work).on(stored, lambda: sampled(stored, names))
     matrix = by_rows(stored, work.folder)
     normalize = source.get("normalize", True)
@@ -137,7 +137,7 @@ def raw_of(adata: ad.AnnData) -> ad.AnnData:
     """
     if adata.raw is None:
         raise ValueError(NO_RAW)
-    if isinstance(adata, OnDisk) or not stores.arrays(adata.raw.X):
+    if isinstance(adata, OnDisk) or not matrices.arrays(adata.raw.X):
         return adata.raw.to_adata()
     return ad.AnnData(adata.raw.X, obs=adata.obs.copy(), var=adata.raw.var.copy(), uns=dict(adata.uns))
 
@@ -250,7 +250,7 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
         raise ValueError(
             f"adata.raw holds {adata.raw.n_vars:,} genes and adata {adata.n_vars:,}; results are kept for the genes of "
             "adata. Pass adata.raw.to_adata() instead of adata, or instead of a path "
-            "smash_gpu.files.open_file(path).raw.to_adata(), as --use-raw of the commands does."
+            "smash_gpu.read(path).raw.to_adata(), as --use-raw of the commands does."
         )
     return matrix_of(adata, use_raw=True)
 

@@ -27,7 +27,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from smash_gpu import stores
+from smash_gpu.io import integrity, matrices
 from smash_gpu.runtime import atomic, versions
 
 FORMAT = 1  # of the files, and of what the stages hold
@@ -70,7 +70,7 @@ class Work:
     data: str = ""
     within: str = ""
     _places: tuple[Path, ...] = ()
-    _files: stores.Files = field(default_factory=dict)
+    _files: integrity.Files = field(default_factory=dict)
 
     @classmethod
     def of(cls, work: Self | str | Path | None, data: str = "") -> Self:
@@ -91,7 +91,7 @@ class Work:
         OSError
             If the folder cannot be made.
         """
-        bound = replace(self, _places=(where := stores.places(X)), _files=stores.files(where))
+        bound = replace(self, _places=(where := matrices.places(X)), _files=integrity.files(where))
         if self.folder is None:
             return bound
         named = fingerprint()
@@ -150,7 +150,7 @@ class Work:
             self._require_unchanged()
 
     def _require_unchanged(self) -> None:
-        stores.require_unchanged(self._places, self._files)
+        integrity.require_unchanged(self._places, self._files)
 
 
 def _load(path: Path, about: Mapping[str, Any]) -> tuple[Stage, datetime] | None:

@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-ON_DISK = "import sys; from smash_gpu import cli, files; files.BYTES_IN_MEMORY = 0; sys.exit(cli.main(sys.argv[1:]))"
+ON_DISK = """
+import sys
+from smash_gpu import cli
+from smash_gpu.io import open
+open.BYTES_IN_MEMORY = 0
+sys.exit(cli.main(sys.argv[1:]))
+"""
 WAIT = 60
 
 

@@ -438,7 +438,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(run, data, tmp
     def worked(*_, **__):
         raise AssertionError("data were read before the complaint")
 
-    monkeypatch.setattr("smash_gpu.files.open_file", worked)
+    monkeypatch.setattr("smash_gpu.read", worked)
     monkeypatch.setattr("smash_gpu.reading.read", worked)
     genes = written(tmp_path / "genes.txt", *MARKERS)
     for out in (genes / "below a file", genes):

@@ -19,12 +19,14 @@ from cells import with_int64_indices
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import chunks, files, join, reading, stores, transpose
+from smash_gpu import reading
 from smash_gpu.blocks import by_rows
 from smash_gpu.cli import main
-from smash_gpu.files import OnDisk
+from smash_gpu.io import concat, csc_to_csr, hdf5, integrity, open
+from smash_gpu.io.lazy import OnDisk
+from smash_gpu.io.open import open_file
+from smash_gpu.io.stack import Stack, take_columns
 from smash_gpu.runtime import atomic, memory, spill
-from smash_gpu.stack import Stack, take_columns
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -38,7 +40,7 @@ FEW_TREES = {"n_estimators": 10}
 @pytest.fixture
 def on_disk(monkeypatch):
     """Every file counts as large."""
-    monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0)
     monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 50)
 
 
@@ -78,7 +80,7 @@ def placed(adata, matrix, place):
 def test_every_form_in_every_place_gives_the_same_statistics(adata, tmp_path, on_disk, form, place, suffix):
     path = tmp_path / f"cells.{suffix}"
     getattr(placed(adata, FORMS[form](adata.X), place), f"write_{suffix}")(path)
-    assert_same(stats(files.open_file(path), **PLACES[place]), stats(adata))
+    assert_same(stats(open_file(path), **PLACES[place]), stats(adata))
 
 
 @pytest.mark.parametrize(("form", "place"), [("csc", "X"), ("dense", "layer"), ("csr", "raw"), ("csc", "raw")])
@@ -91,10 +93,10 @@ def test_and_the_same_markers(adata, tmp_path, on_disk, form, place):
 @pytest.mark.parametrize(("form", "codec"), [*product(FORMS, ["gzip", "lzf"])])
 def test_compressed_h5ad(adata, tmp_path, on_disk, form, codec):
     placed(adata, FORMS[form](adata.X), "X").write_h5ad(tmp_path / "cells.h5ad", compression=codec)
-    assert_same(stats(files.open_file(tmp_path / "cells.h5ad")), stats(adata))
+    assert_same(stats(open_file(tmp_path / "cells.h5ad")), stats(adata))
 
 
-CODECS = {"zstd": (chunks.ZSTD, (3,), numcodecs.Zstd()), "blosc": (chunks.BLOSC, (2, 2, 4, 4000), numcodecs.Blosc())}
+CODECS = {"zstd": (hdf5.ZSTD, (3,), numcodecs.Zstd()), "blosc": (hdf5.BLOSC, (2, 2, 4, 4000), numcodecs.Blosc())}
 
 
 def compress(file, name, codec):
@@ -122,8 +124,8 @@ def test_zstd_and_blosc_need_no_plugin(adata, tmp_path, on_disk, form, codec):
     with h5py.File(path, "a") as file:
         for name in ("X/data", "X/indices", "X/indptr"):
             compress(file, name, codec)
-    assert_same(stats(files.open_file(path)), stats(adata))
-    reading.read(files.open_file(path), {"groupby": "cell_type"}, tmp_path / "work")
+    assert_same(stats(open_file(path)), stats(adata))
+    reading.read(open_file(path), {"groupby": "cell_type"}, tmp_path / "work")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_a_codec_that_is_not_known_is_named_with_the_way_out(adata, tmp_path, fo
     with h5py.File(path, "a") as file:
         compress(file, "X" if form == "dense" else "X/data", codec)
     with pytest.raises(ValueError, match=rf"cells\.h5ad.*compressed with {codec}.*pip install hdf5plugin"):
-        files.open_file(path, lazily=lazily)
+        open_file(path, lazily=lazily)
 
 
 KINDS = ("uint8", "uint16", "int32", "int64", "float32", "float64")
@@ -144,7 +146,7 @@ KINDS = ("uint8", "uint16", "int32", "int64", "float32", "float64")
 @pytest.mark.parametrize(("form", "kind"), [*product(["csr", "csc", "dense"], KINDS)])
 def test_counts_of_every_type(adata, tmp_path, on_disk, form, kind):
     placed(adata, FORMS[form](adata.X.astype(kind)), "X").write_h5ad(tmp_path / "cells.h5ad")
-    found = files.open_file(tmp_path / "cells.h5ad")
+    found = open_file(tmp_path / "cells.h5ad")
     assert_same(stats(found), stats(adata))
     assert by_rows(found.X).dtype == kind
 
@@ -153,7 +155,7 @@ def test_counts_of_every_type(adata, tmp_path, on_disk, form, kind):
 def test_64_bit_indices(adata, tmp_path, on_disk, form, suffix):
     path = tmp_path / f"cells.{suffix}"
     getattr(placed(adata, with_int64_indices(FORMS[form](adata.X)), "X"), f"write_{suffix}")(path)
-    found = files.open_file(path)
+    found = open_file(path)
     assert found.X.group["indices"].dtype == np.int64
     assert_same(stats(found), stats(adata))
 
@@ -182,7 +184,7 @@ def test_explicit_zeros_unsorted_indices_and_duplicates(adata, tmp_path, on_disk
     for name, element in {"obs": adata.obs, "var": adata.var, "X": matrix}.items():
         ad.io.write_elem(store, name, element)
     (store.file if suffix == "h5ad" else store.store).close()
-    assert_same(stats(files.open_file(path)), stats(adata))
+    assert_same(stats(open_file(path)), stats(adata))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -190,7 +192,7 @@ def test_cells_without_counts(adata, tmp_path, on_disk, form):
     adata.X[np.r_[0, 1, 49, 50, 239]] = 0
     adata.X.eliminate_zeros()
     placed(adata, FORMS[form](adata.X), "X").write_h5ad(tmp_path / "cells.h5ad")
-    assert_same(stats(files.open_file(tmp_path / "cells.h5ad")), stats(adata))
+    assert_same(stats(open_file(tmp_path / "cells.h5ad")), stats(adata))
 
 
 ZARRS = {
@@ -207,7 +209,7 @@ def test_zarr_of_every_format(adata, tmp_path, on_disk, kind, form):
     for name, element in {"obs": adata.obs, "var": adata.var}.items():
         ad.io.write_elem(store, name, element)
     ad.io.write_elem(store, "X", FORMS[form](adata.X), dataset_kwargs=options)
-    found = files.open_file(tmp_path / "cells.zarr")
+    found = open_file(tmp_path / "cells.zarr")
     assert found.X.group.metadata.zarr_format == version
     assert (found.X.group["data"].shards is not None) == ("shards" in options)
     assert_same(stats(found), stats(adata))
@@ -229,7 +231,7 @@ def test_labels_of_every_kind(adata, tmp_path, on_disk, kind, suffix):
     adata.obs["label"] = LABELS[kind](adata.obs["cell_type"].cat.codes.to_numpy())
     path = tmp_path / f"cells.{suffix}"
     getattr(adata.copy(), f"write_{suffix}")(path, convert_strings_to_categoricals=False)
-    found = reading.read(files.open_file(path), {"groupby": "label"})
+    found = reading.read(open_file(path), {"groupby": "label"})
     expected = reading.read(adata, {"groupby": "label"})
     assert found.groups.tolist() == expected.groups.tolist()
     assert_same(found.stats, expected.stats)
@@ -246,7 +248,7 @@ def test_categories_as_anndata_kept_them_before_0_8(adata, tmp_path, on_disk):
         file["obs/cell_type"] = column.cat.codes.to_numpy()
         file["obs/cell_type"].attrs["categories"] = file["obs/__categories/cell_type"].ref
         file["obs"].attrs["encoding-version"] = "0.1.0"
-    assert_same(stats(files.open_file(path)), stats(adata))
+    assert_same(stats(open_file(path)), stats(adata))
 
 
 @pytest.mark.filterwarnings("ignore::anndata.OldFormatWarning")
@@ -262,7 +264,7 @@ def test_a_file_of_an_anndata_before_0_7(adata, tmp_path, lazily):
         file["uns/cell_type_categories"] = column.cat.categories.to_numpy(dtype="S8")
         file["X/data"], file["X/indices"], file["X/indptr"] = adata.X.data, adata.X.indices, adata.X.indptr
         file["X"].attrs.update({"h5sparse_format": "csr", "h5sparse_shape": adata.shape})
-    found = files.open_file(tmp_path / "old.h5ad", lazily=lazily)
+    found = open_file(tmp_path / "old.h5ad", lazily=lazily)
     assert isinstance(found.X, CSRDataset) == lazily
     assert found.obs["cell_type"].tolist() == column.tolist()
     assert_same(stats(found), stats(adata))
@@ -281,7 +283,7 @@ def with_everything(adata):
 def test_matrices_stay_on_disk_and_tables_are_read(adata, tmp_path, on_disk, suffix):
     path = tmp_path / f"cells.{suffix}"
     getattr(with_everything(adata), f"write_{suffix}")(path)
-    found = files.open_file(path)
+    found = open_file(path)
     assert all(isinstance(X, CSRDataset) for X in (found.X, found.layers["counts"], found.raw.X))
     assert found.uns["note"] == "kept"
     np.testing.assert_array_equal(found.varm["loadings"], adata.varm["loadings"])
@@ -326,7 +328,7 @@ STEPS = {
 def test_no_step_loads_a_whole_matrix(adata, tmp_path, on_disk, nothing_is_loaded, step, form):
     adata.X = FORMS[form](adata.X)
     with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
-    step(files.open_file(tmp_path / "cells.h5ad"))
+    step(open_file(tmp_path / "cells.h5ad"))
 
 
 def test_raw_of_a_file_that_a_user_opened_stays_on_disk(adata, tmp_path, on_disk, nothing_is_loaded):
@@ -356,7 +358,7 @@ def test_the_command_line_selects_inside_splits_without_loading(adata, tmp_path,
 def test_a_part_is_that_part(adata, tmp_path, on_disk, form, index):
     adata.X = FORMS[form](adata.X)
     with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
-    found = files.open_file(tmp_path / "cells.h5ad")[index]
+    found = open_file(tmp_path / "cells.h5ad")[index]
     expected = adata[index]
     assert found.obs_names.tolist() == expected.obs_names.tolist()
     for X, Y in (
@@ -377,7 +379,7 @@ def test_the_last_cell_and_gene_and_a_gene_twice(adata, tmp_path, on_disk, form)
     expected = adata.X.toarray()
     adata.X = FORMS[form](adata.X)
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    found = files.open_file(tmp_path / "cells.h5ad")
+    found = open_file(tmp_path / "cells.h5ad")
     np.testing.assert_array_equal(found[-1].X.toarray(), expected[-1:])
     np.testing.assert_array_equal(found[np.int64(-2), -1].X.toarray(), expected[-2:-1, -1:])
     np.testing.assert_array_equal(found[:, [5, 5, 0]].X.toarray(), expected[:, [5, 5, 0]])
@@ -398,7 +400,7 @@ def test_the_last_cell_and_gene_and_a_gene_twice(adata, tmp_path, on_disk, form)
 def test_matrices_on_disk_cannot_be_changed(adata, tmp_path, on_disk, change):
     with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
     with pytest.raises(TypeError, match=r"to_memory\(\)"):
-        change(files.open_file(tmp_path / "cells.h5ad"))
+        change(open_file(tmp_path / "cells.h5ad"))
 
 
 def test_results_are_written_without_the_matrices_and_that_is_said(adata, tmp_path, on_disk):
@@ -425,7 +427,7 @@ def test_the_files_of_the_matrices_are_never_overwritten(adata, tmp_path, monkey
     getattr(with_everything(adata), f"write_{suffix}")(source)
     (tmp_path / "link").symlink_to(source)
     monkeypatch.chdir(tmp_path)
-    found = files.open_file(source.relative_to(tmp_path), lazily=True)[part]
+    found = open_file(source.relative_to(tmp_path), lazily=True)[part]
     expected = found.to_memory().X
     for target in (source, tmp_path / "link", folder, source / "layers", source / "layers" / "counts" / "new"):
         if spell is not zarr.storage.LocalStore:
@@ -433,14 +435,14 @@ def test_the_files_of_the_matrices_are_never_overwritten(adata, tmp_path, monkey
                 found.write_h5ad(spell(target))
         with pytest.raises(ValueError, match="holds the matrices themselves .* choose another name"):
             found.write_zarr(spell(target))
-    assert (expected != files.open_file(source, lazily=True)[part].to_memory().X).nnz == 0
+    assert (expected != open_file(source, lazily=True)[part].to_memory().X).nnz == 0
     with pytest.warns(UserWarning, match="without the matrices"):
         found.write_zarr(spell(folder / "results.zarr"))
 
 
 def test_a_hard_link_and_several_files_are_not_overwritten_either(adata, tmp_path, on_disk):
     paths = split(adata, tmp_path)
-    found = join.open_cells(paths, {})
+    found = concat.open_cells(paths, {})
     (tmp_path / "other.h5ad").hardlink_to(paths[0])
     for target in (*paths, tmp_path / "other.h5ad"):
         with pytest.raises(ValueError, match="holds the matrices themselves"):
@@ -465,7 +467,7 @@ def large_csc(tmp_path):
 
 @pytest.fixture(autouse=True)
 def nothing_is_converted_yet():
-    transpose._folders.clear()
+    csc_to_csr._folders.clear()
 
 
 @pytest.mark.parametrize(
@@ -475,9 +477,9 @@ def test_conversion_stays_in_its_share_of_the_room(large_csc, monkeypatch, room,
     X, expected = large_csc
     monkeypatch.setattr(memory, "room", lambda: room)
     if buckets:
-        monkeypatch.setattr(transpose, "MOST_BUCKETS", buckets)
+        monkeypatch.setattr(csc_to_csr, "MOST_BUCKETS", buckets)
     tracemalloc.start()
-    found = transpose.by_cells(X)
+    found = csc_to_csr.by_cells(X)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < room < X.group["data"].nbytes
@@ -491,11 +493,11 @@ def test_a_matrix_is_converted_once_and_what_was_made_is_removed(large_csc):
     with pytest.warns(
         UserWarning, match=r"by genes \(CSC\): converting X of large\.h5 once to CSR, 0\.04 GB in .*Store it as"
     ):
-        first = transpose.by_cells(X)
+        first = csc_to_csr.by_cells(X)
     place = Path(first.group.file.filename)
-    assert Path(transpose.by_cells(X).group.file.filename) == place
+    assert Path(csc_to_csr.by_cells(X).group.file.filename) == place
     assert [path.name for path in place.parent.iterdir()] == [place.name]
-    transpose._folders.clear()
+    csc_to_csr._folders.clear()
     assert not place.parent.exists()
 
 
@@ -504,7 +506,7 @@ def test_a_conversion_goes_where_large_temporary_files_go(tmp_path, monkeypatch)
     monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.setattr(spill, "LARGE_FILES", tmp_path / "disk")
     (tmp_path / "disk").mkdir()
-    made = Path(transpose.by_cells(small_csc(tmp_path / "cells.h5")).group.file.filename)
+    made = Path(csc_to_csr.by_cells(small_csc(tmp_path / "cells.h5")).group.file.filename)
     assert made.is_relative_to(tmp_path / "disk")
 
 
@@ -515,7 +517,7 @@ def test_what_a_killed_program_left_is_removed_and_what_a_running_one_makes_is_n
         if name != "new":
             os.utime(at / f".by-cells-{name}.part", (0, 0))
     held = atomic.lock(at / ".by-cells-alive.part")
-    transpose.by_cells(X, at)
+    csc_to_csr.by_cells(X, at)
     os.close(held)
     assert sorted(path.stem for path in at.glob(".*.part")) == [".by-cells-alive", ".by-cells-new"]
 
@@ -528,13 +530,13 @@ def small_csc(path):
 
 def test_a_folder_keeps_what_was_converted_until_the_file_changes(tmp_path):
     kept = tmp_path / "work"
-    transpose.by_cells(small_csc(tmp_path / "cells.h5"), kept)
+    csc_to_csr.by_cells(small_csc(tmp_path / "cells.h5"), kept)
     (made,) = kept.iterdir()
     before = made.stat().st_mtime_ns
-    transpose.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
+    csc_to_csr.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
     assert made.stat().st_mtime_ns == before
     (tmp_path / "cells.h5").touch()
-    transpose.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
+    csc_to_csr.by_cells(ad.io.sparse_dataset(h5py.File(tmp_path / "cells.h5")["X"]), kept)
     assert len(list(kept.iterdir())) == 2
 
 
@@ -550,20 +552,20 @@ def test_a_matrix_changed_in_place_is_converted_anew_in_the_same_program(tmp_pat
     def matrix():
         return ad.io.sparse_dataset(opened(path, mode="r")["X"])
 
-    before = transpose.by_cells(matrix()).to_memory()
+    before = csc_to_csr.by_cells(matrix()).to_memory()
     root = opened(path, mode="r+")
     root["X/data"][0] = 7
     if suffix == "h5":
         root.close()
     expected = matrix().to_memory()
     assert (before != expected).nnz
-    assert (transpose.by_cells(matrix()).to_memory() != expected).nnz == 0
+    assert (csc_to_csr.by_cells(matrix()).to_memory() != expected).nnz == 0
 
 
 def test_too_small_a_disk_is_named_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(transpose, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(csc_to_csr, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(OSError, match=r"X of cells\.h5 .*2,400 bytes.* are needed in .*1,000 are free.*TMPDIR"):
-        transpose.by_cells(small_csc(tmp_path / "cells.h5"), tmp_path / "work")
+        csc_to_csr.by_cells(small_csc(tmp_path / "cells.h5"), tmp_path / "work")
     assert not list((tmp_path / "work").iterdir())
 
 
@@ -571,9 +573,9 @@ def test_a_disk_that_becomes_full_is_named_and_left_clean(tmp_path, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(transpose, "_append", full)
+    monkeypatch.setattr(csc_to_csr, "_append", full)
     with pytest.raises(OSError, match="became full while X of cells.h5 .*TMPDIR"):
-        transpose.by_cells(small_csc(tmp_path / "cells.h5"), tmp_path / "work")
+        csc_to_csr.by_cells(small_csc(tmp_path / "cells.h5"), tmp_path / "work")
     assert not list((tmp_path / "work").iterdir())
 
 
@@ -596,7 +598,7 @@ def wherever(request, monkeypatch):
     """Several files in memory, and left on disk."""
     monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 50)
     if request.param == "on disk":
-        monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0)
+        monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0)
     return request.param
 
 
@@ -607,7 +609,7 @@ def test_several_files_are_one_data_set(adata, tmp_path, wherever, form):
         return part
 
     paths = split(adata, tmp_path, change=change)
-    found = join.open_cells(paths, {"groupby": "cell_type"})
+    found = concat.open_cells(paths, {"groupby": "cell_type"})
     assert isinstance(found, OnDisk) == (wherever == "on disk")
     assert found.var_names.tolist() == adata.var_names.tolist()
     assert found.obs_names.tolist() == adata.obs_names.tolist()
@@ -637,7 +639,7 @@ def test_finished_stages_of_several_files_are_found_again_until_one_changes(adat
 
     with monkeypatch.context() as no_more:
         no_more.setattr("smash_gpu.dataset.group_stats", again)
-        no_more.setattr(transpose, "_convert", again)
+        no_more.setattr(csc_to_csr, "_convert", again)
         pd.testing.assert_frame_equal(markers(paths, work=tmp_path / "work"), first)
     os.utime(paths[2], (0, 0))
     with pytest.warns(UserWarning, match="holds stages of .*part0.*, or have changed since"):
@@ -647,7 +649,7 @@ def test_finished_stages_of_several_files_are_found_again_until_one_changes(adat
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_no_step_loads_several_files(adata, tmp_path, on_disk, nothing_is_loaded, step):
     paths = split(with_everything(adata), tmp_path)
-    step(join.open_cells(paths, {"use_raw": True} if "raw" in next(n for n, s in STEPS.items() if s is step) else {}))
+    step(concat.open_cells(paths, {"use_raw": True} if "raw" in next(n for n, s in STEPS.items() if s is step) else {}))
 
 
 def test_the_command_line_takes_several_files_and_patterns(adata, tmp_path, wherever, capsys):
@@ -683,7 +685,7 @@ def with_other_genes(part, number):
 def test_genes_are_joined_by_name_and_what_does_not_match_is_told(adata, tmp_path, wherever):
     paths = split(adata, tmp_path, change=with_other_genes)
     with pytest.warns(UserWarning, match="the 3 files have 50 genes in common") as told:
-        found = join.open_cells(paths, {})
+        found = concat.open_cells(paths, {})
     (said,) = [str(w.message) for w in told if "in common" in str(w.message)]
     assert "part0: 10 of 60 genes, e.g. NOISE50" in said
     assert "part1" not in said
@@ -726,16 +728,16 @@ def test_why_genes_do_not_match_is_told_with_the_way_out(adata, tmp_path, change
     paths = split(adata, tmp_path, change=renamed(change))
     if "fewer" in message:
         with pytest.warns(UserWarning, match=f"(?s){message}"):
-            join.open_cells(paths, {})
+            concat.open_cells(paths, {})
     else:
         with pytest.raises(ValueError, match=f"(?s){message}"):
-            join.open_cells(paths, {})
+            concat.open_cells(paths, {})
 
 
 def test_a_mixture_of_species_is_an_error(adata, tmp_path):
     paths = split(adata, tmp_path, change=renamed(lambda names: [f"Gene{i}" for i in range(len(names))]))
     with pytest.raises(ValueError, match="different species, part0 human, part1 human, part2 mouse"):
-        join.open_cells(paths, {})
+        concat.open_cells(paths, {})
 
 
 def without(what):
@@ -771,7 +773,7 @@ def test_what_one_file_lacks_is_told_with_its_name(adata, tmp_path, what, case):
     source, kind, message = case
     paths = split(with_everything(adata), tmp_path, change=without(what))
     with pytest.raises(kind, match=message):
-        join.open_cells(paths, source)
+        concat.open_cells(paths, source)
 
 
 def test_labels_that_differ_in_case_or_spaces_only_are_pointed_out(adata, tmp_path):
@@ -783,7 +785,7 @@ def test_labels_that_differ_in_case_or_spaces_only_are_pointed_out(adata, tmp_pa
     with pytest.warns(
         UserWarning, match=r"'cell_type' .*'B / b' \(part0\) and ' b  /_B' \(part2\); 'A' \(part0\) and 'a' \(part2\)"
     ):
-        join.open_cells(split(adata, tmp_path, change=change), {"groupby": "cell_type"})
+        concat.open_cells(split(adata, tmp_path, change=change), {"groupby": "cell_type"})
 
 
 def test_columns_of_all_files_are_united(adata, tmp_path, wherever):
@@ -796,7 +798,7 @@ def test_columns_of_all_files_are_united(adata, tmp_path, wherever):
         part.obs_names = [f"cell{i}" for i in range(part.n_obs)]
         return part
 
-    found = join.open_cells(split(adata, tmp_path, change=change), {})
+    found = concat.open_cells(split(adata, tmp_path, change=change), {})
     codes = adata.obs["cell_type"].cat.codes.to_numpy()
     assert found.obs["number"].tolist() == codes.tolist()
     assert found.obs["cluster"].astype(str).tolist() == list(map(str, codes))
@@ -812,7 +814,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders(adata, tmp_path):
     for number, path in enumerate(split(adata, tmp_path, suffixes=("h5ad",) * 3)):
         (tmp_path / f"run{number}").mkdir()
         path.rename(tmp_path / f"run{number}" / "counts.h5ad")
-    found = join.open_cells(tmp_path / "run*" / "counts.h5ad", {})
+    found = concat.open_cells(tmp_path / "run*" / "counts.h5ad", {})
     assert list(found.obs["file"].cat.categories) == ["run0/counts", "run1/counts", "run2/counts"]
 
 
@@ -840,9 +842,9 @@ def test_one_of_several_files_that_is_not_there_or_there_twice(adata, tmp_path):
 def test_too_many_files_are_told_from_damaged_ones(adata, tmp_path, on_disk, suffix):
     path = tmp_path / f"cells.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
-    found, (soft, hard) = files.open_file(path), resource.getrlimit(resource.RLIMIT_NOFILE)
-    told = stores.telling(found.X, lambda _: tmp_path.joinpath("chunk").open("w"))
-    reads = [lambda: files.open_file(path), lambda: files.open_file(path, lazily=False), lambda: told(slice(5))]
+    found, (soft, hard) = open_file(path), resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = integrity.telling(found.X, lambda _: tmp_path.joinpath("chunk").open("w"))
+    reads = [lambda: open_file(path), lambda: open_file(path, lazily=False), lambda: told(slice(5))]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(p.name) for p in Path("/proc/self/fd").iterdir()) + 3, hard))
     handles = []
     try:
@@ -947,4 +949,4 @@ def test_another_kind_of_file_is_named_with_the_way_out(tmp_path, name, case, la
     write, message = case
     write(tmp_path / name)
     with pytest.raises(ValueError, match=f"{name} cannot be read.*{message}"):
-        files.open_file(tmp_path / name, lazily=lazily)
+        open_file(tmp_path / name, lazily=lazily)

@@ -10,7 +10,9 @@ import pytest
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import files, reading, work
+from smash_gpu import reading, work
+from smash_gpu.io import open
+from smash_gpu.io.open import open_file
 
 FEW_TREES = {"n_estimators": 10}
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
@@ -536,7 +538,7 @@ def test_fractions_among_large_values_are_taken_as_counts(adata):
 def test_open_file_reads_h5ad_and_zarr(adata, tmp_path, suffix, spell):
     path = tmp_path / f"cells.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
-    found = files.open_file(spell(path))
+    found = open_file(spell(path))
     np.testing.assert_array_equal(found.X.toarray(), adata.X.toarray())
     pd.testing.assert_frame_equal(found.obs, adata.obs, check_categorical=False)
     assert found.var_names.tolist() == adata.var_names.tolist()
@@ -548,8 +550,8 @@ def test_a_large_file_stays_on_disk_with_its_layers_and_results_are_the_same(ada
     adata.layers["counts"] = adata.X.copy()
     path = tmp_path / f"cells.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
-    monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0)
-    found = files.open_file(path)
+    monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0)
+    found = open_file(path)
     assert not isinstance(found.X, np.ndarray | sparse.csr_matrix | sparse.csr_array)
     smash(found, layer="counts")
     smash(adata)
@@ -559,12 +561,12 @@ def test_a_large_file_stays_on_disk_with_its_layers_and_results_are_the_same(ada
 def test_a_missing_file_is_named_with_its_near_match(tmp_path):
     (tmp_path / "pbmc3k.h5ad").touch()
     with pytest.raises(FileNotFoundError, match=r"pbmc3.h5ad.*Did you mean 'pbmc3k.h5ad'"):
-        files.open_file(tmp_path / "pbmc3.h5ad")
+        open_file(tmp_path / "pbmc3.h5ad")
 
 
 def test_a_file_in_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        files.open_file(tmp_path / "nowhere" / "cells.h5ad")
+        open_file(tmp_path / "nowhere" / "cells.h5ad")
 
 
 def a_text_file(path):

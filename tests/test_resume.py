@@ -19,7 +19,8 @@ import separate
 from cells import planted
 from separate import WAIT
 
-from smash_gpu import cli, files
+from smash_gpu import cli
+from smash_gpu.io import open
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = [
@@ -206,7 +207,7 @@ def test_a_file_changed_while_it_is_read_is_an_error_and_its_stage_is_not_kept(d
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Runs the command in this process: exit code, standard output, standard error."""
-    monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0)
 
     def call(*given, **options):
         code = cli.main(arguments(*given, **options))

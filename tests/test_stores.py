@@ -13,9 +13,12 @@ from cells import CONTAINERS, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import blocks, cli, files, fingerprint, join, reading, stores
+from smash_gpu import blocks, cli, fingerprint, reading
 from smash_gpu.errors import ChangedError
-from smash_gpu.stack import Stack
+from smash_gpu.io import concat, integrity, open
+from smash_gpu.io import matrices as io_matrices
+from smash_gpu.io.open import open_file
+from smash_gpu.io.stack import Stack
 
 NAMES = [f"GENE{i}" for i in range(40)]
 ON_DISK = ["h5ad_csr", "h5ad_csc", "h5ad_dense", "zarr_csr", "zarr_dense"]
@@ -30,7 +33,7 @@ def counts(rng):
 @pytest.fixture
 def large(monkeypatch):
     """What is on disk counts as too large to be read whole."""
-    monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0)
 
 
 def named(matrix, names=NAMES):
@@ -45,7 +48,7 @@ def put(kind, matrix, path):
 @pytest.mark.parametrize("limit", [0, 2**30])
 @pytest.mark.parametrize("kind", IN_MEMORY + ON_DISK)
 def test_one_changed_value_name_or_row_is_noticed(kind, limit, counts, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BYTES_IN_MEMORY", limit)
+    monkeypatch.setattr(open, "BYTES_IN_MEMORY", limit)
     other = counts.copy()
     other.data[17] += 1
     moved = counts[np.roll(np.arange(60), 1)]
@@ -94,7 +97,7 @@ def test_layers_that_differ_outside_the_runs_only_are_told_apart(suffix, counts,
     adata.layers["same"].data[200] += 1
     path = tmp_path / f"cells.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
-    found = files.open_file(path, lazily=True)
+    found = open_file(path, lazily=True)
     assert named(found.X) != named(found.layers["same"])
 
 
@@ -104,7 +107,7 @@ def test_a_moved_file_or_store_is_the_same_data(counts, large, tmp_path):
         there = tmp_path / "there" / f"renamed_{name}"
         there.parent.mkdir(exist_ok=True)
         (tmp_path / "here" / name).rename(there)
-        assert named(files.open_file(there, lazily=True).X) == before
+        assert named(open_file(there, lazily=True).X) == before
 
 
 def test_a_large_file_is_read_at_its_runs_only(tmp_path, monkeypatch):
@@ -129,36 +132,36 @@ def test_stacks_are_named_by_their_parts_genes_and_cells(counts, large, tmp_path
     ]  # fmt: skip
     assert len({named(stack) for stack in stacks}) == len(stacks)
     assert named(Stack([a, b], [None, None])) == named(stacks[0])
-    assert len(stores.places(stacks[0])) == 2
+    assert len(io_matrices.places(stacks[0])) == 2
 
 
 @pytest.mark.parametrize("kind", ON_DISK)
 def test_files_of_a_matrix_and_their_changes(kind, counts, tmp_path):
     X = put(kind, counts, tmp_path)
-    where = stores.places(X)
-    before = stores.files(where)
+    where = io_matrices.places(X)
+    before = integrity.files(where)
     assert before
     assert all(path.is_relative_to(tmp_path) for path in before)
-    stores.require_unchanged(where, before)
+    integrity.require_unchanged(where, before)
     last = list(before)[-1]
     os.utime(last, ns=(0, before[last][1] + 1))
     with pytest.raises(ChangedError, match=rf"{last.name} changed while it was read \(written "):
-        stores.require_unchanged(where, before)
+        integrity.require_unchanged(where, before)
     with last.open("ab") as file:
         file.write(b"more")
     with pytest.raises(ChangedError, match="bytes before"):
-        stores.require_unchanged(where, before)
+        integrity.require_unchanged(where, before)
     shutil.rmtree(tmp_path / "matrix.zarr", ignore_errors=True)
     (tmp_path / "matrix.h5ad").unlink(missing_ok=True)
     with pytest.raises(ChangedError, match=r"not there any more|more \("):
-        stores.require_unchanged(where, before)
+        integrity.require_unchanged(where, before)
 
 
 @pytest.mark.parametrize("kind", IN_MEMORY)
 def test_a_matrix_in_memory_has_no_files(kind, counts, tmp_path):
     X = put(kind, counts, tmp_path)
-    assert stores.places(X) == ()
-    stores.require_whole(X)
+    assert io_matrices.places(X) == ()
+    integrity.require_whole(X)
 
 
 def test_data_sets_that_point_to_other_files_are_read_whole(tmp_path):
@@ -171,7 +174,7 @@ def test_data_sets_that_point_to_other_files_are_read_whole(tmp_path):
     with h5py.File(tmp_path / "pointer.h5", "w") as file:
         file.create_virtual_dataset("X", layout)
     with h5py.File(tmp_path / "pointer.h5") as file:
-        assert stores.arrays(file["X"]) == {}
+        assert io_matrices.arrays(file["X"]) == {}
         assert named(file["X"]) == named(np.ones((4, 3)))
 
 
@@ -195,7 +198,7 @@ def chunks_of(path, name):
 @pytest.mark.parametrize(("name", "damage"), [("data", "emptied"), ("indices", "emptied"), ("indices", "removed")])
 def test_missing_chunks_are_not_read_as_zeros(how, damage, name, counts, tmp_path):
     X = chunked(counts, tmp_path / "a.zarr", **how)
-    stores.require_whole(X)
+    integrity.require_whole(X)
     for chunk in chunks_of(tmp_path / "a.zarr", name):
         content = chunk.read_bytes()
         chunk.unlink()
@@ -204,9 +207,9 @@ def test_missing_chunks_are_not_read_as_zeros(how, damage, name, counts, tmp_pat
         with pytest.raises(
             ValueError, match=rf"X/{name} lacks 1 of its .* chunks, or parts of them \(.*{chunk.name} first\)"
         ):
-            stores.require_whole(X)
+            integrity.require_whole(X)
         chunk.write_bytes(content)
-    stores.require_whole(X)
+    integrity.require_whole(X)
 
 
 @STORES
@@ -215,22 +218,22 @@ def test_explicit_zeros_that_zarr_does_not_store_are_told_and_not_refused(how, c
     X = chunked(counts, tmp_path / "a.zarr", **how)
     assert not chunks_of(tmp_path / "a.zarr", "data")
     with pytest.warns(UserWarning, match=r"X/data lacks (\d+) of its \1 chunks: they are read as zeros"):
-        stores.require_whole(X)
+        integrity.require_whole(X)
     assert not any(block.data.any() for (block,) in blocks.stream(X))
 
 
 @pytest.mark.parametrize("lazily", [False, True])
 def test_only_the_matrix_that_is_used_must_be_whole(lazily, rng, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0 if lazily else 2**30)
+    monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0 if lazily else 2**30)
     adata, path = planted(rng), tmp_path / "cells.zarr"
     adata.layers["counts"] = adata.X.copy()
     adata.write_zarr(path)
     next((path / "layers" / "counts" / "indices").glob("[0-9]*")).unlink()
     with nullcontext() if lazily else pytest.warns(UserWarning, match=r"counts/indices lacks .* not used here"):
-        found = join.open_cells(path, {})
+        found = concat.open_cells(path, {})
     assert reading.read(found, {"groupby": "cell_type"}).matrix.shape == adata.shape
     with pytest.raises(ValueError, match="counts/indices lacks 1 of its"):
-        reading.read(join.open_cells(path, {"layer": "counts"}), {"groupby": "cell_type", "layer": "counts"})
+        reading.read(concat.open_cells(path, {"layer": "counts"}), {"groupby": "cell_type", "layer": "counts"})
 
 
 @STORES
@@ -240,7 +243,7 @@ def test_missing_offsets_are_noticed(how, counts, tmp_path):
         content = chunk.read_bytes()
         chunk.unlink()
         with pytest.raises(ValueError, match="indptr does not fit the values"):
-            stores.require_whole(X)
+            integrity.require_whole(X)
         chunk.write_bytes(content)
 
 
@@ -252,7 +255,7 @@ def test_chunks_that_are_zero_by_right_may_be_missing(tmp_path):
     X = chunked(sparse.csr_matrix(matrix), tmp_path / "a.zarr", chunk=16)
     assert len(chunks_of(tmp_path / "a.zarr", "indices")) == 1
     assert X.group["indices"].nchunks == 3
-    stores.require_whole(X)
+    integrity.require_whole(X)
     np.testing.assert_array_equal(X.to_memory().toarray(), matrix)
 
 
@@ -261,12 +264,12 @@ def test_missing_chunks_of_a_dense_matrix_are_said_to_be_zeros(counts, tmp_path)
     array = group.create_array("X", shape=(60, 40), chunks=(20, 40), dtype="f4")
     array[20:] = counts.toarray()[20:]
     with pytest.warns(UserWarning, match="X lacks 1 of its 3 chunks: they are read as zeros"):
-        stores.require_whole(array)
+        integrity.require_whole(array)
 
 
 @pytest.mark.parametrize("lazily", [False, True])
 def test_the_command_refuses_a_store_in_part(lazily, rng, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0 if lazily else 2**30)
+    monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0 if lazily else 2**30)
     path = tmp_path / "cells.zarr"
     planted(rng).write_zarr(path)
     chunks_of(path, "indices")[0].unlink()
@@ -289,14 +292,14 @@ def test_a_chunk_cut_short_is_never_read(options, share, counts, tmp_path):
         content = chunk.read_bytes()
         chunk.write_bytes(content[: max(1, int(len(content) * share))])
         with pytest.raises((ValueError, OSError), match="damaged"):
-            stores.require_whole(X)
+            integrity.require_whole(X)
             list(blocks.stream(X))
         chunk.write_bytes(content)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "lzf"])
 def test_values_that_cannot_be_decoded_name_file_and_cells(compression, rng, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0)
     path = tmp_path / "cells.h5ad"
     planted(rng, n_cells=600).write_h5ad(path, compression=compression)
     damaged(path)
@@ -320,6 +323,6 @@ def test_a_lack_of_memory_while_reading_stays_one(counts, tmp_path):
         raise MemoryError("no memory")
 
     with pytest.raises(MemoryError):
-        stores.telling(put("h5ad_csr", counts, tmp_path), lacks)(slice(0, 3))
+        integrity.telling(put("h5ad_csr", counts, tmp_path), lacks)(slice(0, 3))
     read = blocks.reader(put("h5ad_csr", counts, tmp_path / "b"))
     assert read(slice(0, 3)).shape == (3, 40)

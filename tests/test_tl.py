@@ -90,7 +90,7 @@ def test_every_container_gives_the_same_candidates_and_markers(hold, adata):
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
 @pytest.mark.parametrize("bytes_in_memory", [2**30, 0], ids=["in memory", "left on disk"])
 def test_a_path_is_read_and_the_data_returned(adata, tmp_path, monkeypatch, suffix, bytes_in_memory):
-    monkeypatch.setattr("smash_gpu.files.BYTES_IN_MEMORY", bytes_in_memory)
+    monkeypatch.setattr("smash_gpu.io.open.BYTES_IN_MEMORY", bytes_in_memory)
     path = tmp_path / f"cells.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
     found = smg.tl.smash(path, "cell_type")

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import smash_gpu as smg
-from smash_gpu import join, reading, training, transpose
+from smash_gpu import reading, training
 from smash_gpu.errors import ChangedError
+from smash_gpu.io import concat, csc_to_csr
 from smash_gpu.recipe import Importance
 from smash_gpu.runtime import atomic
 from smash_gpu.work import Work
@@ -374,7 +375,7 @@ def test_a_panel_finds_the_sums_of_a_selection(adata, tmp_path, told):
 
 
 def test_matrices_stored_by_genes_are_converted_once_a_folder(adata, tmp_path, monkeypatch):
-    monkeypatch.setattr("smash_gpu.files.BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("smash_gpu.io.open.BYTES_IN_MEMORY", 0)
     path, work = tmp_path / "by_genes.h5ad", tmp_path / "work"
     ad.AnnData(adata.X.tocsc(), obs=adata.obs, var=adata.var).write_h5ad(path)
     with pytest.warns(UserWarning, match="stored by genes"):
@@ -396,9 +397,9 @@ def markers_of(path, work, **options):
 def test_a_full_disk_stops_the_conversion_with_numbers(adata, tmp_path, monkeypatch):
     from collections import namedtuple
 
-    monkeypatch.setattr("smash_gpu.files.BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("smash_gpu.io.open.BYTES_IN_MEMORY", 0)
     usage = namedtuple("usage", "total used free")(10, 9, 1)
-    monkeypatch.setattr(transpose, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(csc_to_csr, "disk_usage", lambda _: usage)
     path = tmp_path / "by_genes.h5ad"
     ad.AnnData(adata.X.tocsc(), obs=adata.obs, var=adata.var).write_h5ad(path)
     with pytest.raises(OSError, match=r"no room .* bytes and a tenth more are needed in .*work.*, 1 are free"):
@@ -407,7 +408,7 @@ def test_a_full_disk_stops_the_conversion_with_numbers(adata, tmp_path, monkeypa
 
 @pytest.mark.parametrize("when", ["before", "during"])
 def test_a_file_that_changes_under_a_run_stops_it(adata, tmp_path, monkeypatch, when):
-    monkeypatch.setattr("smash_gpu.files.BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr("smash_gpu.io.open.BYTES_IN_MEMORY", 0)
     path, work = tmp_path / "cells.h5ad", tmp_path / "work"
     adata.write_h5ad(path)
     touched = path.stat().st_mtime_ns + 10**9
@@ -416,7 +417,7 @@ def test_a_file_that_changes_under_a_run_stops_it(adata, tmp_path, monkeypatch, 
         os.utime(path, ns=(touched, touched))
         return {"a": np.ones(1)}
 
-    cells = join.open_cells([path], {"groupby": ["cell_type"]})
+    cells = concat.open_cells([path], {"groupby": ["cell_type"]})
     data = reading.read(cells, {"groupby": "cell_type"}, work)
     kept = sorted(work.glob("*/*.npz"))
     if when == "before":

@@ -79,7 +79,7 @@ def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any
 
     def choose(cells: Any, n_genes: int) -> list[str]:
         from smash_gpu import get, tl
-        from smash_gpu.files import OnDisk
+        from smash_gpu.io.lazy import OnDisk
 
         part = cells if isinstance(cells, OnDisk) else cells.to_memory()
         if model == arguments.PANEL:

@@ -33,13 +33,15 @@ def run(options: argparse.Namespace) -> None:
 
 def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     """What will be read and how much memory it takes, of data that stay on disk."""
-    from smash_gpu import files, plan
+    from smash_gpu import plan
     from smash_gpu.compute.device import resolve_device
+    from smash_gpu.io import matrices
+    from smash_gpu.io.lazy import matrix_of
 
     if options.groupby not in adata.obs or options.layer not in (None, *adata.layers):
         return  # which the first step will complain about
-    matrix = files.matrix_of(adata, options.layer)
-    if plan.stored_bytes(matrix) is None:
+    matrix = matrix_of(adata, options.layer)
+    if matrices.stored_bytes(matrix) is None:
         return
     planned = plan.plan(
         matrix,

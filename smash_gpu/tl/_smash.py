@@ -9,7 +9,8 @@ from typing import Any, Unpack
 
 from anndata import AnnData
 
-from smash_gpu import join, models, ranking, reading, selection, slots
+from smash_gpu import models, ranking, reading, selection, slots
+from smash_gpu.io import concat
 from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
 from smash_gpu.work import Work
@@ -17,7 +18,7 @@ from smash_gpu.work import Work
 
 @takes_source
 def smash(
-    adata: AnnData | join.Paths,
+    adata: AnnData | concat.Paths,
     groupby: str,
     *,
     model: str | models.Model = models.DEFAULT,
@@ -47,7 +48,7 @@ def smash(
     adata
         Annotated cells × genes, or the path of an h5ad file or zarr store, or several of them as one data set: a list
         of paths, or a pattern such as ``"run*/counts.h5ad"``. Genes of several files are joined by name, and counts are
-        scaled by the sum of the common ones; see `smash_gpu.join.open_cells`.
+        scaled by the sum of the common ones; see `smash_gpu.io.concat.open_cells`.
     model
         "rf", "brf", "xgboost", "dnn", or an object with the methods of `smash_gpu.models.Model`.
     within
@@ -70,7 +71,7 @@ def smash(
     Returns
     -------
     None, or the annotated data if paths were given; where its matrices stay in the files because they are large (see
-    `smash_gpu.files.open_file`), ``write_h5ad`` writes annotation and results without them. Fills
+    `smash_gpu.read`), ``write_h5ad`` writes annotation and results without them. Fills
     ``.var["smash_candidate"]``, ``.var["smash_marker"]``, ``.varm["smash"]`` (genes × groups, NaN for genes that are no
     candidates), ``.uns["smash"]`` (``markers``, ``groups``, ``filters``, ``params``).
 
@@ -83,7 +84,7 @@ def smash(
     """
     work = Work.of(work, Path(adata).name if isinstance(adata, str | Path) else "")
     is_path = not isinstance(adata, AnnData)
-    adata = join.open_cells(adata, {"groupby": [groupby, within], **source}) if is_path else adata
+    adata = concat.open_cells(adata, {"groupby": [groupby, within], **source}) if is_path else adata
     rules = Filters.of(filters or {})
     how = Recipe(
         rules,

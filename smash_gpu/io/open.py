@@ -11,12 +11,12 @@ import anndata as ad
 import h5py
 import zarr
 
-from smash_gpu import stores
-from smash_gpu.files._kinds import know_codecs, undecodable, what_it_is
-from smash_gpu.files._ondisk import Held, OnDisk, matrix_of
+from smash_gpu.io import integrity
+from smash_gpu.io.kinds import know_codecs, undecodable, what_it_is
+from smash_gpu.io.lazy import Held, OnDisk, matrix_of
+from smash_gpu.io.stack import Stack
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.words import did_you_mean
-from smash_gpu.stack import Stack
 
 __all__ = ["BYTES_IN_MEMORY", "Held", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
 BYTES_IN_MEMORY = 2**30
@@ -54,7 +54,7 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
     try:
         return _lazily(path) if lazily else _whole(path, used)
     except Exception as error:
-        stores.require_handles(error, path)
+        integrity.require_handles(error, path)
         raise ValueError(
             f"{path} cannot be read as {'a zarr store' if path.is_dir() else 'an h5ad file'} of annotated cells "
             f"({type(error).__name__}: {error}). {what_it_is(path)}"
@@ -98,7 +98,7 @@ def _whole(path: Path, used: str | None) -> ad.AnnData:
 
 def _require_whole(element: Any, *, is_used: bool) -> None:
     try:
-        stores.require_whole(ad.io.sparse_dataset(element) if isinstance(element, zarr.Group) else element)
+        integrity.require_whole(ad.io.sparse_dataset(element) if isinstance(element, zarr.Group) else element)
     except ValueError as error:
         if is_used:
             raise

@@ -23,7 +23,7 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
-from smash_gpu import chunks, stores
+from smash_gpu.io import hdf5, integrity, matrices
 from smash_gpu.runtime import atomic, spill
 from smash_gpu.runtime import memory as runtime_memory
 from smash_gpu.runtime.progress import track
@@ -137,9 +137,9 @@ class _Plan:
 
     def deal(self, X: CSCDataset, folder: Path) -> list[Path]:
         """Write the values of ``X`` to the buckets of their cells, gene after gene."""
-        indptr = chunks.reader(X.group["indptr"])(0, X.shape[1] + 1).astype(np.int64)
+        indptr = hdf5.reader(X.group["indptr"])(0, X.shape[1] + 1).astype(np.int64)
         n_values = X.group["data"].shape[0]
-        indices, values = (chunks.reader(X.group[name]) for name in ("indices", "data"))
+        indices, values = (hdf5.reader(X.group[name]) for name in ("indices", "data"))
         paths = [folder / str(i) for i in range(len(self.starts))]
         with ExitStack() as stack:
             files = [stack.enter_context(path.open("wb", buffering=0)) for path in paths]
@@ -237,7 +237,7 @@ def _where(X: CSCDataset) -> str:
 
 def _identity(X: CSCDataset) -> tuple:
     """What tells one matrix on disk from another, or from itself before it was changed."""
-    return *_place(X), X.shape, X.group["data"].shape[0], *stores.files(stores.places(X)).items()
+    return *_place(X), X.shape, X.group["data"].shape[0], *integrity.files(matrices.places(X)).items()
 
 
 def _place(X: CSCDataset) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import anndata as ad
 import pandas as pd
 import zarr
 
-from smash_gpu.stack import Stack
+from smash_gpu.io.stack import Stack
 
 FIXED = "matrices on disk cannot be changed or cut in place: use adata.to_memory(), or a part, adata[cells, genes]."
 

@@ -10,7 +10,7 @@ import numpy as np
 from anndata.abc import CSCDataset
 from scipy import sparse
 
-from smash_gpu.transpose import by_cells
+from smash_gpu.io.csc_to_csr import by_cells
 
 CELLS_AT_ONCE = 4096
 WIDEST_GAP = 64  # cells that are read and dropped rather than read around

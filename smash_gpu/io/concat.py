@@ -13,11 +13,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from smash_gpu import files
-from smash_gpu.files import Held, OnDisk, matrix_of
-from smash_gpu.mismatch import FEWEST_IN_COMMON, alike, differences, foreign
+from smash_gpu.io.lazy import Held, OnDisk, matrix_of
+from smash_gpu.io.mismatch import FEWEST_IN_COMMON, alike, differences, foreign
+from smash_gpu.io.open import is_large, open_file
+from smash_gpu.io.stack import Stack
 from smash_gpu.runtime.words import did_you_mean
-from smash_gpu.stack import Stack
 
 FILE = "file"
 KEY = "smash_files"
@@ -25,7 +25,7 @@ Paths = str | Path | Iterable[str | Path]
 
 
 def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
-    """One or several h5ad files and zarr stores as annotated cells; in memory where `files.is_large` says no.
+    """One or several h5ad files and zarr stores as annotated cells; in memory where `open.is_large` says no.
 
     Several are one data set: cells below cells, genes joined by their names (those of all files, in the order of the
     first). Counts are then scaled by the sum of the **common** genes: what a file has beside them plays no part.
@@ -53,9 +53,9 @@ def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
     layer, use_raw = source.get("layer"), source.get("use_raw", False)
     used = f"layers/{layer}" if layer else "raw/X" if use_raw else "X"
     if len(found) == 1:
-        return files.open_file(found[0], used=used)
-    large = files.is_large(path for path in found if path.exists())
-    opened = (files.open_file(path, lazily=large, used=used) for path in found)
+        return open_file(found[0], used=used)
+    large = is_large(path for path in found if path.exists())
+    opened = (open_file(path, lazily=large, used=used) for path in found)
     parts = dict(zip(names_of(found), opened, strict=True))
     labels = [column for column in np.atleast_1d(np.array(source.get("groupby"), dtype=object)) if column is not None]
     others = [column for key in ("sample_key", "batch_key") if (column := source.get(key)) not in (None, FILE)]

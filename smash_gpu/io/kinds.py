@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from smash_gpu import chunks
+from smash_gpu.io import hdf5
 
 WRITE = "Save it with adata.write_h5ad(...) or adata.write_zarr(...)."
 CODECS = {32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
@@ -53,9 +53,9 @@ def codecs(path: Path) -> list[str]:
 
 
 def undecodable(matrix: Any) -> set[str]:
-    """Codecs of a dense or sparse matrix on disk that neither h5py nor `smash_gpu.chunks` can decode."""
+    """Codecs of a dense or sparse matrix on disk that neither h5py nor `smash_gpu.io.hdf5` can decode."""
     arrays = [matrix[name] for name in ("data", "indices")] if hasattr(matrix, "keys") else [matrix]
-    return set().union(*(_named(_unknown(a) - (set(chunks.CODECS) if a.ndim == 1 else set())) for a in arrays))
+    return set().union(*(_named(_unknown(a) - (set(hdf5.CODECS) if a.ndim == 1 else set())) for a in arrays))
 
 
 def _unknown(item: Any) -> set[int]:

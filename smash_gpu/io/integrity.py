@@ -13,41 +13,15 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
 
-import h5py
 import numpy as np
 import zarr
-from anndata.abc import CSCDataset, CSRDataset
 
 from smash_gpu.errors import ChangedError
+from smash_gpu.io.matrices import arrays, folder_of, parts, places
 
 Files = Mapping[Path, tuple[int, int]]
 LISTED = 3
 BLOSC_HEAD = 16  # bytes; the last four say how long the chunk is
-
-
-def arrays(X: Any) -> dict[str, Any]:
-    """The HDF5 or zarr arrays that hold the matrix, by name; empty if it does not lie in local files of its own.
-
-    HDF5's virtual and external data sets and stores elsewhere than in a folder count as not of its own.
-    """
-    if isinstance(X, CSRDataset | CSCDataset):
-        found = {f"{X.format} {name}": X.group[name] for name in ("data", "indices", "indptr")}
-    else:
-        found = {"dense": X} if isinstance(X, h5py.Dataset | zarr.Array) else {}
-    return found if all(_is_local(array) for array in found.values()) else {}
-
-
-def parts(X: Any) -> tuple:
-    """The matrices of a stack; the matrix itself if it is none."""
-    return tuple(getattr(X, "matrices", (X,)))
-
-
-def places(X: Any) -> tuple[Path, ...]:
-    """The HDF5 files, and the folders of zarr arrays, that hold parts of the matrix."""
-    found = (array for part in parts(X) for array in arrays(part).values())
-    return tuple(
-        sorted({Path(a.file.filename).absolute() if isinstance(a, h5py.Dataset) else _folder(a) for a in found})
-    )
 
 
 def files(where: Iterable[Path]) -> Files:
@@ -142,29 +116,19 @@ def _require_whole(X: Any) -> None:
     for name, array in found.items():
         grid = list(_grid(array))
         absent[name] = [cell for cell in grid if not _chunk(array, cell).is_file()]
-        lost = [cell for cell in absent[name] if name.endswith("indices") and not _can_be_zeros(cell, name, found)]
+        lost = [c for c in absent[name] if name.endswith("indices") and not _can_be_zeros(c, name, found)]
         lost += [cell for cell in grid if _is_cut(array, cell)]
         if lost:
-            first = _chunk(array, lost[0]).relative_to(_folder(array))
+            first = _chunk(array, lost[0]).relative_to(folder_of(array))
             raise ValueError(
-                f"{_folder(array)} lacks {len(lost):,} of its {len(grid):,} chunks, or parts of them ({first} first): "
+                f"{folder_of(array)} lacks {len(lost):,} of {len(grid):,} chunks, or parts of them ({first} first): "
                 "it is damaged or was copied in part. Copy the store again."
             )
     _check_offsets(X, found)
     for name, array in found.items():
         if absent[name] and not name.endswith(("indices", "indptr")):
-            few = f"{_folder(array)} lacks {len(absent[name]):,} of its {len(list(_grid(array))):,} chunks"
+            few = f"{folder_of(array)} lacks {len(absent[name]):,} of its {len(list(_grid(array))):,} chunks"
             warnings.warn(f"{few}: they are read as zeros, which zarr does not store.", stacklevel=4)
-
-
-def _is_local(array: Any) -> bool:
-    if isinstance(array, h5py.Dataset):
-        return not array.is_virtual and not array.external and Path(array.file.filename).is_file()
-    return isinstance(array.store_path.store, zarr.storage.LocalStore)
-
-
-def _folder(array: zarr.Array) -> Path:
-    return Path(array.store_path.store.root).absolute() / array.store_path.path
 
 
 def _sides(array: zarr.Array) -> tuple[int, ...]:
@@ -177,7 +141,7 @@ def _grid(array: zarr.Array) -> Iterator[tuple[int, ...]]:
 
 
 def _chunk(array: zarr.Array, cell: tuple[int, ...]) -> Path:
-    return _folder(array) / array.metadata.encode_chunk_key(cell)
+    return folder_of(array) / array.metadata.encode_chunk_key(cell)
 
 
 def _is_cut(array: zarr.Array, cell: tuple[int, ...]) -> bool:
@@ -208,7 +172,7 @@ def _check_offsets(X: Any, found: Mapping[str, zarr.Array]) -> None:
             lengths = np.diff(array[:])
             longest = X.shape[1] if X.format == "csr" else X.shape[0]
             if (lengths < 0).any() or (lengths > longest).any() or array[-1] != X.group["data"].shape[0]:
-                raise ValueError(f"{_folder(array)} does not fit the values beside it: the store is damaged.")
+                raise ValueError(f"{folder_of(array)} does not fit the values beside it: the store is damaged.")
 
 
 def _difference(before: tuple[int, int] | None, now: tuple[int, int] | None) -> str:

@@ -1,0 +1,1 @@
+"""Files and stores: opening, joining, reading, checking."""
