@@ -71,7 +71,7 @@ def reading(options: argparse.Namespace) -> dict:
     import h5py
 
     from smash_gpu import budget, stats
-    from smash_gpu.ahead import Ahead
+    from smash_gpu.blocks.prefetch import Ahead
     from smash_gpu.io import hdf5, open
 
     waits = _watched(Ahead)

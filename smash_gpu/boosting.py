@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu import distributed
 from smash_gpu.attribution import treeshap
-from smash_gpu.blocks import delayed_parts, fold
+from smash_gpu.blocks.fold import delayed_parts, fold
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
 from smash_gpu.compute.xp import namespace, to_host
 from smash_gpu.dataset import LEFT_OUT, Dataset
 from smash_gpu.distributed import boosting
+from smash_gpu.runtime.cluster import active_client, is_dask
 from smash_gpu.splits import Split, by_block, draw
 from smash_gpu.stats import group_stats, standardize
 
@@ -32,7 +32,7 @@ def can_stay(data: Dataset, model: Any) -> bool:
     """Whether the cells can stay on the workers, to the same trees: a Dask array, an active client, one batch, and
     XGBoost's histograms of all cells (``subsample`` draws on each worker for itself).
     """
-    if data.has_batches or not (distributed.is_dask(data.matrix) and distributed.active_client()):
+    if data.has_batches or not (is_dask(data.matrix) and active_client()):
         return False
     from smash_gpu.models.boosted import Boosted
 
@@ -64,7 +64,7 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
         cuts,
         model.params | {"num_class": data.n_groups},
         model.n_estimators,
-        distributed.active_client(),
+        active_client(),
     )
     sums = _sums(data, genes, learnt, held_out, model)
     accuracy = float(sums.right[0] / len(split.test))

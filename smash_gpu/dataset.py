@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from smash_gpu.blocks import stream
+from smash_gpu.blocks.fold import stream
 from smash_gpu.compute import ops
 from smash_gpu.compute.device import enough_memory
 from smash_gpu.compute.xp import namespace, to_host
@@ -27,7 +27,7 @@ class Dataset:
     Attributes
     ----------
     matrix
-        Cells × genes, any container that `blocks.fold` reads.
+        Cells × genes, any container that `fold.fold` reads.
     group
         Group code of each cell; −1 leaves the cell out of everything.
     groups

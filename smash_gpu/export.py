@@ -16,7 +16,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import get, reading, slots
-from smash_gpu.blocks import stream
+from smash_gpu.blocks.fold import stream
 from smash_gpu.dataset import Dataset
 from smash_gpu.genes import are_ensembl_ids
 from smash_gpu.reading import Source, takes_source

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.blocks import by_rows, stream
+from smash_gpu.blocks.fold import stream
+from smash_gpu.blocks.readers import by_rows
 from smash_gpu.io import hdf5, integrity, matrices
 from smash_gpu.io.open import BYTES_IN_MEMORY
 
@@ -28,7 +29,7 @@ def fingerprint(matrix: Any, names: Iterable[str], labels: Iterable[str | None])
     Parameters
     ----------
     matrix
-        Cells × genes, anything that `blocks.stream` reads.
+        Cells × genes, anything that `fold.stream` reads.
     names
         Gene names.
     labels
@@ -61,7 +62,7 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
     Parameters
     ----------
     matrix
-        Cells × genes, anything that `blocks.by_rows` takes.
+        Cells × genes, anything that `readers.by_rows` takes.
     names
         Gene names.
     """

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from smash_gpu import cuts, models
-from smash_gpu.ahead import BLOCKS_AHEAD
+from smash_gpu import models
+from smash_gpu.blocks import sizes as block_sizes
+from smash_gpu.blocks.prefetch import BLOCKS_AHEAD
 from smash_gpu.io import matrices
 from smash_gpu.io.matrices import stored_bytes, unpacked_bytes
 from smash_gpu.runtime import memory
@@ -92,7 +93,7 @@ def plan(
     Parameters
     ----------
     matrix
-        Cells × genes, as `blocks.fold` reads it.
+        Cells × genes, as `fold.fold` reads it.
     samples
         Whether markers must hold across samples.
     batches
@@ -106,8 +107,8 @@ def plan(
     passes += of_a_model * (n_models if training < matrix.shape[0] else 1)
     passes += ["detections per sample"] * samples
     values = matrices.values_per_cell(matrix)
-    size = min(cuts.cells_per_block(matrix, device), matrix.shape[0])
-    per_value = cuts.BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + cuts.BYTES_PER_VALUE
+    size = min(block_sizes.cells_per_block(matrix, device), matrix.shape[0])
+    per_value = block_sizes.BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + block_sizes.BYTES_PER_VALUE
     return Plan(
         shape=matrix.shape,
         passes=tuple(passes),

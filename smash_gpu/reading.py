@@ -13,7 +13,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from smash_gpu.blocks import by_rows
+from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import resolve_device
 from smash_gpu.dataset import LEFT_OUT, Dataset
 from smash_gpu.fingerprint import sampled

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu.blocks import fold
+from smash_gpu.blocks.fold import fold
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
 from smash_gpu.compute.xp import namespace, take, to_host
@@ -154,7 +154,7 @@ def group_stats(
     Parameters
     ----------
     X
-        Cells × genes, any container that `blocks.fold` reads.
+        Cells × genes, any container that `fold.fold` reads.
     group
         The group of each cell, 0 to ``n_groups`` − 1; cells with a negative group are left out.
     target_sum

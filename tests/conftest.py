@@ -17,8 +17,8 @@ def hold(request, tmp_path, monkeypatch):
     """A function that puts a CSR matrix where users keep theirs, cut into blocks of ten cells; its ``device`` is where
     to compute. ``stand_in_csr`` is a device that is not there (`strict_cupy`).
     """
-    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 10)
-    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_DEVICE_BLOCK", 10)
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_BLOCK", 10)
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_DEVICE_BLOCK", 10)
     if request.param.endswith(("stand_in_csr", "cupy_csr")):
         return _on_device(request.param, monkeypatch)
     if request.param.startswith("dask"):
@@ -26,7 +26,7 @@ def hold(request, tmp_path, monkeypatch):
     put = CONTAINERS[request.param]
 
     def place(matrix):
-        from smash_gpu.blocks import by_rows
+        from smash_gpu.blocks.readers import by_rows
 
         return by_rows(put(sparse.csr_matrix(matrix).astype(np.float32), tmp_path))
 

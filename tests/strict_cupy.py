@@ -202,7 +202,7 @@ def _strict(found, name):
 
 def install(monkeypatch):
     """Let the package believe that it has CuPy and a device."""
-    from smash_gpu import blocks
+    from smash_gpu.blocks import readers
     from smash_gpu.compute import cuda as compute_cuda
     from smash_gpu.compute import xp
 
@@ -216,7 +216,7 @@ def install(monkeypatch):
         emulator.launch(kernel, types, shape, tuple(map(of_device, arguments)))
 
     monkeypatch.setattr(xp, "cupy", strict)
-    for module in (xp, blocks):
+    for module in (xp, readers):
         monkeypatch.setattr(module, "device_sparse", csr)
     monkeypatch.setattr(compute_cuda, "launch", launch)
     monkeypatch.setattr(compute_cuda, "shared_memory", lambda: H100_SHARED_BYTES)

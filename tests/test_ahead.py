@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from smash_gpu import cuts
-from smash_gpu.ahead import BLOCKS_AHEAD, Ahead
-from smash_gpu.blocks import stream
+from smash_gpu.blocks import sizes as block_sizes
+from smash_gpu.blocks.fold import stream
+from smash_gpu.blocks.prefetch import BLOCKS_AHEAD, Ahead
 from smash_gpu.io import hdf5
 from smash_gpu.io.open import open_file
 
@@ -143,8 +143,8 @@ def test_blocks_hold_even_numbers_of_values_where_room_is_short(monkeypatch):
     X = sparse.csr_matrix(
         (np.ones(lengths.sum()), np.zeros(lengths.sum(), int), np.r_[0, np.cumsum(lengths)]), (1000, 600)
     )
-    monkeypatch.setattr(cuts, "_most_values", lambda device: 2000)
-    blocks = list(cuts.row_cuts(X))
+    monkeypatch.setattr(block_sizes, "_most_values", lambda device: 2000)
+    blocks = list(block_sizes.row_cuts(X))
     assert [block.start for block in blocks[1:]] == [block.stop for block in blocks[:-1]]
     assert (blocks[0].start, blocks[-1].stop) == (0, 1000)
     assert max(X.indptr[block.stop] - X.indptr[block.start] for block in blocks) <= 2000

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from smash_gpu import blocks, stats
+from smash_gpu import stats
+from smash_gpu.blocks.fold import fold
 from smash_gpu.compute import xp
 from smash_gpu.compute.device import enough_memory, resolve_device
 from smash_gpu.compute.xp import take
@@ -96,9 +97,9 @@ def cells(rng):
 @pytest.mark.parametrize("limit", [52, 13, 1])
 def test_blocks_too_large_for_memory_are_halved_and_give_the_same_sums(cells, limit):
     X, group = cells
-    whole = blocks.fold(X, limited(100), group)
+    whole = fold(X, limited(100), group)
     with pytest.warns(UserWarning, match="53 cells at once.*half as many"):
-        halved = blocks.fold(X, limited(limit), group)
+        halved = fold(X, limited(limit), group)
     np.testing.assert_array_equal(halved.detected, whole.detected)
     np.testing.assert_allclose(halved.square, whole.square, rtol=1e-12)
 
@@ -108,15 +109,15 @@ def test_dask_blocks_too_large_for_memory_are_halved(cells):
     X, group = cells
     parts = [da.from_array(X[i : i + 20], chunks=-1, asarray=False) for i in (0, 20, 40)]
     with pytest.warns(UserWarning, match="20 cells at once"):
-        halved = blocks.fold(da.concatenate(parts, axis=0), limited(7), group)
-    np.testing.assert_array_equal(halved.detected, blocks.fold(X, limited(100), group).detected)
+        halved = fold(da.concatenate(parts, axis=0), limited(7), group)
+    np.testing.assert_array_equal(halved.detected, fold(X, limited(100), group).detected)
 
 
 @pytest.mark.filterwarnings("ignore:memory does not do")
 def test_memory_for_no_cell_at_all_is_an_error_with_a_way_out(cells):
     X, group = cells
     with pytest.raises(MemoryError, match="1 cell at once.*device='cpu'"):
-        blocks.fold(X, limited(0), group)
+        fold(X, limited(0), group)
 
 
 class OutOfMemoryError(RuntimeError):

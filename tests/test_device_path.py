@@ -15,7 +15,8 @@ from scipy import sparse
 from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
-from smash_gpu import batch, blocks, dataset, reading, selection, stats, training
+from smash_gpu import batch, dataset, reading, selection, stats, training
+from smash_gpu.blocks.fold import in_halves
 from smash_gpu.models import forest
 from smash_gpu.recipe import Filters, Importance, InversePCA
 from smash_gpu.splits import stratified
@@ -23,7 +24,7 @@ from smash_gpu.splits import stratified
 
 @pytest.fixture
 def device(monkeypatch):
-    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_DEVICE_BLOCK", 50)
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_DEVICE_BLOCK", 50)
     return strict_cupy.install(monkeypatch)
 
 
@@ -123,7 +124,7 @@ def test_a_block_that_did_not_fit_is_gone_before_its_halves_are_tried():
         return len(block)
 
     with pytest.warns(UserWarning, match="half as many"):
-        assert blocks.in_halves(step, slice(0, 10)) == 10
+        assert in_halves(step, slice(0, 10)) == 10
     assert len(held) > 5
 
 

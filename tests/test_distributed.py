@@ -18,14 +18,16 @@ from cells import in_dask, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import boosting, distributed, splits, stats
-from smash_gpu.blocks import by_rows, stream
+from smash_gpu import boosting, splits, stats
+from smash_gpu.blocks import dask as blocks_dask
+from smash_gpu.blocks.fold import stream
+from smash_gpu.blocks.readers import by_rows
 from smash_gpu.dataset import Dataset
-from smash_gpu.distributed import collective, forests, graph
+from smash_gpu.distributed import collective, forests
 from smash_gpu.fingerprint import fingerprint
 from smash_gpu.runtime import cluster as runtime_cluster
 from smash_gpu.runtime import memory
-from smash_gpu.runtime.cluster import SHARE_OF_WORKER, despite_losses
+from smash_gpu.runtime.cluster import SHARE_OF_WORKER, active_client, despite_losses
 
 da = pytest.importorskip("dask.array")
 pytest.importorskip("distributed")
@@ -48,7 +50,7 @@ def client():
 @pytest.fixture(autouse=True)
 def small_tasks(monkeypatch):
     """About ten tasks: what makes one is decided by the client."""
-    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 25)
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_BLOCK", 25)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +121,8 @@ def test_statistics_and_moments_are_those_of_one_machine(place, cells):
 
 def test_a_task_reads_its_blocks_itself_unless_that_is_done_or_shared(place):
     name, X = place
-    (source, *_) = graph._sources(by_rows(X), [[0], [1]])
-    assert isinstance(source, graph._Reading) == (name in READ_BY_TASKS)
+    (source, *_) = blocks_dask._sources(by_rows(X), [[0], [1]])
+    assert isinstance(source, blocks_dask._Reading) == (name in READ_BY_TASKS)
 
 
 def test_streams_keep_the_order_and_only_what_a_step_returns_leaves_the_workers(place, cells):
@@ -149,9 +151,9 @@ def test_without_a_client_dasks_own_threads_do_it(client, cells, stored):
     import dask
 
     X, group = in_h5ad(cells, stored), codes(cells)
-    assert distributed.active_client() is client
+    assert active_client() is client
     with dask.config.set(scheduler="threads"):
-        assert distributed.active_client() is None
+        assert active_client() is None
         equal(stats.group_stats(X, group, 3), stats.group_stats(cells.X, group, 3))
         (pid,) = {int(part[0]) for part in stream(X, step=lambda _: np.array([os.getpid()]))}
     assert pid == os.getpid()
@@ -169,7 +171,7 @@ def test_codes_are_sent_with_a_byte_each_and_steps_once(client, cells, stored):
     X, group = in_h5ad(cells, stored), np.zeros(N_CELLS, dtype=np.int64)
     group[3] = 200
     ballast = np.zeros(10**6, dtype=np.uint8)
-    found = graph.tasks(X, lambda _, __: ballast, [group], 100)
+    found = blocks_dask.tasks(X, lambda _, __: ballast, [group], 100)
     (kind,) = {part._values.dtype for _, task in found for part in _parts(task)}
     assert kind == np.uint8
     assert sum(len(pickle.dumps(part)) for _, task in found for part in _parts(task)) < N_CELLS + 300 * len(found)
@@ -180,12 +182,12 @@ def test_codes_are_sent_with_a_byte_each_and_steps_once(client, cells, stored):
 
 def _parts(task):
     (call,) = (value for key, value in dict(task.dask).items() if key == task.key)
-    return [part for part in _flat(call.args) if isinstance(part, graph._Part)]
+    return [part for part in _flat(call.args) if isinstance(part, blocks_dask._Part)]
 
 
 def _flat(values):
     for value in values:
-        if isinstance(value, graph._Part):
+        if isinstance(value, blocks_dask._Part):
             yield value
         elif hasattr(value, "args"):
             yield from _flat(value.args)

@@ -20,7 +20,7 @@ from scipy import sparse
 
 import smash_gpu as smg
 from smash_gpu import reading
-from smash_gpu.blocks import by_rows
+from smash_gpu.blocks.readers import by_rows
 from smash_gpu.cli import main
 from smash_gpu.io import concat, csc_to_csr, hdf5, integrity, open
 from smash_gpu.io.lazy import OnDisk
@@ -41,7 +41,7 @@ FEW_TREES = {"n_estimators": 10}
 def on_disk(monkeypatch):
     """Every file counts as large."""
     monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0)
-    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 50)
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_BLOCK", 50)
 
 
 def stats(adata, groupby="cell_type", **source):
@@ -596,7 +596,7 @@ def split(adata, folder, *, suffixes=("h5ad", "zarr", "h5ad"), change=lambda par
 @pytest.fixture(params=["in memory", "on disk"])
 def wherever(request, monkeypatch):
     """Several files in memory, and left on disk."""
-    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_BLOCK", 50)
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_BLOCK", 50)
     if request.param == "on disk":
         monkeypatch.setattr(open, "BYTES_IN_MEMORY", 0)
     return request.param

@@ -14,7 +14,7 @@ from scipy import sparse
 
 import smash_gpu as smg
 from smash_gpu import reading, selection
-from smash_gpu.blocks import by_rows
+from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import release_memory
 from smash_gpu.compute.xp import cupy, on_gpu, to_device
 from smash_gpu.recipe import Filters, Importance, InversePCA

@@ -17,7 +17,7 @@ from smash_gpu.splits import Split
 @pytest.fixture
 def both(monkeypatch, rng):
     """The planted cells on the host, and on a device as arrays and as a host matrix that is read for one."""
-    monkeypatch.setattr("smash_gpu.cuts.CELLS_PER_DEVICE_BLOCK", 50)
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_DEVICE_BLOCK", 50)
     host = reading.read(planted(rng), {"groupby": "cell_type", "device": "cpu"})
     strict_cupy.install(monkeypatch)
     for name in classifiers.CLASSIFIERS:  # what cuML takes and gives are arrays of the host

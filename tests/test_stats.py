@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from smash_gpu import stats
-from smash_gpu.blocks import fold, stream
+from smash_gpu.blocks.fold import fold, stream
 from smash_gpu.compute.xp import on_gpu, to_host
 
 TARGET = 1e4

@@ -13,7 +13,9 @@ from cells import CONTAINERS, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import blocks, cli, fingerprint, reading
+from smash_gpu import cli, fingerprint, reading
+from smash_gpu.blocks import readers
+from smash_gpu.blocks.fold import stream
 from smash_gpu.errors import ChangedError
 from smash_gpu.io import concat, integrity, open
 from smash_gpu.io import matrices as io_matrices
@@ -219,7 +221,7 @@ def test_explicit_zeros_that_zarr_does_not_store_are_told_and_not_refused(how, c
     assert not chunks_of(tmp_path / "a.zarr", "data")
     with pytest.warns(UserWarning, match=r"X/data lacks (\d+) of its \1 chunks: they are read as zeros"):
         integrity.require_whole(X)
-    assert not any(block.data.any() for (block,) in blocks.stream(X))
+    assert not any(block.data.any() for (block,) in stream(X))
 
 
 @pytest.mark.parametrize("lazily", [False, True])
@@ -293,7 +295,7 @@ def test_a_chunk_cut_short_is_never_read(options, share, counts, tmp_path):
         chunk.write_bytes(content[: max(1, int(len(content) * share))])
         with pytest.raises((ValueError, OSError), match="damaged"):
             integrity.require_whole(X)
-            list(blocks.stream(X))
+            list(stream(X))
         chunk.write_bytes(content)
 
 
@@ -324,5 +326,5 @@ def test_a_lack_of_memory_while_reading_stays_one(counts, tmp_path):
 
     with pytest.raises(MemoryError):
         integrity.telling(put("h5ad_csr", counts, tmp_path), lacks)(slice(0, 3))
-    read = blocks.reader(put("h5ad_csr", counts, tmp_path / "b"))
+    read = readers.reader(put("h5ad_csr", counts, tmp_path / "b"))
     assert read(slice(0, 3)).shape == (3, 40)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from smash_gpu.blocks import stream
+from smash_gpu.blocks.fold import stream
 from smash_gpu.compute.ops import labelled
 from smash_gpu.dataset import Dataset
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from smash_gpu.blocks import stream
+from smash_gpu.blocks.fold import stream
 from smash_gpu.compute.ops import labelled
 from smash_gpu.dataset import Dataset
 

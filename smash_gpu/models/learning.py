@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim.adam import adam
 
-from smash_gpu.ahead import Ahead
+from smash_gpu.blocks.prefetch import Ahead
 from smash_gpu.runtime.progress import track
 
 PREDICTED_AT_ONCE = 8192

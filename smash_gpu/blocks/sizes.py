@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.ahead import BLOCKS_AHEAD
+from smash_gpu.blocks.prefetch import BLOCKS_AHEAD
 from smash_gpu.compute.device import device_room
 from smash_gpu.compute.xp import on_gpu
-from smash_gpu.distributed import is_dask
 from smash_gpu.io.matrices import row_offsets, values_per_cell
 from smash_gpu.runtime import memory
+from smash_gpu.runtime.cluster import is_dask
 
 CELLS_PER_BLOCK = 2048
 CELLS_PER_DEVICE_BLOCK = 65_536

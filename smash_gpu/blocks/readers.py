@@ -1,0 +1,113 @@
+"""One reader per kind of matrix: from a slice of cells to a CSR block in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, singledispatch
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import zarr
+from anndata.abc import CSCDataset, CSRDataset
+from scipy import sparse
+
+from smash_gpu.blocks import sizes as block_sizes
+from smash_gpu.compute.xp import as_float, device_sparse, on_gpu
+from smash_gpu.io import hdf5, integrity
+from smash_gpu.io.csc_to_csr import by_cells
+from smash_gpu.io.stack import Stack
+from smash_gpu.runtime.cluster import is_dask
+
+
+def reader(X: Any) -> Callable[[slice], Any]:
+    """A function from a slice of cells to their block, in memory; for one pass over ``X``."""
+    read = _reader(X)
+    return lambda cut: as_csr(read(cut))
+
+
+@singledispatch
+def _reader(X: Any) -> Callable[[slice], Any]:
+    if is_dask(X):
+        return lambda cut: X[cut].compute()
+    if on_gpu(X):
+        return (lambda cut: _device_rows(X, cut)) if device_sparse.issparse(X) else X.__getitem__
+    raise TypeError(
+        f"a matrix of type {type(X).__module__}.{type(X).__name__} cannot be read. Use NumPy, SciPy CSR or CSC, "
+        "CuPy, a backed or zarr AnnData matrix, or a Dask array of CSR blocks."
+    )
+
+
+@_reader.register(np.ndarray)
+@_reader.register(sparse.csr_matrix)
+@_reader.register(sparse.csr_array)
+@_reader.register(h5py.Dataset)
+@_reader.register(zarr.Array)
+def _(X: Any) -> Callable[[slice], Any]:
+    return integrity.telling(X, X.__getitem__)
+
+
+@_reader.register(CSRDataset)
+def _(X: Any) -> Callable[[slice], Any]:
+    ends = hdf5.reader(X.group["indptr"])(0, X.shape[0] + 1)
+    values, columns = (hdf5.reader(X.group[name]) for name in ("data", "indices"))
+
+    def read(cut: slice) -> sparse.csr_matrix:
+        starts = ends[cut.start : cut.stop + 1].astype(np.int64)
+        whole = int(starts[0]), int(starts[-1])
+        genes = columns(*whole)
+        if (np.diff(starts) < 0).any() or (len(genes) and (genes.min() < 0 or genes.max() >= X.shape[1])):
+            raise ValueError(f"row offsets fall, or columns lie beyond the {X.shape[1]:,} genes: it is damaged")
+        parts = values(*whole), genes.astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
+        return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
+
+    return integrity.telling(X, read)
+
+
+@_reader.register(Stack)
+def _(X: Stack) -> Callable[[slice], Any]:
+    return partial(X.block, reads=[_reader(part) for part in X.matrices])
+
+
+def by_rows(X: Any, folder: Path | None = None) -> Any:
+    """``X`` in an order that can be cut by cells: CSC is converted once, a file's CSC on disk, after a warning.
+
+    ``folder`` keeps what was converted for later runs; None: a temporary one.
+    """
+    if isinstance(X, CSCDataset):
+        return by_cells(X, folder)
+    if isinstance(X, Stack):
+        return X.map(partial(by_rows, folder=folder))
+    if is_dask(X):
+        return X if X.numblocks[1] == 1 else X.rechunk({0: block_sizes.CELLS_PER_BLOCK, 1: X.shape[1]})
+    return X.tocsr() if sparse.issparse(X) or _is_device_sparse(X) else X
+
+
+def as_csr(block: Any) -> Any:
+    """``block`` as canonical CSR: no duplicate entries, sorted within rows."""
+    if on_gpu(block):
+        block = as_float(block)
+        block = block if device_sparse.issparse(block) else device_sparse.csr_matrix(block)
+    elif not sparse.issparse(block):
+        block = sparse.csr_matrix(np.asarray(block))
+    block = block.tocsr()
+    if not block.has_canonical_format:  # synchronises where a device has not been asked before
+        block = block.copy()
+        block.sum_duplicates()
+    return block
+
+
+def _is_device_sparse(X: Any) -> bool:
+    return device_sparse is not None and device_sparse.issparse(X)
+
+
+def _device_rows(X: Any, cut: slice) -> Any:
+    """A slice of a CuPy CSR matrix that shares its values, which CuPy's own slicing copies."""
+    first, last = (int(X.indptr[row]) for row in (cut.start, cut.stop))  # synchronises
+    indptr = X.indptr[cut.start : cut.stop + 1] - first
+    parts = X.data[first:last], X.indices[first:last], indptr
+    block = device_sparse.csr_matrix(parts, (len(indptr) - 1, X.shape[1]))  # synchronises
+    if X.has_canonical_format:  # synchronises, once a matrix; of the block it would once a block
+        block.has_canonical_format = True
+    return block
