@@ -9,8 +9,10 @@ from typing import Unpack
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import genes, reading, selection, slots
+from smash_gpu import reading, selection, slots
 from smash_gpu.compute import pca
+from smash_gpu.genes import filters as gene_filters
+from smash_gpu.genes import names as gene_names
 from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import Filters, InversePCA
 from smash_gpu.runtime.words import names_of
@@ -21,10 +23,10 @@ def filter_genes(
     adata: AnnData,
     groupby: str,
     *,
-    min_fraction: float = genes.MIN_FRACTION,
+    min_fraction: float = gene_filters.MIN_FRACTION,
     max_fraction: float | None = None,
-    max_groups: float = genes.MAX_GROUPS,
-    families: Iterable[str] = genes.FAMILY_NAMES,
+    max_groups: float = gene_filters.MAX_GROUPS,
+    families: Iterable[str] = gene_names.FAMILY_NAMES,
     species: str = "auto",
     exclude: Iterable[str] = (),
     keep: Iterable[str] = (),

@@ -8,8 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu import genes, models, ranking
+from smash_gpu import models, ranking
 from smash_gpu.compute import pca
+from smash_gpu.genes import filters as gene_filters
+from smash_gpu.genes import names as gene_names
 from smash_gpu.runtime.words import names_of
 
 PERCENT = 2.0  # a share just above 1 switches a rule off
@@ -20,17 +22,17 @@ LISTS = ("families", "exclude", "keep")
 def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     """The paper's filters and scores where our defaults are others: ``tl.smash(adata, groupby, **paper("dnn"))``."""
     options = {"dnn": {"by_expression": False}, "xgboost": {"importance": "gain"}}.get(model, {})
-    return {"model": model, "filters": {"max_fraction": genes.MAX_FRACTION}, "model_options": options}
+    return {"model": model, "filters": {"max_fraction": gene_filters.MAX_FRACTION}, "model_options": options}
 
 
 @dataclass(frozen=True)
 class Filters:
     """Which genes can be markers; see `smash_gpu.pp.filter_genes` for the parameters."""
 
-    min_fraction: float = genes.MIN_FRACTION
+    min_fraction: float = gene_filters.MIN_FRACTION
     max_fraction: float | None = None
-    max_groups: float = genes.MAX_GROUPS
-    families: tuple[str, ...] = genes.FAMILY_NAMES
+    max_groups: float = gene_filters.MAX_GROUPS
+    families: tuple[str, ...] = gene_names.FAMILY_NAMES
     species: str = "auto"
     exclude: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
@@ -39,7 +41,7 @@ class Filters:
         for name in ("min_fraction", "max_fraction", "max_groups"):
             if not 0 <= (getattr(self, name) or 0) < PERCENT:
                 raise ValueError(f"{name}={getattr(self, name)} is a share from 0 to 1, not a percentage.")
-        known = {"species": ("auto", *genes.FAMILIES), "families": genes.FAMILY_NAMES}
+        known = {"species": ("auto", *gene_names.FAMILIES), "families": gene_names.FAMILY_NAMES}
         wrong = [name for name in self.families if name not in known["families"]]
         if wrong:
             raise ValueError(f"families={wrong} are not among {', '.join(known['families'])}.")

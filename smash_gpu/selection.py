@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from smash_gpu import genes, ranking
+from smash_gpu import ranking
 from smash_gpu.compute import pca
 from smash_gpu.dataset import Dataset
 from smash_gpu.errors import NothingLeftError
+from smash_gpu.genes import filters as gene_filters
+from smash_gpu.genes import names as gene_names
 from smash_gpu.recipe import Filters, InversePCA, Ranking, Recipe
 from smash_gpu.stats import Z_CEILING, moments
 from smash_gpu.training import Scores, importance
@@ -45,17 +47,17 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
     KeyError
         If ``exclude`` or ``keep`` names an absent gene.
     """
-    keep = genes.named(filters.keep, data.names, data.symbols, "keep")
-    rules = {"excluded by the user": genes.named(filters.exclude, data.names, data.symbols, "exclude")}
+    keep = gene_names.named(filters.keep, data.names, data.symbols, "keep")
+    rules = {"excluded by the user": gene_names.named(filters.exclude, data.names, data.symbols, "exclude")}
     species = _species(data.symbols, filters)
     for name in filters.families:
-        rules[f"{name.replace('_', ' ')} genes"] = genes.family(name, data.symbols, species)
+        rules[f"{name.replace('_', ' ')} genes"] = gene_names.family(name, data.symbols, species)
     rare = f"detected in < {filters.min_fraction:.0%} of every group"
-    rules[rare] = ~genes.expressed(data.stats, filters.min_fraction)
+    rules[rare] = ~gene_filters.expressed(data.stats.fraction, filters.min_fraction)
     if filters.max_fraction is not None:
         common = f"detected in ≥ {filters.max_fraction:.0%} of the cells of ≥ {filters.max_groups:.0%} of the groups"
-        rules[common] = genes.ubiquitous(data.stats, filters.max_fraction, filters.max_groups)
-    mask, ledger = genes.ledger(rules, keep)
+        rules[common] = gene_filters.ubiquitous(data.stats.fraction, filters.max_fraction, filters.max_groups)
+    mask, ledger = gene_filters.ledger(rules, keep)
     if not mask.any():
         raise NothingLeftError(
             "no gene is left after the filters:\n" + ledger.to_string(index=False) + "\n"
@@ -67,12 +69,12 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
 
 def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple[np.ndarray, pd.DataFrame]:
     """Candidates with a large loading on a leading component of ``z``, and what was removed."""
-    keep = genes.named(how.keep, data.names, data.symbols, "keep")
+    keep = gene_names.named(how.keep, data.names, data.symbols, "keep")
     chosen = {"candidates": candidates, "n_top": how.n_top, "variance": how.variance}
     found = data.kept("candidates after the inverse PCA", chosen, lambda: {"mask": _load_much(data, candidates, how)})
     mask = found["mask"]
     rule = f"small loadings (inverse PCA, {how.variance:.0%} of the variance)"
-    left, ledger = genes.ledger({rule: candidates & ~mask}, keep | ~candidates)
+    left, ledger = gene_filters.ledger({rule: candidates & ~mask}, keep | ~candidates)
     return left & candidates, ledger.assign(left=int((left & candidates).sum()))
 
 
@@ -129,7 +131,7 @@ def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
         raise NothingLeftError(f"inside {within!r}: {error}" if within else str(error)) from None
     scores = importance(data, candidates, recipe.importance)
     eligible, markers = rank_markers(data, scores.mean, recipe.ranking)
-    ledger = pd.concat(ledgers, ignore_index=True) if ledgers else genes.ledger({}, candidates)[1]
+    ledger = pd.concat(ledgers, ignore_index=True) if ledgers else gene_filters.ledger({}, candidates)[1]
     if within:
         ledger.insert(0, "within", within)
         markers.insert(0, "within", within)
@@ -197,8 +199,8 @@ def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray
 
 
 def _species(symbols: np.ndarray, filters: Filters) -> str | None:
-    species = genes.detect_species(symbols) if filters.species == "auto" else filters.species
-    if filters.families and genes.are_ensembl_ids(symbols):
+    species = gene_names.detect_species(symbols) if filters.species == "auto" else filters.species
+    if filters.families and gene_names.are_ensembl_ids(symbols):
         warnings.warn(
             "the gene names are Ensembl ids, so no gene family was removed: pass gene_symbols= with the column of "
             "adata.var that holds the symbols.",

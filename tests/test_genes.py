@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smash_gpu as smg
-from smash_gpu import genes
+from smash_gpu.genes import filters as gene_filters
+from smash_gpu.genes import names as gene_names
 from smash_gpu.stats import GroupStats
 
-FAMILIES_BUT_HOUSEKEEPING = [name for name in genes.FAMILY_NAMES if name != "housekeeping"]
+FAMILIES_BUT_HOUSEKEEPING = [name for name in gene_names.FAMILY_NAMES if name != "housekeeping"]
 GENERAL = {
     ("human", "mitochondrial"): "MT-CO1 MT-ND4L MT-ATP6 MT-RNR2",
     ("human", "ribosomal"): "RPS4X RPS4Y1 RPL36AL RPLP0 RPLP1 RPLP2 RPSA RPL13A RPS27A RPL39L RPS27L RPS10P7 RPL23AP42",
@@ -30,7 +31,7 @@ SPECIFIC = {
 
 def in_family(name, symbols, species):
     symbols = np.array(symbols, dtype=object)
-    return symbols[genes.family(name, symbols, species)].tolist()
+    return symbols[gene_names.family(name, symbols, species)].tolist()
 
 
 def stats_of(detected, cells):
@@ -75,9 +76,9 @@ def test_pseudogenes_of_the_acidic_proteins_are_ribosomal_as_those_of_the_number
 
 
 def test_housekeeping_genes_of_the_human_list_are_all_known():
-    assert in_family("housekeeping", [*genes.HOUSEKEEPING, "MS4A1", "Actb"], "human") == genes.HOUSEKEEPING
-    assert {"ACTB", "GAPDH", "B2M", "UBC", "C1orf43"} <= set(genes.HOUSEKEEPING)
-    assert len(set(genes.HOUSEKEEPING)) == len(genes.HOUSEKEEPING)
+    assert in_family("housekeeping", [*gene_names.HOUSEKEEPING, "MS4A1", "Actb"], "human") == gene_names.HOUSEKEEPING
+    assert {"ACTB", "GAPDH", "B2M", "UBC", "C1orf43"} <= set(gene_names.HOUSEKEEPING)
+    assert len(set(gene_names.HOUSEKEEPING)) == len(gene_names.HOUSEKEEPING)
 
 
 def test_housekeeping_genes_are_known_by_their_mouse_symbols():
@@ -91,7 +92,7 @@ def test_housekeeping_genes_with_another_symbol_in_mouse_are_known(gene):
     assert in_family("housekeeping", [gene], "mouse") == [gene]
 
 
-@pytest.mark.parametrize("name", genes.FAMILY_NAMES)
+@pytest.mark.parametrize("name", gene_names.FAMILY_NAMES)
 def test_an_unknown_species_has_no_families(name):
     assert in_family(name, ["MT-CO1", "mt-Co1", "RPLP0", "ACTB"], None) == []
 
@@ -106,23 +107,23 @@ def test_an_unknown_species_has_no_families(name):
     ],
 )
 def test_species_is_read_from_the_case_of_the_names(symbols, species):
-    assert genes.detect_species(symbols.split()) == species
+    assert gene_names.detect_species(symbols.split()) == species
 
 
 def test_no_names_tell_no_species():
-    assert genes.detect_species([]) is None
+    assert gene_names.detect_species([]) is None
 
 
 @pytest.mark.parametrize("name", ["pbmc3k", "kang_muscat", "onek1k_40donors", "paul15", "zeisel", "citeseq_cbmc"])
 def test_species_of_real_data(shared, name):
     expected = {"paul15": "mouse", "zeisel": "mouse", "citeseq_cbmc": None}.get(name, "human")
-    assert genes.detect_species(shared(name).var_names) == expected
+    assert gene_names.detect_species(shared(name).var_names) == expected
 
 
 def test_ensembl_ids_of_any_species_are_recognised():
-    assert genes.are_ensembl_ids(["ENSG00000156738", "ENSG00000198851.7", "MS4A1"])
-    assert genes.are_ensembl_ids(["ENSMUSG00000024673"])
-    assert not genes.are_ensembl_ids(["MS4A1", "ENSA", "ENSG00000156738"])
+    assert gene_names.are_ensembl_ids(["ENSG00000156738", "ENSG00000198851.7", "MS4A1"])
+    assert gene_names.are_ensembl_ids(["ENSMUSG00000024673"])
+    assert not gene_names.are_ensembl_ids(["MS4A1", "ENSA", "ENSG00000156738"])
 
 
 NAMES = np.array(["ENSG01", "ENSG02", "ENSG03"], dtype=object)
@@ -130,24 +131,24 @@ SYMBOLS = np.array(["MS4A1", "CD3E", "CD3D"], dtype=object)
 
 
 def test_a_users_genes_are_found_by_name_or_by_symbol():
-    assert genes.named(["CD3E", "ENSG03"], NAMES, SYMBOLS, "keep").tolist() == [False, True, True]
-    assert genes.named([], NAMES, SYMBOLS, "keep").tolist() == [False, False, False]
+    assert gene_names.named(["CD3E", "ENSG03"], NAMES, SYMBOLS, "keep").tolist() == [False, True, True]
+    assert gene_names.named([], NAMES, SYMBOLS, "keep").tolist() == [False, False, False]
 
 
 def test_an_absent_gene_is_named_with_near_matches():
     with pytest.raises(KeyError, match=r"exclude.*'CD3C'.*did you mean.*CD3[DE]"):
-        genes.named(["MS4A1", "CD3C"], NAMES, SYMBOLS, "exclude")
+        gene_names.named(["MS4A1", "CD3C"], NAMES, SYMBOLS, "exclude")
 
 
 def test_a_gene_like_no_other_is_named_without_a_guess():
     with pytest.raises(KeyError, match="'XIST'") as error:
-        genes.named(["XIST"], NAMES, SYMBOLS, "keep")
+        gene_names.named(["XIST"], NAMES, SYMBOLS, "keep")
     assert "did you mean" not in str(error.value)
 
 
 def test_of_many_absent_genes_five_are_listed_and_the_rest_counted():
     with pytest.raises(KeyError, match=r"'absent4' and 3 more") as error:
-        genes.named([f"absent{i}" for i in range(8)], NAMES, SYMBOLS, "keep")
+        gene_names.named([f"absent{i}" for i in range(8)], NAMES, SYMBOLS, "keep")
     assert "absent5" not in str(error.value)
 
 
@@ -163,26 +164,26 @@ def test_detection_rules_are_the_plain_loop(seed, fraction, share_of_groups):
         expressed.append(any(at_least))
         common.append(sum(at_least) >= share_of_groups * 5)
     stats = stats_of(detected, cells)
-    assert genes.expressed(stats, fraction).tolist() == expressed
-    assert genes.ubiquitous(stats, fraction, share_of_groups).tolist() == common
+    assert gene_filters.expressed(stats.fraction, fraction).tolist() == expressed
+    assert gene_filters.ubiquitous(stats.fraction, fraction, share_of_groups).tolist() == common
 
 
 @pytest.mark.parametrize("n", [10, 20, 30, 70, 100, 1000])
 def test_a_gene_in_exactly_30_percent_of_one_group_is_expressed(n):
     at, below = 3 * n // 10, 3 * n // 10 - 1
-    assert genes.expressed(stats_of([[at, below], [0, 0]], [n, n])).tolist() == [True, False]
+    assert gene_filters.expressed(stats_of([[at, below], [0, 0]], [n, n]).fraction).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("n", [4, 20, 100, 1000])
 def test_a_gene_in_exactly_75_percent_of_half_the_groups_is_ubiquitous(n):
     at, below = 3 * n // 4, 3 * n // 4 - 1
     detected = [[at, at, below], [at, 0, below], [0, 0, n], [0, 0, 0]]
-    assert genes.ubiquitous(stats_of(detected, [n] * 4)).tolist() == [True, False, False]
+    assert gene_filters.ubiquitous(stats_of(detected, [n] * 4).fraction).tolist() == [True, False, False]
 
 
 def test_one_group_of_three_is_less_than_half():
-    assert not genes.ubiquitous(stats_of([[10], [0], [0]], [10] * 3)).any()
-    assert genes.ubiquitous(stats_of([[10], [10], [0]], [10] * 3)).all()
+    assert not gene_filters.ubiquitous(stats_of([[10], [0], [0]], [10] * 3).fraction).any()
+    assert gene_filters.ubiquitous(stats_of([[10], [10], [0]], [10] * 3).fraction).all()
 
 
 def test_ledger_counts_what_a_rule_hits_and_what_was_still_there():
@@ -190,7 +191,7 @@ def test_ledger_counts_what_a_rule_hits_and_what_was_still_there():
         "first": np.array([True, True, False, False, False]),
         "second": np.array([False, True, True, False, True]),
     }
-    left, table = genes.ledger(rules, keep=np.array([False, False, False, False, True]))
+    left, table = gene_filters.ledger(rules, keep=np.array([False, False, False, False, True]))
     assert left.tolist() == [False, False, False, True, True]
     assert table.columns.tolist() == ["rule", "matched", "removed", "left"]
     assert table.to_numpy().tolist() == [["first", 2, 2, 3], ["second", 3, 1, 2]]
@@ -199,8 +200,8 @@ def test_ledger_counts_what_a_rule_hits_and_what_was_still_there():
 def test_the_order_of_the_rules_changes_the_ledger_and_not_the_genes(rng):
     rules = {f"rule {i}": rng.random(50) < 0.3 for i in range(4)}
     keep = rng.random(50) < 0.1
-    left, table = genes.ledger(rules, keep)
-    turned, other = genes.ledger(dict(reversed(rules.items())), keep)
+    left, table = gene_filters.ledger(rules, keep)
+    turned, other = gene_filters.ledger(dict(reversed(rules.items())), keep)
     np.testing.assert_array_equal(left, turned)
     np.testing.assert_array_equal(left, keep | ~np.any(list(rules.values()), axis=0))
     assert table["removed"].sum() == other["removed"].sum() == 50 - left.sum()
@@ -209,7 +210,7 @@ def test_the_order_of_the_rules_changes_the_ledger_and_not_the_genes(rng):
 
 
 def test_a_ledger_without_rules_keeps_every_gene():
-    left, table = genes.ledger({}, np.zeros(4, dtype=bool))
+    left, table = gene_filters.ledger({}, np.zeros(4, dtype=bool))
     assert left.all()
     assert table.empty
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from smash_gpu.genes import are_ensembl_ids, detect_species
+from smash_gpu.genes.names import are_ensembl_ids, detect_species
 
 FEWEST_IN_COMMON = 0.5
 SHARE_THAT_TELLS = 0.3  # of the genes left out: so many must match after a change for it to be called the reason

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from smash_gpu import genes
+from smash_gpu.genes import filters as gene_filters
+from smash_gpu.genes import names as gene_names
 from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, Request
 from smash_gpu.runtime.words import did_you_mean
@@ -27,7 +28,7 @@ class Genes:
 
     def numbered(self, wanted: Iterable[str], what: str) -> np.ndarray:
         """The numbers of a user's list of genes, by name or symbol."""
-        return np.flatnonzero(genes.named(wanted, self.names, self.symbols, what))
+        return np.flatnonzero(gene_names.named(wanted, self.names, self.symbols, what))
 
     def column(self, name: str, what: str) -> np.ndarray:
         """A column of numbers.
@@ -114,7 +115,7 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
         hits[_outside(column, ends)] = ~_inside(known.column(column, "limits"), ends)
     if request.positive_only:
         hits["stands out by absence"] = ~expressed.stands_out
-    left, ledger = genes.ledger(hits, tier == MUST)
+    left, ledger = gene_filters.ledger(hits, tier == MUST)
     tier[~left] = OUT
     tier[existing] = OUT
     return Candidates(tier, existing, hits, ledger)

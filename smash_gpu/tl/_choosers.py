@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import genes, selection, slots
+from smash_gpu import selection, slots
 from smash_gpu.dataset import Dataset
+from smash_gpu.genes import names as gene_names
 from smash_gpu.recipe import STEPS, Recipe
 
 Choose = Callable[[Dataset], np.ndarray]
@@ -26,7 +27,7 @@ def numbers(wanted: Iterable[str], data: Dataset, what: str) -> np.ndarray:
         If a gene is absent, if the list is one string, if it is empty.
     """
     wanted = wanted if isinstance(wanted, str) else list(wanted)
-    index = np.flatnonzero(genes.named(wanted, data.names, data.symbols, what))
+    index = np.flatnonzero(gene_names.named(wanted, data.names, data.symbols, what))
     if not len(index):
         raise ValueError(f"{what}: the list of genes is empty.")
     place = {gene: i for i, gene in reversed(list(enumerate(wanted)))}

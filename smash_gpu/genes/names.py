@@ -1,4 +1,4 @@
-"""Which genes can be markers at all: predicates on names and on group statistics."""
+"""Species, gene families and genes named by the user."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 import numpy as np
-import pandas as pd
-
-from smash_gpu.stats import GroupStats
-
-MIN_FRACTION = 0.30
-MAX_FRACTION = 0.75
-MAX_GROUPS = 0.50
 
 MADE_UNIQUE = r"(?:_ENS\w+|[-.]\d+)?$"  # what is appended to a symbol that occurs twice
 FAMILIES = {
@@ -105,45 +98,6 @@ def named(wanted: Iterable[str], names: np.ndarray, symbols: np.ndarray, what: s
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise KeyError(f"{what}: not in the data: {hints}{more}.")
     return np.isin(names, wanted) | np.isin(symbols, wanted)
-
-
-def expressed(stats: GroupStats, fraction: float = MIN_FRACTION) -> np.ndarray:
-    """Detected in at least ``fraction`` of the cells of at least one group (paper, Methods: > 30 %)."""
-    return (stats.fraction >= fraction).any(axis=0)
-
-
-def ubiquitous(stats: GroupStats, fraction: float = MAX_FRACTION, groups: float = MAX_GROUPS) -> np.ndarray:
-    """Detected in at least ``fraction`` of the cells in at least ``groups`` of the groups (paper: 75 %, 50 %).
-
-    One group is never enough: of two groups it is half, and its best markers would go.
-    """
-    common = stats.fraction >= fraction
-    return (common.mean(axis=0) >= groups) & (common.sum(axis=0) > 1)
-
-
-def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
-    """Apply removal rules in order.
-
-    Parameters
-    ----------
-    rules
-        What each rule would remove, masks over genes.
-    keep
-        Genes that no rule removes.
-
-    Returns
-    -------
-    The mask of remaining genes, and a row a rule: ``rule``, ``matched`` (what it hits by itself), ``removed`` (what it
-    hits among the genes still there), ``left``.
-    """
-    left = np.ones_like(keep)
-    rows = []
-    for rule, hit in rules.items():
-        gone = hit & left & ~keep
-        left &= ~gone
-        rows.append((rule, int(hit.sum()), int(gone.sum()), int(left.sum())))
-    counts = dict.fromkeys(("matched", "removed", "left"), np.int64)
-    return left, pd.DataFrame(rows, columns=["rule", *counts]).astype(counts)
 
 
 def _spelled(gene: str, species: str) -> str:

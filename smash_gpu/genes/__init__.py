@@ -1,0 +1,1 @@
+"""Gene names, families and filters."""

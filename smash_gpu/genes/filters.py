@@ -1,0 +1,56 @@
+"""Which genes can be markers at all: predicates on names and on group statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+MIN_FRACTION = 0.30
+MAX_FRACTION = 0.75
+MAX_GROUPS = 0.50
+
+
+def expressed(fraction: np.ndarray, min_fraction: float = MIN_FRACTION) -> np.ndarray:
+    """Genes that at least ``min_fraction`` of the cells of at least one group express (paper, Methods: > 30 %).
+
+    Parameters
+    ----------
+    fraction
+        Share of the cells of each group that express the gene; groups × genes.
+    """
+    return (fraction >= min_fraction).any(axis=0)
+
+
+def ubiquitous(fraction: np.ndarray, max_fraction: float = MAX_FRACTION, max_groups: float = MAX_GROUPS) -> np.ndarray:
+    """Genes that at least ``max_fraction`` of the cells express in at least ``max_groups`` of the groups (paper: 75 %,
+    50 %).
+
+    One group is never enough: of two groups it is half, and its best markers would go.
+    """
+    common = fraction >= max_fraction
+    return (common.mean(axis=0) >= max_groups) & (common.sum(axis=0) > 1)
+
+
+def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
+    """Apply removal rules in order.
+
+    Parameters
+    ----------
+    rules
+        What each rule would remove, masks over genes.
+    keep
+        Genes that no rule removes.
+
+    Returns
+    -------
+    The mask of remaining genes, and a row a rule: ``rule``, ``matched`` (what it hits by itself), ``removed`` (what it
+    hits among the genes still there), ``left``.
+    """
+    left = np.ones_like(keep)
+    rows = []
+    for rule, hit in rules.items():
+        gone = hit & left & ~keep
+        left &= ~gone
+        rows.append((rule, int(hit.sum()), int(gone.sum()), int(left.sum())))
+    counts = dict.fromkeys(("matched", "removed", "left"), np.int64)
+    return left, pd.DataFrame(rows, columns=["rule", *counts]).astype(counts)
