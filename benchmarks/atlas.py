@@ -70,8 +70,9 @@ def reading(options: argparse.Namespace) -> dict:
     """Seconds to read and decompress, and seconds of the statistics pass, on one file, in turn."""
     import h5py
 
-    from smash_gpu import budget, stats
+    from smash_gpu import budget
     from smash_gpu.blocks.prefetch import Ahead
+    from smash_gpu.data import stats
     from smash_gpu.io import hdf5, open
 
     waits = _watched(Ahead)

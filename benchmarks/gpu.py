@@ -165,8 +165,8 @@ def matrix(cupy, n_cells: int, seed: int) -> tuple[list, np.ndarray, np.ndarray]
 
 def kernels(cupy, block, group: np.ndarray, sample: np.ndarray, copy: float) -> Iterator[dict]:
     """group_stats by class, by class and sample, and by a thousand codes; gather_dense; the float64 product."""
-    from smash_gpu import stats
     from smash_gpu.compute import ops
+    from smash_gpu.data import stats
 
     n = block.shape[0]
     problem = Problem(n, block.shape[1], block.nnz, block.data.itemsize, block.indices.itemsize)

@@ -30,7 +30,8 @@ def run(folder) -> list[dict]:
     """The printed panel alone, with a free and with a capped add-on, and with as many genes at random."""
     import anndata as ad
 
-    from smash_gpu import evaluation, reading, splits
+    from smash_gpu import evaluation, reading
+    from smash_gpu.data import splits
 
     adata = ad.read_h5ad(folder / "zeisel.h5ad")
     adata = adata[adata.obs["cell_subtype"] != "(none)"].copy()

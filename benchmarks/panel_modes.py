@@ -48,7 +48,8 @@ def judged(folder, name: str, column: str) -> list[dict]:
     """A row a mode, size and split."""
     import anndata as ad
 
-    from smash_gpu import evaluation, panel, reading, splits
+    from smash_gpu import evaluation, panel, reading
+    from smash_gpu.data import splits
 
     data = reading.read(ad.read_h5ad(folder / f"{name}.h5ad"), {"groupby": column, "min_cells": 10})
     rows = []

@@ -76,7 +76,8 @@ def run(folder, name: str, model: str, seed: int) -> dict:
 def judged(adata, source: dict, prefix: str) -> dict:
     """The readings of the union of the top 20 of each class, on z and on log values."""
     import smash_gpu as smg
-    from smash_gpu import evaluation, splits
+    from smash_gpu import evaluation
+    from smash_gpu.data import splits
 
     smg.tl.rank_markers(adata, n_top=TOP)
     union = sorted(set(smg.get.markers(adata)["name"]))

@@ -27,8 +27,8 @@ import numpy as np
 
 from benchmarks import record
 from benchmarks.baselines import METHODS, Method
-from smash_gpu.dataset import Dataset
-from smash_gpu.splits import Split
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.splits import Split
 
 UNITS = (
     "pbmc_3batch_symphony:cell_type", "pbmc_3batch_symphony:cell_subtype", "kang_muscat:cell_type",
@@ -121,7 +121,8 @@ def read(folder: Path, name: str, column: str) -> Dataset:
 
 def held_out(data: Dataset, seed: int) -> Split:
     """70 % of each class to choose on, 30 % to judge on."""
-    from smash_gpu import evaluation, splits
+    from smash_gpu import evaluation
+    from smash_gpu.data import splits
 
     parts = splits.repeated(data.labels, n_splits=1, test_fraction=evaluation.TEST_FRACTION, random_state=seed)
     return next(iter(parts))

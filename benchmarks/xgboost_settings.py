@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> None:
 
     from smash_gpu import evaluation, ranking
     from smash_gpu.compute import ops
+    from smash_gpu.data.splits import stratified
     from smash_gpu.models.boosted import Boosted
-    from smash_gpu.splits import stratified
 
     options = record.parser("xgboost_settings")
     options.add_argument("--rounds", type=int, default=200)

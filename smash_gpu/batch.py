@@ -11,7 +11,7 @@ import pandas as pd
 from smash_gpu.compute.device import same_allocator
 from smash_gpu.compute.pca import eigh
 from smash_gpu.compute.xp import namespace, on_gpu, take
-from smash_gpu.stats import Moments
+from smash_gpu.data.stats import Moments
 
 # A gene gets back only what the components hold of it, and Harmony's usual ridge (1) keeps a part of each
 # difference between batches; trees find what is left. In twelve subsets of pbmc_3batch_symphony with a planted batch

@@ -13,11 +13,13 @@ from smash_gpu.blocks.fold import delayed_parts, fold
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
 from smash_gpu.compute.xp import namespace, to_host
-from smash_gpu.dataset import LEFT_OUT, Dataset
+from smash_gpu.data.dataset import LEFT_OUT, Dataset
+from smash_gpu.data.shuffle import by_block
+from smash_gpu.data.splits import Split, draw
+from smash_gpu.data.standardize import standardize
+from smash_gpu.data.stats import group_stats
 from smash_gpu.distributed import boosting
 from smash_gpu.runtime.cluster import active_client, is_dask
-from smash_gpu.splits import Split, by_block, draw
-from smash_gpu.stats import group_stats, standardize
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
     """Fit a `models.boosted.Boosted` on the workers; its scores (groups × genes) and its accuracy on held-out cells.
 
     The same as its ``fit``, ``importance`` and ``predict`` on the expression of the numbered genes, of which no more
-    than one block of rows (`splits.block_cuts`) comes to the client.
+    than one block of rows (`shuffle.block_cuts`) comes to the client.
 
     Parameters
     ----------

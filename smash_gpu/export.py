@@ -17,10 +17,10 @@ from anndata import AnnData
 
 from smash_gpu import get, reading, slots
 from smash_gpu.blocks.fold import stream
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.splits import draw
 from smash_gpu.genes.names import are_ensembl_ids
 from smash_gpu.reading import Source, takes_source
-from smash_gpu.splits import draw
 
 XENIUM_COLUMNS = ("Gene", "Ensembl ID", "Probe sets", "Force")
 FORCED = "forced"

@@ -8,10 +8,10 @@ from typing import Any
 from smash_gpu import models
 from smash_gpu.blocks import sizes as block_sizes
 from smash_gpu.blocks.prefetch import BLOCKS_AHEAD
+from smash_gpu.data.shuffle import BYTES_PER_BLOCK
 from smash_gpu.io import matrices
 from smash_gpu.io.matrices import stored_bytes, unpacked_bytes
 from smash_gpu.runtime import memory
-from smash_gpu.splits import BYTES_PER_BLOCK
 
 GB = 1e9
 TABLES = 10  # of groups × genes, 8 bytes: a block's five sums and those of all blocks

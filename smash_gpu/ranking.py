@@ -10,9 +10,9 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from smash_gpu.stats import GroupStats
+from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
+from smash_gpu.data.stats import GroupStats
 
-MIN_SAMPLE_FRACTION = 0.70
 UP, DOWN = "up", "down"
 
 

@@ -15,13 +15,13 @@ import pandas as pd
 
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import resolve_device
-from smash_gpu.dataset import LEFT_OUT, Dataset
-from smash_gpu.fingerprint import sampled
+from smash_gpu.data.dataset import LEFT_OUT, Dataset
+from smash_gpu.data.fingerprint import sampled
+from smash_gpu.data.stages import Work
 from smash_gpu.io import integrity, matrices
 from smash_gpu.io.lazy import OnDisk, matrix_of
 from smash_gpu.runtime import memory as runtime_memory
 from smash_gpu.runtime.words import did_you_mean, join_names
-from smash_gpu.work import Work
 
 TARGET_SUM = 1e4
 CELLS_FOR_A_SPLIT = 2

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu import models, ranking
+from smash_gpu import models
 from smash_gpu.compute import pca
+from smash_gpu.data import splits
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
 from smash_gpu.runtime.words import names_of
@@ -128,7 +129,7 @@ class Ranking:
     n_top: int = 5
     unique: bool = False
     positive_only: bool = False
-    sample_fraction: float = ranking.MIN_SAMPLE_FRACTION
+    sample_fraction: float = splits.MIN_SAMPLE_FRACTION
     min_cells_per_sample: int = 1
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation.cross_validation import training_data
 from smash_gpu.runtime.progress import track
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from smash_gpu import stats
 from smash_gpu.blocks.fold import fold
 from smash_gpu.compute import xp
 from smash_gpu.compute.device import enough_memory, resolve_device
 from smash_gpu.compute.xp import take
+from smash_gpu.data import stats
 
 
 class CudaError(RuntimeError):

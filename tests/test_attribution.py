@@ -120,8 +120,8 @@ def test_a_cell_equal_to_its_background_is_not_explained_by_anything(problem):
 
 @pytest.fixture(scope="module")
 def boosted():
+    from smash_gpu.data.splits import stratified
     from smash_gpu.models.boosted import Boosted
-    from smash_gpu.splits import stratified
 
     rng = np.random.default_rng(0)
     group = rng.integers(0, 3, 150)

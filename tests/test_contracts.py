@@ -19,8 +19,8 @@ import smash_gpu
 from smash_gpu import batch, models
 from smash_gpu.compute.device import is_out_of_memory, resolve_device
 from smash_gpu.compute.xp import on_gpu
+from smash_gpu.data.splits import stratified
 from smash_gpu.evaluation import classifiers
-from smash_gpu.splits import stratified
 
 pytestmark = pytest.mark.contract
 PACKAGE = Path(smash_gpu.__file__).parent

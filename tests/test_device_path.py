@@ -15,11 +15,13 @@ from scipy import sparse
 from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
-from smash_gpu import batch, dataset, reading, selection, stats, training
+from smash_gpu import batch, reading, selection, training
 from smash_gpu.blocks.fold import in_halves
+from smash_gpu.data import stats
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.splits import stratified
 from smash_gpu.models import forest
 from smash_gpu.recipe import Filters, Importance, InversePCA
-from smash_gpu.splits import stratified
 
 
 @pytest.fixture
@@ -211,7 +213,7 @@ def test_xgboost_given_arrays_of_a_device_is_xgboost(monkeypatch, rng, kind):
 @pytest.mark.filterwarnings("ignore:.*Device is changed")
 @pytest.mark.parametrize("share", [0.25, 0], ids=["on the host", "in a file"])
 def test_cells_that_the_device_has_no_room_for_go_there_block_by_block(monkeypatch, rng, share):
-    monkeypatch.setattr("smash_gpu.splits.BYTES_PER_BLOCK", 10_000)
+    monkeypatch.setattr("smash_gpu.data.shuffle.BYTES_PER_BLOCK", 10_000)
     adata, found = planted(rng), {}
     how = {"filters": {"families": ()}, "model_options": {"n_estimators": 10}}
     for where in ("cpu", "cuda"):
@@ -297,9 +299,7 @@ def test_an_own_model_gets_arrays_of_the_host(device, data):
 def test_csr_in_a_dataset_is_never_dense(device, data):
     """Only the genes asked for leave the sparse block."""
     wide = sparse.hstack([data.matrix, sparse.csr_matrix((data.matrix.shape[0], 5000), dtype=np.float32)]).tocsr()
-    found = dataset.Dataset(
-        wide, data.group, data.groups, np.arange(wide.shape[1]), np.arange(wide.shape[1]), device="cuda"
-    )
+    found = Dataset(wide, data.group, data.groups, np.arange(wide.shape[1]), np.arange(wide.shape[1]), device="cuda")
     assert found.expression(np.array([0, 4000])).shape == (len(data.cells), 2)
 
 

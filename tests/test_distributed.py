@@ -18,13 +18,15 @@ from cells import in_dask, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import boosting, splits, stats
+from smash_gpu import boosting
 from smash_gpu.blocks import dask as blocks_dask
 from smash_gpu.blocks.fold import stream
 from smash_gpu.blocks.readers import by_rows
-from smash_gpu.dataset import Dataset
+from smash_gpu.data import shuffle, splits, stats
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.fingerprint import fingerprint
+from smash_gpu.data.shuffle import shuffled
 from smash_gpu.distributed import collective, forests
-from smash_gpu.fingerprint import fingerprint
 from smash_gpu.runtime import cluster as runtime_cluster
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.cluster import SHARE_OF_WORKER, active_client, despite_losses
@@ -242,11 +244,11 @@ def test_boosted_trees_are_those_of_one_machine(client, cells, monkeypatch, opti
     from smash_gpu.models.boosted import Boosted
 
     group, genes = codes(cells), np.arange(3, 60)
-    monkeypatch.setattr(splits, "BYTES_PER_BLOCK", -(-4 * (group >= 0).sum() * len(genes) // n_blocks))
+    monkeypatch.setattr(shuffle, "BYTES_PER_BLOCK", -(-4 * (group >= 0).sum() * len(genes) // n_blocks))
     names = cells.var_names.to_numpy()
     here = Dataset(cells.X, group, np.array(list("abc")), names, names)
     there = Dataset(uneven(cells, None), group, here.groups, names, names)
-    order = splits.shuffled(len(here.cells), len(genes))
+    order = shuffled(len(here.cells), len(genes))
     split, y = splits.stratified(here.labels[order]), here.labels[order]
     model, far = (Boosted(n_estimators=5, **options) for _ in range(2))
     X = here.expression(genes, order=order)

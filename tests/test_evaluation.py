@@ -12,9 +12,9 @@ from sklearn.model_selection import train_test_split
 
 import smash_gpu as smg
 from smash_gpu import evaluation, reading
+from smash_gpu.data.splits import Split
 from smash_gpu.recipe import Importance, Recipe
 from smash_gpu.selection import choose_panel
-from smash_gpu.splits import Split
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 FEW_TREES = {"n_estimators": 10}

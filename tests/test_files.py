@@ -638,7 +638,7 @@ def test_finished_stages_of_several_files_are_found_again_until_one_changes(adat
         raise AssertionError("done again")
 
     with monkeypatch.context() as no_more:
-        no_more.setattr("smash_gpu.dataset.group_stats", again)
+        no_more.setattr("smash_gpu.data.dataset.group_stats", again)
         no_more.setattr(csc_to_csr, "_convert", again)
         pd.testing.assert_frame_equal(markers(paths, work=tmp_path / "work"), first)
     os.utime(paths[2], (0, 0))

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smash_gpu as smg
+from smash_gpu.data.stats import GroupStats
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
-from smash_gpu.stats import GroupStats
 
 FAMILIES_BUT_HOUSEKEEPING = [name for name in gene_names.FAMILY_NAMES if name != "housekeeping"]
 GENERAL = {

@@ -78,8 +78,8 @@ def test_two_runs_on_a_device_are_equal_bit_for_bit(rng, model):
 
 def test_xgboost_really_trains_on_the_device(rng):
     pytest.importorskip("xgboost")
+    from smash_gpu.data.splits import stratified
     from smash_gpu.models.boosted import Boosted
-    from smash_gpu.splits import stratified
 
     group = np.repeat([0, 1, 2], 100)
     X = to_device(rng.gamma(1.0, 1.0, (300, 15)).astype(np.float32))
@@ -90,7 +90,7 @@ def test_xgboost_really_trains_on_the_device(rng):
 def test_integers_are_equal_and_sums_agree_between_cpu_and_gpu(rng):
     X = sparse.random(5000, 800, 0.1, format="csr", random_state=0, data_rvs=lambda n: rng.poisson(2, n) + 1.0)
     group = rng.integers(-1, 12, 5000)
-    from smash_gpu.stats import group_stats
+    from smash_gpu.data.stats import group_stats
 
     cpu, gpu = (group_stats(X.astype(np.float32), group, 12, device=d) for d in ("cpu", "cuda"))
     for name in ("cells", "detected", "counts"):
@@ -101,7 +101,7 @@ def test_integers_are_equal_and_sums_agree_between_cpu_and_gpu(rng):
 def test_what_the_kernels_cannot_take_is_converted_on_the_device(rng):
     """Unsorted entries that occur twice, integers, True and False, and CuPy's own ``csr_array``."""
     cupyx = pytest.importorskip("cupyx.scipy.sparse")
-    from smash_gpu.stats import group_stats
+    from smash_gpu.data.stats import group_stats
 
     counts = sparse.csr_matrix(rng.poisson(0.7, (300, 40)).astype(np.float32))
     group = rng.integers(0, 3, 300)
@@ -191,7 +191,7 @@ def pool_of(pool):
 
 
 def test_a_device_with_little_memory_gets_smaller_blocks_and_the_same_sums(rng, pool_of):
-    from smash_gpu.stats import group_stats
+    from smash_gpu.data.stats import group_stats
 
     X = sparse.random(60_000, 2000, 0.05, format="csr", random_state=0).astype(np.float32)
     group = rng.integers(0, 4, X.shape[0])

@@ -12,9 +12,10 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import smash_gpu as smg
-from smash_gpu import evaluation, reading, splits
+from smash_gpu import evaluation, reading
+from smash_gpu.data import splits
+from smash_gpu.data.splits import Split
 from smash_gpu.evaluation import Condition, Judging, chance, degrade, summary
-from smash_gpu.splits import Split
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 MIXED = ["MARKER0X", "NOISE20", "MARKER1X", "NOISE21", "NOISE22", "MARKER2X"]

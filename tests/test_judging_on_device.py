@@ -9,9 +9,9 @@ from cells import planted
 from strict_cupy import DeviceCsr
 
 from smash_gpu import evaluation, reading, stability
+from smash_gpu.data.splits import Split
 from smash_gpu.evaluation import Condition, Judging, classifiers
 from smash_gpu.metrics import correlation, neighbours
-from smash_gpu.splits import Split
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from smash_gpu import models
-from smash_gpu.splits import Split, stratified
+from smash_gpu.data.splits import Split, stratified
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from smash_gpu import panel, reading
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.panel import objective as blocks
 from smash_gpu.panel.choice import nested_tau
 from smash_gpu.panel.greedy import Gains

@@ -6,9 +6,9 @@ from scipy import sparse
 
 from smash_gpu import selection
 from smash_gpu.compute import pca
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.standardize import mean_std, standardize
 from smash_gpu.recipe import InversePCA
-from smash_gpu.stats import mean_std, standardize
 
 
 def by_scikit_learn(z, n_top, variance):

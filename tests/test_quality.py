@@ -14,7 +14,7 @@ from benchmarks import quality, quality_table
 from benchmarks.baselines import METHODS, Method
 from benchmarks.baselines.cells import annotated, scores_of
 from smash_gpu import reading
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 
 BLIND = ("random", "hvg_seurat", "hvg_seurat_v3")  # know no groups
 SLOW = ("spapros", "nsforest")

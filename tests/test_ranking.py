@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smash_gpu import ranking
-from smash_gpu.stats import GroupStats, group_stats
+from smash_gpu.data.stats import GroupStats, group_stats
 
 NAN = float("nan")
 FEW = settings(max_examples=60, deadline=None)

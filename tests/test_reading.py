@@ -10,7 +10,8 @@ import pytest
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import reading, work
+from smash_gpu import reading
+from smash_gpu.data import stages
 from smash_gpu.io import open
 from smash_gpu.io.open import open_file
 
@@ -65,7 +66,7 @@ def nothing_is_computed(monkeypatch):
     def computed(*_, **__):
         raise AssertionError("statistics were computed before the complaint")
 
-    monkeypatch.setattr("smash_gpu.dataset.group_stats", computed)
+    monkeypatch.setattr("smash_gpu.data.dataset.group_stats", computed)
     monkeypatch.setattr("smash_gpu.selection.moments", computed)
 
 
@@ -626,5 +627,5 @@ def test_annotation_takes_a_byte_a_cell(adata):
 
 def test_a_stage_of_batches_is_named_after_their_names_and_their_cells():
     one, renamed, moved = (pd.Categorical(list(cells)) for cells in ("aab", "aac", "aba"))
-    assert len({str(work._plain(batch)) for batch in (one, renamed, moved)}) == 3
-    assert work._plain(one) == work._plain(one.copy())
+    assert len({str(stages._plain(batch)) for batch in (one, renamed, moved)}) == 3
+    assert stages._plain(one) == stages._plain(one.copy())

@@ -23,7 +23,7 @@ from scipy import sparse
 
 import smash_gpu as smg
 from smash_gpu import cli
-from smash_gpu.fingerprint import fingerprint
+from smash_gpu.data.fingerprint import fingerprint
 from smash_gpu.report._elements import Column, bar, element, number, table
 from smash_gpu.report._elements import html as text_of
 from smash_gpu.report._figures import figure

@@ -16,7 +16,9 @@ from cells import planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smash_gpu import reading, splits, training
+from smash_gpu import reading, training
+from smash_gpu.data import shuffle, splits
+from smash_gpu.data.shuffle import BYTES_PER_BLOCK, block_cuts, by_block, shuffled
 from smash_gpu.models import boosted
 from smash_gpu.recipe import Importance
 from smash_gpu.runtime import atomic, memory, spill
@@ -44,7 +46,7 @@ def no_room(monkeypatch):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(splits, "BYTES_PER_BLOCK", 300 * 4 * N_GENES)
+    monkeypatch.setattr(shuffle, "BYTES_PER_BLOCK", 300 * 4 * N_GENES)
 
 
 @pytest.fixture
@@ -165,11 +167,11 @@ def test_large_files_go_where_the_user_says_else_to_the_disk(monkeypatch, tmp_pa
 @given(st.integers(1, 500), st.integers(1, 20), st.integers(4, 4000), st.integers(0, 99))
 def test_blocks_are_even_and_small_and_the_order_holds_every_cell_once(n_cells, n_genes, size, seed):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splits, "BYTES_PER_BLOCK", max(size, 4 * n_genes))
-        cuts = splits.block_cuts(n_cells, n_genes)
-        order = splits.shuffled(n_cells, n_genes)
+        patch.setattr(shuffle, "BYTES_PER_BLOCK", max(size, 4 * n_genes))
+        cuts = block_cuts(n_cells, n_genes)
+        order = shuffled(n_cells, n_genes)
         some = np.flatnonzero(np.random.default_rng(seed).random(n_cells) < 0.5)
-        blocks = splits.by_block(some, (n_cells, n_genes))
+        blocks = by_block(some, (n_cells, n_genes))
     sizes = [cut.stop - cut.start for cut in cuts]
     assert sum(sizes) == n_cells
     assert max(sizes) - min(sizes) <= 1
@@ -181,15 +183,15 @@ def test_blocks_are_even_and_small_and_the_order_holds_every_cell_once(n_cells, 
 
 
 def test_cells_of_one_block_keep_the_order_of_the_data_and_shared_data_are_one_block():
-    assert splits.shuffled(500, 100).tolist() == list(range(500))
-    assert len(splits.block_cuts(65_536, 1024)) == 1
-    assert len(splits.block_cuts(65_537, 1024)) == 2
-    assert splits.BYTES_PER_BLOCK == 256 * 2**20
+    assert shuffled(500, 100).tolist() == list(range(500))
+    assert len(block_cuts(65_536, 1024)) == 1
+    assert len(block_cuts(65_537, 1024)) == 2
+    assert BYTES_PER_BLOCK == 256 * 2**20
 
 
 def test_blocks_hold_cells_as_drawn_at_random(small_blocks):
     """Runs of neighbours in one block are as long as chance makes them, and every stretch is in every block."""
-    order, cuts = splits.shuffled(24_000, N_GENES), splits.block_cuts(24_000, N_GENES)
+    order, cuts = shuffled(24_000, N_GENES), block_cuts(24_000, N_GENES)
     block = np.empty(24_000, dtype=int)
     for number, cut in enumerate(cuts):
         block[order[cut]] = number
@@ -249,7 +251,7 @@ def test_rows_groups_and_split_are_those_of_the_same_cells_in_memory_and_in_a_fi
         request.getfixturevalue("no_room")
     in_memory, in_file = witnesses
     assert (in_memory.kind, in_file.kind) == (np.ndarray, Scratch)
-    order = splits.shuffled(2000, N_GENES)
+    order = shuffled(2000, N_GENES)
     assert order.tolist() != list(range(2000))
     for found in witnesses:
         np.testing.assert_array_equal(found.X, data.expression(np.arange(N_GENES))[order])
@@ -333,9 +335,9 @@ def test_batches_are_corrected_in_a_file_as_in_memory(rng, small_blocks, monkeyp
         request.getfixturevalue("no_room")
     assert witnesses[1].kind is Scratch
     np.testing.assert_array_equal(witnesses[1].X, witnesses[0].X)
-    plain = data.expression(np.arange(N_GENES))[splits.shuffled(700, N_GENES)]
+    plain = data.expression(np.arange(N_GENES))[shuffled(700, N_GENES)]
     changed = np.abs(witnesses[0].X - plain).max(axis=1) > 1e-4
-    np.testing.assert_array_equal(changed, (data.batch == "b")[splits.shuffled(700, N_GENES)])
+    np.testing.assert_array_equal(changed, (data.batch == "b")[shuffled(700, N_GENES)])
 
 
 @pytest.mark.filterwarnings("ignore:.*External memory cache file", "ignore:.*external memory cache file")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from smash_gpu import splits
+from smash_gpu.data import splits
 
 FEW = settings(max_examples=40, deadline=None)
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from smash_gpu import stats
 from smash_gpu.blocks.fold import fold, stream
 from smash_gpu.compute.xp import on_gpu, to_host
+from smash_gpu.data import stats
+from smash_gpu.data.checks import ValueChecks
+from smash_gpu.data.standardize import mean_std, standardize
 
 TARGET = 1e4
 
@@ -122,7 +124,7 @@ def test_stream_gives_all_cells_in_order(hold, rng):
 
 def test_value_checks_count_what_counts_cannot_be(hold):
     values = np.array([[1.0, 0, 2.5], [-1, np.nan, 30], [np.inf, 3, 0]])
-    found = fold(hold(values), stats.ValueChecks.of, device=hold.device)
+    found = fold(hold(values), ValueChecks.of, device=hold.device)
     counts = {
         name: int(getattr(found, name)[0]) for name in ("nonzero", "not_finite", "negative", "fractional", "large")
     }
@@ -135,6 +137,6 @@ def test_standardize_is_scanpys_scale(rng):
     X = rng.gamma(0.3, 2, size=(200, 12)).astype(np.float32)
     X[:, 3] = 1.0
     X[0, 4] = 500
-    z = stats.standardize(X, *stats.mean_std(X))
+    z = standardize(X, *mean_std(X))
     np.testing.assert_allclose(z, sc.pp.scale(X.copy(), max_value=10), rtol=1e-4, atol=1e-5)
     assert z.max() == 10

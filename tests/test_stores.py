@@ -13,9 +13,10 @@ from cells import CONTAINERS, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import cli, fingerprint, reading
+from smash_gpu import cli, reading
 from smash_gpu.blocks import readers
 from smash_gpu.blocks.fold import stream
+from smash_gpu.data import fingerprint
 from smash_gpu.errors import ChangedError
 from smash_gpu.io import concat, integrity, open
 from smash_gpu.io import matrices as io_matrices

@@ -8,7 +8,8 @@ from cells import CONTAINERS, PLACES, PLANTED, SHARED_SETS, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import plan, splits
+from smash_gpu import plan
+from smash_gpu.data.shuffle import BYTES_PER_BLOCK
 from smash_gpu.recipe import paper
 
 MODEL_OPTIONS = {"rf": {}, "brf": {"n_estimators": 60}, "xgboost": {"n_estimators": 30, "max_bin": 32}, "dnn": {}}
@@ -252,7 +253,7 @@ def test_the_plan_counts_what_each_model_takes(adata):
     assert trees.bytes_per_candidate == pytest.approx((4 + boosted.BYTES_PER_BIN_NUMBER) * n)
     assert network.bytes_per_candidate == own.bytes_per_candidate == 4 * n
     assert (forest.bytes_beside, trees.bytes_beside, own.bytes_beside) == (0, 12 * n * 3, 0)
-    assert network.bytes_beside == 3 * splits.BYTES_PER_BLOCK
+    assert network.bytes_beside == 3 * BYTES_PER_BLOCK
     assert [one.on_disk for one in of.values()] == [False, True, True, True]
 
 

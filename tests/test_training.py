@@ -10,7 +10,7 @@ from cells import planted
 
 import smash_gpu as smg
 from smash_gpu import models, reading, training
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.recipe import Importance, Recipe
 
 FEW_TREES = {"n_estimators": 12}

@@ -14,11 +14,11 @@ import pytest
 
 import smash_gpu as smg
 from smash_gpu import reading, training
+from smash_gpu.data.stages import Work
 from smash_gpu.errors import ChangedError
 from smash_gpu.io import concat, csc_to_csr
 from smash_gpu.recipe import Importance
 from smash_gpu.runtime import atomic
-from smash_gpu.work import Work
 
 STAGE = {
     "sums": np.arange(12.0).reshape(3, 4),

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 
 
 @dataclass(frozen=True)

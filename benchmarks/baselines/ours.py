@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.baselines.cells import in_turn
 from smash_gpu import selection
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.recipe import Filters, Importance, Recipe, paper
 
 MODELS = ("rf", "brf", "xgboost", "dnn")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.baselines.cells import GROUP, annotated, in_turn, scores_of
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 
 SPAPROS_GENES = 8000
 

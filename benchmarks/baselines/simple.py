@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.baselines.cells import GROUP, annotated, in_turn, scores_of
 from smash_gpu import ranking
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 
 NEAREST = 20
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from smash_gpu.compute.xp import namespace, to_host
-from smash_gpu.stats import in_parts, mean_std, standardize
+from smash_gpu.data.standardize import in_parts, mean_std, standardize
 
 
 def gini(

@@ -25,7 +25,7 @@ def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 def kept_in(options: argparse.Namespace) -> Any:
     """Where ``--work`` says that finished stages are kept; a line is printed for each."""
-    from smash_gpu.work import Work
+    from smash_gpu.data.stages import Work
 
     def tell(told: Any) -> None:
         where = f"found in {options.work}: {told.stage} ({told.made:%Y-%m-%d %H:%M})"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.splits import Split
-from smash_gpu.stats import mean_std, standardize
+from smash_gpu.data.splits import Split
+from smash_gpu.data.standardize import mean_std, standardize
 
 N_NEIGHBORS = 3
 N_TREES = 100

@@ -10,13 +10,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.splits import Split
 from smash_gpu.evaluation import chance, degrade
 from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.degrade import INTACT, Condition
 from smash_gpu.evaluation.readings import confusion_of, readings_of
 from smash_gpu.runtime.progress import track
-from smash_gpu.splits import Split
 
 ONLY = "panel"
 FAILING, RANDOM = 1, 2  # keep the random numbers of the two apart

@@ -9,7 +9,7 @@ import numpy as np
 
 from smash_gpu.blocks.fold import stream
 from smash_gpu.compute.ops import labelled
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from smash_gpu.compute.xp import to_host
-from smash_gpu.dataset import Dataset
-from smash_gpu.stats import moments
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.stats import moments
 
 THRESHOLD = 0.8
 TOLERANCE = 0.05

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from smash_gpu.blocks.fold import stream
 from smash_gpu.compute.ops import labelled
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 
 N_COMPONENTS = 50
 KS = (5, 10, 15, 20, 25, 30)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from smash_gpu.splits import Split
+from smash_gpu.data.splits import Split
 
 CLASSES = {"Forest": "forest", "Boosted": "boosted", "Network": "network"}
 DEFAULT = "rf"
@@ -34,7 +34,7 @@ class Model(Protocol):
     """What a model must do. ``X`` is expression ``e`` of the candidate genes, cells × genes, dense float32: a CuPy
     array if the model has an attribute ``device`` that is "cuda", else NumPy. ``group`` holds codes 0 … n_groups − 1,
     every code present, and ``split`` the numbers of the cells to learn from, both NumPy. Rows are in the order of the
-    data if they fit into one block of `splits.block_cuts`, else in random order.
+    data if they fit into one block of `shuffle.block_cuts`, else in random order.
 
     A model with a true attribute ``in_parts`` uses ``X[slice]``, ``X[row numbers]``, ``X.shape`` and ``len(X)`` only,
     some rows at a time: where there is no room in memory, ``X`` is a file then (`spill.Scratch`), and where there is

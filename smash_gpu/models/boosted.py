@@ -16,9 +16,10 @@ from xgboost import Booster, DataIter, DMatrix, ExtMemQuantileDMatrix, QuantileD
 from smash_gpu.attribution import treeshap
 from smash_gpu.attribution.gini import gini
 from smash_gpu.compute.xp import place, take, to_host
+from smash_gpu.data.shuffle import by_block
+from smash_gpu.data.splits import Split, draw
 from smash_gpu.runtime import atomic, memory, spill
 from smash_gpu.runtime.progress import track
-from smash_gpu.splits import Split, by_block, draw
 
 IMPORTANCES = ("gain", "total_gain", "shap")
 BYTES_PER_BIN_NUMBER = 2.4  # measured with 32 bins: XGBoost holds them by cell and by gene
@@ -29,7 +30,7 @@ BINS = "smash-gpu-bins-"  # folders; one whose program was killed is removed by 
 class Boosted:
     """The paper's XGBoost: 200 rounds, depth 9, learning rate 0.25, soft-max.
 
-    Expression is turned into numbers of bins block by block (`splits.block_cuts`). Where those do not fit into half of
+    Expression is turned into numbers of bins block by block (`shuffle.block_cuts`). Where those do not fit into half of
     the room on the host (`memory.room`), XGBoost keeps them in a temporary file and reads it for every level of every
     tree: the same trees from the same blocks, in more time. Beside them it holds 12 bytes a cell and class.
 

@@ -9,9 +9,9 @@ import numpy as np
 from smash_gpu.attribution.gini import gini
 from smash_gpu.compute.device import same_allocator
 from smash_gpu.compute.xp import namespace, take, to_host
+from smash_gpu.data.splits import Split
 from smash_gpu.distributed import forests
 from smash_gpu.runtime.progress import track
-from smash_gpu.splits import Split
 
 TREES_PER_STEP = 25
 

@@ -14,6 +14,9 @@ from torch import nn
 from smash_gpu.attribution import deeplift
 from smash_gpu.attribution.gini import gini
 from smash_gpu.compute.xp import take
+from smash_gpu.data.shuffle import by_block
+from smash_gpu.data.splits import Split, draw
+from smash_gpu.data.standardize import mean_std, standardize
 from smash_gpu.models.learning import (
     PREDICTED_AT_ONCE,
     Block,
@@ -24,8 +27,6 @@ from smash_gpu.models.learning import (
     seeded,
     threads_for,
 )
-from smash_gpu.splits import Split, by_block, draw
-from smash_gpu.stats import mean_std, standardize
 
 
 def perceptron(n_genes: int, n_groups: int) -> nn.Sequential:
@@ -45,8 +46,8 @@ def perceptron(n_genes: int, n_groups: int) -> nn.Sequential:
 class Network:
     """A neural network on ``z``, explained by DeepLIFT.
 
-    Cells are shuffled in blocks (`splits.block_cuts`: 256 MiB of expression, 65,536 cells × 1,024 genes). Which cells
-    make a block is drawn at random once (`splits.shuffled`); an epoch takes the blocks in a new random order and the
+    Cells are shuffled in blocks (`shuffle.block_cuts`: 256 MiB of expression, 65,536 cells × 1,024 genes). Which cells
+    make a block is drawn at random once (`shuffle.shuffled`); an epoch takes the blocks in a new random order and the
     cells of each in a new random order. So every batch is a uniform random sample of all training cells, as if they
     were shuffled at once; only that cells of one block meet again in the next epoch. Data of one block are shuffled as
     a whole. Whoever gives ``fit`` an array of several blocks gives it rows in random order.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.errors import InfeasibleError
 from smash_gpu.panel.choice import design
 from smash_gpu.panel.classes import Level

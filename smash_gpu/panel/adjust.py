@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
+from smash_gpu.data.stats import GroupStats
 from smash_gpu.panel.classes import Classes, Strata
 from smash_gpu.panel.profiles import Profiles
-from smash_gpu.stats import GroupStats
 
 MIN_CELLS_PER_SAMPLE = 5
 

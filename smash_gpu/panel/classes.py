@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from smash_gpu.data.stats import GroupStats
 from smash_gpu.runtime.words import did_you_mean
-from smash_gpu.stats import GroupStats
 
 NONE = -1
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from smash_gpu.data.stats import GroupStats
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
 from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, Request
 from smash_gpu.runtime.words import did_you_mean
-from smash_gpu.stats import GroupStats
 
 TRANSCRIPTS, COST = "transcripts per cell", "cost"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.panel import adjust
 from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed, weighted_pairs
 from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, preference

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
-from smash_gpu.ranking import MIN_SAMPLE_FRACTION
 from smash_gpu.runtime.words import names_of
 
 ANY = (0.0, np.inf)

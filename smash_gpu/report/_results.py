@@ -10,7 +10,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import get, reading, slots
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation import INTACT
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from anndata import AnnData
 
 from smash_gpu import selection, slots
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.genes import names as gene_names
 from smash_gpu.recipe import STEPS, Recipe
 

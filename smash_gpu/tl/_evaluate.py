@@ -10,8 +10,9 @@ from typing import Unpack
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import evaluation, reading, slots, splits
-from smash_gpu.dataset import Dataset
+from smash_gpu import evaluation, reading, slots
+from smash_gpu.data import splits
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation import Condition, Judging
 from smash_gpu.evaluation.classifiers import check
 from smash_gpu.reading import Source, takes_source

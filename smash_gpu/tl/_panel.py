@@ -13,11 +13,11 @@ from anndata import AnnData
 
 from smash_gpu import panel as design
 from smash_gpu import reading, slots
+from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
+from smash_gpu.data.stages import Work
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.panel.report import tables
-from smash_gpu.ranking import MIN_SAMPLE_FRACTION
 from smash_gpu.reading import Source, takes_source
-from smash_gpu.work import Work
 
 N_GENES = 100
 

@@ -12,7 +12,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from smash_gpu import reading, slots
-from smash_gpu.dataset import Dataset
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.metrics import correlation, forest, neighbours, nsforest
 from smash_gpu.reading import Source, takes_source
 from smash_gpu.runtime.words import did_you_mean

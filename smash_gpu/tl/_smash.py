@@ -9,11 +9,12 @@ from typing import Any, Unpack
 
 from anndata import AnnData
 
-from smash_gpu import models, ranking, reading, selection, slots
+from smash_gpu import models, reading, selection, slots
+from smash_gpu.data import splits
+from smash_gpu.data.stages import Work
 from smash_gpu.io import concat
 from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
-from smash_gpu.work import Work
 
 
 @takes_source
@@ -32,7 +33,7 @@ def smash(
     filters: Mapping[str, Any] | None = None,
     inverse_pca: bool = True,
     model_options: Mapping[str, Any] | None = None,
-    sample_fraction: float = ranking.MIN_SAMPLE_FRACTION,
+    sample_fraction: float = splits.MIN_SAMPLE_FRACTION,
     min_cells_per_sample: int = 1,
     work: str | Path | Work | None = None,
     key_added: str = slots.KEY,
@@ -63,7 +64,7 @@ def smash(
         Folder that keeps every finished stage (group and sample statistics, candidates, the scores of each model), so
         that the same call, whenever it was stopped, goes on from there and ends with the same markers. It may serve any
         number of data sets and calls. A stage is made anew when its data, its parameters or the versions of packages
-        are others (`smash_gpu.fingerprint.sampled`: how data on disk are recognised).
+        are others (`smash_gpu.data.fingerprint.sampled`: how data on disk are recognised).
     source
         ``layer``, ``use_raw``, ``normalize``, ``gene_symbols``, ``min_cells``, ``sample_key``, ``batch_key``,
         ``device``: see `smash_gpu.reading.Source`.
@@ -177,7 +178,7 @@ def rank_markers(
     n_top: int = 5,
     unique: bool = False,
     positive_only: bool = False,
-    sample_fraction: float = ranking.MIN_SAMPLE_FRACTION,
+    sample_fraction: float = splits.MIN_SAMPLE_FRACTION,
     min_cells_per_sample: int = 1,
     key: str = slots.KEY,
     **source: Unpack[Source],

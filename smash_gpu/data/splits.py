@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 TEST_FRACTION = 0.2
 MIN_CELLS_PER_CLASS = 200  # in a sample of cells to learn from
-BYTES_PER_BLOCK = 256 * 2**20  # of float32
+MIN_SAMPLE_FRACTION = 0.70  # of the samples with cells of a group: there its markers are detected (paper, Methods)
 
 
 @dataclass(frozen=True)
@@ -106,29 +105,3 @@ def draw(
     size = np.searchsorted(codes, codes, side="right") - first_of_group
     when = turn if balanced else np.where(turn < at_least, turn - at_least, turn / size)
     return np.sort(shuffled[np.argsort(when, kind="stable")[:n]])
-
-
-def block_cuts(n_cells: int, n_genes: int) -> list[slice]:
-    """Rows of a matrix cut into even blocks of at most `BYTES_PER_BLOCK`."""
-    n_blocks = -(-n_cells // max(1, BYTES_PER_BLOCK // (4 * n_genes)))
-    ends = np.arange(n_blocks + 1) * n_cells // n_blocks
-    return [slice(int(start), int(end)) for start, end in pairwise(ends)]
-
-
-def shuffled(n_cells: int, n_genes: int) -> np.ndarray:
-    """An order of the cells in which every block of `block_cuts` holds a uniform random sample of them.
-
-    Within a block the order is that of the data; so it is altogether where one block holds all. It depends on the shape
-    alone, neither on a seed, so that one file serves many models, nor on the memory that happens to be free.
-    """
-    if len(block_cuts(n_cells, n_genes)) == 1:
-        return np.arange(n_cells)
-    ends = [cut.stop for cut in block_cuts(n_cells, n_genes)]
-    block = np.searchsorted(ends, np.random.default_rng(0).permutation(n_cells), side="right")
-    return np.argsort(block, kind="stable")
-
-
-def by_block(cells: np.ndarray, shape: tuple[int, int]) -> list[np.ndarray]:
-    """The sorted numbers of ``cells``, those of each block of a matrix of this shape for themselves."""
-    ends = [cut.stop for cut in block_cuts(*shape)]
-    return [part for part in np.split(cells, np.searchsorted(cells, ends[:-1])) if len(part)]

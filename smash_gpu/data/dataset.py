@@ -14,8 +14,9 @@ from smash_gpu.blocks.fold import stream
 from smash_gpu.compute import ops
 from smash_gpu.compute.device import enough_memory
 from smash_gpu.compute.xp import namespace, to_host
-from smash_gpu.stats import GroupStats, checked_group_stats, detections, group_stats
-from smash_gpu.work import Stage, Work
+from smash_gpu.data.checks import checked_group_stats
+from smash_gpu.data.stages import Stage, Work
+from smash_gpu.data.stats import GroupStats, detections, group_stats
 
 LEFT_OUT = -1
 

@@ -2,64 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from smash_gpu.blocks.fold import fold
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
-from smash_gpu.compute.xp import namespace, take, to_host
+from smash_gpu.compute.xp import namespace
 
-Z_CEILING = 10.0
-LOG_CEILING = 20.0  # log1p of counts per 10,000 cannot exceed 9.3, of counts per million 13.9
 CELLS_PER_PRODUCT = 1024
-
-
-@dataclass(frozen=True)
-class ValueChecks(Additive):
-    """How many stored values are non-zero, not finite, negative, fractional, and too large for a logarithm."""
-
-    nonzero: Any
-    not_finite: Any
-    negative: Any
-    fractional: Any
-    large: Any
-
-    @classmethod
-    def of(cls, block: Any) -> Self:
-        """Of one block, on the host."""
-        return cls(*(np.atleast_1d(to_host(n)) for n in ops.value_checks(block, LOG_CEILING)))
-
-    def complain(self, *, are_counts: bool) -> None:
-        """Raise where raw counts, or logarithms, cannot be what the matrix holds.
-
-        Raises
-        ------
-        ValueError
-            With the way out.
-        """
-        if self.not_finite[0]:
-            raise ValueError(f"the matrix holds {self.not_finite[0]:,} NaN or infinite values; replace them first.")
-        if self.negative[0]:
-            raise ValueError(
-                f"the matrix holds {self.negative[0]:,} negative values, as scaled data do. Raw counts are needed: "
-                "pass layer= if a layer holds them, or log-normalised values with normalize=False (often use_raw=True)."
-            )
-        if not self.nonzero[0]:
-            raise ValueError("the matrix holds nothing but zeros.")
-        if are_counts and self.fractional[0] and not self.large[0]:
-            raise ValueError(
-                "raw counts are expected, but the matrix holds fractions and no value above 20, as log-normalised data "
-                "do. Pass normalize=False if it is log-normalised, or layer= for the layer that holds the counts."
-            )
-        if not are_counts and not self.fractional[0]:
-            raise ValueError(
-                "normalize=False says that the matrix is log-normalised, but it holds whole numbers only, as raw "
-                "counts do. Leave normalize out."
-            )
 
 
 @dataclass(frozen=True)
@@ -98,12 +51,6 @@ class GroupStats(Additive):
         n = np.maximum(self.cells, 1)[:, None]
         spread = np.maximum(self.square - self.total**2 / n, 0)
         return np.sqrt(spread / np.maximum(n - 1, 1))
-
-
-@dataclass(frozen=True)
-class _Checked(Additive):
-    checks: ValueChecks
-    stats: GroupStats
 
 
 @dataclass(frozen=True)
@@ -167,25 +114,6 @@ def group_stats(
     return fold(X, step, group, device=device).to_host()
 
 
-def checked_group_stats(
-    X: Any, group: np.ndarray, n_groups: int, *, target_sum: float | None = 1e4, device: str = "cpu"
-) -> GroupStats:
-    """`group_stats`, and in the same pass a look at every stored value.
-
-    Raises
-    ------
-    ValueError
-        If they cannot be counts (with a ``target_sum``) or logarithms (without).
-    """
-
-    def step(block: Any, group: np.ndarray) -> _Checked:
-        return _Checked(ValueChecks.of(block), GroupStats(*ops.group_stats(block, group, n_groups, target_sum)))
-
-    found = fold(X, step, group, device=device).to_host()
-    found.checks.complain(are_counts=target_sum is not None)
-    return found.stats
-
-
 def detections(
     X: Any, group: np.ndarray, n_groups: int, genes: np.ndarray, *, device: str = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -233,38 +161,3 @@ def moments(
         return sums
 
     return fold(X, step, group, device=device)
-
-
-def mean_std(X: Any, cells: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (n − 1) of every column of a dense matrix, summed in float64 part by part.
-
-    Parameters
-    ----------
-    cells
-        Numbers of the rows that count; None: all.
-    """
-    xp = namespace(X)
-    total, square = xp.zeros((1, X.shape[1])), xp.zeros((1, X.shape[1]))
-    for part, _ in in_parts(X, cells):
-        values = part.astype(np.float64)
-        total += values.sum(axis=0)
-        square += (values**2).sum(axis=0)
-    n_cells = len(X) if cells is None else len(cells)
-    stats = GroupStats(np.array([n_cells]), None, None, to_host(total), to_host(square))
-    return stats.mean[0], stats.std[0]
-
-
-def in_parts(X: Any, cells: np.ndarray | None) -> Iterator[tuple[Any, slice | np.ndarray]]:
-    """The rows of a dense matrix numbered ``cells`` (None: all), `CELLS_PER_PRODUCT` at a time, and which they are."""
-    for start in range(0, len(X) if cells is None else len(cells), CELLS_PER_PRODUCT):
-        part = slice(start, start + CELLS_PER_PRODUCT)
-        yield (X[part], part) if cells is None else (take(X, cells[part]), cells[part])
-
-
-def standardize(X: Any, mean: Any, std: Any) -> Any:
-    """``z = (x − mean) / std`` cut at +10, as scanpy's ``scale(max_value=10)``; a gene with std 0 becomes 0."""
-    xp = namespace(X)
-    scale = xp.asarray(1 / np.where(std > 0, std, np.inf), dtype=X.dtype)
-    z = X - xp.asarray(mean, dtype=X.dtype)
-    z *= scale
-    return xp.minimum(z, X.dtype.type(Z_CEILING), out=z)

@@ -1,0 +1,1 @@
+"""Annotated cells as arrays: `Dataset`, its sums, splits and stored stages."""
