@@ -30,13 +30,14 @@ def run(folder) -> list[dict]:
     """The printed panel alone, with a free and with a capped add-on, and with as many genes at random."""
     import anndata as ad
 
-    from smash_gpu import evaluation, reading
+    from smash_gpu import evaluation
+    from smash_gpu.annotated.read import groups_of, read
     from smash_gpu.data import splits
 
     adata = ad.read_h5ad(folder / "zeisel.h5ad")
     adata = adata[adata.obs["cell_subtype"] != "(none)"].copy()
-    data = reading.read(adata, {"groupby": "cell_subtype", "min_cells": 10})
-    broad = reading.groups_of(adata, "cell_type")
+    data = read(adata, {"groupby": "cell_subtype", "min_cells": 10})
+    broad = groups_of(adata, "cell_type")
     found = {name: [] for name in ("printed", "capped", "free", "random")}
     for number, split in enumerate(splits.repeated(data.labels, n_splits=3, test_fraction=0.3, random_state=0)):
         panels = designs(data.only(data.cells[split.train]), broad, np.random.default_rng(number))

@@ -48,10 +48,11 @@ def judged(folder, name: str, column: str) -> list[dict]:
     """A row a mode, size and split."""
     import anndata as ad
 
-    from smash_gpu import evaluation, panel, reading
+    from smash_gpu import evaluation, panel
+    from smash_gpu.annotated.read import read
     from smash_gpu.data import splits
 
-    data = reading.read(ad.read_h5ad(folder / f"{name}.h5ad"), {"groupby": column, "min_cells": 10})
+    data = read(ad.read_h5ad(folder / f"{name}.h5ad"), {"groupby": column, "min_cells": 10})
     rows = []
     for split in splits.repeated(data.labels, n_splits=3, test_fraction=0.3, random_state=200):
         train = data.only(data.cells[split.train])

@@ -112,11 +112,11 @@ def read(folder: Path, name: str, column: str) -> Dataset:
     """The labelled cells of classes with at least `MIN_CELLS` cells."""
     import anndata as ad
 
-    from smash_gpu import reading
+    from smash_gpu.annotated.read import read as read_dataset
 
     adata = ad.read_h5ad(folder / f"{name}.h5ad")
     adata.obs[column] = adata.obs[column].astype(object).where(adata.obs[column] != UNASSIGNED).astype("category")
-    return reading.read(adata, {"groupby": column, "min_cells": MIN_CELLS, "device": "cpu"})
+    return read_dataset(adata, {"groupby": column, "min_cells": MIN_CELLS, "device": "cpu"})
 
 
 def held_out(data: Dataset, seed: int) -> Split:

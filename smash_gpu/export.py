@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import get, reading, slots
+from smash_gpu import get
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
+from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.blocks.fold import stream
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import draw
 from smash_gpu.genes.names import are_ensembl_ids
-from smash_gpu.reading import Source, takes_source
 
 XENIUM_COLUMNS = ("Gene", "Ensembl ID", "Probe sets", "Force")
 FORCED = "forced"
@@ -116,7 +118,7 @@ def xenium_reference(
     """
     if not source.get("normalize", True):
         raise ValueError("the Xenium Panel Designer asks for raw counts: pass the layer that holds them.")
-    data = reading.read(adata, {"groupby": groupby, **source})
+    data = read(adata, {"groupby": groupby, **source})
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     cells = _cells_that_fit(data, max_bytes, random_state)

@@ -9,11 +9,13 @@ from typing import Unpack
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import reading, selection, slots
+from smash_gpu import selection
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
+from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.compute import pca
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
-from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import Filters, InversePCA
 from smash_gpu.runtime.words import names_of
 
@@ -58,7 +60,7 @@ def filter_genes(
         Prefix of the slots.
     source
         ``layer``, ``use_raw``, ``normalize``, ``gene_symbols``, ``min_cells``, ``sample_key``, ``batch_key``,
-        ``device``: see `smash_gpu.reading.Source`. Later steps read the same source.
+        ``device``: see `smash_gpu.annotated.source.Source`. Later steps read the same source.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def filter_genes(
     lists = {"families": families, "exclude": exclude, "keep": keep}
     numbers = {"min_fraction": min_fraction, "max_fraction": max_fraction, "max_groups": max_groups}
     options = Filters.of(numbers | lists | {"species": species})
-    data = reading.read(adata, {"groupby": groupby, **source})
+    data = read(adata, {"groupby": groupby, **source})
     candidates, ledger = selection.filter_genes(data, options)
     slots.start(adata, key_added)
     slots.record(adata, key_added, "source", {"groupby": groupby, **source})
@@ -109,7 +111,7 @@ def inverse_pca(
     -------
     None. Narrows ``.var["smash_candidate"]`` and adds a row to ``.uns["smash"]["filters"]``.
     """
-    data = reading.read(adata, slots.source(adata, key))
+    data = read(adata, slots.source(adata, key))
     kept_before = slots.recorded(adata, key, "filters").get("keep", ())
     options = InversePCA(n_top, variance, (*kept_before, *names_of(keep, "keep")))
     candidates, ledger = selection.inverse_pca(data, slots.candidates(adata, key), options)

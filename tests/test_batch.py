@@ -7,7 +7,8 @@ from cells import planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import batch, reading, selection, training
+from smash_gpu import batch, selection, training
+from smash_gpu.annotated.read import read
 from smash_gpu.recipe import Filters
 
 pytest.importorskip("harmonypy")
@@ -82,7 +83,7 @@ def test_harmony_changes_what_the_models_see(shared, monkeypatch):
 def test_the_shift_is_the_correction_carried_back_by_the_loadings(rng):
     adata = planted(rng)
     adata.obs["batch"] = np.where(rng.random(adata.n_obs) < 0.5, "x", "y")
-    data = reading.read(adata, {"groupby": "cell_type", "batch_key": "batch"})
+    data = read(adata, {"groupby": "cell_type", "batch_key": "batch"})
     candidates, _ = selection.filter_genes(data, Filters())
     index = np.flatnonzero(candidates)
     X = data.host_expression(index)

@@ -439,7 +439,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(run, data, tmp
         raise AssertionError("data were read before the complaint")
 
     monkeypatch.setattr("smash_gpu.read", worked)
-    monkeypatch.setattr("smash_gpu.reading.read", worked)
+    monkeypatch.setattr("smash_gpu.annotated.read.read", worked)
     genes = written(tmp_path / "genes.txt", *MARKERS)
     for out in (genes / "below a file", genes):
         arguments = {

@@ -15,7 +15,8 @@ from scipy import sparse
 from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
-from smash_gpu import batch, reading, selection, training
+from smash_gpu import batch, selection, training
+from smash_gpu.annotated.read import read
 from smash_gpu.blocks.fold import in_halves
 from smash_gpu.data import stats
 from smash_gpu.data.dataset import Dataset
@@ -33,7 +34,7 @@ def device(monkeypatch):
 @pytest.fixture
 def data(rng):
     """The planted cells, read for a device."""
-    return reading.read(planted(rng), {"groupby": "cell_type", "device": "cpu"})
+    return read(planted(rng), {"groupby": "cell_type", "device": "cpu"})
 
 
 def on(data, device):

@@ -11,7 +11,8 @@ from sklearn.metrics import cohen_kappa_score, matthews_corrcoef
 from sklearn.model_selection import train_test_split
 
 import smash_gpu as smg
-from smash_gpu import evaluation, reading
+from smash_gpu import evaluation
+from smash_gpu.annotated.read import read
 from smash_gpu.data.splits import Split
 from smash_gpu.recipe import Importance, Recipe
 from smash_gpu.selection import choose_panel
@@ -67,7 +68,7 @@ def log_normalized(adata):
 
 
 def data_of(adata, **source):
-    return reading.read(adata, {"groupby": "cell_type", **source})
+    return read(adata, {"groupby": "cell_type", **source})
 
 
 def fold_of_cells(rng, n=60):

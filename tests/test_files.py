@@ -19,7 +19,8 @@ from cells import with_int64_indices
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import reading
+from smash_gpu.annotated.read import raw_of
+from smash_gpu.annotated.read import read as read_dataset
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.cli import main
 from smash_gpu.io import concat, csc_to_csr, hdf5, integrity, open
@@ -45,7 +46,7 @@ def on_disk(monkeypatch):
 
 
 def stats(adata, groupby="cell_type", **source):
-    return reading.read(adata, {"groupby": groupby, **source}).stats
+    return read_dataset(adata, {"groupby": groupby, **source}).stats
 
 
 def assert_same(found, expected):
@@ -125,7 +126,7 @@ def test_zstd_and_blosc_need_no_plugin(adata, tmp_path, on_disk, form, codec):
         for name in ("X/data", "X/indices", "X/indptr"):
             compress(file, name, codec)
     assert_same(stats(open_file(path)), stats(adata))
-    reading.read(open_file(path), {"groupby": "cell_type"}, tmp_path / "work")
+    read_dataset(open_file(path), {"groupby": "cell_type"}, tmp_path / "work")
 
 
 @pytest.mark.parametrize(
@@ -231,8 +232,8 @@ def test_labels_of_every_kind(adata, tmp_path, on_disk, kind, suffix):
     adata.obs["label"] = LABELS[kind](adata.obs["cell_type"].cat.codes.to_numpy())
     path = tmp_path / f"cells.{suffix}"
     getattr(adata.copy(), f"write_{suffix}")(path, convert_strings_to_categoricals=False)
-    found = reading.read(open_file(path), {"groupby": "label"})
-    expected = reading.read(adata, {"groupby": "label"})
+    found = read_dataset(open_file(path), {"groupby": "label"})
+    expected = read_dataset(adata, {"groupby": "label"})
     assert found.groups.tolist() == expected.groups.tolist()
     assert_same(found.stats, expected.stats)
 
@@ -317,7 +318,7 @@ STEPS = {
     "smash": lambda adata: smg.tl.smash(adata, "cell_type", model_options=FEW_TREES),
     "smash of a layer": lambda adata: smg.tl.smash(adata, "cell_type", layer="counts", model_options=FEW_TREES),
     "smash of raw": lambda adata: smg.tl.smash(adata, "cell_type", use_raw=True, model_options=FEW_TREES),
-    "smash of raw as X": lambda adata: smg.tl.smash(reading.raw_of(adata), "cell_type", model_options=FEW_TREES),
+    "smash of raw as X": lambda adata: smg.tl.smash(raw_of(adata), "cell_type", model_options=FEW_TREES),
     "panel": lambda adata: smg.tl.panel(adata, "cell_type", n_genes=5),
     "own choice in splits": lambda adata: smg.tl.evaluate(adata, "cell_type", genes=own_choice, n_genes=3, n_splits=1),
 }  # fmt: skip
@@ -338,7 +339,7 @@ def test_raw_of_a_file_that_a_user_opened_stays_on_disk(adata, tmp_path, on_disk
     made = ad.AnnData(ad.io.sparse_dataset(file["X"]), obs=adata.obs, var=adata.var)
     made.raw = ad.AnnData(ad.io.sparse_dataset(file["raw/X"]), var=adata.var)
     for found in (opened, made):
-        raw = reading.raw_of(found)
+        raw = raw_of(found)
         assert isinstance(raw.X, CSRDataset)
         assert_same(stats(raw), stats(adata))
 

@@ -13,7 +13,8 @@ from cells import planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import reading, selection
+from smash_gpu import selection
+from smash_gpu.annotated.read import read
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import release_memory
 from smash_gpu.compute.xp import cupy, on_gpu, to_device
@@ -127,7 +128,7 @@ def test_what_the_kernels_cannot_take_is_converted_on_the_device(rng):
 def test_inverse_pca_keeps_the_genes_of_cumls_pca(rng):
     """The correlation's eigenvectors on the device, against cuML's PCA of the standardised matrix."""
     PCA = pytest.importorskip("cuml.decomposition").PCA
-    data = reading.read(planted(rng, n_cells=500), {"groupby": "cell_type", "device": "cuda"})
+    data = read(planted(rng, n_cells=500), {"groupby": "cell_type", "device": "cuda"})
     candidates, _ = selection.filter_genes(data, Filters(families=()))
     index = np.flatnonzero(candidates)
     kept, _ = selection.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))
@@ -204,7 +205,7 @@ def test_a_device_with_little_memory_gets_smaller_blocks_and_the_same_sums(rng, 
 
 
 def test_no_memory_for_the_candidates_is_an_error_with_the_numbers(rng, pool_of):
-    data = reading.read(planted(rng, n_cells=4000), {"groupby": "cell_type", "device": "cuda"})
+    data = read(planted(rng, n_cells=4000), {"groupby": "cell_type", "device": "cuda"})
     pool_of(2**19)
     with pytest.raises(MemoryError, match="4,000 cells × 60 genes.*GiB.*Narrow"):
         data.expression(np.arange(60))
@@ -244,7 +245,7 @@ def test_own_importance_runs_on_the_host_while_counts_are_on_the_device(rng):
 
     from smash_gpu.models.forest import Forest
 
-    data = reading.read(planted(rng), {"groupby": "cell_type", "device": "cuda"})
+    data = read(planted(rng), {"groupby": "cell_type", "device": "cuda"})
     how = Importance(Forest(ExtraTreesClassifier(20, random_state=0)))
     scores = selection.importance(data, np.ones(len(data.names), dtype=bool), how)
     assert np.isfinite(scores.mean).all()

@@ -12,7 +12,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import smash_gpu as smg
-from smash_gpu import evaluation, reading
+from smash_gpu import evaluation
+from smash_gpu.annotated.read import read
 from smash_gpu.data import splits
 from smash_gpu.data.splits import Split
 from smash_gpu.evaluation import Condition, Judging, chance, degrade, summary
@@ -24,7 +25,7 @@ FEW_TREES = {"n_estimators": 10}
 
 
 def data_of(adata, **source):
-    return reading.read(adata, {"groupby": "cell_type", **source})
+    return read(adata, {"groupby": "cell_type", **source})
 
 
 def judged(adata, **options):

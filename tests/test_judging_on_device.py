@@ -8,7 +8,8 @@ import strict_cupy
 from cells import planted
 from strict_cupy import DeviceCsr
 
-from smash_gpu import evaluation, reading, stability
+from smash_gpu import evaluation, stability
+from smash_gpu.annotated.read import read
 from smash_gpu.data.splits import Split
 from smash_gpu.evaluation import Condition, Judging, classifiers
 from smash_gpu.metrics import correlation, neighbours
@@ -18,7 +19,7 @@ from smash_gpu.metrics import correlation, neighbours
 def both(monkeypatch, rng):
     """The planted cells on the host, and on a device as arrays and as a host matrix that is read for one."""
     monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_DEVICE_BLOCK", 50)
-    host = reading.read(planted(rng), {"groupby": "cell_type", "device": "cpu"})
+    host = read(planted(rng), {"groupby": "cell_type", "device": "cpu"})
     strict_cupy.install(monkeypatch)
     for name in classifiers.CLASSIFIERS:  # what cuML takes and gives are arrays of the host
         monkeypatch.setattr(classifiers, f"_{name}_on_device", getattr(classifiers, f"_{name}"))

@@ -17,7 +17,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.tree import DecisionTreeClassifier
 
 import smash_gpu as smg
-from smash_gpu import reading
+from smash_gpu.annotated.read import read
 from smash_gpu.metrics import correlation, forest, neighbours, nsforest
 
 ORIGINAL = json.loads((Path(__file__).parent / "data" / "peers.json").read_text())
@@ -36,7 +36,7 @@ def cells(adata):
 
 @pytest.fixture
 def data(cells):
-    return reading.read(cells, {"groupby": "cell_type"})
+    return read(cells, {"groupby": "cell_type"})
 
 
 def test_nsforest_numbers_are_its_own(cells):
@@ -287,7 +287,7 @@ def test_a_constant_gene_has_no_correlation(cells):
     X = cells.X.toarray()
     X[:, 30] = 0
     cells.X = sparse.csr_matrix(X)
-    data = reading.read(cells, {"groupby": "cell_type"})
+    data = read(cells, {"groupby": "cell_type"})
     found, _ = correlation.correlation(data, np.array([3, 30]))
     assert np.isnan(found[1]).all()
     assert np.isnan(found[:, 1]).all()

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from smash_gpu import panel, reading
+from smash_gpu import panel
+from smash_gpu.annotated.read import read
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.panel import objective as blocks
 from smash_gpu.panel.choice import nested_tau
@@ -22,7 +23,7 @@ from smash_gpu.panel.substitutes import substitutes
 
 @pytest.fixture
 def data(adata):
-    return reading.read(adata, {"groupby": "cell_type"})
+    return read(adata, {"groupby": "cell_type"})
 
 
 def made_up(seed, n_classes=4, n_genes=10, tau=2.0):
@@ -120,9 +121,9 @@ def test_the_first_look_in_single_precision_is_a_bound(rng):
 
 
 def test_order_of_cells_and_genes_does_not_matter(adata, rng):
-    expected = adata.var_names[panel.choose(15)(reading.read(adata, {"groupby": "cell_type"}))]
+    expected = adata.var_names[panel.choose(15)(read(adata, {"groupby": "cell_type"}))]
     shuffled = adata[rng.permutation(adata.n_obs), rng.permutation(adata.n_vars)].copy()
-    found = shuffled.var_names[panel.choose(15)(reading.read(shuffled, {"groupby": "cell_type"}))]
+    found = shuffled.var_names[panel.choose(15)(read(shuffled, {"groupby": "cell_type"}))]
     assert list(found) == list(expected)
 
 
@@ -137,14 +138,14 @@ def test_equal_genes_go_by_name(data):
 
 
 def test_every_container_gives_the_same_panel(adata, hold):
-    data = reading.read(adata, {"groupby": "cell_type"})
+    data = read(adata, {"groupby": "cell_type"})
     held = Dataset(hold(adata.X), data.group, data.groups, data.names, data.symbols, device=hold.device)
     assert panel.choose(12)(held).tolist() == panel.choose(12)(data).tolist()
 
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_panel(adata):
-    cpu, gpu = (reading.read(adata, {"groupby": "cell_type", "device": device}) for device in ("cpu", "cuda"))
+    cpu, gpu = (read(adata, {"groupby": "cell_type", "device": device}) for device in ("cpu", "cuda"))
     assert panel.choose(20)(gpu).tolist() == panel.choose(20)(cpu).tolist()
 
 
@@ -155,7 +156,7 @@ def test_a_shorter_nested_list_is_a_prefix(data):
 
 
 def test_a_nested_prefix_is_as_good_as_a_panel_of_its_size(shared):
-    data = reading.read(shared("paul15"), {"groupby": "cell_subtype"})
+    data = read(shared("paul15"), {"groupby": "cell_subtype"})
     request = panel.Request(n_genes=16)
     one = panel.design(panel.prepare(data, [panel.Level("x", data.group, data.groups)], request))
     prefix = panel.choose(64, nested=True)(data)[:16]
@@ -168,7 +169,7 @@ def test_tau_of_a_nested_list_is_near_that_of_its_size(size):
 
 
 def test_planted_markers_come_first(rng):
-    data = reading.read(planted(rng), {"groupby": "cell_type"})
+    data = read(planted(rng), {"groupby": "cell_type"})
     assert all(name.startswith("MARKER") for name in data.names[panel.choose(6)(data)])
 
 
@@ -205,7 +206,7 @@ def test_gains_add_up_and_the_curve_rises_to_the_value(data):
 
 @pytest.mark.parametrize("options", [{}, {"max_transcripts": 9.0}, {"include": ["NOISE9"]}, {"nested": True}])
 def test_value_and_bound_enclose_the_best_panel_that_is_allowed(adata, options):
-    data = reading.read(adata[:, :11].copy(), {"groupby": "cell_type"})
+    data = read(adata[:, :11].copy(), {"groupby": "cell_type"})
     design = designed(data, n_genes=4, **options)
     caps, must = design.problem.caps, set(design.problem.must)
     panels = [p for p in combinations(range(11), 4) if must <= set(p) and (caps.used(list(p)) <= caps.limit).all()]

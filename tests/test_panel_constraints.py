@@ -9,7 +9,8 @@ from cells import planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smash_gpu import panel, reading
+from smash_gpu import panel
+from smash_gpu.annotated.read import read
 from smash_gpu.panel.adjust import sample_limits
 from smash_gpu.panel.feasible import Reserve, Task, completion
 from smash_gpu.panel.problem import prepare
@@ -19,7 +20,7 @@ from smash_gpu.panel.substitutes import RISE, substitutes
 
 @pytest.fixture
 def data(adata):
-    return reading.read(adata, {"groupby": "cell_type"})
+    return read(adata, {"groupby": "cell_type"})
 
 
 def designed(data, table=None, **options):
@@ -125,7 +126,7 @@ def test_a_marker_exceeds_nine_tenths_of_the_other_classes(adata, rng):
     dense = adata.X.toarray()
     dense[:, 50] = rng.poisson(np.choose(adata.obs["cell_type"].cat.codes, [0.2, 6.0, 6.0]))  # exceeds one class only
     adata.X = type(adata.X)(dense)
-    data = reading.read(adata, {"groupby": "cell_type"})
+    data = read(adata, {"groupby": "cell_type"})
     design = designed(data, n_genes=5, min_markers=1)
     n = data.stats.cells[:, None]
     mean = data.stats.total / n
@@ -151,7 +152,7 @@ def test_substitutes_keep_caps_and_promises(data):
 
 @pytest.mark.parametrize(("n_genes", "cap"), [(8, 16.0), (16, 19.0), (20, 16.0)])
 def test_under_a_cap_no_exchange_of_two_genes_would_do_better(rng, n_genes, cap):
-    data = reading.read(planted(rng, groups=tuple("ABCDE")), {"groupby": "cell_type"})
+    data = read(planted(rng, groups=tuple("ABCDE")), {"groupby": "cell_type"})
     assert substitutes(designed(data, n_genes=n_genes, max_transcripts=cap)).loss_with.min() >= -RISE
 
 
@@ -282,7 +283,7 @@ def test_positive_only_leaves_out_genes_that_stand_out_by_absence(rng):
     dense = adata.X.toarray()
     dense[:, 30] = np.where(lacking, 0, rng.poisson(8, len(lacking)))
     adata.X = type(adata.X)(dense)
-    data = reading.read(adata, {"groupby": "cell_type"})
+    data = read(adata, {"groupby": "cell_type"})
     assert "NOISE30" in names(designed(data, n_genes=8))
     assert "NOISE30" not in names(designed(data, n_genes=20, positive_only=True))
 
@@ -345,7 +346,7 @@ def test_weights_of_pairs_multiply(data):
 def test_batches_are_blocks_of_an_additive_model(adata, rng):
     batch = rng.integers(0, 3, adata.n_obs)
     adata.obs["batch"] = [f"b{i}" for i in batch]
-    data = reading.read(adata, {"groupby": "cell_type", "batch_key": "batch"})
+    data = read(adata, {"groupby": "cell_type", "batch_key": "batch"})
     profiles = prepare(data, [panel.Level("x", data.group, data.groups)], panel.Request(n_genes=2)).objective.profiles
     design = np.hstack([np.eye(3)[data.group], np.eye(3)[batch]])
     e = data.host_expression(np.arange(60)).astype(float)
@@ -365,14 +366,14 @@ def test_a_gene_of_one_batch_does_not_separate_classes_that_batches_hold_unevenl
     adata.X = type(adata.X)(dense)
     adata.obs["batch"] = batch.astype(str)
     sources = ({"groupby": "cell_type"}, {"groupby": "cell_type", "batch_key": "batch"})
-    confounded, blocked = (designed(reading.read(adata, source), n_genes=6).objective for source in sources)
+    confounded, blocked = (designed(read(adata, source), n_genes=6).objective for source in sources)
     assert confounded.gains(confounded.depth(), [50])[0] > 0.2
     assert blocked.gains(blocked.depth(), [50])[0] < 0.02
 
 
 def test_batches_without_a_common_class_are_a_warning(adata):
     adata.obs["batch"] = np.where(adata.obs["cell_type"] == "A", "one", "two")
-    data = reading.read(adata, {"groupby": "cell_type", "batch_key": "batch"})
+    data = read(adata, {"groupby": "cell_type", "batch_key": "batch"})
     with pytest.warns(UserWarning, match="2 parts that share no class"):
         designed(data, n_genes=3)
 
@@ -383,8 +384,8 @@ def test_a_gene_of_one_donor_is_rejected_by_the_sample_rule(rng):
     only = (adata.obs["cell_type"] == "A") & (adata.obs["sample"] == "donor0")
     dense[:, 50] = np.where(only, rng.poisson(60, 800), 0)
     adata.X = type(adata.X)(dense)
-    free = designed(reading.read(adata, {"groupby": "cell_type"}), n_genes=10)
-    ruled = designed(reading.read(adata, {"groupby": "cell_type", "sample_key": "sample"}), n_genes=10)
+    free = designed(read(adata, {"groupby": "cell_type"}), n_genes=10)
+    ruled = designed(read(adata, {"groupby": "cell_type", "sample_key": "sample"}), n_genes=10)
     assert free.objective.gains(free.objective.depth(), [50])[0] > 0.01
     assert ruled.objective.gains(ruled.objective.depth(), [50])[0] == 0
     assert sum(name.startswith("MARKER") for name in names(ruled)) >= 8
@@ -402,7 +403,7 @@ def test_sample_limits_count_samples(rng):
 
 def test_counts_are_asked_for_where_they_are_needed(adata):
     adata.X = adata.X.log1p()
-    data = reading.read(adata, {"groupby": "cell_type", "normalize": False})
+    data = read(adata, {"groupby": "cell_type", "normalize": False})
     for options in ({"max_transcripts": 10.0}, {"mean_counts": (0, 1)}, {"max_counts": (0, 1)}):
         with pytest.raises(ValueError, match="in counts per cell, but the data are log-normalised"):
             designed(data, n_genes=5, **options)

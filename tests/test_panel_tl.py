@@ -10,6 +10,7 @@ from scipy.io import mmread
 
 import smash_gpu as smg
 from smash_gpu import cli
+from smash_gpu.annotated import slots
 from smash_gpu.cli.files import gene_list
 
 TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate")
@@ -59,7 +60,7 @@ def test_everything_survives_a_file(designed, tmp_path, write):
 
 
 def test_what_was_asked_is_noted(designed):
-    noted = smg.slots.recorded(designed, "smash_panel", "panel")
+    noted = slots.recorded(designed, "smash_panel", "panel")
     assert noted["groupby"] == ("cell_type = 1.0", "fine = 1.0")
     assert noted["pair_weights"] == ("A | CD4+ T = 2.0",)
     assert noted["tau"] == pytest.approx(3.6)

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import quality, quality_table
 from benchmarks.baselines import METHODS, Method
 from benchmarks.baselines.cells import annotated, scores_of
-from smash_gpu import reading
+from smash_gpu.annotated.read import read
 from smash_gpu.data.dataset import Dataset
 
 BLIND = ("random", "hvg_seurat", "hvg_seurat_v3")  # know no groups
@@ -37,7 +37,7 @@ def thread_limits_stay_here():
 def data():
     """240 cells, 60 genes, three groups with three planted markers each."""
     adata = planted(np.random.default_rng(0))
-    return reading.read(adata, {"groupby": "cell_type", "device": "cpu"})
+    return read(adata, {"groupby": "cell_type", "device": "cpu"})
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import reading
+from smash_gpu.annotated.read import _categories, broad_groups, read
 from smash_gpu.data import stages
 from smash_gpu.io import open
 from smash_gpu.io.open import open_file
@@ -385,13 +385,13 @@ def test_a_group_of_exactly_min_cells_stays(adata):
     labels = adata.obs["cell_type"].astype(str).to_numpy()
     labels[:4] = "few"
     adata.obs["cell_type"] = labels
-    data = reading.read(adata, {"groupby": "cell_type", "min_cells": 4})
+    data = read(adata, {"groupby": "cell_type", "min_cells": 4})
     assert data.groups.tolist() == ["A", "B / b", "CD4+ T", "few"]
 
 
 def test_categories_without_cells_are_no_groups(adata):
     adata.obs["cell_type"] = adata.obs["cell_type"].cat.add_categories(["empty"])
-    data = reading.read(adata, {"groupby": "cell_type"})
+    data = read(adata, {"groupby": "cell_type"})
     assert data.groups.tolist() == ["A", "B / b", "CD4+ T"]
 
 
@@ -608,7 +608,7 @@ def test_a_folder_that_is_no_zarr_store_is_named_with_the_way_out(tmp_path):
 )
 def test_annotation_is_held_as_codes_of_sorted_strings(values):
     column = pd.Series(values)
-    found = reading._categories(column, missing="nan")
+    found = _categories(column, missing="nan")
     expected = column.astype(str).to_numpy(dtype=object)
     np.testing.assert_array_equal(np.asarray(found), expected)
     names, codes = np.unique(expected.astype(str), return_inverse=True)
@@ -619,9 +619,9 @@ def test_annotation_is_held_as_codes_of_sorted_strings(values):
 def test_annotation_takes_a_byte_a_cell(adata):
     adata.obs["batch"] = np.arange(adata.n_obs) % 3
     adata.obs["broad"] = pd.Series(["x"] * adata.n_obs, index=adata.obs_names).where(adata.obs["batch"] > 0)
-    data = reading.read(adata, {"groupby": "cell_type", "batch_key": "batch"})
+    data = read(adata, {"groupby": "cell_type", "batch_key": "batch"})
     assert data.batch.codes.nbytes == adata.n_obs
-    broad = reading.broad_groups(adata, "broad")
+    broad = broad_groups(adata, "broad")
     np.testing.assert_array_equal(np.asarray(broad) == "", adata.obs["batch"] == 0)
 
 

@@ -16,7 +16,8 @@ from cells import planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smash_gpu import reading, training
+from smash_gpu import training
+from smash_gpu.annotated.read import read
 from smash_gpu.data import shuffle, splits
 from smash_gpu.data.shuffle import BYTES_PER_BLOCK, block_cuts, by_block, shuffled
 from smash_gpu.models import boosted
@@ -52,7 +53,7 @@ def small_blocks(monkeypatch):
 @pytest.fixture
 def data(rng):
     adata = planted(rng, n_cells=2000)
-    return reading.read(adata[np.argsort(adata.obs["cell_type"])].copy(), {"groupby": "cell_type"})
+    return read(adata[np.argsort(adata.obs["cell_type"])].copy(), {"groupby": "cell_type"})
 
 
 class Witness:
@@ -216,7 +217,7 @@ def test_batches_of_data_sorted_by_class_are_random_samples(small_blocks, no_roo
 
     adata = planted(rng, n_cells=3000)
     adata = adata[np.argsort(adata.obs["cell_type"])].copy()
-    data = reading.read(adata, {"groupby": "cell_type", "normalize": True})
+    data = read(adata, {"groupby": "cell_type", "normalize": True})
     flagged = replace(data, matrix=_with_the_class_as_first_gene(data), target_sum=None)
     model = Network(module=Recorder, training=Training(max_epochs=8, batch_size=60), by_expression=False)
     model.importance = lambda X, group, split: np.zeros((3, X.shape[1]))
@@ -327,7 +328,7 @@ def test_batches_are_corrected_in_a_file_as_in_memory(rng, small_blocks, monkeyp
     monkeypatch.setattr("smash_gpu.batch.CELLS_PER_PART", 170)
     adata = planted(rng, n_cells=700)
     adata.obs["batch"] = rng.choice(["a", "b"], 700)
-    data = reading.read(adata, {"groupby": "cell_type", "batch_key": "batch"})
+    data = read(adata, {"groupby": "cell_type", "batch_key": "batch"})
     witnesses = []
     for _ in range(2):
         witnesses.append(Witness())

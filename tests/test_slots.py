@@ -7,6 +7,7 @@ import pytest
 from cells import planted
 
 import smash_gpu as smg
+from smash_gpu.annotated import slots
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Writing zarr v2", "ignore:fewer than .* genes speak for:UserWarning", "ignore:Trying to modify attribute"
@@ -128,7 +129,7 @@ def test_options_of_the_model_survive_a_file_as_they_were(cells, tmp_path, suffi
     options = {"n_estimators": 5, "max_features": None, "ccp_alpha": 0.001, "criterion": "entropy", "bootstrap": False}
     smash(cells, model_options=options)
     found = again(cells, tmp_path, suffix)
-    assert dict(smg.slots.recorded(found, "smash", "importance")["options"]) == options
+    assert dict(slots.recorded(found, "smash", "importance")["options"]) == options
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_everything_needed_to_run_it_again_is_noted(cells):
     smash(cells, sample_key="sample", random_state=4, n_top=3, filters={"exclude": ["NOISE20"]})
     other = cells[:, :].copy()
     del other.uns["smash"]
-    noted = {step: smg.slots.recorded(cells, "smash", step) for step in cells.uns["smash"]["params"]}
+    noted = {step: slots.recorded(cells, "smash", step) for step in cells.uns["smash"]["params"]}
     filters, ranking, how = noted["filters"], noted["ranking"], noted["importance"]
     smg.tl.smash(
         other, filters=filters, model=how["model"], model_options=how["options"], random_state=how["random_state"],

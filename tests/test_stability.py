@@ -11,6 +11,7 @@ from scipy import sparse
 
 import smash_gpu as smg
 from smash_gpu import stability
+from smash_gpu.annotated import slots
 from smash_gpu.stability import Resampled
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
@@ -115,7 +116,7 @@ def test_with_samples_whole_donors_are_drawn(adata):
     smg.tl.stability(adata, "cell_type", n_genes=5, n_resamples=4, choose=choose, sample_key="sample")
     assert [len(donors) for donors in seen] == [4, 2, 2, 2, 2]
     assert not seen[1] & seen[2]
-    assert smg.slots.recorded(adata, "smash", "stability")["halves_of"] == "samples"
+    assert slots.recorded(adata, "smash", "stability")["halves_of"] == "samples"
 
 
 def test_planted_markers_are_chosen_again_and_noise_is_not(adata):

@@ -13,7 +13,8 @@ from cells import CONTAINERS, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import cli, reading
+from smash_gpu import cli
+from smash_gpu.annotated.read import read as read_dataset
 from smash_gpu.blocks import readers
 from smash_gpu.blocks.fold import stream
 from smash_gpu.data import fingerprint
@@ -234,9 +235,9 @@ def test_only_the_matrix_that_is_used_must_be_whole(lazily, rng, tmp_path, monke
     next((path / "layers" / "counts" / "indices").glob("[0-9]*")).unlink()
     with nullcontext() if lazily else pytest.warns(UserWarning, match=r"counts/indices lacks .* not used here"):
         found = concat.open_cells(path, {})
-    assert reading.read(found, {"groupby": "cell_type"}).matrix.shape == adata.shape
+    assert read_dataset(found, {"groupby": "cell_type"}).matrix.shape == adata.shape
     with pytest.raises(ValueError, match="counts/indices lacks 1 of its"):
-        reading.read(concat.open_cells(path, {"layer": "counts"}), {"groupby": "cell_type", "layer": "counts"})
+        read_dataset(concat.open_cells(path, {"layer": "counts"}), {"groupby": "cell_type", "layer": "counts"})
 
 
 @STORES

@@ -9,7 +9,9 @@ import pytest
 from cells import planted
 
 import smash_gpu as smg
-from smash_gpu import models, reading, training
+from smash_gpu import models, training
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.recipe import Importance, Recipe
 
@@ -35,7 +37,7 @@ class Witness:
 
 
 def data_of(adata):
-    return reading.read(adata, {"groupby": "cell_type"})
+    return read(adata, {"groupby": "cell_type"})
 
 
 def scored(data, model, **how):
@@ -97,7 +99,7 @@ def test_markers_of_a_sample_are_the_planted_ones_and_the_number_is_kept_in_the_
     for c, found in enumerate(smg.get.markers_dict(adata).values()):
         assert sorted(found) == [f"MARKER{c}{letter}" for letter in "XYZ"]
     adata.write_h5ad(tmp_path / "x.h5ad")
-    steps = smg.slots.recorded(ad.read_h5ad(tmp_path / "x.h5ad"), "smash", "importance")
+    steps = slots.recorded(ad.read_h5ad(tmp_path / "x.h5ad"), "smash", "importance")
     assert steps["max_cells"] == 300
     assert Recipe.of({"importance": steps}).importance.max_cells == 300
     json.dumps(steps)

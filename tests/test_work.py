@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import smash_gpu as smg
-from smash_gpu import reading, training
+from smash_gpu import training
+from smash_gpu.annotated.read import read
 from smash_gpu.data.stages import Work
 from smash_gpu.errors import ChangedError
 from smash_gpu.io import concat, csc_to_csr
@@ -353,7 +354,7 @@ def test_models_of_ones_own_are_trained_every_time(adata, tmp_path, told):
 
 def test_options_that_are_objects_are_named_once_where_scores_are_not_kept(adata, tmp_path, told):
     how = Importance("rf", {"n_estimators": 3, "class_weight": {0: 1.0, 1: 2.0, 2: 1.0}}, n_models=2)
-    data = reading.read(adata, {"groupby": "cell_type"}, Work(tmp_path, told.append))
+    data = read(adata, {"groupby": "cell_type"}, Work(tmp_path, told.append))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         training.importance(data, np.ones(adata.n_vars, dtype=bool), how)
@@ -418,7 +419,7 @@ def test_a_file_that_changes_under_a_run_stops_it(adata, tmp_path, monkeypatch, 
         return {"a": np.ones(1)}
 
     cells = concat.open_cells([path], {"groupby": ["cell_type"]})
-    data = reading.read(cells, {"groupby": "cell_type"}, work)
+    data = read(cells, {"groupby": "cell_type"}, work)
     kept = sorted(work.glob("*/*.npz"))
     if when == "before":
         touch()

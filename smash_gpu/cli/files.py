@@ -10,15 +10,15 @@ from typing import Any
 
 
 def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """The annotated data of a command, and the options that `smash_gpu.reading.Source` names."""
-    from smash_gpu import reading
+    """The annotated data of a command, and the options that `smash_gpu.annotated.source.Source` names."""
+    from smash_gpu.annotated.read import raw_of
     from smash_gpu.io import concat
 
     asked = {name: getattr(options, name, None) for name in ("layer", "use_raw", "sample_key", "batch_key")}
     columns = [options.groupby] if isinstance(options.groupby, str) else options.groupby
     adata = concat.open_cells(options.data, {"groupby": [*columns, getattr(options, "within", None)], **asked})
     if options.use_raw:
-        adata = reading.raw_of(adata)
+        adata = raw_of(adata)
     names = ("layer", "gene_symbols", "min_cells", "sample_key", "device")
     return adata, {"normalize": not options.normalized} | {name: getattr(options, name) for name in names}
 

@@ -141,7 +141,8 @@ def _show(adata: Any) -> None:
 
 
 def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str, Any]) -> None:
-    from smash_gpu import export, get, pl, slots
+    from smash_gpu import export, get, pl
+    from smash_gpu.annotated import slots
 
     out.mkdir(parents=True, exist_ok=True)
     names = {"panel": "genes"} | {n: n for n in ("pairs", "purposes", "curve", "rules", "caps", "certificate")}

@@ -73,7 +73,7 @@ def _asked(options: argparse.Namespace) -> set[str]:
 
 def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) -> bool:
     """Whether the file's own results are used, and a line that says so or why not."""
-    from smash_gpu import slots
+    from smash_gpu.annotated import slots
 
     what = {"markers": "selection", "evaluation": "evaluation"}[slot]
     found = adata.uns.get(slots.KEY, {})
@@ -92,7 +92,8 @@ def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) 
 
 
 def _judge(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> None:
-    from smash_gpu import get, slots, tl
+    from smash_gpu import get, tl
+    from smash_gpu.annotated import slots
 
     sizes = options.n_genes or _sizes(int(adata.varm[f"{slots.KEY}_eligible"].any(axis=1).sum()))
     within = slots.recorded(adata, slots.KEY, "within").get("column")

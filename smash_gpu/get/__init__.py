@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import ranking, slots
+from smash_gpu import ranking
+from smash_gpu.annotated import slots
 from smash_gpu.get._evaluation import (
     comparison,
     confusion,

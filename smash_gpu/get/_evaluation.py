@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import slots
+from smash_gpu.annotated import slots
 from smash_gpu.evaluation import READINGS, summary
 from smash_gpu.runtime.words import did_you_mean
 

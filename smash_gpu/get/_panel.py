@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import slots
+from smash_gpu.annotated import slots
 
 TABLES = "genes, pairs, purposes, curve, rules, caps, certificate"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import slots
+from smash_gpu.annotated import slots
 
 
 def nsforest_metrics(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:

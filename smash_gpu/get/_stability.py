@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import slots
+from smash_gpu.annotated import slots
 from smash_gpu.runtime.words import did_you_mean
 
 

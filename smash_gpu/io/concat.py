@@ -40,8 +40,8 @@ def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
         A path, a pattern such as "run*/counts.h5ad", or a list of those.
     source
         What every one of several files must have: ``groupby`` (a column of ``obs`` with labels, or several), and of the
-        options of `smash_gpu.reading.Source` ``layer``, ``use_raw``, ``sample_key`` and ``batch_key``. With ``use_raw``
-        the genes are those of ``raw``; ``X`` and layers are left out then.
+        options of `smash_gpu.annotated.source.Source` ``layer``, ``use_raw``, ``sample_key`` and ``batch_key``. With
+        ``use_raw`` the genes are those of ``raw``; ``X`` and layers are left out then.
 
     Raises
     ------

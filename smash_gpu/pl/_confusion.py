@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import get, slots
+from smash_gpu import get
+from smash_gpu.annotated import slots
 from smash_gpu.get._evaluation import Case
 from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import ranking, slots
+from smash_gpu import ranking
+from smash_gpu.annotated import slots
 from smash_gpu.pl._canvas import GENE, INCHES_PER_GENE, PLAIN, canvas, fills, legend, quiet, room, shown
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import get, slots
+from smash_gpu import get
+from smash_gpu.annotated import slots
 from smash_gpu.evaluation import summary
 from smash_gpu.pl._canvas import COLOURS, MARKERS, canvas, legend, quiet, room, shown
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import get, slots
+from smash_gpu import get
+from smash_gpu.annotated import slots
 from smash_gpu.pl._canvas import (
     FEWEST_ROWS,
     GENE,

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import get, slots
+from smash_gpu import get
+from smash_gpu.annotated import slots
 from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
 from smash_gpu.runtime.words import did_you_mean
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from anndata import AnnData
 
-from smash_gpu import get, slots
+from smash_gpu import get
+from smash_gpu.annotated import slots
 from smash_gpu.get._evaluation import Case
 from smash_gpu.pl._canvas import COLOURS, GROUP, canvas, legend, paired, quiet, room
 

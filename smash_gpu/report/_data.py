@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smash_gpu import slots
+from smash_gpu.annotated import slots
 from smash_gpu.report._elements import (
     Chapter,
     Column,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from smash_gpu import pl, slots
+from smash_gpu import pl
+from smash_gpu.annotated import slots
 from smash_gpu.ranking import DOWN
 from smash_gpu.report._elements import (
     Chapter,

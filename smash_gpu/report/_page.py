@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anndata import AnnData
 
-from smash_gpu import slots
+from smash_gpu.annotated import slots
 from smash_gpu.report._data import data_section, filter_section
 from smash_gpu.report._elements import Html, count, definitions, element, interval, join, paragraph
 from smash_gpu.report._evaluation import evaluation_section

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from smash_gpu import get, pl, slots
+from smash_gpu import get, pl
+from smash_gpu.annotated import slots
 from smash_gpu.report._elements import Chapter, Html, chapter, element, frame, paragraph
 from smash_gpu.report._figures import figure
 from smash_gpu.report._results import Results

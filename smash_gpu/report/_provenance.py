@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from smash_gpu import slots
+from smash_gpu.annotated import slots
 from smash_gpu.data.fingerprint import fingerprint
 from smash_gpu.recipe import STEPS
 from smash_gpu.report._elements import Chapter, Column, Html, chapter, definitions, element, join, paragraph, table

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import get, reading, slots
+from smash_gpu import get
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation import INTACT
 
@@ -40,7 +42,7 @@ class Results:
     @cached_property
     def data(self) -> Dataset:
         """The data that the selection read."""
-        return reading.read(self.adata, self.source)
+        return read(self.adata, self.source)
 
     @cached_property
     def groups(self) -> list[str]:

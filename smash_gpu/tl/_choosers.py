@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import selection, slots
+from smash_gpu import selection
+from smash_gpu.annotated import slots
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.genes import names as gene_names
 from smash_gpu.recipe import STEPS, Recipe

@@ -10,12 +10,14 @@ from typing import Unpack
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import evaluation, reading, slots
+from smash_gpu import evaluation
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
+from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data import splits
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation import Condition, Judging
 from smash_gpu.evaluation.classifiers import check
-from smash_gpu.reading import Source, takes_source
 from smash_gpu.tl._choosers import PANEL_GENES, Choose, OwnFunction, given, own, repeated_selection
 
 PROTOCOLS = ("leak-free", "paper")
@@ -94,7 +96,7 @@ def evaluate(
     )  # fmt: skip
     for name in how.classifiers:
         check(name)
-    data = reading.read(adata, slots.source(adata, key, groupby=groupby, **source))
+    data = read(adata, slots.source(adata, key, groupby=groupby, **source))
     choosers = _choosers(adata, data, genes, how.n_genes, key)
     parts = list(_splits(data, protocol, n_splits, n_seeds, random_state))
     found = evaluation.evaluate(data, choosers, parts, how=how)

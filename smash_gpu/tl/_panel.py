@@ -12,12 +12,13 @@ import numpy as np
 from anndata import AnnData
 
 from smash_gpu import panel as design
-from smash_gpu import reading, slots
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import groups_of, read
+from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.data.stages import Work
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.panel.report import tables
-from smash_gpu.reading import Source, takes_source
 
 N_GENES = 100
 
@@ -143,8 +144,8 @@ def panel(
     given = locals()  # first of all, while it holds the parameters only
     request = design.Request.of({field.name: given[field.name] for field in fields(design.Request)})
     columns = _columns(groupby)
-    data = reading.read(adata, {"groupby": next(iter(columns)), **source}, work)
-    coded = {column: reading.groups_of(adata, column, source.get("min_cells")) for column in list(columns)[1:]}
+    data = read(adata, {"groupby": next(iter(columns)), **source}, work)
+    coded = {column: groups_of(adata, column, source.get("min_cells")) for column in list(columns)[1:]}
     levels = [
         design.Level(column, *coded.get(column, (data.group, data.groups)), float(weight))
         for column, weight in columns.items()
@@ -166,7 +167,7 @@ def panel(
 
 
 def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[str, Any]) -> None:
-    """Every cell with a label needs a sample and a batch; `reading.read` has looked at the first column only."""
+    """Every cell with a label needs a sample and a batch; `read.read` has looked at the first column only."""
     used = np.any([level.code >= 0 for level in levels], axis=0)
     for what in ("sample_key", "batch_key"):
         column = source.get(what)

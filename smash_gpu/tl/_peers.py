@@ -11,10 +11,11 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from smash_gpu import reading, slots
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
+from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.metrics import correlation, forest, neighbours, nsforest
-from smash_gpu.reading import Source, takes_source
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
 
@@ -52,7 +53,7 @@ def nsforest_metrics(
     -------
     None. Fills ``.uns["smash"]["nsforest"]``; read it by `get.nsforest_metrics`.
     """
-    data = reading.read(adata, slots.source(adata, key, groupby=groupby, **source))
+    data = read(adata, slots.source(adata, key, groupby=groupby, **source))
     found = _by_group(data, _markers_of(adata, key) if markers is None else markers)
     union = np.unique(np.concatenate(list(found.values())))
     columns = {code: np.searchsorted(union, genes) for code, genes in found.items()}
@@ -103,7 +104,7 @@ def spapros_metrics(
     None. Fills ``.uns["smash"]["spapros"]``; read it by `get.spapros_metrics`.
     """
     wanted = _wanted(metrics, has_markers=markers is not None)
-    data = reading.read(adata, slots.source(adata, key, groupby=groupby, **source))
+    data = read(adata, slots.source(adata, key, groupby=groupby, **source))
     panels = genes if isinstance(genes, Mapping) else {"list": genes}
     panels = {str(name): numbers(panel, data, f"genes[{name!r}]") for name, panel in panels.items()}
     known = {str(name): numbers(m, data, f"markers[{name!r}]") for name, m in (markers or {}).items()}

@@ -9,11 +9,13 @@ from typing import Any, Unpack
 
 from anndata import AnnData
 
-from smash_gpu import models, reading, selection, slots
+from smash_gpu import models, selection
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import broad_groups, read
+from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data import splits
 from smash_gpu.data.stages import Work
 from smash_gpu.io import concat
-from smash_gpu.reading import Source, takes_source
 from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
 
 
@@ -67,7 +69,7 @@ def smash(
         are others (`smash_gpu.data.fingerprint.sampled`: how data on disk are recognised).
     source
         ``layer``, ``use_raw``, ``normalize``, ``gene_symbols``, ``min_cells``, ``sample_key``, ``batch_key``,
-        ``device``: see `smash_gpu.reading.Source`.
+        ``device``: see `smash_gpu.annotated.source.Source`.
 
     Returns
     -------
@@ -93,8 +95,8 @@ def smash(
         Importance(model, dict(model_options or {}), n_models, random_state, max_cells),
         Ranking(n_top, unique, positive_only, sample_fraction, min_cells_per_sample),
     )
-    data = reading.read(adata, {"groupby": groupby, **source}, work)
-    parts = {"": data} if within is None else selection.inside(data, reading.broad_groups(adata, within))
+    data = read(adata, {"groupby": groupby, **source}, work)
+    parts = {"": data} if within is None else selection.inside(data, broad_groups(adata, within))
     found = selection.merge({name: selection.select(part, how, name) for name, part in parts.items()})
     slots.start(adata, key_added)
     slots.record(adata, key_added, "source", {"groupby": groupby, **source})
@@ -163,7 +165,7 @@ def importance(
     """
     how = Importance(model, dict(model_options or {}), n_models, random_state, max_cells)
     where = slots.source(adata, key_added, groupby=groupby, **source)
-    data = reading.read(adata, where)
+    data = read(adata, where)
     scores = selection.importance(data, slots.candidates(adata, key_added), how)
     slots.record(adata, key_added, "source", where)
     slots.record(adata, key_added, "importance", how.noted)
@@ -210,7 +212,7 @@ def rank_markers(
         )
     scores = slots.scores(adata, key)
     where = slots.source(adata, key, **source)
-    data = reading.read(adata, where)
+    data = read(adata, where)
     scored = [str(group) for group in slots.require(adata, "groups", key, "tl.importance")]
     if scored != list(data.groups):
         raise ValueError(

@@ -6,9 +6,10 @@ from typing import Unpack
 
 from anndata import AnnData
 
-from smash_gpu import reading, slots
 from smash_gpu import stability as resampling
-from smash_gpu.reading import Source, takes_source
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
+from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.tl._choosers import PANEL_GENES, OwnFunction, own, repeated_selection
 
 
@@ -54,7 +55,7 @@ def stability(
     None. Fills ``.uns["smash"]["stability"]``, ``["stability_overlap"]`` and ``["substitutes"]``; read them by
     `get.stability`, `get.panel_overlap` and `get.substitutes`.
     """
-    data = reading.read(adata, slots.source(adata, key, groupby=groupby, **source))
+    data = read(adata, slots.source(adata, key, groupby=groupby, **source))
     if n_genes < 1:
         raise ValueError(f"n_genes={n_genes}: a panel has at least one gene.")
     chooser = repeated_selection(adata, n_genes, key) if choose is None else own(adata, choose, n_genes, "choose")

@@ -1,0 +1,1 @@
+"""From AnnData to arrays, and results back into its slots."""
