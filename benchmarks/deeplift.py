@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
     import shap
     import torch
 
-    from smash_gpu.attribution import deeplift
+    from smash_gpu.models.attribution import deeplift
     from smash_gpu.models.network import perceptron, seeded
 
     options = record.parser("deeplift")
@@ -63,6 +63,6 @@ def main(arguments: list[str]) -> None:
 
 def run(layers, x, background, rule) -> np.ndarray:
     """All attributions; cells × groups × genes."""
-    from smash_gpu.attribution import deeplift
+    from smash_gpu.models.attribution import deeplift
 
     return np.concatenate([part.cpu().numpy() for part in deeplift.contributions(layers, x, background, rule)])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu import boosting, models
+from smash_gpu import models
 from smash_gpu.batch import N_COMPONENTS, Shift, harmonize, leading_components, parts
 from smash_gpu.compute.device import device_room, enough_memory, release_memory
 from smash_gpu.compute.xp import namespace, on_gpu, place, take
@@ -20,7 +20,7 @@ from smash_gpu.data.shuffle import by_block, shuffled
 from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, draw, stratified
 from smash_gpu.data.stages import Stage
 from smash_gpu.data.stats import moments
-from smash_gpu.distributed import forests
+from smash_gpu.models.on_cluster import boosted, forests
 from smash_gpu.recipe import Importance
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.spill import Scratch
@@ -65,9 +65,9 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
 
         def learn(seed: int) -> Stage:
             model = _model(how, seed, data.device)
-            if boosting.can_stay(data, model):
+            if boosted.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
-                found = boosting.boost(data, genes, order, model=model, split=split)
+                found = boosted.boost(data, genes, order, model=model, split=split)
                 return dict(zip(("scores", "accuracy"), found, strict=True))
             with forests.grown_where(data.matrix):
                 return _fit(X(), data.labels[order], how, seed, data.device)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from smash_gpu.attribution import gini, treeshap
+from smash_gpu.models.attribution import by_expression, treeshap
 
 torch = pytest.importorskip("torch")
-deeplift = pytest.importorskip("smash_gpu.attribution.deeplift")
+deeplift = pytest.importorskip("smash_gpu.models.attribution.deeplift")
 
 N_GENES, N_GROUPS = 120, 6
 
@@ -156,7 +156,7 @@ def test_tree_shap_finds_the_gene_of_each_group(boosted):
 def test_gini_by_group_is_importance_times_the_class_mean_of_z(rng):
     X = rng.gamma(0.5, 2, size=(90, 5)).astype(np.float32)
     group, importance = rng.integers(0, 3, 90), rng.random(5)
-    found = gini.gini(importance, X, group, 3)
+    found = by_expression.weigh_by_expression(importance, X, group, 3)
     for c in range(3):
         for g in range(5):
             z = np.minimum((X[:, g] - X[:, g].mean(dtype=float)) / X[:, g].std(ddof=1, dtype=float), 10)

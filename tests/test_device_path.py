@@ -169,8 +169,8 @@ def stand_in_for_xgboost(monkeypatch):
     """Arrays of the device cross into XGBoost's CPU build, which takes them from the host; no others may."""
     from xgboost import Booster
 
-    from smash_gpu.attribution import treeshap
     from smash_gpu.models import boosted
+    from smash_gpu.models.attribution import treeshap
 
     def host(X):
         assert isinstance(X, DeviceArray)

@@ -18,7 +18,6 @@ from cells import in_dask, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import boosting
 from smash_gpu.blocks import dask as blocks_dask
 from smash_gpu.blocks.fold import stream
 from smash_gpu.blocks.readers import by_rows
@@ -26,7 +25,7 @@ from smash_gpu.data import shuffle, splits, stats
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.fingerprint import fingerprint
 from smash_gpu.data.shuffle import shuffled
-from smash_gpu.distributed import collective, forests
+from smash_gpu.models.on_cluster import boosted, forests, xgboost_workers
 from smash_gpu.runtime import cluster as runtime_cluster
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.cluster import SHARE_OF_WORKER, active_client, despite_losses
@@ -254,8 +253,8 @@ def test_boosted_trees_are_those_of_one_machine(client, cells, monkeypatch, opti
     X = here.expression(genes, order=order)
     scores = model.fit(X, y, split).importance(X, y, split)
 
-    assert boosting.can_stay(there, far)
-    found, accuracy = boosting.boost(there, genes, order, model=far, split=split)
+    assert boosted.can_stay(there, far)
+    found, accuracy = boosted.boost(there, genes, order, model=far, split=split)
 
     for mine, its in zip(trees(model.booster), trees(far.booster), strict=True):
         if options != {"class_weight": "balanced"}:
@@ -331,8 +330,8 @@ def killed_once(learn, folder, when):
 def test_a_worker_killed_while_xgboost_trains_changes_nothing(
     client, cells, stored, alone, tmp_path, monkeypatch, when
 ):
-    monkeypatch.setattr(collective, "_learn", killed_once(collective._learn, tmp_path, when))
-    monkeypatch.setattr(collective, "SECONDS_TO_STOP", 1.0)
+    monkeypatch.setattr(xgboost_workers, "_learn", killed_once(xgboost_workers._learn, tmp_path, when))
+    monkeypatch.setattr(xgboost_workers, "SECONDS_TO_STOP", 1.0)
     with pytest.warns(UserWarning, match="of 2 workers were lost while XGBoost was training: once more"):
         found = within(SECONDS, smash, cells, in_h5ad(cells, stored), "xgboost")
     assert_same_selection(found, alone("xgboost"), exact=False)
@@ -405,6 +404,6 @@ def test_xgboost_trains_on_this_machine_where_workers_would_find_other_trees(cli
 
     names, group = cells.var_names.to_numpy(), codes(cells)
     data = Dataset(uneven(cells, None), group, np.array(list("abc")), names, names)
-    assert not boosting.can_stay(data, Boosted(subsample=0.5)), "each worker would draw for itself"
-    assert not boosting.can_stay(data, Boosted(booster="dart"))
-    assert boosting.can_stay(data, Boosted())
+    assert not boosted.can_stay(data, Boosted(subsample=0.5)), "each worker would draw for itself"
+    assert not boosted.can_stay(data, Boosted(booster="dart"))
+    assert boosted.can_stay(data, Boosted())

@@ -213,7 +213,7 @@ def test_no_memory_for_the_candidates_is_an_error_with_the_numbers(rng, pool_of)
 
 def test_deeplift_is_the_same_on_the_device(rng):
     torch = pytest.importorskip("torch")
-    from smash_gpu.attribution import deeplift
+    from smash_gpu.models.attribution import deeplift
     from smash_gpu.models.network import perceptron
 
     torch.manual_seed(0)

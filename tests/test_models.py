@@ -144,21 +144,21 @@ def test_the_network_is_the_papers():
 
 def test_the_network_returns_to_its_best_epoch(cells):
     torch = pytest.importorskip("torch")
-    from smash_gpu.models import learning, network
+    from smash_gpu.models import network, torch_training
 
     X, group, split = cells
     losses = []
-    original = learning.held_out_loss
+    original = torch_training.held_out_loss
 
     def spy(*arguments):
         losses.append(original(*arguments))
         return losses[-1]
 
-    learning.held_out_loss = spy
+    torch_training.held_out_loss = spy
     try:
         model = fitted("dnn", cells, training=network.Training(max_epochs=60, learning_rate=0.1))
     finally:
-        learning.held_out_loss = original
+        torch_training.held_out_loss = original
     x, y = model._z(X[split.test]), torch.as_tensor(group[split.test])
     assert original(model.network, [(x, y)]) == pytest.approx(min(losses), rel=1e-6)
     assert len(losses) < 60
@@ -244,21 +244,21 @@ def test_trees_found_on_numbers_of_bins_are_those_found_on_values(rng):
 
     from xgboost import QuantileDMatrix, train
 
-    from smash_gpu.distributed import boosting
+    from smash_gpu.models.on_cluster import bins as on_cluster_bins
 
     y, X = rng.integers(0, 3, 300), rng.gamma(0.5, 2.0, (300, 7)).astype(np.float32)
     X[rng.random(X.shape) < 0.5] = 0
     X[:, 2] = 1.0  # never varies
     X[:, 3] = rng.integers(0, 3, 300)  # fewer values than bins
     params = {"objective": "multi:softprob", "num_class": 3, "max_bin": 16, "max_depth": 4}
-    cuts = boosting.cut_points(X, y, None, 16)
-    bins = boosting.bins(X, cuts)
+    cuts = on_cluster_bins.cut_points(X, y, None, 16)
+    bins = on_cluster_bins.bins(X, cuts)
     assert bins.dtype == np.uint8
 
     def trees(booster):
         return json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]["trees"]
 
     direct = train(params, QuantileDMatrix(X, y, max_bin=16), 5)
-    found = boosting.of_values(train(params, QuantileDMatrix(bins, y, max_bin=16), 5), cuts)
+    found = on_cluster_bins.of_values(train(params, QuantileDMatrix(bins, y, max_bin=16), 5), cuts)
     assert trees(found) == trees(direct)
     np.testing.assert_array_equal(found.inplace_predict(X), direct.inplace_predict(X))

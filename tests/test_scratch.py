@@ -313,9 +313,9 @@ def test_an_error_while_learning_leaves_no_file_behind(data, small_blocks, no_ro
 
     monkeypatch.setattr(boosted.Booster, "update", fails)
     if model == "dnn":
-        from smash_gpu.models import learning
+        from smash_gpu.models import torch_training
 
-        monkeypatch.setattr(learning, "train_epoch", fails)
+        monkeypatch.setattr(torch_training, "train_epoch", fails)
     before = open_files()
     with pytest.raises(RuntimeError, match="as asked"):
         scored(data, model)

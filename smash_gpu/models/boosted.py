@@ -13,11 +13,11 @@ from typing import Any, Self
 import numpy as np
 from xgboost import Booster, DataIter, DMatrix, ExtMemQuantileDMatrix, QuantileDMatrix, build_info
 
-from smash_gpu.attribution import treeshap
-from smash_gpu.attribution.gini import gini
 from smash_gpu.compute.xp import place, take, to_host
 from smash_gpu.data.shuffle import by_block
 from smash_gpu.data.splits import Split, draw
+from smash_gpu.models.attribution import treeshap
+from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.runtime import atomic, memory, spill
 from smash_gpu.runtime.progress import track
 
@@ -105,7 +105,7 @@ class Boosted:
         if self.kind == "shap":
             cells = draw(group, split.train, self.max_explained, self.random_state, balanced=True)
             return treeshap.mean_abs(self.booster, take(X, cells), self.n_groups)
-        return gini(self.gain(X.shape[1]), X, group, self.n_groups, cells=split.train)
+        return weigh_by_expression(self.gain(X.shape[1]), X, group, self.n_groups, cells=split.train)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""

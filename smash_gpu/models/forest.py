@@ -6,11 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu.attribution.gini import gini
 from smash_gpu.compute.device import same_allocator
 from smash_gpu.compute.xp import namespace, take, to_host
 from smash_gpu.data.splits import Split
-from smash_gpu.distributed import forests
+from smash_gpu.models.attribution.by_expression import weigh_by_expression
+from smash_gpu.models.on_cluster import forests
 from smash_gpu.runtime.progress import track
 
 TREES_PER_STEP = 25
@@ -36,7 +36,7 @@ class Forest:
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
         """Gini importance × class mean of ``z`` over the training cells; groups × genes."""
         importance = self.estimator.feature_importances_
-        return gini(importance, X, group, int(group.max()) + 1, cells=split.train)
+        return weigh_by_expression(importance, X, group, int(group.max()) + 1, cells=split.train)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""

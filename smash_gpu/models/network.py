@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from smash_gpu.attribution import deeplift
-from smash_gpu.attribution.gini import gini
 from smash_gpu.compute.xp import take
 from smash_gpu.data.shuffle import by_block
 from smash_gpu.data.splits import Split, draw
 from smash_gpu.data.standardize import mean_std, standardize
-from smash_gpu.models.learning import (
+from smash_gpu.models.attribution import deeplift
+from smash_gpu.models.attribution.by_expression import weigh_by_expression
+from smash_gpu.models.torch_training import (
     PREDICTED_AT_ONCE,
     Block,
     Blocks,
@@ -125,7 +125,7 @@ class Network:
         else:
             parts = deeplift.by_shap(self.network, x, r)
         scores = deeplift.mean_abs(parts, len(x))
-        return gini(scores, X, group, len(scores), cells=split.train) if self.by_expression else scores
+        return weigh_by_expression(scores, X, group, len(scores), cells=split.train) if self.by_expression else scores
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""

@@ -58,7 +58,7 @@ def train(cells: Cells, cuts: Sequence[np.ndarray], params: Mapping[str, Any], n
     """
     from xgboost import Booster
 
-    from smash_gpu.distributed.collective import learn_together
+    from smash_gpu.models.on_cluster.xgboost_workers import learn_together
 
     def attempt() -> bytearray:
         return learn_together(_by_worker(cells, client), dict(params), n_rounds, client)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.attribution import treeshap
 from smash_gpu.blocks.fold import delayed_parts, fold
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
@@ -18,7 +17,8 @@ from smash_gpu.data.shuffle import by_block
 from smash_gpu.data.splits import Split, draw
 from smash_gpu.data.standardize import standardize
 from smash_gpu.data.stats import group_stats
-from smash_gpu.distributed import boosting
+from smash_gpu.models.attribution import treeshap
+from smash_gpu.models.on_cluster import bins
 from smash_gpu.runtime.cluster import active_client, is_dask
 
 
@@ -57,12 +57,10 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
     weight = model.weight(y[split.train])
     first = by_block(split.train, (len(cells), len(genes)))[0]
     X = _gathered(data, genes, cells[first])
-    cuts = boosting.cut_points(X, y[first], _of(weight, slice(len(first))), model.params["max_bin"])
+    cuts = bins.cut_points(X, y[first], _of(weight, slice(len(first))), model.params["max_bin"])
     model.n_groups = data.n_groups
-    model.booster = boosting.train(
-        boosting.Cells(
-            _bins(data, genes, learnt, cuts), learnt[learnt >= 0], _of(weight, np.argsort(cells[split.train]))
-        ),
+    model.booster = bins.train(
+        bins.Cells(_bins(data, genes, learnt, cuts), learnt[learnt >= 0], _of(weight, np.argsort(cells[split.train]))),
         cuts,
         model.params | {"num_class": data.n_groups},
         model.n_estimators,
@@ -103,7 +101,7 @@ def _bins(data: Dataset, genes: np.ndarray, group: np.ndarray, cuts: list[np.nda
 def _binned(
     block: Any, group: np.ndarray, *, genes: np.ndarray, target_sum: float | None, cuts: list[np.ndarray]
 ) -> np.ndarray:
-    return boosting.bins(ops.gather_dense(ops.labelled(block, group), genes, target_sum), cuts)
+    return bins.bins(ops.gather_dense(ops.labelled(block, group), genes, target_sum), cuts)
 
 
 def _sums(data: Dataset, genes: np.ndarray, learnt: np.ndarray, held_out: np.ndarray, model: Any) -> _Sums:

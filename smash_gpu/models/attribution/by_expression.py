@@ -10,7 +10,7 @@ from smash_gpu.compute.xp import namespace, to_host
 from smash_gpu.data.standardize import in_parts, mean_std, standardize
 
 
-def gini(
+def weigh_by_expression(
     importance: np.ndarray, X: Any, group: np.ndarray, n_groups: int, *, cells: np.ndarray | None = None
 ) -> np.ndarray:
     """``score(c, g) = importance_g · mean over the cells of c of z_g`` (smashpy's "local" Gini).

@@ -1,1 +1,0 @@
-"""Computing on a Dask cluster."""

@@ -1,0 +1,1 @@
+"""Models that learn on the workers of a Dask cluster."""
