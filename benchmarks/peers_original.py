@@ -1,4 +1,4 @@
-"""Numbers of NS-Forest and Spapros themselves, which the tests of `smash_gpu.metrics` hold ours against.
+"""Numbers of NS-Forest and Spapros themselves, which the tests of `smash_gpu.evaluation.peers` hold ours against.
 
 Runs in an environment of its own, with the originals and without smash-gpu:
 

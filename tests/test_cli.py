@@ -12,7 +12,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 import smash_gpu as smg
-from smash_gpu import cli
+from smash_gpu import cli, evaluation
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 PNG = b"\x89PNG"
@@ -124,7 +124,7 @@ def test_a_panel_found_can_be_evaluated(run, data, tmp_path):
     assert "panel (9 genes)" in out
     assert "Protocol paper, 1 splits" in out
     table = pd.read_csv(tmp_path / "judged" / "evaluation.csv").set_index("reading")
-    assert table.index.tolist() == list(smg.evaluation.READINGS)
+    assert table.index.tolist() == list(evaluation.READINGS)
     assert table["n_genes"].eq(9).all()
     assert table.loc["misclassification", "mean"] < 0.05
     confusion = pd.read_csv(tmp_path / "judged" / "confusion.csv")

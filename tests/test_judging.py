@@ -16,7 +16,7 @@ from smash_gpu import evaluation
 from smash_gpu.annotated.read import read
 from smash_gpu.data import splits
 from smash_gpu.data.splits import Split
-from smash_gpu.evaluation import Condition, Judging, chance, degrade, summary
+from smash_gpu.evaluation import Condition, Judging, degrade, random_panels, summary
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 MIXED = ["MARKER0X", "NOISE20", "MARKER1X", "NOISE21", "NOISE22", "MARKER2X"]
@@ -209,23 +209,23 @@ def test_random_labels_give_chance_for_every_classifier(rng):
 def test_matched_panels_have_the_size_and_the_expression_of_the_panel(rng):
     names = np.array([f"g{i:04d}" for i in range(500)], dtype=object)
     mean = np.append(rng.exponential(size=480), np.zeros(20))
-    bins = chance.expression_bins(mean, names)
+    bins = random_panels.expression_bins(mean, names)
     assert set(bins[480:]) == {-1}
     assert np.bincount(bins[:480]).tolist() == [24] * 20
     for low in range(19):
         assert mean[bins == low].max() <= mean[bins == low + 1].min()
     panel = rng.permutation(500)[:60]
-    found = chance.matched_panel(panel, bins, names, (0, 1))
+    found = random_panels.matched_panel(panel, bins, names, (0, 1))
     assert len(set(found)) == len(panel)
     np.testing.assert_array_equal(bins[found], bins[panel])
-    assert found.tolist() == chance.matched_panel(panel, bins, names, (0, 1)).tolist()
-    assert found.tolist() != chance.matched_panel(panel, bins, names, (0, 2)).tolist()
+    assert found.tolist() == random_panels.matched_panel(panel, bins, names, (0, 1)).tolist()
+    assert found.tolist() != random_panels.matched_panel(panel, bins, names, (0, 2)).tolist()
 
 
 def test_every_gene_of_a_bin_is_as_likely_to_be_drawn():
     names = np.array(list("abcdefgh"), dtype=object)
     bins = np.repeat([0, 1], 4)
-    drawn = [chance.matched_panel(np.array([0, 5]), bins, names, (0, i)) for i in range(800)]
+    drawn = [random_panels.matched_panel(np.array([0, 5]), bins, names, (0, i)) for i in range(800)]
     counts = np.bincount(np.concatenate(drawn), minlength=8)
     assert stats.chisquare(counts).pvalue > 1e-3
 
@@ -405,12 +405,12 @@ def test_a_split_without_cells_of_a_group_says_nothing_about_it():
 
 def test_pairs_are_ranked_by_the_mean_of_both_shares():
     confusion = np.array([[90, 10, 0], [0, 95, 5], [0, 1, 3]])
-    found = smg.evaluation.summary.unresolved_pairs(confusion, ["a", "b", "c"])
+    found = summary.unresolved_pairs(confusion, ["a", "b", "c"])
     expected = [("b", "c", (0.05 + 0.25) / 2, 6), ("a", "b", 0.05, 10)]
     for (first, second, share, cells), row in zip(expected, found.itertuples(), strict=True):
         assert (row.group, row.other, row.cells) == (first, second, cells)
         assert row.confusion == pytest.approx(share)
-    relabelled = smg.evaluation.summary.unresolved_pairs(confusion[::-1, ::-1], ["c", "b", "a"])
+    relabelled = summary.unresolved_pairs(confusion[::-1, ::-1], ["c", "b", "a"])
     np.testing.assert_allclose(relabelled["confusion"], found["confusion"])
 
 

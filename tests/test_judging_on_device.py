@@ -8,11 +8,11 @@ import strict_cupy
 from cells import planted
 from strict_cupy import DeviceCsr
 
-from smash_gpu import evaluation, stability
+from smash_gpu import evaluation
 from smash_gpu.annotated.read import read
 from smash_gpu.data.splits import Split
-from smash_gpu.evaluation import Condition, Judging, classifiers
-from smash_gpu.metrics import correlation, neighbours
+from smash_gpu.evaluation import Condition, Judging, classifiers, stability
+from smash_gpu.evaluation.peers import correlation, neighbours
 
 
 @pytest.fixture

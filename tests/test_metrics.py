@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import smash_gpu as smg
 from smash_gpu.annotated.read import read
-from smash_gpu.metrics import correlation, forest, neighbours, nsforest
+from smash_gpu.evaluation.peers import correlation, forest, neighbours, nsforest
 
 ORIGINAL = json.loads((Path(__file__).parent / "data" / "peers.json").read_text())
 PANELS = ORIGINAL["panels"]

@@ -22,7 +22,7 @@ from cells import planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import cli
+from smash_gpu import cli, evaluation
 from smash_gpu.data.fingerprint import fingerprint
 from smash_gpu.report._elements import Column, bar, element, number, table
 from smash_gpu.report._elements import html as text_of
@@ -253,7 +253,7 @@ def test_readings_beside_chance_have_their_intervals(hostile, page, parsed):
     def said(row):
         return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
-    for reading in smg.evaluation.READINGS:
+    for reading in evaluation.READINGS:
         row = next(row for name, row in rows.items() if name.startswith(reading.replace("_", " ")))
         assert row[1] == said(case.loc[reading])
         assert said(chance.loc[reading]) in row

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import stability
 from smash_gpu.annotated import slots
-from smash_gpu.stability import Resampled
+from smash_gpu.evaluation import stability
+from smash_gpu.evaluation.stability import Resampled
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 FEW_TREES = {"n_estimators": 10}

@@ -3,7 +3,7 @@
 from smash_gpu.evaluation.classifiers import CLASSIFIERS, N_NEIGHBORS, predict
 from smash_gpu.evaluation.cross_validation import Evaluation, Judging, evaluate
 from smash_gpu.evaluation.degrade import INTACT, Condition
-from smash_gpu.evaluation.readings import READINGS, confusion_of, per_group, readings, readings_of
+from smash_gpu.evaluation.metrics import READINGS, confusion_of, per_group, readings, readings_of
 
 TEST_FRACTION = 0.3
 PAPER_SEED = 42

@@ -12,13 +12,14 @@ import pandas as pd
 
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import Split
-from smash_gpu.evaluation import chance, degrade
+from smash_gpu.evaluation import degrade, random_panels
 from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.degrade import INTACT, Condition
-from smash_gpu.evaluation.readings import confusion_of, readings_of
+from smash_gpu.evaluation.metrics import confusion_of, readings_of
 from smash_gpu.runtime.progress import track
 
 ONLY = "panel"
+SELECTION, LIST = "selection", "list"
 FAILING, RANDOM = 1, 2  # keep the random numbers of the two apart
 Choose = Callable[[Dataset], np.ndarray]
 
@@ -161,10 +162,10 @@ def _choose(data: Dataset, choosers: Mapping[str, Choose], splits: list[Split], 
             order = np.asarray(choose(part))
             yield _Panel(name, number, split, 0, order)
             if how.n_random and bins is None:
-                bins = chance.expression_bins(data.stats.pooled.mean[0], data.names)
+                bins = random_panels.expression_bins(data.stats.pooled.mean[0], data.names)
             for draw in range(1, how.n_random + 1):
                 seed = (how.random_state, RANDOM, number, draw)
-                yield _Panel(name, number, split, draw, chance.matched_panel(order, bins, data.names, seed))
+                yield _Panel(name, number, split, draw, random_panels.matched_panel(order, bins, data.names, seed))
 
 
 def _judge(

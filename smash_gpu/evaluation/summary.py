@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.evaluation.readings import LOWEST, PER_GROUP, READINGS, per_group
+from smash_gpu.evaluation.metrics import LOWEST, PER_GROUP, READINGS, per_group
 
 CASE = ("genes", "chance", "classifier", "n_genes", "thin", "dropout")
 STATISTICS = ("mean", "std", "min", "max", "low", "high")

@@ -18,10 +18,10 @@ from smash_gpu.data import splits
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation import Condition, Judging
 from smash_gpu.evaluation.classifiers import check
+from smash_gpu.evaluation.cross_validation import LIST, SELECTION
 from smash_gpu.tl._choosers import PANEL_GENES, Choose, OwnFunction, given, own, repeated_selection
 
 PROTOCOLS = ("leak-free", "paper")
-SELECTION, LIST = "selection", "list"
 Genes = Iterable[str] | OwnFunction | None
 
 

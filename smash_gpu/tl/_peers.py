@@ -15,7 +15,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data.dataset import Dataset
-from smash_gpu.metrics import correlation, forest, neighbours, nsforest
+from smash_gpu.evaluation.peers import correlation, forest, neighbours, nsforest
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
 

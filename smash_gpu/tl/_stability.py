@@ -6,10 +6,10 @@ from typing import Unpack
 
 from anndata import AnnData
 
-from smash_gpu import stability as resampling
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source, takes_source
+from smash_gpu.evaluation import stability as resampling
 from smash_gpu.tl._choosers import PANEL_GENES, OwnFunction, own, repeated_selection
 
 
@@ -30,7 +30,8 @@ def stability(
 
     Panels are chosen anew on complementary halves of the cells of every group, or with a ``sample_key`` of the samples
     (then every cell of a sample goes the same way, and what varies between donors is seen). Halves are drawn without
-    replacement: a bootstrap would hold cells twice, which trees mistake for certainty; see `smash_gpu.stability`.
+    replacement: a bootstrap would hold cells twice, which trees mistake for certainty;
+    see `smash_gpu.evaluation.stability`.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.metrics.correlation import THRESHOLD, linear_step
+from smash_gpu.evaluation.peers.correlation import THRESHOLD, linear_step
 from smash_gpu.runtime.progress import track
 
 N_CELLS_MIN = 40
