@@ -57,7 +57,7 @@ def run(folder) -> list[dict]:
 def designs(data, broad: tuple, rng: np.random.Generator) -> dict[str, dict]:
     """The four panels, chosen on these cells, with the transcripts of the fullest class and the resolution."""
     from smash_gpu import panel
-    from smash_gpu.panel.report import curve_table
+    from smash_gpu.panel.tables import curve_table
 
     code, names = broad
     code = np.where(data.group >= 0, code, -1)

@@ -17,8 +17,8 @@ from smash_gpu.panel.choice import nested_tau
 from smash_gpu.panel.greedy import Gains
 from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.profiles import Profiles
-from smash_gpu.panel.report import tables
 from smash_gpu.panel.substitutes import substitutes
+from smash_gpu.panel.tables import tables
 
 
 @pytest.fixture

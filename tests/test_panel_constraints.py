@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from smash_gpu import panel
 from smash_gpu.annotated.read import read
 from smash_gpu.panel.adjust import sample_limits
-from smash_gpu.panel.feasible import Reserve, Task, completion
+from smash_gpu.panel.feasible import Task, completion
 from smash_gpu.panel.problem import prepare
-from smash_gpu.panel.report import tables
+from smash_gpu.panel.reserve import Reserve
 from smash_gpu.panel.substitutes import RISE, substitutes
+from smash_gpu.panel.tables import tables
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from typing import Self
 
 import numpy as np
 
-from smash_gpu.panel.feasible import Reserve, Task, completion, shares
+from smash_gpu.panel.feasible import Task, completion, shares
 from smash_gpu.panel.greedy import Gains
 from smash_gpu.panel.infeasible import check_caps, no_room
 from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.problem import Problem
 from smash_gpu.panel.request import MUST, ORDINARY, OUT, SPARE, WANTED
+from smash_gpu.panel.reserve import Reserve
 from smash_gpu.panel.result import Design
 from smash_gpu.panel.substitutes import exchanged
 

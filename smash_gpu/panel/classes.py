@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -75,15 +74,6 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs of classes of one level, and their weights, which sum to 1."""
-
-    first: np.ndarray
-    second: np.ndarray
-    weight: np.ndarray
-
-
-@dataclass(frozen=True)
 class Strata:
     """Cells of the same classes, sample and batch, which are counted together.
 
@@ -147,59 +137,3 @@ def summed(stats: GroupStats, members: sparse.csr_array) -> GroupStats:
     whole = (np.int64, np.int64, np.float64, np.float64, np.float64)
     arrays = (members @ array for array in vars(stats).values())
     return GroupStats(*(array.astype(dtype) for array, dtype in zip(arrays, whole, strict=True)))
-
-
-def weighted_pairs(
-    classes: Classes,
-    column_weights: Mapping[str, float],
-    *,
-    prior: float = 0.0,
-    ignore: Iterable[str] = (),
-    class_weights: Mapping[str, float] | None = None,
-    pair_weights: Mapping[tuple[str, str], float] | None = None,
-) -> Pairs:
-    """Every pair of classes of one column, with ``w_ab = c_a c_b f_ab (p_a p_b)^(prior / 2)``, scaled to 1 in all.
-
-    The pairs of a column weigh together what ``column_weights`` says, however many classes it has.
-
-    Parameters
-    ----------
-    prior
-        0: all pairs alike. 1: by the shares p of the classes in the cells of their column.
-    ignore
-        Classes that no pair holds.
-    class_weights, pair_weights
-        ``c`` and ``f`` by name; 1 where nothing is said. 0 ignores.
-
-    Raises
-    ------
-    KeyError, ValueError
-        If a class is not known, a weight is negative, or no pair is left.
-    """
-    own = np.ones(len(classes.names))
-    for name, weight in {**dict.fromkeys(ignore, 0.0), **(class_weights or {})}.items():
-        own[classes.rows(name, "ignore" if name in set(ignore) else "class_weights")] = _not_negative(weight, name)
-    parts = []
-    for column, span in classes.spans.items():
-        first, second = (index + span.start for index in np.triu_indices(span.stop - span.start, 1))
-        share = classes.n_cells / classes.n_cells[span].sum()
-        weight = own[first] * own[second] * (share[first] * share[second]) ** (prior / 2)
-        for (a, b), factor in (pair_weights or {}).items():
-            rows = [classes.rows(name, "pair_weights") for name in (a, b)]
-            weight[np.isin(first, rows[0]) & np.isin(second, rows[1])] *= _not_negative(factor, f"{a} | {b}")
-            weight[np.isin(first, rows[1]) & np.isin(second, rows[0])] *= factor
-        if weight.sum() > 0:
-            parts.append((first, second, weight / weight.sum() * _not_negative(column_weights[column], column)))
-    pairs = [np.concatenate(part) for part in zip(*parts, strict=True)]
-    if not parts or not pairs[2].sum() > 0:
-        raise ValueError(
-            "no pair of classes is left to tell apart: ignore fewer classes, or give one a weight above 0."
-        )
-    first, second, weight = (array[pairs[2] > 0] for array in pairs)
-    return Pairs(first, second, weight / weight.sum())
-
-
-def _not_negative(weight: Any, name: str) -> float:
-    if not float(weight) >= 0:
-        raise ValueError(f"the weight of {name} is {weight}; weights are not negative.")
-    return float(weight)

@@ -10,11 +10,12 @@ import pandas as pd
 
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.panel import adjust
-from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed, weighted_pairs
+from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed
 from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, preference
 from smash_gpu.panel.infeasible import check_numbers
 from smash_gpu.panel.markers import markers
 from smash_gpu.panel.objective import Objective, tau_for
+from smash_gpu.panel.pairs import weighted_pairs
 from smash_gpu.panel.request import MUST, Request
 
 

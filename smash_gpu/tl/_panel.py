@@ -18,7 +18,7 @@ from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.data.stages import Work
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
-from smash_gpu.panel.report import tables
+from smash_gpu.panel.tables import tables
 
 N_GENES = 100
 

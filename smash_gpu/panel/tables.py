@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.compute.xp import take, to_host
-from smash_gpu.panel.markers import rivals
-from smash_gpu.panel.problem import ignored_classes
-from smash_gpu.panel.request import MUST, ORDINARY, OUT, SPARE, WANTED
+from smash_gpu.compute.xp import to_host
+from smash_gpu.panel.certificate import PURPOSES, certificate, possible_separation
+from smash_gpu.panel.request import MUST, ORDINARY, SPARE, WANTED
 from smash_gpu.panel.result import Design
 from smash_gpu.panel.substitutes import substitutes
 
-PURPOSES = 3
 HARDEST_PAIRS = 100
 HALF = 0.5
 PRIORITY = {MUST: "must", WANTED: "wanted", ORDINARY: "", SPARE: "spare"}
@@ -90,7 +88,7 @@ def pair_table(design: Design) -> pd.DataFrame:
     order = np.argsort(resolved, kind="stable")
     possible = np.full(len(order), np.nan)
     hardest = order[:HARDEST_PAIRS]
-    possible[hardest] = _possible(design, hardest)
+    possible[hardest] = possible_separation(design, hardest)
     table = pd.DataFrame(_named_pairs(design, np.arange(len(order)))).assign(
         weight=to_host(design.objective.weight), depth=depth, resolved=resolved,
         error_bound=HALF * np.exp(-depth / 4), possible=possible,
@@ -133,108 +131,11 @@ def cap_table(design: Design) -> pd.DataFrame:
     return pd.DataFrame({"constraint": caps.what, "of": caps.of, "used": caps.used(design.whole), "limit": caps.limit})
 
 
-def certificate(design: Design) -> pd.DataFrame:
-    """A row a class that has fewer markers than promised, and why.
-
-    ``in_data`` and ``allowed`` count its markers among all genes and among those that the rules leave; ``hardest``
-    names the classes that fewest genes tell it from; ``possible`` is the resolved share of its hardest pair with the
-    best genes that this pair alone could have; ``reason`` and ``way_out`` are sentences.
-    """
-    problem = design.problem
-    held = problem.markers[:, design.whole].sum(axis=1)
-    rows = [_shortage(design, row, held) for row in np.flatnonzero(held < problem.promised)]
-    columns = ["column", "class", "asked", "found", "in_data", "allowed", "hardest", "possible", "reason", "way_out"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _shortage(design: Design, row: int, held: np.ndarray) -> tuple:
-    problem = design.problem
-    classes, asked = problem.classes, problem.promised[row]
-    mine = problem.markers[row]
-    usable = problem.found.tier < OUT
-    usable[problem.found.existing] = True
-    in_data, allowed = int(mine.sum()), int((mine & usable).sum())
-    others, exceeding = rivals(
-        design.objective.profiles.on("cpu"), classes, ignored_classes(classes, problem.request), row
-    )
-    by = exceeding.sum(axis=1)
-    worst = np.argsort(by, kind="stable")[:PURPOSES]
-    hardest = ", ".join(f"{classes.names[others[i]]} ({by[i]} genes)" for i in worst)
-    pair = _pair_of(design, row, others[worst[0]])
-    possible = float(_possible(design, np.array([pair]))[0]) if pair is not None else np.nan
-    reason, way_out = _reason(design, row, in_data, allowed, held)
-    return (
-        classes.levels[row],
-        classes.names[row],
-        asked,
-        held[row],
-        in_data,
-        allowed,
-        hardest,
-        possible,
-        reason,
-        way_out,
-    )
-
-
-def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarray) -> tuple[str, str]:
-    problem, asked = design.problem, design.problem.promised[row]
-    if in_data < asked:
-        return (
-            "too few genes of the data are markers of it",
-            "merge it with its hardest rival, or promise fewer markers",
-        )
-    if allowed < asked:
-        mine = problem.markers[row]
-        taken = {rule: int((mine & hit).sum()) for rule, hit in problem.found.hits.items()}
-        rule = max(taken, key=taken.__getitem__)
-        alone = mine & problem.found.hits[rule]
-        for other, hit in problem.found.hits.items():
-            alone = alone & ~hit if other != rule else alone
-        return f"the rules leave too few of its markers; {rule!r} takes {taken[rule]}", (
-            f"without {rule!r} it could have {allowed + int(alone.sum())}"
-        )
-    lacking = int(np.maximum(np.minimum(problem.promised, _attainable(design)) - held, 0).sum())
-    capped = " within the caps" * bool(len(problem.caps.limit))
-    size = f"{len(design.panel)} genes{capped}"
-    if design.least_lacking >= lacking:
-        return f"no {size} lack fewer than {lacking} of the promised markers", "more genes, or wider caps"
-    return (
-        f"no {size} were found that lack fewer than {lacking} of the promised markers; any lack {design.least_lacking}",
-        "more genes, or wider caps",
-    )
-
-
-def _attainable(design: Design) -> np.ndarray:
-    usable = design.problem.found.tier < OUT
-    usable[design.problem.found.existing] = True
-    return design.problem.markers[:, usable].sum(axis=1)
-
-
-def _possible(design: Design, pairs: np.ndarray) -> np.ndarray:
-    """The resolved share of each pair with the existing genes, those that must be in and the best others."""
-    problem, objective = design.problem, design.objective
-    first, second = take(objective.first, pairs), take(objective.second, pairs)
-    given = np.concatenate([problem.found.existing, problem.must])
-    depth = to_host(objective.profiles.of(given).separation(first, second).sum(axis=1))
-    free = np.flatnonzero((problem.found.tier < OUT) & (problem.found.tier != MUST))
-    s = to_host(objective.profiles.of(free).separation(first, second))
-    n = min(len(design.panel) - len(problem.must), len(free))
-    best = np.partition(s, len(free) - n, axis=1)[:, len(free) - n :].sum(axis=1) if n else 0.0
-    return -np.expm1(-(depth + best) / objective.tau)
-
-
 def _largest(values: np.ndarray, n: int) -> np.ndarray:
     """Where the ``n`` largest values are, falling, equal ones by place."""
     at_least = np.partition(values, -n)[-n] if n < len(values) else -np.inf
     found = np.flatnonzero(values >= at_least)
     return found[np.argsort(-values[found], kind="stable")[:n]]
-
-
-def _pair_of(design: Design, a: int, b: int) -> int | None:
-    first, second = to_host(design.objective.first), to_host(design.objective.second)
-    found = np.flatnonzero((first == min(a, b)) & (second == max(a, b)))
-    return int(found[0]) if len(found) else None
 
 
 def _weakest(design: Design, depth: Any) -> tuple[float, str]:
