@@ -46,7 +46,7 @@ def run(folder, name: str, model: str, seed: int) -> dict:
     import anndata as ad
 
     import smash_gpu as smg
-    from smash_gpu.recipe import paper
+    from smash_gpu.selection.options import paper
 
     adata = ad.read_h5ad(folder / f"{name}.h5ad")
     filtered = name == "paul15"
@@ -110,7 +110,7 @@ class LogMeans:
 
     def __init__(self, model: str, seed: int) -> None:
         from smash_gpu import models
-        from smash_gpu.recipe import paper
+        from smash_gpu.selection.options import paper
 
         self.inner = models.build(model, random_state=seed, **paper(model)["model_options"])
 

@@ -29,10 +29,11 @@ def main(arguments: list[str]) -> None:
     """Time each setting, one run each; print and append a line a setting."""
     import anndata as ad
 
-    from smash_gpu import evaluation, ranking
+    from smash_gpu import evaluation
     from smash_gpu.compute import ops
     from smash_gpu.data.splits import stratified
     from smash_gpu.models.boosted import Boosted
+    from smash_gpu.selection import ranking
 
     options = record.parser("xgboost_settings")
     options.add_argument("--rounds", type=int, default=200)

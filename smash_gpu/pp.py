@@ -9,15 +9,15 @@ from typing import Unpack
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import selection
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.compute import pca
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
-from smash_gpu.recipe import Filters, InversePCA
 from smash_gpu.runtime.words import names_of
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import Filters, InversePCA
 
 
 @takes_source
@@ -76,7 +76,7 @@ def filter_genes(
     numbers = {"min_fraction": min_fraction, "max_fraction": max_fraction, "max_groups": max_groups}
     options = Filters.of(numbers | lists | {"species": species})
     data = read(adata, {"groupby": groupby, **source})
-    candidates, ledger = selection.filter_genes(data, options)
+    candidates, ledger = steps.filter_genes(data, options)
     slots.start(adata, key_added)
     slots.record(adata, key_added, "source", {"groupby": groupby, **source})
     slots.record(adata, key_added, "filters", asdict(options))
@@ -114,7 +114,7 @@ def inverse_pca(
     data = read(adata, slots.source(adata, key))
     kept_before = slots.recorded(adata, key, "filters").get("keep", ())
     options = InversePCA(n_top, variance, (*kept_before, *names_of(keep, "keep")))
-    candidates, ledger = selection.inverse_pca(data, slots.candidates(adata, key), options)
+    candidates, ledger = steps.inverse_pca(data, slots.candidates(adata, key), options)
     ledger = pd.concat([slots.require(adata, "filters", key, "pp.filter_genes"), ledger], ignore_index=True)
     slots.record(adata, key, "inverse_pca", asdict(options))
     slots.write_candidates(adata, candidates, ledger, key)

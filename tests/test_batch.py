@@ -7,9 +7,9 @@ from cells import planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import batch, selection, training
 from smash_gpu.annotated.read import read
-from smash_gpu.recipe import Filters
+from smash_gpu.selection import harmony, scoring, steps
+from smash_gpu.selection.options import Filters
 
 pytest.importorskip("harmonypy")
 
@@ -84,14 +84,14 @@ def test_the_shift_is_the_correction_carried_back_by_the_loadings(rng):
     adata = planted(rng)
     adata.obs["batch"] = np.where(rng.random(adata.n_obs) < 0.5, "x", "y")
     data = read(adata, {"groupby": "cell_type", "batch_key": "batch"})
-    candidates, _ = selection.filter_genes(data, Filters())
+    candidates, _ = steps.filter_genes(data, Filters())
     index = np.flatnonzero(candidates)
     X = data.host_expression(index)
-    shift = training.batch_shift(data, index, X, np.arange(len(X)), random_state=0)
+    shift = scoring.batch_shift(data, index, X, np.arange(len(X)), random_state=0)
     centred = X - X.mean(axis=0)
     axes = shift.loadings
     np.testing.assert_allclose(axes.T @ axes, np.eye(axes.shape[1]), atol=1e-8)
-    corrected = batch.harmonize((centred @ axes).astype(float), data.batch[data.cells])
+    corrected = harmony.harmonize((centred @ axes).astype(float), data.batch[data.cells])
     expected = X + (corrected - centred @ axes) @ axes.T
     np.testing.assert_allclose(shift.added_to(X.copy(), np.arange(len(X))), expected, atol=2e-3)
     part = np.array([3, 100, 7])
@@ -100,7 +100,7 @@ def test_the_shift_is_the_correction_carried_back_by_the_loadings(rng):
 
 def test_harmony_leaves_the_global_random_state_alone(rng):
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    first, second = (batch.harmonize(rng.normal(size=(80, 5)), np.repeat(["x", "y"], 40)) for _ in range(2))
+    first, second = (harmony.harmonize(rng.normal(size=(80, 5)), np.repeat(["x", "y"], 40)) for _ in range(2))
     assert not np.array_equal(first, second), "other cells, other components"
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 

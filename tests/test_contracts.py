@@ -16,11 +16,12 @@ import pytest
 from cells import planted
 
 import smash_gpu
-from smash_gpu import batch, models
+from smash_gpu import models
 from smash_gpu.compute.device import is_out_of_memory, resolve_device
 from smash_gpu.compute.xp import on_gpu
 from smash_gpu.data.splits import stratified
 from smash_gpu.evaluation import classifiers
+from smash_gpu.selection import harmony
 
 pytestmark = pytest.mark.contract
 PACKAGE = Path(smash_gpu.__file__).parent
@@ -141,13 +142,13 @@ def test_harmony_is_called_as_rapids_singlecell_defines_it(monkeypatch, rng):
 
     def corrected(*arguments, **options):
         bound = signature.bind(*arguments, **options).arguments
-        assert (bound["flavor"], bound["ridge_lambda"]) == ("harmony1", batch.RIDGE)
+        assert (bound["flavor"], bound["ridge_lambda"]) == ("harmony1", harmony.RIDGE)
         bound["adata"].obsm[bound["adjusted_basis"]] = bound["adata"].obsm[bound["basis"]] + 1
 
     monkeypatch.setattr(rsc.pp, "harmony_integrate", corrected)
     components = rng.normal(size=(20, 4))
     batches = pd.DataFrame({"batch": ["a", "b"] * 10})
-    np.testing.assert_allclose(batch._harmonize_on_device(components, batches, 0), components + 1)
+    np.testing.assert_allclose(harmony._harmonize_on_device(components, batches, 0), components + 1)
 
 
 def test_annotated_cells_are_moved_by_the_functions_the_readme_names():

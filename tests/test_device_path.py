@@ -15,14 +15,14 @@ from scipy import sparse
 from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
-from smash_gpu import batch, selection, training
 from smash_gpu.annotated.read import read
 from smash_gpu.blocks.fold import in_halves
 from smash_gpu.data import stats
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import stratified
 from smash_gpu.models import forest
-from smash_gpu.recipe import Filters, Importance, InversePCA
+from smash_gpu.selection import harmony, scoring, steps
+from smash_gpu.selection.options import Filters, Importance, InversePCA
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def test_statistics_filters_and_inverse_pca_choose_the_same_genes(device, data, 
     np.testing.assert_allclose(gpu.stats.total, data.stats.total, rtol=1e-12, atol=1e-9)
     chosen = []
     for part in (data, gpu):
-        filtered, _ = selection.filter_genes(part, Filters(families=()))
-        chosen.append(selection.inverse_pca(part, filtered, InversePCA(n_top=3, variance=0.3))[0])
+        filtered, _ = steps.filter_genes(part, Filters(families=()))
+        chosen.append(steps.inverse_pca(part, filtered, InversePCA(n_top=3, variance=0.3))[0])
     assert 0 < chosen[0].sum() < filtered.sum()
     np.testing.assert_array_equal(*chosen)
 
@@ -221,8 +221,8 @@ def test_cells_that_the_device_has_no_room_for_go_there_block_by_block(monkeypat
         if where == "cuda":
             strict_cupy.install(monkeypatch)
             stand_in_for_xgboost(monkeypatch)
-            monkeypatch.setattr(training, "device_room", lambda: 0)
-            monkeypatch.setattr(training, "SHARE_FOR_EXPRESSION", share)
+            monkeypatch.setattr(scoring, "device_room", lambda: 0)
+            monkeypatch.setattr(scoring, "SHARE_FOR_EXPRESSION", share)
         smg.tl.smash(adata, "cell_type", model="xgboost", n_top=3, device=where, **how)
         found[where] = smg.get.markers_dict(adata)
     assert found["cpu"] == found["cuda"]
@@ -266,16 +266,16 @@ def test_a_torch_without_cuda_is_an_error_with_the_way_out(monkeypatch):
 
 def test_batches_are_corrected_on_a_device(device, monkeypatch, data, rng):
     """Harmony itself is replaced; the components, axes and the shift are those of the host."""
-    monkeypatch.setattr(batch, "CELLS_PER_PART", 37)
-    monkeypatch.setattr(batch, "_harmonize_on_device", lambda components, *_: components * 0.5)
-    monkeypatch.setattr(training, "harmonize", lambda c, b, random_state: (
-        batch.harmonize(c, b) if isinstance(c, DeviceArray) else c * 0.5))  # fmt: skip
+    monkeypatch.setattr(harmony, "CELLS_PER_PART", 37)
+    monkeypatch.setattr(harmony, "_harmonize_on_device", lambda components, *_: components * 0.5)
+    monkeypatch.setattr(scoring, "harmonize", lambda c, b, random_state: (
+        harmony.harmonize(c, b) if isinstance(c, DeviceArray) else c * 0.5))  # fmt: skip
     genes = np.arange(25)
     shifted = []
     for part in (data, on(data, "cuda")):
         part = replace(part, batch=pd.Categorical(rng.choice(["a", "b"], len(data.group))))
         X = part.expression(genes)
-        shift = training.batch_shift(part, genes, X, np.arange(len(X)), random_state=0)
+        shift = scoring.batch_shift(part, genes, X, np.arange(len(X)), random_state=0)
         shifted.append(shift.added_to(X, np.arange(len(X))))
     np.testing.assert_allclose(shifted[1].get(), shifted[0], atol=1e-4)
 
@@ -293,7 +293,7 @@ def test_an_own_model_gets_arrays_of_the_host(device, data):
         def predict(self, X):
             return np.zeros(len(X), dtype=int)
 
-    scores = selection.importance(on(data, "cuda"), np.ones(len(data.names), bool), Importance(Own()))
+    scores = steps.importance(on(data, "cuda"), np.ones(len(data.names), bool), Importance(Own()))
     assert scores.mean.shape == (3, len(data.names))
 
 

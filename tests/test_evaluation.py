@@ -14,8 +14,9 @@ import smash_gpu as smg
 from smash_gpu import evaluation
 from smash_gpu.annotated.read import read
 from smash_gpu.data.splits import Split
-from smash_gpu.recipe import Importance, Recipe
-from smash_gpu.selection import choose_panel
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import Importance, Recipe
+from smash_gpu.selection.steps import choose_panel
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 FEW_TREES = {"n_estimators": 10}
@@ -227,13 +228,13 @@ def test_the_leak_free_protocol_is_several_70_30_splits_with_z_of_the_training_c
 def spied_panels(monkeypatch):
     """What every selection inside `tl.evaluate` saw."""
     seen = []
-    honest = smg.selection.select
+    honest = steps.select
 
     def select(data, recipe, *rest):
         seen.append((data.cells, recipe))
         return honest(data, recipe, *rest)
 
-    monkeypatch.setattr("smash_gpu.selection.select", select)
+    monkeypatch.setattr("smash_gpu.selection.steps.select", select)
     return seen
 
 

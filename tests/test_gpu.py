@@ -13,12 +13,12 @@ from cells import planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import selection
 from smash_gpu.annotated.read import read
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import release_memory
 from smash_gpu.compute.xp import cupy, on_gpu, to_device
-from smash_gpu.recipe import Filters, Importance, InversePCA
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import Filters, Importance, InversePCA
 
 pytestmark = pytest.mark.gpu
 MODELS = {
@@ -129,9 +129,9 @@ def test_inverse_pca_keeps_the_genes_of_cumls_pca(rng):
     """The correlation's eigenvectors on the device, against cuML's PCA of the standardised matrix."""
     PCA = pytest.importorskip("cuml.decomposition").PCA
     data = read(planted(rng, n_cells=500), {"groupby": "cell_type", "device": "cuda"})
-    candidates, _ = selection.filter_genes(data, Filters(families=()))
+    candidates, _ = steps.filter_genes(data, Filters(families=()))
     index = np.flatnonzero(candidates)
-    kept, _ = selection.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))
+    kept, _ = steps.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))
     e = data.host_expression(index).astype(np.float64)
     z = np.minimum((e - e.mean(axis=0)) / e.std(axis=0, ddof=1), 10)
     z = (z - z.mean(axis=0)) / z.std(axis=0)
@@ -247,5 +247,5 @@ def test_own_importance_runs_on_the_host_while_counts_are_on_the_device(rng):
 
     data = read(planted(rng), {"groupby": "cell_type", "device": "cuda"})
     how = Importance(Forest(ExtraTreesClassifier(20, random_state=0)))
-    scores = selection.importance(data, np.ones(len(data.names), dtype=bool), how)
+    scores = steps.importance(data, np.ones(len(data.names), dtype=bool), how)
     assert np.isfinite(scores.mean).all()

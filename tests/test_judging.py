@@ -17,6 +17,7 @@ from smash_gpu.annotated.read import read
 from smash_gpu.data import splits
 from smash_gpu.data.splits import Split
 from smash_gpu.evaluation import Condition, Judging, degrade, random_panels, summary
+from smash_gpu.selection import steps
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 MIXED = ["MARKER0X", "NOISE20", "MARKER1X", "NOISE21", "NOISE22", "MARKER2X"]
@@ -71,8 +72,8 @@ def test_the_curve_is_of_intact_cells_and_one_classifier_list_by_list(adata):
 
 def test_a_selection_runs_once_a_split_however_long_the_curve_and_gives_prefixes(adata, monkeypatch):
     smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
-    seen, honest = [], smg.selection.select
-    monkeypatch.setattr("smash_gpu.selection.select", lambda *a: seen.append(a) or honest(*a))
+    seen, honest = [], steps.select
+    monkeypatch.setattr("smash_gpu.selection.steps.select", lambda *a: seen.append(a) or honest(*a))
     curve = judged(adata, n_genes=[3, 6, 9], n_splits=2)
     assert len(seen) == 2
     assert curve["n_genes"].tolist() == [3, 6, 9] * 2

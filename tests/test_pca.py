@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from smash_gpu import selection
 from smash_gpu.compute import pca
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.standardize import mean_std, standardize
-from smash_gpu.recipe import InversePCA
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import InversePCA
 
 
 def by_scikit_learn(z, n_top, variance):
@@ -33,7 +33,7 @@ def test_same_genes_as_standard_scaler_and_full_pca(hold, rng, shape):
     all_genes = np.ones(shape[1], dtype=bool)
     X = data.host_expression(np.arange(shape[1]))
     expected, _ = by_scikit_learn(standardize(X, *mean_std(X)), 3, 0.5)
-    mask, ledger = selection.inverse_pca(data, all_genes, InversePCA(n_top=3, variance=0.5))
+    mask, ledger = steps.inverse_pca(data, all_genes, InversePCA(n_top=3, variance=0.5))
     assert set(np.flatnonzero(mask)) == expected
     assert 0 < mask.sum() < shape[1]
     assert ledger["left"].tolist() == [mask.sum()]
@@ -46,7 +46,7 @@ def test_same_genes_on_real_counts(shared, name):
     candidates = data.stats.pooled.fraction[0] > 0.1
     X = data.expression(np.flatnonzero(candidates))
     expected, n_components = by_scikit_learn(standardize(X, *mean_std(X)), 2, 0.5)
-    mask, _ = selection.inverse_pca(data, candidates, InversePCA(n_top=2, variance=0.5))
+    mask, _ = steps.inverse_pca(data, candidates, InversePCA(n_top=2, variance=0.5))
     assert n_components > 10
     assert set(np.flatnonzero(mask[candidates])) == expected
 
@@ -54,7 +54,7 @@ def test_same_genes_on_real_counts(shared, name):
 def test_only_candidates_pass_and_kept_genes_stay(rng):
     data = dataset(sparse.csr_matrix(rng.poisson(1.0, (80, 20)).astype(float)), np.zeros(80, dtype=int))
     candidates = np.arange(20) < 12
-    mask, _ = selection.inverse_pca(data, candidates, InversePCA(n_top=1, variance=0.05, keep=("g3", "g15")))
+    mask, _ = steps.inverse_pca(data, candidates, InversePCA(n_top=1, variance=0.05, keep=("g3", "g15")))
     assert mask[3]
     assert not mask[12:].any()
     assert mask.sum() < 12

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smash_gpu import ranking
 from smash_gpu.data.stats import GroupStats, group_stats
+from smash_gpu.selection import ranking
 
 NAN = float("nan")
 FEW = settings(max_examples=60, deadline=None)

@@ -67,7 +67,7 @@ def nothing_is_computed(monkeypatch):
         raise AssertionError("statistics were computed before the complaint")
 
     monkeypatch.setattr("smash_gpu.data.dataset.group_stats", computed)
-    monkeypatch.setattr("smash_gpu.selection.moments", computed)
+    monkeypatch.setattr("smash_gpu.selection.steps.moments", computed)
 
 
 def with_value(value):

@@ -16,14 +16,14 @@ from cells import planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smash_gpu import training
 from smash_gpu.annotated.read import read
 from smash_gpu.data import shuffle, splits
 from smash_gpu.data.shuffle import BYTES_PER_BLOCK, block_cuts, by_block, shuffled
 from smash_gpu.models import boosted
-from smash_gpu.recipe import Importance
 from smash_gpu.runtime import atomic, memory, spill
 from smash_gpu.runtime.spill import Scratch
+from smash_gpu.selection import scoring
+from smash_gpu.selection.options import Importance
 
 FEW = settings(max_examples=40, deadline=None)
 N_GENES = 60
@@ -41,7 +41,7 @@ def own_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def no_room(monkeypatch):
     """Everything that may lie in a file does."""
-    monkeypatch.setattr(training, "SHARE_FOR_EXPRESSION", 0)
+    monkeypatch.setattr(scoring, "SHARE_FOR_EXPRESSION", 0)
     monkeypatch.setattr(boosted, "SHARE_FOR_BINS", 0)
 
 
@@ -82,7 +82,7 @@ def options_of(model):
 
 
 def scored(data, model, **how):
-    return training.importance(data, np.ones(len(data.names), dtype=bool), Importance(model, **how))
+    return scoring.importance(data, np.ones(len(data.names), dtype=bool), Importance(model, **how))
 
 
 def open_files():
@@ -324,8 +324,8 @@ def test_an_error_while_learning_leaves_no_file_behind(data, small_blocks, no_ro
 
 
 def test_batches_are_corrected_in_a_file_as_in_memory(rng, small_blocks, monkeypatch, request):
-    monkeypatch.setattr(training, "harmonize", lambda z, batch, random_state: z - 0.1 * (batch == "b")[:, None])
-    monkeypatch.setattr("smash_gpu.batch.CELLS_PER_PART", 170)
+    monkeypatch.setattr(scoring, "harmonize", lambda z, batch, random_state: z - 0.1 * (batch == "b")[:, None])
+    monkeypatch.setattr("smash_gpu.selection.harmony.CELLS_PER_PART", 170)
     adata = planted(rng, n_cells=700)
     adata.obs["batch"] = rng.choice(["a", "b"], 700)
     data = read(adata, {"groupby": "cell_type", "batch_key": "batch"})
@@ -374,7 +374,7 @@ def test_a_forest_whose_cells_do_not_fit_says_what_it_needs_and_the_way_out(data
 
 
 def test_without_a_limit_a_forest_may_take_all_that_is_free(data, monkeypatch):
-    needed = training.COPIES_OF_A_FOREST * 4 * 2000 * N_GENES
+    needed = scoring.COPIES_OF_A_FOREST * 4 * 2000 * N_GENES
     monkeypatch.setattr(memory, "room", lambda: needed // 2)
     monkeypatch.setattr(memory, "available", lambda: needed + 1)
     scored(data, "rf")
@@ -386,7 +386,7 @@ def test_without_a_limit_a_forest_may_take_all_that_is_free(data, monkeypatch):
 def test_batches_that_do_not_fit_say_what_they_need_before_a_pass_is_made(data, monkeypatch):
     data = replace(data, batch=pd.Categorical(np.arange(2000) % 2))
     monkeypatch.setattr(type(data), "expression", None)
-    needed = training.BYTES_PER_COMPONENT * 2000 * N_GENES
+    needed = scoring.BYTES_PER_COMPONENT * 2000 * N_GENES
     monkeypatch.setattr(memory, "available", lambda: needed - 1)
     with pytest.raises(MemoryError, match=r"60 components.*2,000 cells 0\.01 GB.*may be taken.*max_cells="):
         scored(data, "xgboost")
@@ -406,7 +406,7 @@ from scipy import sparse
 from smash_gpu import budget, splits, scratch, training
 from smash_gpu.dataset import Dataset
 from smash_gpu.models import boosted
-from smash_gpu.recipe import Importance
+from smash_gpu.selection.options import Importance
 
 splits.BYTES_PER_BLOCK, scratch.BYTES_AT_ONCE = 4 * 2**20, 2**20
 training.SHARE_FOR_EXPRESSION = boosted.SHARE_FOR_BINS = {share}

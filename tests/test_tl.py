@@ -8,9 +8,9 @@ from cells import CONTAINERS, PLACES, PLANTED, SHARED_SETS, planted
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu import plan
 from smash_gpu.data.shuffle import BYTES_PER_BLOCK
-from smash_gpu.recipe import paper
+from smash_gpu.selection import plan
+from smash_gpu.selection.options import paper
 
 MODEL_OPTIONS = {"rf": {}, "brf": {"n_estimators": 60}, "xgboost": {"n_estimators": 30, "max_bin": 32}, "dnn": {}}
 
@@ -243,13 +243,13 @@ def test_a_marker_that_half_of_the_groups_share_is_taken_out_by_the_paper_s_rule
 
 
 def test_the_plan_counts_what_each_model_takes(adata):
-    from smash_gpu import training
     from smash_gpu.models import boosted
+    from smash_gpu.selection import scoring
 
     n = adata.n_obs
     of = {model: plan.plan(adata.X, 3, model=model) for model in ("rf", "xgboost", "dnn", object())}
     forest, trees, network, own = of.values()
-    assert forest.bytes_per_candidate == pytest.approx(4 * training.COPIES_OF_A_FOREST * n)
+    assert forest.bytes_per_candidate == pytest.approx(4 * scoring.COPIES_OF_A_FOREST * n)
     assert trees.bytes_per_candidate == pytest.approx((4 + boosted.BYTES_PER_BIN_NUMBER) * n)
     assert network.bytes_per_candidate == own.bytes_per_candidate == 4 * n
     assert (forest.bytes_beside, trees.bytes_beside, own.bytes_beside) == (0, 12 * n * 3, 0)

@@ -9,11 +9,12 @@ import pytest
 from cells import planted
 
 import smash_gpu as smg
-from smash_gpu import models, training
+from smash_gpu import models
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.data.dataset import Dataset
-from smash_gpu.recipe import Importance, Recipe
+from smash_gpu.selection import scoring
+from smash_gpu.selection.options import Importance, Recipe
 
 FEW_TREES = {"n_estimators": 12}
 NO_FILTERS = {"families": ()}
@@ -41,7 +42,7 @@ def data_of(adata):
 
 
 def scored(data, model, **how):
-    return training.importance(data, np.ones(len(data.names), dtype=bool), Importance(model, **how))
+    return scoring.importance(data, np.ones(len(data.names), dtype=bool), Importance(model, **how))
 
 
 def test_the_model_is_given_the_expression_of_a_sample_that_keeps_the_rare_group_whole(rng):
@@ -54,7 +55,7 @@ def test_the_model_is_given_the_expression_of_a_sample_that_keeps_the_rare_group
     X, group, split = witness.seen[0]
     assert np.bincount(group).tolist() == [199, 198, 3]
     assert set(group[split.train]) == set(group[split.test]) == {0, 1, 2}
-    cells = training.sample(data, 400, 0).cells
+    cells = scoring.sample(data, 400, 0).cells
     np.testing.assert_array_equal(X, data.expression(np.arange(60))[cells])
     np.testing.assert_array_equal(group, codes[cells])
 
@@ -82,7 +83,7 @@ def test_a_forest_of_more_cells_than_its_default_says_so_and_as_many_as_there_ar
 def test_every_model_draws_its_own_sample_and_one_seed_gives_one_result(adata):
     data = data_of(adata)
     seen = []
-    for part, seeds in training._learnt_from(data, Importance("rf", n_models=3, random_state=4, max_cells=60)):
+    for part, seeds in scoring._learnt_from(data, Importance("rf", n_models=3, random_state=4, max_cells=60)):
         seen.append(part.cells)
         assert len(part.cells) == 60
         assert list(seeds) == [4 + len(seen) - 1]

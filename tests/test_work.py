@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import smash_gpu as smg
-from smash_gpu import training
 from smash_gpu.annotated.read import read
 from smash_gpu.data.stages import Work
 from smash_gpu.errors import ChangedError
 from smash_gpu.io import concat, csc_to_csr
-from smash_gpu.recipe import Importance
 from smash_gpu.runtime import atomic
+from smash_gpu.selection import scoring
+from smash_gpu.selection.options import Importance
 
 STAGE = {
     "sums": np.arange(12.0).reshape(3, 4),
@@ -357,7 +357,7 @@ def test_options_that_are_objects_are_named_once_where_scores_are_not_kept(adata
     data = read(adata, {"groupby": "cell_type"}, Work(tmp_path, told.append))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        training.importance(data, np.ones(adata.n_vars, dtype=bool), how)
+        scoring.importance(data, np.ones(adata.n_vars, dtype=bool), how)
     assert len([one for one in said if "model_options['class_weight'] cannot be put" in str(one.message)]) == 1
 
 

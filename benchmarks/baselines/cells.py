@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from smash_gpu import ranking
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.selection import ranking
 
 GROUP = "group"
 

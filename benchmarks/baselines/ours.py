@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 
 from benchmarks.baselines.cells import in_turn
-from smash_gpu import selection
 from smash_gpu.data.dataset import Dataset
-from smash_gpu.recipe import Filters, Importance, Recipe, paper
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import Filters, Importance, Recipe, paper
 
 MODELS = ("rf", "brf", "xgboost", "dnn")
 
@@ -19,7 +19,7 @@ def modelled(data: Dataset, n_genes: int, seed: int, *, model: str, as_paper: bo
     setting = paper(model) if as_paper else {"filters": {}, "model_options": {}}
     how = Importance(model, setting["model_options"], random_state=seed)
     recipe = Recipe(Filters.of(setting["filters"]), importance=how)
-    return in_turn(selection.select(data, recipe).eligible, data, n_genes)
+    return in_turn(steps.select(data, recipe).eligible, data, n_genes)
 
 
 rf, brf, xgboost, dnn = (partial(modelled, model=model, as_paper=False) for model in MODELS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.baselines.cells import GROUP, annotated, in_turn, scores_of
-from smash_gpu import ranking
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.selection import ranking
 
 NEAREST = 20
 

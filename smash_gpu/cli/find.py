@@ -33,10 +33,10 @@ def run(options: argparse.Namespace) -> None:
 
 def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     """What will be read and how much memory it takes, of data that stay on disk."""
-    from smash_gpu import plan
     from smash_gpu.compute.device import resolve_device
     from smash_gpu.io import matrices
     from smash_gpu.io.lazy import matrix_of
+    from smash_gpu.selection import plan
 
     if options.groupby not in adata.obs or options.layer not in (None, *adata.layers):
         return  # which the first step will complain about
@@ -84,10 +84,11 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
 
 def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
     """`tl.smash` with the options of a command."""
-    from smash_gpu import recipe, tl
+    from smash_gpu import tl
+    from smash_gpu.selection import options as selection_options
 
     filters = {"exclude": gene_list(options.exclude), "keep": gene_list(options.keep), "species": options.species}
-    paper = recipe.paper(options.model) if options.paper else {}
+    paper = selection_options.paper(options.model) if options.paper else {}
     tl.smash(
         adata,
         options.groupby,

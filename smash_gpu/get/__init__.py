@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import ranking
 from smash_gpu.annotated import slots
 from smash_gpu.get._evaluation import (
     comparison,
@@ -21,6 +20,7 @@ from smash_gpu.get._evaluation import (
 from smash_gpu.get._panel import panel_genes, panel_table
 from smash_gpu.get._peers import nsforest_metrics, spapros_metrics
 from smash_gpu.get._stability import panel_overlap, stability, substitutes
+from smash_gpu.selection import ranking
 
 __all__ = [
     "comparison",

@@ -75,7 +75,7 @@ def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarr
         return f"the rules leave too few of its markers; {rule!r} takes {taken[rule]}", (
             f"without {rule!r} it could have {allowed + int(alone.sum())}"
         )
-    lacking = int(np.maximum(np.minimum(problem.promised, attainable(design)) - held, 0).sum())
+    lacking = int(np.maximum(np.minimum(problem.promised, _attainable(design)) - held, 0).sum())
     capped = " within the caps" * bool(len(problem.caps.limit))
     size = f"{len(design.panel)} genes{capped}"
     if design.least_lacking >= lacking:
@@ -86,8 +86,8 @@ def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarr
     )
 
 
-def attainable(design: Design) -> np.ndarray:
-    """For every pair, what the best genes that the rules allow could reach."""
+def _attainable(design: Design) -> np.ndarray:
+    """How many markers each class has among the genes that the rules leave."""
     usable = design.problem.found.tier < OUT
     usable[design.problem.found.existing] = True
     return design.problem.markers[:, usable].sum(axis=1)

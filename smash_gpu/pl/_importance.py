@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import ranking
 from smash_gpu.annotated import slots
 from smash_gpu.pl._canvas import GENE, INCHES_PER_GENE, PLAIN, canvas, fills, legend, quiet, room, shown
+from smash_gpu.selection import ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

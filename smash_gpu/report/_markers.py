@@ -7,7 +7,6 @@ import pandas as pd
 
 from smash_gpu import pl
 from smash_gpu.annotated import slots
-from smash_gpu.ranking import DOWN
 from smash_gpu.report._elements import (
     Chapter,
     Column,
@@ -26,6 +25,7 @@ from smash_gpu.report._elements import (
 from smash_gpu.report._figures import figure
 from smash_gpu.report._results import Results
 from smash_gpu.report._scores import score
+from smash_gpu.selection.ranking import DOWN
 
 GENES_IN_A_FIGURE = 80
 

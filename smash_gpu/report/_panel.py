@@ -13,7 +13,7 @@ from smash_gpu.evaluation.cross_validation import SELECTION
 from smash_gpu.report._elements import Chapter, Html, chapter, element, frame, paragraph
 from smash_gpu.report._figures import figure
 from smash_gpu.report._results import Results
-from smash_gpu.tl._choosers import PANEL_GENES
+from smash_gpu.selection.options import PANEL_GENES
 
 DESIGNED = "smash_panel"
 ROWS = 25

@@ -7,9 +7,9 @@ from typing import Any
 
 from smash_gpu.annotated import slots
 from smash_gpu.data.fingerprint import fingerprint
-from smash_gpu.recipe import STEPS
 from smash_gpu.report._elements import Chapter, Column, Html, chapter, definitions, element, join, paragraph, table
 from smash_gpu.report._results import Results
+from smash_gpu.selection.options import STEPS
 
 VERSIONS = "versions"
 TURN = ("source", "within", *STEPS, "evaluation")

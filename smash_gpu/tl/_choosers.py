@@ -8,15 +8,14 @@ from dataclasses import replace
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu import selection
 from smash_gpu.annotated import slots
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.genes import names as gene_names
-from smash_gpu.recipe import STEPS, Recipe
+from smash_gpu.selection import steps as selection_steps
+from smash_gpu.selection.options import STEPS, Recipe
 
 Choose = Callable[[Dataset], np.ndarray]
 OwnFunction = Callable[[AnnData, int], Iterable[str]]
-PANEL_GENES = 30
 
 
 def numbers(wanted: Iterable[str], data: Dataset, what: str) -> np.ndarray:
@@ -55,7 +54,7 @@ def repeated_selection(adata: AnnData, n_genes: int, key: str) -> Choose:
     if slots.recorded(adata, key, "within"):
         raise ValueError("a selection inside broad groups cannot be repeated in splits of all cells: pass genes=.")
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}
-    return selection.choose_panel(Recipe.of(steps), n_genes)
+    return selection_steps.choose_panel(Recipe.of(steps), n_genes)
 
 
 def own(adata: AnnData, choose: OwnFunction, n_genes: int, what: str) -> Choose:

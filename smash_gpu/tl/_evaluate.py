@@ -19,7 +19,8 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation import Condition, Judging
 from smash_gpu.evaluation.classifiers import check
 from smash_gpu.evaluation.cross_validation import LIST, SELECTION
-from smash_gpu.tl._choosers import PANEL_GENES, Choose, OwnFunction, given, own, repeated_selection
+from smash_gpu.selection.options import PANEL_GENES
+from smash_gpu.tl._choosers import Choose, OwnFunction, given, own, repeated_selection
 
 PROTOCOLS = ("leak-free", "paper")
 Genes = Iterable[str] | OwnFunction | None

@@ -9,14 +9,15 @@ from typing import Any, Unpack
 
 from anndata import AnnData
 
-from smash_gpu import models, selection
+from smash_gpu import models
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import broad_groups, read
 from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data import splits
 from smash_gpu.data.stages import Work
 from smash_gpu.io import concat
-from smash_gpu.recipe import Filters, Importance, InversePCA, Ranking, Recipe
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import Filters, Importance, InversePCA, Ranking, Recipe
 
 
 @takes_source
@@ -96,8 +97,8 @@ def smash(
         Ranking(n_top, unique, positive_only, sample_fraction, min_cells_per_sample),
     )
     data = read(adata, {"groupby": groupby, **source}, work)
-    parts = {"": data} if within is None else selection.inside(data, broad_groups(adata, within))
-    found = selection.merge({name: selection.select(part, how, name) for name, part in parts.items()})
+    parts = {"": data} if within is None else steps.inside(data, broad_groups(adata, within))
+    found = steps.merge({name: steps.select(part, how, name) for name, part in parts.items()})
     slots.start(adata, key_added)
     slots.record(adata, key_added, "source", {"groupby": groupby, **source})
     for step, options in how.steps.items():
@@ -166,7 +167,7 @@ def importance(
     how = Importance(model, dict(model_options or {}), n_models, random_state, max_cells)
     where = slots.source(adata, key_added, groupby=groupby, **source)
     data = read(adata, where)
-    scores = selection.importance(data, slots.candidates(adata, key_added), how)
+    scores = steps.importance(data, slots.candidates(adata, key_added), how)
     slots.record(adata, key_added, "source", where)
     slots.record(adata, key_added, "importance", how.noted)
     slots.record(adata, key_added, "within", {})
@@ -219,7 +220,7 @@ def rank_markers(
             f"the scores are of the groups {', '.join(scored)}, but {where['groupby']!r} now has "
             f"{', '.join(data.groups)}: run tl.importance again."
         )
-    eligible, table = selection.rank_markers(data, scores, how)
+    eligible, table = steps.rank_markers(data, scores, how)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "ranking", asdict(how))
     profiles = {"mean": data.stats.mean, "fraction": data.stats.fraction}

@@ -10,7 +10,8 @@ from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.evaluation import stability as resampling
-from smash_gpu.tl._choosers import PANEL_GENES, OwnFunction, own, repeated_selection
+from smash_gpu.selection.options import PANEL_GENES
+from smash_gpu.tl._choosers import OwnFunction, own, repeated_selection
 
 
 @takes_source

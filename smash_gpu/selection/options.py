@@ -18,6 +18,7 @@ from smash_gpu.runtime.words import names_of
 PERCENT = 2.0  # a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4
 LISTS = ("families", "exclude", "keep")
+PANEL_GENES = 30
 
 
 def paper(model: str = models.DEFAULT) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from smash_gpu import models
-from smash_gpu.batch import N_COMPONENTS, Shift, harmonize, leading_components, parts
 from smash_gpu.compute.device import device_room, enough_memory, release_memory
 from smash_gpu.compute.xp import namespace, on_gpu, place, take
 from smash_gpu.data.dataset import Dataset
@@ -21,9 +20,10 @@ from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, draw, stratified
 from smash_gpu.data.stages import Stage
 from smash_gpu.data.stats import moments
 from smash_gpu.models.on_cluster import boosted, forests
-from smash_gpu.recipe import Importance
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.spill import Scratch
+from smash_gpu.selection.harmony import N_COMPONENTS, Shift, harmonize, leading_components, parts
+from smash_gpu.selection.options import Importance
 
 SHARE_FOR_EXPRESSION = 0.25  # of the room, for the expression of the candidates; more goes into a file
 COPIES_OF_A_FOREST = 1.8  # all cells, and those to learn from

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from smash_gpu import ranking
 from smash_gpu.compute import pca
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.standardize import Z_CEILING
@@ -17,8 +16,9 @@ from smash_gpu.data.stats import moments
 from smash_gpu.errors import NothingLeftError
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
-from smash_gpu.recipe import Filters, InversePCA, Ranking, Recipe
-from smash_gpu.training import Scores, importance
+from smash_gpu.selection import ranking
+from smash_gpu.selection.options import Filters, InversePCA, Ranking, Recipe
+from smash_gpu.selection.scoring import Scores, importance
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""SMaSH's four steps: filters, inverse PCA, importance, ranking."""
