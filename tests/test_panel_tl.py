@@ -11,7 +11,7 @@ from scipy.io import mmread
 import smash_gpu as smg
 from smash_gpu import cli
 from smash_gpu.annotated import slots
-from smash_gpu.cli.files import gene_list
+from smash_gpu.cli.inputs import gene_list
 
 TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate")
 PNG = b"\x89PNG"

@@ -6,8 +6,8 @@ import argparse
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.evaluate import judge
-from smash_gpu.cli.files import writable
 from smash_gpu.cli.find import find
+from smash_gpu.cli.inputs import writable
 
 PURPOSE = "markers of data that scanpy ships"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import gene_list, named, open_data, save, writable
+from smash_gpu.cli.inputs import gene_list, named, open_data, save, writable
 
 PURPOSE = "judge lists of genes and selections, side by side"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import gene_list, kept_in, named, open_data, save, writable
+from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, writable
 
 PURPOSE = "markers of a file"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import gene_list, kept_in, named, open_data, save, writable
+from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, writable
 
 PURPOSE = "exactly N genes that tell all classes of a file apart"
 N_GENES = 100

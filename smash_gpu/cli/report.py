@@ -10,8 +10,8 @@ from time import perf_counter
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.files import named, open_data, writable
 from smash_gpu.cli.find import select
+from smash_gpu.cli.inputs import named, open_data, writable
 
 PURPOSE = "one HTML file with markers, figures and their evaluation"
 OUT = "FILE", "HTML file to write"
