@@ -70,10 +70,10 @@ def reading(options: argparse.Namespace) -> dict:
     """Seconds to read and decompress, and seconds of the statistics pass, on one file, in turn."""
     import h5py
 
-    from smash_gpu import budget
     from smash_gpu.blocks.prefetch import Ahead
     from smash_gpu.data import stats
     from smash_gpu.io import hdf5, open
+    from smash_gpu.runtime import memory
 
     waits = _watched(Ahead)
     with h5py.File(options.file) as file:
@@ -100,13 +100,14 @@ def reading(options: argparse.Namespace) -> dict:
         "waiting": sum(waits) / sum(seconds["statistics"]),
         "device": options.device,
         "speed_of_statistics": {name: median[name] / median["statistics"] for name in ("h5py", "all_threads")},
-        "peak_gb": budget.peak() / 1e9,
+        "peak_gb": memory.peak() / 1e9,
     }
 
 
 def selecting(options: argparse.Namespace) -> dict:
     """Seconds and peak memory of `tl.smash`, from the file to the markers, imports included."""
-    from smash_gpu import budget, get, tl
+    from smash_gpu import get, tl
+    from smash_gpu.runtime import memory
 
     found = tl.smash(
         options.file, GROUPBY, model=options.model, max_cells=options.max_cells, memory=options.memory,
@@ -128,7 +129,7 @@ def selecting(options: argparse.Namespace) -> dict:
         "memory": options.memory,
         "seconds": seconds,
         "us_per_cell": seconds / found.n_obs * 1e6,
-        "peak_gb": budget.peak() / 1e9,
+        "peak_gb": memory.peak() / 1e9,
         "candidates": int(found.var["smash_candidate"].sum()),
         "accuracy": float(np.mean(found.uns["smash"]["accuracy"])),
         "planted_of_first_5": {

@@ -118,13 +118,13 @@ def test_systems_without_the_modules_of_unix(tmp_path):
                 raise FileNotFoundError(path)
             return read(path, *arguments, **options)
         Path.read_text = absent
-        from smash_gpu import budget, whole
+        from smash_gpu.runtime import atomic, memory
         import smash_gpu
-        assert budget.available() == budget.WITHOUT_A_WORD
-        assert budget.taken() == budget.peak() == 0
+        assert memory.available() == memory.WITHOUT_A_WORD
+        assert memory.taken() == memory.peak() == 0
         (Path(sys.argv[1]) / ".left.part").mkdir()
-        whole.remove_leftovers(Path(sys.argv[1]))
-        with whole.written(Path(sys.argv[1]) / "a") as path:
+        atomic.remove_leftovers(Path(sys.argv[1]))
+        with atomic.written(Path(sys.argv[1]) / "a") as path:
             path.write_text("whole")
         assert sorted(os.listdir(sys.argv[1])) == [".left.part", "a"]
     """

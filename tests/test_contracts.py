@@ -178,11 +178,12 @@ def test_our_imports_of_rapids_leave_cupys_allocator_as_it_was(of):
     """Importing cuML or rapids-singlecell makes RMM, without a pool, CuPy's allocator."""
     first = {
         "forests": "models.build('rf', random_state=0, device='cuda')",
-        "Harmony": "try: batch._harmonize_on_device(numpy.ones((4, 2)), pandas.DataFrame({'batch': list('abab')}), 0)\n"
-        "except Exception: pass",
+        "Harmony": "batches = pandas.DataFrame({'batch': list('abab')})\n"
+        "try: harmony._harmonize_on_device(numpy.ones((4, 2)), batches, 0)\nexcept Exception: pass",
     }[of]
     script = (
-        "import cupy, numpy, pandas\nfrom smash_gpu import batch, models\nbefore = cupy.cuda.get_allocator()\n"
+        "import cupy, numpy, pandas\nfrom smash_gpu import models\nfrom smash_gpu.selection import harmony\n"
+        "before = cupy.cuda.get_allocator()\n"
         f"{first}\nimport sys; assert 'cuml' in sys.modules\nassert cupy.cuda.get_allocator() == before\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -239,7 +239,7 @@ def test_what_is_no_model_is_refused_with_what_it_lacks():
 
 
 def test_trees_found_on_numbers_of_bins_are_those_found_on_values(rng):
-    """So do the workers of a cluster find them: with the cut points of one machine (`smash_gpu.distributed`)."""
+    """So do the workers of a cluster find them: with the cut points of one machine (`smash_gpu.models.on_cluster`)."""
     import json
 
     from xgboost import QuantileDMatrix, train

@@ -403,13 +403,15 @@ PEAK = """
 import sys
 import numpy as np
 from scipy import sparse
-from smash_gpu import budget, splits, scratch, training
-from smash_gpu.dataset import Dataset
+from smash_gpu.data import shuffle
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.models import boosted
+from smash_gpu.runtime import memory, spill
+from smash_gpu.selection import scoring
 from smash_gpu.selection.options import Importance
 
-splits.BYTES_PER_BLOCK, scratch.BYTES_AT_ONCE = 4 * 2**20, 2**20
-training.SHARE_FOR_EXPRESSION = boosted.SHARE_FOR_BINS = {share}
+shuffle.BYTES_PER_BLOCK, spill.BYTES_AT_ONCE = 4 * 2**20, 2**20
+scoring.SHARE_FOR_EXPRESSION = boosted.SHARE_FOR_BINS = {share}
 
 def data(n_cells, n_genes):
     rng = np.random.default_rng(0)
@@ -427,14 +429,14 @@ def run(data):
         options = dict(training=Training(max_epochs=2), by_expression=True)
     else:
         options = dict(n_estimators=2, max_depth=3)
-    return training.importance(data, np.ones(len(data.names), bool), Importance(sys.argv[1], options))
+    return scoring.importance(data, np.ones(len(data.names), bool), Importance(sys.argv[1], options))
 
 run(data(3000, 800))
 large = data(60_000, 800)
-before = budget.peak()
+before = memory.peak()
 found = run(large)
 assert found.accuracy[0] > 0.9
-print((budget.peak() - before) / (4 * 60_000 * 800))
+print((memory.peak() - before) / (4 * 60_000 * 800))
 """
 
 

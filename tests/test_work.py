@@ -222,8 +222,8 @@ def test_a_file_is_seen_when_it_is_whole_only(tmp_path):
 
 def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_stay(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from smash_gpu import whole\n"
-        "with whole.written(Path(sys.argv[1]) / sys.argv[2]) as partial:\n"
+        "import sys, time; from pathlib import Path; from smash_gpu.runtime import atomic\n"
+        "with atomic.written(Path(sys.argv[1]) / sys.argv[2]) as partial:\n"
         "    partial.write_bytes(b'half'); print('now', flush=True); time.sleep(60)"
     )
     both = {
