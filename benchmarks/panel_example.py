@@ -44,7 +44,7 @@ def run(folder) -> list[dict]:
         for name, panel in panels.items():
             X = data.host_expression(panel["genes"])
             predicted = evaluation.predict(X, data.labels, split, scale_on_all=False)
-            error = evaluation.readings(data.labels[split.test], predicted)
+            error = evaluation.metrics_of_labels(data.labels[split.test], predicted)
             found[name].append({"n_genes": len(panel["genes"]), **error, **panel["facts"]})
     problem = {"set": "zeisel", "printed": PRINTED, "added": ADDED, "room": ROOM, "brightest": BRIGHTEST, "splits": 3}
     return [

@@ -22,7 +22,7 @@ COLUMNS = (
     ("pbmc_3batch_symphony", "cell_subtype"),
 )  # fmt: skip
 MODES = {"for its size": {}, "nested": {"nested": True}, "prior=1": {"prior": 1.0}}
-READINGS = ("misclassification", "macro_1_minus_recall")
+METRICS = ("misclassification", "macro_1_minus_recall")
 
 
 def main(arguments: list[str]) -> None:
@@ -30,14 +30,14 @@ def main(arguments: list[str]) -> None:
     options = record.parser("panel_modes").parse_args(arguments)
     warnings.simplefilter("ignore")
     rows = pd.DataFrame([row for name, column in COLUMNS for row in judged(options.data, name, column)])
-    mean = rows.groupby(["mode", "set", "column", "k"])[list(READINGS)].mean()
+    mean = rows.groupby(["mode", "set", "column", "k"])[list(METRICS)].mean()
     lines = []
     for mode in MODES:
         apart = 100 * (mean.loc[mode] - mean.loc["for its size"])
         line = {"benchmark": "panel_modes", "mode": mode, "units": len(apart)}
-        for reading in READINGS:
-            line |= {reading: 100 * mean.loc[mode][reading].mean(), f"{reading}_difference": apart[reading].mean()}
-            line[f"{reading}_standard_error"] = apart[reading].sem()
+        for metric in METRICS:
+            line |= {metric: 100 * mean.loc[mode][metric].mean(), f"{metric}_difference": apart[metric].mean()}
+            line[f"{metric}_standard_error"] = apart[metric].sem()
         line["by_size"] = {str(k): apart["misclassification"].xs(k, level="k").mean() for k in SIZES}
         lines.append(line)
         print(line)
@@ -61,7 +61,7 @@ def judged(folder, name: str, column: str) -> list[dict]:
             for k in SIZES:
                 genes = longest[:k] if mode == "nested" or k == max(SIZES) else panel.choose(k, **options)(train)
                 predicted = evaluation.predict(data.host_expression(genes), data.labels, split, scale_on_all=False)
-                found = evaluation.readings(data.labels[split.test], predicted)
+                found = evaluation.metrics_of_labels(data.labels[split.test], predicted)
                 row = {"mode": mode, "set": name, "column": column, "k": k}
-                rows.append(row | {reading: float(np.float64(found[reading])) for reading in READINGS})
+                rows.append(row | {metric: float(np.float64(found[metric])) for metric in METRICS})
     return rows

@@ -2,7 +2,7 @@
 
 Selection on 80 % of the cells (seed 42), the union of the top 20 genes of each class, kNN(3) on z-scores, stratified
 70/30 with seed 42: test cells took part in the selection. As in the notebooks, Zeisel and CITE-seq go through no filter
-and are log1p of raw counts, and Paul15's XGBoost skips the 30 % filter. Two more readings show what differences come
+and are log1p of raw counts, and Paul15's XGBoost skips the 30 % filter. Two more metrics show what differences come
 from: the same genes judged on log values (what smashpy's aliasing bug did on Paul15), and tree scores made with the
 class mean of log values (the same bug) instead of z. For the network a third: as few cells are explained as in the
 notebooks.
@@ -74,7 +74,7 @@ def run(folder, name: str, model: str, seed: int) -> dict:
 
 
 def judged(adata, source: dict, prefix: str) -> dict:
-    """The readings of the union of the top 20 of each class, on z and on log values."""
+    """The metrics of the union of the top 20 of each class, on z and on log values."""
     import smash_gpu as smg
     from smash_gpu import evaluation
     from smash_gpu.data import splits

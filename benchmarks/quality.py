@@ -167,7 +167,7 @@ def limited(method: Method, data: Dataset, n_genes: int, seed: int, limit: int) 
 
 
 def judged(data: Dataset, split: Split, chosen: Chosen, k: int) -> dict:
-    """The readings of the first ``k`` genes, or why there are none."""
+    """The metrics of the first ``k`` genes, or why there are none."""
     from smash_gpu import evaluation
 
     genes = chosen.genes[:k]
@@ -177,7 +177,7 @@ def judged(data: Dataset, split: Split, chosen: Chosen, k: int) -> dict:
     if status == OK:
         X = data.host_expression(genes)
         predicted = evaluation.predict(X, data.labels, split, scale_on_all=False)
-        row |= evaluation.readings(data.labels[split.test], predicted)
+        row |= evaluation.metrics_of_labels(data.labels[split.test], predicted)
     return row
 
 

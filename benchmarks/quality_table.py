@@ -24,9 +24,9 @@ def latest(path: Path) -> pd.DataFrame:
     return rows.drop_duplicates(["set", "groupby", "seed", "method", "k"], keep="last")
 
 
-def per_unit(rows: pd.DataFrame, reading: str = "misclassification") -> pd.DataFrame:
+def per_unit(rows: pd.DataFrame, metric: str = "misclassification") -> pd.DataFrame:
     """Mean over the seeds in %, a row a (budget, unit), a column a method; NaN unless every seed has a result."""
-    means = rows.groupby(["k", *UNIT, "method"])[reading].agg(lambda v: v.mean(skipna=False)).unstack("method")
+    means = rows.groupby(["k", *UNIT, "method"])[metric].agg(lambda v: v.mean(skipna=False)).unstack("method")
     return 100 * means.reindex(columns=means.columns.union([REFERENCE]))
 
 

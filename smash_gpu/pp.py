@@ -32,7 +32,7 @@ def filter_genes(
     species: str = "auto",
     exclude: Iterable[str] = (),
     keep: Iterable[str] = (),
-    key_added: str = slots.KEY,
+    key: str = slots.KEY,
     **source: Unpack[Source],
 ) -> None:
     """Take general, rare and ubiquitous genes out of the candidates (paper, Methods, "Filtering").
@@ -56,7 +56,7 @@ def filter_genes(
         "human", "mouse", or "auto": by the spelling of the gene names.
     exclude, keep
         Genes to remove, and genes that no rule removes; names or symbols.
-    key_added
+    key
         Prefix of the slots.
     source
         ``layer``, ``use_raw``, ``normalize``, ``gene_symbols``, ``min_cells``, ``sample_key``, ``batch_key``,
@@ -77,10 +77,10 @@ def filter_genes(
     options = Filters.of(numbers | lists | {"species": species})
     data = read(adata, {"groupby": groupby, **source})
     candidates, ledger = steps.filter_genes(data, options)
-    slots.start(adata, key_added)
-    slots.record(adata, key_added, "source", {"groupby": groupby, **source})
-    slots.record(adata, key_added, "filters", asdict(options))
-    slots.write_candidates(adata, candidates, ledger, key_added)
+    slots.start(adata, key)
+    slots.record(adata, key, "source", {"groupby": groupby, **source})
+    slots.record(adata, key, "filters", asdict(options))
+    slots.write_candidates(adata, candidates, ledger, key)
 
 
 def inverse_pca(

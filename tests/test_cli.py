@@ -94,13 +94,13 @@ def test_find_writes_what_the_package_returns(run, data, adata, tmp_path):
     code, out, _ = find(run, data, "--out", folder, "--n-genes", 12, "--random-state", 3, "--sample-key", "sample")
     assert code == 0
     smg.tl.smash(adata, "cell_type", random_state=3, sample_key="sample")
-    names = {"markers.csv", "panel.csv", "filters.csv", "params.json", "markers.png"}
+    names = {"markers.csv", "marker_panel.csv", "filters.csv", "params.json", "markers.png"}
     assert {path.name for path in folder.iterdir()} == names
     assert all(name in out for name in names)
     expected = smg.get.markers(adata).astype({"group": str, "score": float})
     pd.testing.assert_frame_equal(pd.read_csv(folder / "markers.csv"), expected, rtol=1e-6)
-    panel = pd.read_csv(folder / "panel.csv")
-    assert panel["name"].tolist() == smg.get.panel(adata, 12)
+    panel = pd.read_csv(folder / "marker_panel.csv")
+    assert panel["name"].tolist() == smg.get.marker_panel(adata, 12)
     assert panel["rank"].tolist() == list(range(1, 13))
     pd.testing.assert_frame_equal(pd.read_csv(folder / "filters.csv"), adata.uns["smash"]["filters"])
     params = json.loads((folder / "params.json").read_text())
@@ -112,19 +112,21 @@ def test_find_writes_what_the_package_returns(run, data, adata, tmp_path):
 
 def test_a_panel_is_never_larger_than_the_genes_with_a_score(run, data, tmp_path):
     assert find(run, data, "--out", tmp_path / "out", "--n-genes", 1000)[0] == 0
-    panel = pd.read_csv(tmp_path / "out" / "panel.csv")["name"]
+    panel = pd.read_csv(tmp_path / "out" / "marker_panel.csv")["name"]
     assert panel.is_unique
     assert 9 <= len(panel) <= 60
 
 
 def test_a_panel_found_can_be_evaluated(run, data, tmp_path):
     assert find(run, data, "--out", tmp_path, "--n-genes", 9)[0] == 0
-    code, out, _ = evaluate(run, data, tmp_path / "panel.csv", "--protocol", "paper", "--out", tmp_path / "judged")
+    code, out, _ = evaluate(
+        run, data, tmp_path / "marker_panel.csv", "--protocol", "paper", "--out", tmp_path / "judged"
+    )
     assert code == 0
     assert "panel (9 genes)" in out
     assert "Protocol paper, 1 splits" in out
-    table = pd.read_csv(tmp_path / "judged" / "evaluation.csv").set_index("reading")
-    assert table.index.tolist() == list(evaluation.READINGS)
+    table = pd.read_csv(tmp_path / "judged" / "evaluation.csv").set_index("metric")
+    assert table.index.tolist() == list(evaluation.METRICS)
     assert table["n_genes"].eq(9).all()
     assert table.loc["misclassification", "mean"] < 0.05
     confusion = pd.read_csv(tmp_path / "judged" / "confusion.csv")
@@ -150,14 +152,14 @@ def test_evaluate_gives_the_numbers_of_the_package(run, data, adata, tmp_path):
         found = pd.read_csv(tmp_path / "out" / f"{name}.csv")
         pd.testing.assert_frame_equal(found, expected, rtol=1e-6, check_dtype=False)
     groups = pd.read_csv(tmp_path / "out" / "groups.csv")
-    expected = smg.get.group_readings(adata, genes="theirs").astype({"group": str})
+    expected = smg.get.group_metrics(adata, genes="theirs").astype({"group": str})
     found = groups[groups["genes"] == "theirs"].drop(columns="genes").reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
     pairs = pd.read_csv(tmp_path / "out" / "pairs.csv")
     expected = smg.get.unresolved_pairs(adata, genes="mine")
     found = pairs[pairs["genes"] == "mine"].drop(columns="genes").reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
-    assert all(word in out for word in ("mine", "theirs", "chance for mine", "logreg", "thin", "dropout"))
+    assert all(word in out for word in ("mine", "theirs", "random panels like mine", "logreg", "thin", "dropout"))
 
 
 def test_a_selection_is_made_inside_every_split(run, data, adata, tmp_path):
@@ -181,7 +183,7 @@ def test_the_panel_design_is_repeated_inside_every_split(run, data, adata, tmp_p
     def design(cells, n_genes):
         cells = cells.to_memory()
         smg.tl.panel(cells, "cell_type", n_genes=n_genes, nested=True)
-        return smg.get.panel_genes(cells)
+        return smg.get.panel(cells)
 
     smg.tl.evaluate(adata, "cell_type", genes={"selection by panel": design}, n_genes=[3, 9])
     found = pd.read_csv(tmp_path / "out" / "splits.csv")
@@ -221,7 +223,7 @@ def test_genes_to_exclude_and_to_keep_are_read_from_files(run, data, tmp_path):
     filters = pd.read_csv(tmp_path / "out" / "filters.csv", index_col="rule")
     assert filters.loc["excluded by the user"].tolist() == [2, 2, 58]
     assert filters.loc["ribosomal genes"].tolist() == [1, 0, 57]
-    panel = set(pd.read_csv(tmp_path / "out" / "panel.csv")["name"])
+    panel = set(pd.read_csv(tmp_path / "out" / "marker_panel.csv")["name"])
     assert not panel & {"MARKER1X", "MARKER1Y", "MT-CO1"}
     assert "RPL3" in panel
     assert "MARKER1X" not in out
@@ -302,7 +304,7 @@ def test_layers_raw_symbols_and_logged_values_are_read(run, data, adata, tmp_pat
         options = ("--gene-symbols", "symbol", "--exclude", written(tmp_path / "x.txt", "MARKER0X"), "--n-genes", 8)
         code, _, error = find(run, data, *source, *options, "--out", tmp_path / "out")
         assert code == 0, error
-        panels.append(pd.read_csv(tmp_path / "out" / "panel.csv")["name"].tolist())
+        panels.append(pd.read_csv(tmp_path / "out" / "marker_panel.csv")["name"].tolist())
     assert panels[0] == panels[1] == panels[2]
     assert "ENSG00000000000" not in panels[0]
     assert_one_message(find(run, data, "--gene-symbols", "symbol"), "negative", "layer=")

@@ -1,4 +1,4 @@
-"""Readings, nearest neighbours, and what each protocol lets the selection see."""
+"""Metrics, nearest neighbours, and what each protocol lets the selection see."""
 
 import warnings
 
@@ -22,8 +22,8 @@ MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 FEW_TREES = {"n_estimators": 10}
 
 
-def plain_readings(true, predicted):
-    """Every reading by counting pairs in a double loop; kappa and Matthews' correlation by scikit-learn."""
+def plain_metrics(true, predicted):
+    """Every metric by counting pairs in a double loop; kappa and Matthews' correlation by scikit-learn."""
     precision, recall, f1, size = [], [], [], []
     for group in sorted(set(true)):
         hit = wrong = missed = 0
@@ -79,15 +79,15 @@ def fold_of_cells(rng, n=60):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
-def test_readings_are_the_plain_loop(pairs):
+def test_metrics_are_the_plain_loop(pairs):
     true, predicted = map(list, zip(*pairs, strict=True))
-    found = evaluation.readings(np.array(true), np.array(predicted))
-    assert tuple(found) == evaluation.READINGS
-    assert found == pytest.approx(plain_readings(true, predicted), nan_ok=True)
+    found = evaluation.metrics_of_labels(np.array(true), np.array(predicted))
+    assert tuple(found) == evaluation.METRICS
+    assert found == pytest.approx(plain_metrics(true, predicted), nan_ok=True)
 
 
 def test_a_group_that_is_never_predicted_has_precision_and_f1_of_nought(recwarn):
-    found = evaluation.readings(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
+    found = evaluation.metrics_of_labels(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
     expected = {
         "misclassification": 1 / 4,
         "macro_1_minus_precision": 1 - (3 / 4 + 0) / 2,
@@ -104,13 +104,13 @@ def test_a_group_that_is_never_predicted_has_precision_and_f1_of_nought(recwarn)
 
 
 def test_a_perfect_prediction_reads_nought_and_one():
-    found = evaluation.readings(np.array([0, 1, 2, 2]), np.array([0, 1, 2, 2]))
+    found = evaluation.metrics_of_labels(np.array([0, 1, 2, 2]), np.array([0, 1, 2, 2]))
     assert list(found.values()) == [0, 0, 0, 1, 1, 1, 1, 1, 1]
 
 
-def test_readings_disagree_on_unbalanced_groups():
+def test_metrics_disagree_on_unbalanced_groups():
     """99 cells right and the one rare cell wrong: 1 % of the cells, half of the groups."""
-    found = evaluation.readings(np.append(np.zeros(99, dtype=int), 1), np.zeros(100, dtype=int))
+    found = evaluation.metrics_of_labels(np.append(np.zeros(99, dtype=int), 1), np.zeros(100, dtype=int))
     assert found["misclassification"] == pytest.approx(0.01)
     assert found["macro_1_minus_recall"] == pytest.approx(0.5)
 
@@ -184,11 +184,11 @@ def test_confusion_counts_every_held_out_cell_by_true_and_predicted_group(adata,
     X, expected, rows = data.host_expression(genes), np.zeros((3, 3), dtype=int), []
     for split in parts:
         predicted = evaluation.predict(X, data.labels, split, scale_on_all=False)
-        rows.append(evaluation.readings(data.labels[split.test], predicted))
+        rows.append(evaluation.metrics_of_labels(data.labels[split.test], predicted))
         for t, p in zip(data.labels[split.test], predicted, strict=True):
             expected[t, p] += 1
     np.testing.assert_array_equal(found.confusion, expected)
-    pd.testing.assert_frame_equal(found.table[list(evaluation.READINGS)], pd.DataFrame(rows))
+    pd.testing.assert_frame_equal(found.table[list(evaluation.METRICS)], pd.DataFrame(rows))
     assert found.table["n_genes"].tolist() == [10, 10]
     assert 1 - np.trace(expected) / expected.sum() == pytest.approx(found.table["misclassification"].mean())
 
@@ -201,7 +201,7 @@ def test_the_paper_protocol_is_one_70_30_split_of_seed_42_with_z_of_all_cells(ad
     split = Split(np.sort(train), np.sort(test))
     X = log_normalized(adata)[:, adata.var_names.isin(genes)]
     predicted = plain_neighbours(X, codes, split, np.arange(240))
-    expected = plain_readings(codes[split.test].tolist(), predicted)
+    expected = plain_metrics(codes[split.test].tolist(), predicted)
     table = smg.get.evaluation(adata)
     assert 0 < expected["misclassification"] < 1, "a question that is neither trivial nor hopeless"
     for name, value in expected.items():
@@ -219,7 +219,7 @@ def test_the_leak_free_protocol_is_several_70_30_splits_with_z_of_the_training_c
         train, test = train_test_split(np.arange(240), test_size=0.3, stratify=codes, random_state=seed)
         split = Split(np.sort(train), np.sort(test))
         predicted = plain_neighbours(X, codes, split, split.train)
-        values.append(plain_readings(codes[split.test].tolist(), predicted)["misclassification"])
+        values.append(plain_metrics(codes[split.test].tolist(), predicted)["misclassification"])
     row = smg.get.evaluation(adata).loc["misclassification"]
     described = row[["mean", "std", "min", "max"]].tolist()
     assert described == pytest.approx([np.mean(values), np.std(values, ddof=1), min(values), max(values)])
@@ -311,7 +311,7 @@ def test_the_confusion_table_is_labelled_and_its_rows_are_the_held_out_cells(ada
 def test_get_evaluation_has_a_row_a_reading_and_the_number_of_genes(adata):
     smg.tl.evaluate(adata, "cell_type", genes=MARKERS, n_splits=2)
     table = smg.get.evaluation(adata)
-    assert table.index.tolist() == ["n_genes", *evaluation.READINGS]
+    assert table.index.tolist() == ["n_genes", *evaluation.METRICS]
     assert table.columns.tolist() == ["mean", "std", "min", "max", "low", "high"]
 
 

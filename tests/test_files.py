@@ -311,7 +311,7 @@ def nothing_is_loaded(monkeypatch):
 def own_choice(cells, n_genes):
     assert isinstance(cells, OnDisk)
     markers(cells, layer="counts")
-    return smg.get.panel(cells, n_genes)
+    return smg.get.marker_panel(cells, n_genes)
 
 
 STEPS = {

@@ -1,4 +1,4 @@
-"""Lists side by side: curves, chance, thinning, failing genes, intervals, pairs; against plain loops."""
+"""Lists side by side: curves, random panels, thinning, failing genes, intervals, pairs; against plain loops."""
 
 import sys
 from types import ModuleType
@@ -37,7 +37,7 @@ def judged(adata, **options):
 def values(table, **case):
     for column, value in case.items():
         table = table[table[column] == value]
-    return table[list(evaluation.READINGS)].to_numpy()
+    return table[list(evaluation.METRICS)].to_numpy()
 
 
 def test_lists_side_by_side_are_what_they_are_alone(adata):
@@ -61,10 +61,10 @@ def test_the_curve_is_of_intact_cells_and_one_classifier_list_by_list(adata):
     curve = smg.get.learning_curve(adata, "mcc", classifier="knn")
     assert curve["n_genes"].tolist() == [2, 4, 6] * 4
     assert curve["genes"].tolist() == (["z"] * 3 + ["a"] * 3) * 2
-    assert curve["chance"].tolist() == [False] * 6 + [True] * 6
+    assert curve["is_random"].tolist() == [False] * 6 + [True] * 6
     rows = table[(table["genes"] == "a") & (table["n_genes"] == 4) & (table["random"] == 0) & (table["thin"] == 1)]
     expected = rows[rows["classifier"] == "knn"]["mcc"].mean()
-    assert curve.set_index(["genes", "n_genes", "chance"]).loc[("a", 4, False), "mean"] == pytest.approx(expected)
+    assert curve.set_index(["genes", "n_genes", "is_random"]).loc[("a", 4, False), "mean"] == pytest.approx(expected)
     assert smg.get.learning_curve(adata)["classifier"].unique().tolist() == ["logreg"]
     with pytest.raises(KeyError, match="'forest' did not judge; logreg, knn did"):
         smg.get.learning_curve(adata, classifier="forest")
@@ -114,7 +114,7 @@ def test_one_split_and_an_unsorted_list_read_the_right_columns(adata):
     split = next(splits.repeated(data.labels, n_splits=1, test_fraction=0.3, random_state=42))
     X = data.host_expression(np.flatnonzero(adata.var_names.isin(MIXED)))
     predicted = evaluation.predict(X, data.labels, split, scale_on_all=True)
-    assert values(table)[0].tolist() == list(evaluation.readings(data.labels[split.test], predicted).values())
+    assert values(table)[0].tolist() == list(evaluation.metrics_of_labels(data.labels[split.test], predicted).values())
 
 
 def test_nothing_depends_on_the_order_of_cells_but_the_split(adata, rng):
@@ -234,7 +234,7 @@ def test_every_gene_of_a_bin_is_as_likely_to_be_drawn():
 def test_chance_is_worse_than_markers_and_as_good_as_noise(rng):
     adata = planted(rng, n_genes=200)
     judged(adata, genes={"markers": MARKERS, "noise": NOISE[:9]}, n_random=4)
-    table = smg.get.comparison(adata, "misclassification").set_index(["genes", "chance"])["mean"]
+    table = smg.get.comparison(adata, "misclassification").set_index(["genes", "is_random"])["mean"]
     assert table["markers", False] < 0.05
     assert table["markers", True] > 0.3
     assert abs(table["noise", False] - table["noise", True]) < 0.15
@@ -242,14 +242,14 @@ def test_chance_is_worse_than_markers_and_as_good_as_noise(rng):
 
 def test_random_panels_count_once_a_split(adata):
     table = judged(adata, genes=MIXED, n_random=3, n_splits=2)
-    found = smg.get.evaluation(adata, chance=True)
+    found = smg.get.evaluation(adata, is_random=True)
     by_split = table[table["random"] > 0].groupby("split")["mcc"].mean()
     assert len(by_split) == 2
     assert found.loc["mcc", "mean"] == pytest.approx(by_split.mean())
     assert found.loc["mcc", "std"] == pytest.approx(by_split.std())
     with pytest.raises(KeyError, match="n_random="):
         judged(adata, genes=MIXED)
-        smg.get.evaluation(adata, chance=True)
+        smg.get.evaluation(adata, is_random=True)
 
 
 def test_thinned_counts_keep_their_share_and_are_binomial(adata):
@@ -354,7 +354,7 @@ def test_one_split_has_no_interval(adata):
 
 def test_differences_are_paired_by_split(adata):
     table = judged(adata, genes={"a": MIXED, "b": NOISE[:6]}, n_random=1)
-    found = smg.get.differences(adata, "mcc", reference="b").set_index(["genes", "chance"])
+    found = smg.get.differences(adata, "mcc", reference="b").set_index(["genes", "is_random"])
     a, b = (table[(table["genes"] == name) & (table["random"] == 0)]["mcc"].to_numpy() for name in "ab")
     assert found.loc[("a", False), "mean"] == pytest.approx((a - b).mean())
     assert found.loc[("a", False), "std"] == pytest.approx((a - b).std(ddof=1))
@@ -377,7 +377,7 @@ def plain_group(true, predicted, group):
     return recall, precision, 2 * hit / ((true == group).sum() + (predicted == group).sum())
 
 
-def test_group_readings_are_the_plain_loop_over_splits(adata):
+def test_group_metrics_are_the_plain_loop_over_splits(adata):
     judged(adata, genes=MIXED[:3], n_splits=3, random_state=1)
     data = data_of(adata)
     X = data.host_expression(np.flatnonzero(adata.var_names.isin(MIXED[:3])))
@@ -385,10 +385,10 @@ def test_group_readings_are_the_plain_loop_over_splits(adata):
     for split in splits.repeated(data.labels, n_splits=3, test_fraction=0.3, random_state=1):
         predicted = evaluation.predict(X, data.labels, split, scale_on_all=False)
         expected.append([plain_group(data.labels[split.test], predicted, g) for g in range(3)])
-    table = smg.get.group_readings(adata)
+    table = smg.get.group_metrics(adata)
     for g, group in enumerate(data.groups):
         for r, name in enumerate(("recall", "precision", "f1")):
-            row = table[(table["group"] == group) & (table["reading"] == name)].iloc[0]
+            row = table[(table["group"] == group) & (table["metric"] == name)].iloc[0]
             seen = [fold[g][r] for fold in expected]
             assert row["mean"] == pytest.approx(np.mean(seen))
             assert row["min"] == pytest.approx(min(seen))
@@ -398,7 +398,7 @@ def test_group_readings_are_the_plain_loop_over_splits(adata):
 def test_a_split_without_cells_of_a_group_says_nothing_about_it():
     confusions = np.array([[[3, 1], [0, 0]], [[4, 0], [2, 2]]])
     table = pd.DataFrame({"n_train": [10, 10], "n_test": [4, 8]})
-    found = summary.groups(table, confusions, ["x", "y"]).set_index(["group", "reading"])
+    found = summary.groups(table, confusions, ["x", "y"]).set_index(["group", "metric"])
     assert found.loc[("y", "recall"), "mean"] == 0.5
     assert np.isnan(found.loc[("y", "recall"), "low"])
     assert found.loc[("x", "recall"), "mean"] == pytest.approx((0.75 + 1) / 2)
@@ -422,7 +422,7 @@ def test_cases_are_found_by_what_names_them(adata):
     expected = values(table, **chosen)
     found = smg.get.evaluation(adata, genes="b", n_genes=2, classifier="logreg", thin=0.5)
     assert found.loc["n_genes", "mean"] == 2
-    np.testing.assert_allclose(found.loc[list(evaluation.READINGS), "mean"], expected.mean(axis=0))
+    np.testing.assert_allclose(found.loc[list(evaluation.METRICS), "mean"], expected.mean(axis=0))
     assert smg.get.confusion(adata, genes="b", n_genes=2).to_numpy().sum() == 3 * 72
     with pytest.raises(KeyError, match="genes='c'; there is a, b"):
         smg.get.confusion(adata, genes="c")
@@ -479,7 +479,7 @@ def test_everything_survives_a_file(adata, tmp_path, suffix):
     path = tmp_path / f"cells.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
     again = getattr(ad, f"read_{suffix}")(path)
-    for function in (smg.get.comparison, smg.get.differences, smg.get.group_readings, smg.get.unresolved_pairs,
+    for function in (smg.get.comparison, smg.get.differences, smg.get.group_metrics, smg.get.unresolved_pairs,
                      smg.get.learning_curve, smg.get.evaluation_splits, smg.get.evaluation_panels):  # fmt: skip
         pd.testing.assert_frame_equal(function(again), function(adata), check_dtype=False, check_categorical=False)
 

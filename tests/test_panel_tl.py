@@ -36,7 +36,7 @@ def designed(two_columns):
 
 
 def test_the_panel_is_in_its_slots(designed):
-    genes = smg.get.panel_genes(designed)
+    genes = smg.get.panel(designed)
     assert len(set(genes)) == 12
     assert genes[0] == "NOISE30"
     assert designed.var_names[designed.var["smash_panel"]].isin(genes).all()
@@ -53,7 +53,7 @@ def test_everything_survives_a_file(designed, tmp_path, write):
     path = tmp_path / f"x.{write}"
     getattr(designed, f"write_{write}")(path)
     back = ad.read_h5ad(path) if write == "h5ad" else ad.read_zarr(path)
-    assert smg.get.panel_genes(back) == smg.get.panel_genes(designed)
+    assert smg.get.panel(back) == smg.get.panel(designed)
     for table in TABLES:
         before, after = (smg.get.panel_table(a, table) for a in (designed, back))
         pd.testing.assert_frame_equal(before, after, check_dtype=False, check_categorical=False, check_index_type=False)
@@ -67,14 +67,14 @@ def test_what_was_asked_is_noted(designed):
 
 
 def test_the_list_can_be_judged(designed):
-    smg.tl.evaluate(designed, "cell_type", genes=smg.get.panel_genes(designed))
+    smg.tl.evaluate(designed, "cell_type", genes=smg.get.panel(designed))
     assert smg.get.evaluation(designed).loc["misclassification", "mean"] < 0.05
 
 
 def test_a_mask_of_the_filters_is_obeyed(adata):
     adata.var["good"] = ~adata.var_names.str.startswith("MARKER0")
     smg.tl.panel(adata, "cell_type", n_genes=10, mask_var="good")
-    assert not any(name.startswith("MARKER0") for name in smg.get.panel_genes(adata))
+    assert not any(name.startswith("MARKER0") for name in smg.get.panel(adata))
     with pytest.raises(KeyError, match="no column 'bad'"):
         smg.tl.panel(adata, "cell_type", n_genes=10, mask_var="bad")
 
@@ -130,7 +130,7 @@ def test_vendors_lists_are_read_back(designed, tmp_path):
     ids = designed.var["gene_ids"][table["Gene"]]
     assert table["Ensembl ID"].tolist() == ids.tolist()
     for name in ("xenium.csv", "merscope.csv"):
-        assert gene_list(tmp_path / name) == smg.get.panel_genes(designed)
+        assert gene_list(tmp_path / name) == smg.get.panel(designed)
 
 
 def test_absent_ensembl_ids_are_left_empty_with_a_warning(designed, tmp_path):

@@ -16,6 +16,7 @@ import smash_gpu as smg
 from smash_gpu.pl._canvas import HATCHES, LONGEST_NAME, fills, paired, shown
 
 mpl.use("Agg")
+LIKE = "random panels like "
 FEW_TREES = {"n_estimators": 20}
 HOSTILE = ("<script>alert(1)</script>", "$\\frac{1}{2}$ 100 %_x", "_hidden & 'quoted' " + "long name " * 9, "$ % NK/T")
 HOSTILE_GENES = ('"><img src=x onerror=alert(1)>', "$G_1^2", "_LOC%12", "GENE" * 20)
@@ -28,7 +29,7 @@ def selected(groups, *, n_cells=320, n_genes=160, genes=(), n_top=2):
     names[: len(genes)] = genes
     adata.var_names = names
     smg.tl.smash(adata, "cell_type", n_top=n_top, model_options=FEW_TREES, inverse_pca=False)
-    best = smg.get.panel(adata, 20)
+    best = smg.get.marker_panel(adata, 20)
     noise = [name for name in adata.var_names if name.startswith("NOISE") and name not in best][:20]
     lists = {LISTS[0]: best, LISTS[1]: noise}
     smg.tl.evaluate(adata, "cell_type", genes=lists, n_genes=[5, 10, 20], n_splits=3, n_random=1)
@@ -249,24 +250,24 @@ def test_confusion_and_pairs_show_the_case_that_is_asked_for(seven):
     assert len(smg.pl.unresolved_pairs(seven, n_pairs=999, **case).patches) == len(pairs)
 
 
-def test_the_learning_curve_shows_every_list_and_its_chance_with_intervals(seven):
+def test_the_learning_curve_shows_every_list_and_its_random_panels_with_intervals(seven):
     table = smg.get.learning_curve(seven, "f1_macro")
     ax = smg.pl.learning_curve(seven, "f1_macro")
     legend = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert legend == [*LISTS, *(f"chance for {name}" for name in LISTS)]
+    assert legend == [*LISTS, *(f"random panels like {name}" for name in LISTS)]
     assert len(ax.containers) == 4
     for name, drawn in zip(legend, ax.containers, strict=True):
-        rows = table[(table["genes"] == name.removeprefix("chance for ")) & (table["chance"] == ("chance" in name))]
+        rows = table[(table["genes"] == name.removeprefix(LIKE)) & (table["is_random"] == name.startswith(LIKE))]
         np.testing.assert_allclose(drawn.lines[0].get_xydata(), rows[["n_genes", "mean"]])
         ends = np.array([segment[:, 1] for segment in drawn.lines[2][0].get_segments()])
         np.testing.assert_allclose(ends, rows[["low", "high"]], atol=1e-9)
-        assert drawn.lines[0].get_linestyle() == ("--" if "chance" in name else "-")
+        assert drawn.lines[0].get_linestyle() == ("--" if "is_random" in name else "-")
     assert ticks(ax, "x") == ["5", "10", "20"]
 
 
 def test_a_curve_of_one_split_has_no_interval_and_is_drawn(seven):
     adata = seven.copy()
-    smg.tl.evaluate(adata, "cell_type", genes=smg.get.panel(adata, 10), n_genes=[5, 10], n_splits=1)
+    smg.tl.evaluate(adata, "cell_type", genes=smg.get.marker_panel(adata, 10), n_genes=[5, 10], n_splits=1)
     drawn = smg.pl.learning_curve(adata).containers
     assert len(drawn) == 1
     assert np.isfinite(drawn[0].lines[0].get_ydata()).all()

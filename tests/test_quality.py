@@ -202,8 +202,8 @@ def test_classes_below_ten_cells_and_unassigned_cells_are_left_out(tmp_path):
 
 def line(method, unit, seed, m, status="ok"):
     where = {"set": unit, "groupby": "cell_type", "seed": seed, "method": method, "k": 10}
-    readings = {"misclassification": m, "macro_1_minus_recall": m, "f1_macro": 1.0}
-    return where | {"status": status, "message": "", "cpu_seconds": 2.0} | readings
+    metrics = {"misclassification": m, "macro_1_minus_recall": m, "f1_macro": 1.0}
+    return where | {"status": status, "message": "", "cpu_seconds": 2.0} | metrics
 
 
 def test_the_table_pairs_units_with_wilcoxon_and_keeps_what_has_no_result(tmp_path):

@@ -264,7 +264,7 @@ STEPS_THAT_NEED_ANOTHER = {
     "tl.rank_markers": (smg.tl.rank_markers, r"tl\.importance or tl\.smash"),
     "get.markers": (smg.get.markers, r"tl\.smash"),
     "get.markers_dict": (smg.get.markers_dict, r"tl\.smash"),
-    "get.panel": (lambda adata: smg.get.panel(adata, 3), r"tl\.smash"),
+    "get.marker_panel": (lambda adata: smg.get.marker_panel(adata, 3), r"tl\.smash"),
     "tl.evaluate": (lambda adata: smg.tl.evaluate(adata, "cell_type"), r"tl\.smash.*genes="),
 }
 
@@ -442,7 +442,7 @@ def test_gene_symbols_make_ensembl_ids_readable(adata):
     assert adata.var["smash_candidate"].iloc[[0, 1, 3]].tolist() == [False, True, False]
     symbol = adata.var["symbol"]
     assert symbol[smg.get.markers(adata)["name"]].tolist() == smg.get.markers(named)["name"].tolist()
-    assert symbol[smg.get.panel(adata, 9)].tolist() == smg.get.panel(named, 9)
+    assert symbol[smg.get.marker_panel(adata, 9)].tolist() == smg.get.marker_panel(named, 9)
 
 
 def test_genes_to_evaluate_may_be_symbols_or_ids(adata):

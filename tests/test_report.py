@@ -97,7 +97,10 @@ def smash(adata, **options):
 def hostile():
     adata = hostile_cells()
     smash(adata, sample_key="sample", random_state=7)
-    lists = {IMAGE: smg.get.panel(adata, 12), "noise": [n for n in adata.var_names if n.startswith("NOISE")][:12]}
+    lists = {
+        IMAGE: smg.get.marker_panel(adata, 12),
+        "noise": [n for n in adata.var_names if n.startswith("NOISE")][:12],
+    }
     smg.tl.evaluate(adata, "cell_type", genes=lists, n_genes=[4, 12], n_random=1)
     return adata
 
@@ -245,25 +248,25 @@ def test_data_and_ledger_are_summed_up(hostile, page, parsed):
     ]
 
 
-def test_readings_beside_chance_have_their_intervals(hostile, page, parsed):
+def test_metrics_beside_chance_have_their_intervals(hostile, page, parsed):
     case = smg.get.evaluation(hostile)
-    chance = smg.get.evaluation(hostile, chance=True)
-    rows = {row[0].split(" 1 − ")[0]: row for row in rows_of(page, "Readings of held-out cells")}
+    is_random = smg.get.evaluation(hostile, is_random=True)
+    rows = {row[0].split(" 1 − ")[0]: row for row in rows_of(page, "Metrics of held-out cells")}
 
     def said(row):
         return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
-    for reading in evaluation.READINGS:
-        row = next(row for name, row in rows.items() if name.startswith(reading.replace("_", " ")))
-        assert row[1] == said(case.loc[reading])
-        assert said(chance.loc[reading]) in row
+    for metric in evaluation.METRICS:
+        row = next(row for name, row in rows.items() if name.startswith(metric.replace("_", " ")))
+        assert row[1] == said(case.loc[metric])
+        assert said(is_random.loc[metric]) in row
     assert f"{case.loc['misclassification', 'mean']:.3f}" in parsed.texts["dd"]
     curve = smg.get.learning_curve(hostile)
     rows = rows_of(page, "Learning curve")[1:]
     assert [row[2] for row in rows] == [said(row) for _, row in curve.iterrows()]
-    groups = smg.get.group_readings(hostile)
+    groups = smg.get.group_metrics(hostile)
     assert [row[2] for row in rows_of(page, "Groups. List")[1:]] == [
-        said(row) for _, row in groups[groups["reading"] == "recall"].iterrows()
+        said(row) for _, row in groups[groups["metric"] == "recall"].iterrows()
     ]
     pairs = smg.get.unresolved_pairs(hostile)
     if len(pairs):
@@ -282,7 +285,7 @@ def test_lists_that_were_given_are_said_to_be_flattered_and_a_repeated_selection
     assert "flattered" not in text
     chosen = smg.get.evaluation_panels(adata).groupby("name")["split"].nunique()
     genes = re.findall(r"<li><i>(.*?)</i><small> (\d)/2</small>", smg.report.page(adata, figures=False))
-    assert genes == [(g, str(chosen.get(g, 0))) for g in smg.get.panel(adata, 9)]
+    assert genes == [(g, str(chosen.get(g, 0))) for g in smg.get.marker_panel(adata, 9)]
 
 
 def test_seed_parameters_versions_date_and_fingerprint_are_there(hostile, page):
@@ -352,7 +355,7 @@ def test_selections_inside_broad_groups_and_other_conditions_are_shown(rng):
     adata.obs["broad"] = np.where(adata.obs["cell_type"].isin(["a", "b"]), "left", "right")
     smash(adata, within="broad")
     smg.tl.evaluate(
-        adata, "cell_type", genes=smg.get.panel(adata, 9), classifier=["knn", "logreg"], thin=0.5, n_splits=2
+        adata, "cell_type", genes=smg.get.marker_panel(adata, 9), classifier=["knn", "logreg"], thin=0.5, n_splits=2
     )
     page = smg.report.page(adata)
     assert Page(page)
@@ -403,7 +406,7 @@ def test_a_designed_panel_is_drawn_with_its_hostile_names():
     assert not parsed.all("script")
     genes = [row[0] for row in rows_of(page, "The panel in the order of choice")[1:]]
     assert [gene.replace("\N{REPLACEMENT CHARACTER}", "") for gene in genes] == [
-        name.translate({0x202E: None, 0: None}) for name in smg.get.panel_genes(adata)
+        name.translate({0x202E: None, 0: None}) for name in smg.get.panel(adata)
     ]
 
 
@@ -556,7 +559,7 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
     page = out.read_text(encoding="utf-8")
     assert Page(page).texts["h1"] == ["Marker genes of my cells"]
     assert "no held-out cell took part in it: selection." in page
-    assert "chance for selection" in page
+    assert "random panels like selection" in page
     assert [row[1] for row in rows_of(page, "Learning curve")[1:3]] == ["3", "6"]
     markers = [row for row in rows_of(page, "Markers of each group")[1:] if len(row) > 1]
     assert len(markers) == 6

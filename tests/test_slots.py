@@ -53,7 +53,7 @@ def assert_same_results(found, expected):
         assert_same(smg.get.markers(found, group), smg.get.markers(expected, group))
     assert smg.get.markers_dict(found) == smg.get.markers_dict(expected)
     assert list(smg.get.markers_dict(found)) == list(smg.get.markers_dict(expected))
-    assert smg.get.panel(found, 12) == smg.get.panel(expected, 12)
+    assert smg.get.marker_panel(found, 12) == smg.get.marker_panel(expected, 12)
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_everything_needed_to_run_it_again_is_noted(cells):
 def test_results_under_another_name_stand_beside_the_first(cells):
     smash(cells)
     first = cells.copy()
-    smash(cells, n_top=2, model="brf", key_added="other")
+    smash(cells, n_top=2, model="brf", key="other")
     assert_same(dict(cells.uns["smash"]), dict(first.uns["smash"]))
     np.testing.assert_array_equal(cells.varm["smash"], first.varm["smash"])
     assert {"other_candidate", "other_marker"} <= set(cells.var)
@@ -187,13 +187,13 @@ def test_results_under_another_name_stand_beside_the_first(cells):
 
 
 def test_the_steps_one_by_one_under_another_name_leave_the_first(cells):
-    smg.pp.filter_genes(cells, "cell_type", key_added="other")
+    smg.pp.filter_genes(cells, "cell_type", key="other")
     smg.pp.inverse_pca(cells, key="other")
-    smg.tl.importance(cells, "cell_type", model_options=FEW_TREES, key_added="other")
+    smg.tl.importance(cells, "cell_type", model_options=FEW_TREES, key="other")
     smg.tl.rank_markers(cells, key="other")
     assert set(cells.uns) == {"other"}
     assert all(name.startswith("other") for name in [*cells.varm, *cells.var])
-    assert len(smg.get.panel(cells, 5, key="other")) == 5
+    assert len(smg.get.marker_panel(cells, 5, key="other")) == 5
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_new_filters_forget_the_scores_of_an_earlier_selection(cells):
     with pytest.raises(KeyError, match=r"tl\.importance"):
         smg.tl.rank_markers(cells)
     with pytest.raises(KeyError, match=r"tl\.importance"):
-        smg.get.panel(cells, 5)
+        smg.get.marker_panel(cells, 5)
     assert "smash_marker" not in cells.var
 
 
@@ -257,7 +257,7 @@ def test_new_scores_forget_which_genes_were_eligible_before(cells):
         smg.pp.filter_genes(cells, groupby)
         smg.tl.importance(cells, groupby, model_options=FEW_TREES)
         n_scored = int(cells.var["smash_candidate"].sum())
-        assert len(smg.get.panel(cells, n_scored)) == n_scored
+        assert len(smg.get.marker_panel(cells, n_scored)) == n_scored
 
 
 def test_new_scores_after_a_selection_inside_broad_groups_can_be_ranked(cells):

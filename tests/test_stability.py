@@ -126,7 +126,7 @@ def test_planted_markers_are_chosen_again_and_noise_is_not(adata):
     assert (table[MARKERS] == 1).all()
     assert table.drop(MARKERS).max() < 1
     panel = smg.get.stability(adata).query("rank > 0").sort_values("rank")["name"].tolist()
-    assert panel == smg.get.panel(adata, 15)
+    assert panel == smg.get.marker_panel(adata, 15)
 
 
 def test_panels_from_random_labels_overlap_as_chance_does(rng):

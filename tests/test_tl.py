@@ -104,10 +104,10 @@ def test_a_path_is_read_and_the_data_returned(adata, tmp_path, monkeypatch, suff
 def test_panel_has_exactly_n_different_genes(adata):
     smash(adata)
     for n in (1, 9, 40):
-        panel = smg.get.panel(adata, n)
+        panel = smg.get.marker_panel(adata, n)
         assert len(panel) == len(set(panel)) == n
-        assert panel == smg.get.panel(adata, 40)[:n]
-    assert set(smg.get.panel(adata, 9)) == set().union(*(planted_of(adata, c) for c in range(3)))
+        assert panel == smg.get.marker_panel(adata, 40)[:n]
+    assert set(smg.get.marker_panel(adata, 9)) == set().union(*(planted_of(adata, c) for c in range(3)))
 
 
 def test_unique_gives_each_gene_to_one_group(adata):
@@ -139,7 +139,7 @@ def test_a_marker_of_one_donor_makes_way_for_the_next(adata):
     assert gene not in smg.get.markers_dict(adata)["A"]
     assert len(smg.get.markers_dict(adata)["A"]) == PLANTED
     assert (smg.get.markers(adata)["samples"] >= 0.7).all()
-    assert gene not in smg.get.panel(adata, 9)
+    assert gene not in smg.get.marker_panel(adata, 9)
 
 
 def test_within_selects_inside_each_broad_group(rng):
@@ -162,7 +162,7 @@ def test_a_selection_within_is_evaluated_by_its_genes_only(rng):
     smash(fine, within="broad")
     with pytest.raises(ValueError, match="pass genes="):
         smg.tl.evaluate(fine, "cell_type")
-    smg.tl.evaluate(fine, "cell_type", genes=smg.get.panel(fine, 8))
+    smg.tl.evaluate(fine, "cell_type", genes=smg.get.marker_panel(fine, 8))
     assert smg.get.evaluation(fine).loc["misclassification", "mean"] < 0.1
 
 
@@ -184,7 +184,7 @@ def test_an_own_model_object_and_its_evaluation(adata):
     assert smg.get.markers_dict(adata)["A"][0] in planted_of(adata, 0)
     with pytest.raises(ValueError, match="pass genes="):
         smg.tl.evaluate(adata, "cell_type")
-    smg.tl.evaluate(adata, "cell_type", genes=smg.get.panel(adata, 9))
+    smg.tl.evaluate(adata, "cell_type", genes=smg.get.marker_panel(adata, 9))
     assert smg.get.evaluation(adata).loc["misclassification", "mean"] < 0.05
 
 
@@ -220,7 +220,7 @@ def test_real_sets_get_markers_for_every_group(shared, name, model):
     markers = smg.get.markers_dict(adata)
     assert set(markers) == set(adata.obs["cell_type"].cat.categories)
     assert all(1 <= len(names) <= 5 for names in markers.values())
-    assert len(set(smg.get.panel(adata, 30))) == 30
+    assert len(set(smg.get.marker_panel(adata, 30))) == 30
 
 
 def test_containers_cover_what_the_readme_promises():

@@ -83,6 +83,11 @@ def add_evaluation(command: argparse.ArgumentParser, *, given: bool) -> None:
     add("--protocol", choices=("leak-free", "paper"), default="leak-free", help="how to split and scale")
     add("--n-splits", type=int, default=3, help="splits, or folds of samples, of the leak-free protocol")
     add("--n-seeds", type=int, default=1, help="how often the splits are made anew")
-    add("--n-random", type=int, default=0, help="random panels beside each list, matched on expression: chance")
+    add(
+        "--n-random",
+        type=int,
+        default=0,
+        help="random panels to compare each list with, of equal expression",
+    )
     add("--thin", type=float, nargs="+", default=[], metavar="SHARE", help="judge again with this share of the counts")
     add("--dropout", type=float, nargs="+", default=[], metavar="CHANCE", help="judge again with genes that fail")

@@ -43,7 +43,7 @@ def judge(
     n_genes: int | list[int] | None,
     **source: Any,
 ) -> None:
-    """Evaluate the lists, or the repeated selection, and print the readings."""
+    """Evaluate the lists, or the repeated selection, and print the metrics."""
     from smash_gpu import get, tl
 
     tl.evaluate(
@@ -84,29 +84,29 @@ def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any
         part = cells if isinstance(cells, OnDisk) else cells.to_memory()
         if model == arguments.PANEL:
             tl.panel(part, options.groupby, n_genes=n_genes, nested=True, **source)
-            return get.panel_genes(part)
+            return get.panel(part)
         tl.smash(part, options.groupby, model=model, random_state=options.random_state, **source)
-        return get.panel(part, n_genes)
+        return get.marker_panel(part, n_genes)
 
     return choose
 
 
 def _side_by_side(table: Any) -> Any:
-    """A row a case and a column a reading, ``mean [low, high]``; columns that say the same everywhere are left out."""
+    """A row a case and a column a metric, ``mean [low, high]``; columns that say the same everywhere are left out."""
     import pandas as pd
 
-    case = ["genes", "chance", "classifier", "n_genes", "thin", "dropout"]
+    case = ["genes", "is_random", "classifier", "n_genes", "thin", "dropout"]
     cells = [
         f"{row.mean:.3f}" + ("" if pd.isna(row.low) else f" [{row.low:.3f}, {row.high:.3f}]")
         for row in table[["mean", "low", "high"]].itertuples(index=False, name="Row")
     ]
     wide = table.assign(value=cells).pivot_table(
-        index=case, columns="reading", values="value", aggfunc="first", sort=False, observed=True
+        index=case, columns="metric", values="value", aggfunc="first", sort=False, observed=True
     )
     wide = wide[list(PRINTED)].reset_index().rename_axis(columns=None)
-    wide["genes"] = [f"chance for {row.genes}" if row.chance else row.genes for row in wide.itertuples()]
+    wide["genes"] = [f"random panels like {row.genes}" if row.is_random else row.genes for row in wide.itertuples()]
     same = [name for name in ("classifier", "thin", "dropout") if wide[name].nunique() == 1]
-    return wide.drop(columns=["chance", *same])
+    return wide.drop(columns=["is_random", *same])
 
 
 def _write(adata: Any, out: Path) -> None:
@@ -118,7 +118,7 @@ def _write(adata: Any, out: Path) -> None:
         "evaluation.csv": get.comparison(adata),
         "splits.csv": get.evaluation_splits(adata),
         "differences.csv": get.differences(adata),
-        "groups.csv": _by_list(lists, lambda name: get.group_readings(adata, genes=name)),
+        "groups.csv": _by_list(lists, lambda name: get.group_metrics(adata, genes=name)),
         "pairs.csv": _by_list(lists, lambda name: get.unresolved_pairs(adata, genes=name)),
         "confusion.csv": _by_list(
             lists, lambda name: get.confusion(adata, genes=name).stack().rename("cells").reset_index()

@@ -122,13 +122,13 @@ def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
     get.markers(adata).to_csv(out / "markers.csv", index=False)
     adata.uns["smash"]["filters"].to_csv(out / "filters.csv", index=False)
     scored = int(adata.varm["smash_eligible"].any(axis=1).sum())
-    panel = get.panel(adata, min(options.n_genes, scored))
-    with (out / "panel.csv").open("w", newline="") as file:
+    panel = get.marker_panel(adata, min(options.n_genes, scored))
+    with (out / "marker_panel.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("rank", "name"), *enumerate(panel, start=1)])
     params = {step: slots.recorded(adata, "smash", step) for step in adata.uns["smash"]["params"]}
     (out / "params.json").write_text(json.dumps(params, indent=2))
     figures = [] if options.no_figures else ["markers.png"]
     for name in figures:
         save(pl.markers(adata), out / name)
-    written = ("markers.csv", f"panel.csv ({len(panel)} genes)", "filters.csv", "params.json", *figures)
+    written = ("markers.csv", f"marker_panel.csv ({len(panel)} genes)", "filters.csv", "params.json", *figures)
     print(f"Written to {out}: {', '.join(written)}\n")

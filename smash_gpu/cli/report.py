@@ -97,7 +97,7 @@ def _judge(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> N
 
     sizes = options.n_genes or _sizes(int(adata.varm[f"{slots.KEY}_eligible"].any(axis=1).sum()))
     within = slots.recorded(adata, slots.KEY, "within").get("column")
-    genes = {f"panel chosen within {within}": get.panel(adata, max(sizes))} if within else None
+    genes = {f"panel chosen within {within}": get.marker_panel(adata, max(sizes))} if within else None
     with _timed(f"Judging {', '.join(map(str, sizes))} genes in {options.n_splits * options.n_seeds} splits"):
         tl.evaluate(
             adata, options.groupby, genes=genes, n_genes=sizes, **source,

@@ -1,9 +1,9 @@
-"""How well gene lists tell the groups apart: splits, classifiers, readings, intervals, chance."""
+"""How well gene lists tell the groups apart: splits, classifiers, metrics, intervals, random panels."""
 
 from smash_gpu.evaluation.classifiers import CLASSIFIERS, N_NEIGHBORS, predict
 from smash_gpu.evaluation.cross_validation import Evaluation, Judging, evaluate
 from smash_gpu.evaluation.degrade import INTACT, Condition
-from smash_gpu.evaluation.metrics import READINGS, confusion_of, per_group, readings, readings_of
+from smash_gpu.evaluation.metrics import METRICS, confusion_of, metrics_of, metrics_of_labels, per_group
 
 TEST_FRACTION = 0.3
 PAPER_SEED = 42
@@ -13,7 +13,7 @@ __all__ = [
     "INTACT",
     "N_NEIGHBORS",
     "PAPER_SEED",
-    "READINGS",
+    "METRICS",
     "TEST_FRACTION",
     "Condition",
     "Evaluation",
@@ -22,6 +22,6 @@ __all__ = [
     "evaluate",
     "per_group",
     "predict",
-    "readings",
-    "readings_of",
+    "metrics_of_labels",
+    "metrics_of",
 ]

@@ -15,7 +15,7 @@ from smash_gpu.data.splits import Split
 from smash_gpu.evaluation import degrade, random_panels
 from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.degrade import INTACT, Condition
-from smash_gpu.evaluation.metrics import confusion_of, readings_of
+from smash_gpu.evaluation.metrics import confusion_of, metrics_of
 from smash_gpu.runtime.progress import track
 
 ONLY = "panel"
@@ -136,7 +136,7 @@ def evaluate(
         conditions = [condition for condition in how.conditions if condition.thin == thin]
         for panel, condition in track(list(product(panels, conditions)), "judging", unit="panel"):
             for row, confusion in _judge(data, gathered, panel, condition, how):
-                rows.append(row | readings_of(confusion))
+                rows.append(row | metrics_of(confusion))
                 confusions.append(confusion)
         del gathered  # before the next level is
     return Evaluation(pd.DataFrame(rows), np.array(confusions, dtype=np.int32), _genes_of(panels))

@@ -14,7 +14,7 @@ from smash_gpu.data.dataset import Dataset
 
 @dataclass(frozen=True)
 class Condition:
-    """Share of the counts that are kept, and chance of each gene to fail."""
+    """Share of the counts that are kept, and probability that a gene fails."""
 
     thin: float = 1.0
     dropout: float = 0.0

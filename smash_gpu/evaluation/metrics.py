@@ -1,10 +1,10 @@
-"""Every reading of the metric by its name; all of them follow from true × predicted counts of cells."""
+"""Every metric of the metric by its name; all of them follow from true × predicted counts of cells."""
 
 from __future__ import annotations
 
 import numpy as np
 
-READINGS = (
+METRICS = (
     "misclassification",
     "macro_1_minus_precision",
     "macro_1_minus_recall",
@@ -16,7 +16,7 @@ READINGS = (
     "mcc",
 )
 PER_GROUP = ("recall", "precision", "f1")
-LOWEST = dict.fromkeys(READINGS, 0.0) | {"cohen_kappa": -1.0, "mcc": -1.0}
+LOWEST = dict.fromkeys(METRICS, 0.0) | {"cohen_kappa": -1.0, "mcc": -1.0}
 
 
 def confusion_of(true: np.ndarray, predicted: np.ndarray, n_groups: int) -> np.ndarray:
@@ -24,14 +24,14 @@ def confusion_of(true: np.ndarray, predicted: np.ndarray, n_groups: int) -> np.n
     return np.bincount(true * n_groups + predicted, minlength=n_groups**2).reshape(n_groups, n_groups)
 
 
-def readings(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """The readings of `readings_of` for the group codes of held-out cells."""
+def metrics_of_labels(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """The metrics of `metrics_of` for the group codes of held-out cells."""
     true, predicted = np.asarray(true), np.asarray(predicted)
-    return readings_of(confusion_of(true, predicted, int(max(true.max(), predicted.max())) + 1))
+    return metrics_of(confusion_of(true, predicted, int(max(true.max(), predicted.max())) + 1))
 
 
-def readings_of(confusion: np.ndarray) -> dict[str, float]:
-    """All readings of one confusion matrix; groups × groups, true groups in rows.
+def metrics_of(confusion: np.ndarray) -> dict[str, float]:
+    """All metrics of one confusion matrix; groups × groups, true groups in rows.
 
     ``misclassification`` is 1 − accuracy (the tables of SMaSH's paper); ``macro_1_minus_precision`` its equation 1 as
     written; ``macro_1_minus_recall``; ``f1_weighted`` by group size (the tables); ``f1_macro`` equation 2 as written.
@@ -48,7 +48,7 @@ def readings_of(confusion: np.ndarray) -> dict[str, float]:
         1 - accuracy, 1 - precision.mean(), 1 - recall.mean(), np.average(f1, weights=size[size > 0]), f1.mean(),
         accuracy, recall.mean(), kappa, mcc,
     )  # fmt: skip
-    return dict(zip(READINGS, map(float, values), strict=True))
+    return dict(zip(METRICS, map(float, values), strict=True))
 
 
 def per_group(confusion: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The chance level: random panels that are as highly expressed as the panel they stand beside."""
+"""Random panels with the same expression levels as the panel that they are compared with: the baseline."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def expression_bins(mean: np.ndarray, names: np.ndarray, n_bins: int = N_BINS) -
 def matched_panel(panel: np.ndarray, bins: np.ndarray, names: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
     """As many different genes, the i-th from the expression bin of the panel's i-th; so prefixes match as well.
 
-    The panel's own genes may be drawn: chance is what choosing blindly would give.
+    The panel's own genes may be drawn, too.
     """
     rng = np.random.default_rng(seed)
     drawn = np.empty(len(panel), dtype=int)

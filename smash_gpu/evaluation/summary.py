@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.evaluation.metrics import LOWEST, PER_GROUP, READINGS, per_group
+from smash_gpu.evaluation.metrics import LOWEST, METRICS, PER_GROUP, per_group
 
-CASE = ("genes", "chance", "classifier", "n_genes", "thin", "dropout")
+CASE = ("genes", "is_random", "classifier", "n_genes", "thin", "dropout")
 STATISTICS = ("mean", "std", "min", "max", "low", "high")
 LEVEL = 0.95
 
@@ -55,50 +55,50 @@ def described(values: np.ndarray, test_to_train: float, *, level: float, bounds:
 
 
 def by_split(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a column ``chance``, and the random panels of each list and split as one row, their mean."""
-    table = table.assign(chance=table["random"] > 0)
+    """The rows with a column ``is_random``, and the random panels of each list and split as one row, their mean."""
+    table = table.assign(is_random=table["random"] > 0)
     return table.groupby([*CASE, "split"], sort=False, as_index=False).mean().drop(columns="random")
 
 
 def comparison(table: pd.DataFrame, *, level: float = LEVEL) -> pd.DataFrame:
-    """A row a case (`CASE`) and reading: `STATISTICS` over the splits."""
+    """A row a case (`CASE`) and metric: `STATISTICS` over the splits."""
     rows = []
     for case, part in by_split(table).groupby(list(CASE), sort=False):
-        for reading in READINGS:
-            bounds = (LOWEST[reading], 1.0)
-            found = described(part[reading].to_numpy(), _ratio(part), level=level, bounds=bounds)
-            rows.append(dict(zip(CASE, case, strict=True)) | {"reading": reading, "n_splits": len(part)} | found)
+        for metric in METRICS:
+            bounds = (LOWEST[metric], 1.0)
+            found = described(part[metric].to_numpy(), _ratio(part), level=level, bounds=bounds)
+            rows.append(dict(zip(CASE, case, strict=True)) | {"metric": metric, "n_splits": len(part)} | found)
     return pd.DataFrame(rows)
 
 
 def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) -> pd.DataFrame:
-    """Each list, and chance, minus the list ``reference``, split by split, where all else is equal; as `comparison`."""
+    """Each list and its random panels minus the list ``reference``, split by split; columns as in `comparison`."""
     splits = by_split(table)
     shared = ["classifier", "n_genes", "thin", "dropout", "split"]
-    base = splits[(splits["genes"] == reference) & ~splits["chance"]][[*shared, *READINGS]]
+    base = splits[(splits["genes"] == reference) & ~splits["is_random"]][[*shared, *METRICS]]
     pairs = splits.merge(base, on=shared, suffixes=("", " of the reference"))
-    pairs = pairs[(pairs["genes"] != reference) | pairs["chance"]]
+    pairs = pairs[(pairs["genes"] != reference) | pairs["is_random"]]
     rows = []
     for case, part in pairs.groupby(list(CASE), sort=False):
-        for reading in READINGS:
-            change = (part[reading] - part[f"{reading} of the reference"]).to_numpy()
+        for metric in METRICS:
+            change = (part[metric] - part[f"{metric} of the reference"]).to_numpy()
             found = described(change, _ratio(part), level=level, bounds=(-np.inf, np.inf))
-            rows.append(dict(zip(CASE, case, strict=True)) | {"reading": reading, "n_splits": len(part)} | found)
-    columns = [*CASE, "reading", "n_splits", *STATISTICS]
+            rows.append(dict(zip(CASE, case, strict=True)) | {"metric": metric, "n_splits": len(part)} | found)
+    columns = [*CASE, "metric", "n_splits", *STATISTICS]
     return pd.DataFrame(rows, columns=columns).assign(reference=reference)
 
 
 def groups(table: pd.DataFrame, confusions: np.ndarray, names: list[str], *, level: float = LEVEL) -> pd.DataFrame:
-    """Recall, precision and F1 of every group over the splits of one case; a row a group and reading.
+    """Recall, precision and F1 of every group over the splits of one case; a row a group and metric.
 
     A split that holds no cell of a group says nothing about it.
     """
     rows = []
-    for reading, values in zip(PER_GROUP, per_group(confusions), strict=True):
+    for metric, values in zip(PER_GROUP, per_group(confusions), strict=True):
         for number, name in enumerate(names):
             cells = int(confusions[:, number].sum())
             found = described(values[:, number], _ratio(table), level=level, bounds=(0.0, 1.0))
-            rows.append({"group": name, "reading": reading, "cells": cells} | found)
+            rows.append({"group": name, "metric": metric, "cells": cells} | found)
     order = pd.DataFrame(rows)
     order["group"] = pd.Categorical(order["group"], names)
     return order.sort_values("group", kind="stable", ignore_index=True)
@@ -134,7 +134,7 @@ def one_case(table: pd.DataFrame, wanted: Mapping[str, Any]) -> np.ndarray:
     KeyError
         If there is no such case, with what there is.
     """
-    mask = (table["random"] > 0) if wanted.get("chance") else (table["random"] == 0)
+    mask = (table["random"] > 0) if wanted.get("is_random") else (table["random"] == 0)
     defaults = {"genes": "first", "classifier": "first", "n_genes": "max", "thin": "max", "dropout": "min"}
     for column, default in defaults.items():
         there = table.loc[mask, column]

@@ -13,11 +13,11 @@ from smash_gpu.get._evaluation import (
     evaluation,
     evaluation_panels,
     evaluation_splits,
-    group_readings,
+    group_metrics,
     learning_curve,
     unresolved_pairs,
 )
-from smash_gpu.get._panel import panel_genes, panel_table
+from smash_gpu.get._panel import panel, panel_table
 from smash_gpu.get._peers import nsforest_metrics, spapros_metrics
 from smash_gpu.get._stability import panel_overlap, stability, substitutes
 from smash_gpu.selection import ranking
@@ -29,13 +29,13 @@ __all__ = [
     "evaluation",
     "evaluation_panels",
     "evaluation_splits",
-    "group_readings",
+    "group_metrics",
     "learning_curve",
     "markers",
     "markers_dict",
     "nsforest_metrics",
+    "marker_panel",
     "panel",
-    "panel_genes",
     "panel_overlap",
     "panel_table",
     "spapros_metrics",
@@ -70,7 +70,7 @@ def markers_dict(adata: AnnData, n_top: int | None = None, *, key: str = slots.K
     return {str(group): names.tolist()[:n_top] for group, names in rows}
 
 
-def panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[str]:
+def marker_panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[str]:
     """The global list: exactly ``n_genes`` different genes, best first.
 
     The groups choose in turn, each its best gene that is still free, the group with the highest score first; so every

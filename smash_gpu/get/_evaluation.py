@@ -9,7 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
-from smash_gpu.evaluation import READINGS, summary
+from smash_gpu.evaluation import METRICS, summary
 from smash_gpu.runtime.words import did_you_mean
 
 
@@ -21,7 +21,7 @@ class Case(TypedDict, total=False):
     classifier: str | None
     thin: float | None
     dropout: float | None
-    chance: bool
+    is_random: bool
 
 
 def evaluation(
@@ -32,11 +32,11 @@ def evaluation(
     classifier: str | None = None,
     thin: float | None = None,
     dropout: float | None = None,
-    chance: bool = False,
+    is_random: bool = False,
     level: float = summary.LEVEL,
     key: str = slots.KEY,
 ) -> pd.DataFrame:
-    """The readings of one case of the last `tl.evaluate`, over its splits; a row a reading, the number of genes first.
+    """The metrics of one case of the last `tl.evaluate`, over its splits; a row a metric, the number of genes first.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def evaluation(
         None for the first.
     thin, dropout
         Condition; None for the intact cells.
-    chance
+    is_random
         The random panels beside the list instead of the list.
     level
         Of the interval.
@@ -62,15 +62,15 @@ def evaluation(
     """
     table = _evaluation(adata, key)
     wanted = {"genes": genes, "n_genes": n_genes, "classifier": classifier, "thin": thin, "dropout": dropout}
-    rows = table[summary.one_case(table, wanted | {"chance": chance})]
-    found = summary.comparison(rows, level=level).set_index("reading")[list(summary.STATISTICS)]
+    rows = table[summary.one_case(table, wanted | {"is_random": is_random})]
+    found = summary.comparison(rows, level=level).set_index("metric")[list(summary.STATISTICS)]
     size = float(rows["n_genes"].iloc[0])
     sizes = pd.DataFrame([[size, 0.0, size, size, size, size]], index=["n_genes"], columns=found.columns)
     return pd.concat([sizes, found]).rename_axis(None)
 
 
 def evaluation_splits(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
-    """Every row of the last `tl.evaluate`: list, split, random panel (0 for the list), condition, all readings."""
+    """Every row of the last `tl.evaluate`: list, split, random panel (0 for the list), condition, all metrics."""
     return _evaluation(adata, key)
 
 
@@ -80,71 +80,71 @@ def evaluation_panels(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
 
 
 def comparison(
-    adata: AnnData, reading: str | None = None, *, level: float = summary.LEVEL, key: str = slots.KEY
+    adata: AnnData, metric: str | None = None, *, level: float = summary.LEVEL, key: str = slots.KEY
 ) -> pd.DataFrame:
-    """All cases of the last `tl.evaluate` side by side, a row a case and reading, as `evaluation` reports one.
+    """All cases of the last `tl.evaluate` side by side, a row a case and metric, as `evaluation` reports one.
 
     Parameters
     ----------
-    reading
-        One of `evaluation.READINGS`; None for all.
+    metric
+        One of `evaluation.METRICS`; None for all.
     level
         Of the interval.
 
     Returns
     -------
-    Columns ``genes`` (name of the list), ``chance`` (the random panels beside it, averaged within each split),
-    ``classifier``, ``n_genes``, ``thin``, ``dropout``, ``reading``, ``n_splits`` and those of `evaluation`.
+    Columns ``genes`` (name of the list), ``is_random`` (its random panels, averaged within each split),
+    ``classifier``, ``n_genes``, ``thin``, ``dropout``, ``metric``, ``n_splits`` and those of `evaluation`.
     """
-    return _of_reading(summary.comparison(_evaluation(adata, key), level=level), reading)
+    return _of_metric(summary.comparison(_evaluation(adata, key), level=level), metric)
 
 
 def learning_curve(
     adata: AnnData,
-    reading: str = "misclassification",
+    metric: str = "misclassification",
     *,
     classifier: str | None = None,
     level: float = summary.LEVEL,
     key: str = slots.KEY,
 ) -> pd.DataFrame:
-    """A reading against the number of genes, for every list and its chance level, on intact cells; as `comparison`.
+    """A metric against the number of genes, for every list and its random panels, on intact cells; as `comparison`.
 
     Parameters
     ----------
-    reading
-        One of `evaluation.READINGS`.
+    metric
+        One of `evaluation.METRICS`.
     classifier
         None for the first.
     level
         Of the interval.
     """
-    table = comparison(adata, reading, level=level, key=key)
+    table = comparison(adata, metric, level=level, key=key)
     judges = list(table["classifier"].unique())
     if classifier not in (None, *judges):
         raise KeyError(f"classifier={classifier!r} did not judge; {', '.join(judges)} did.")
     wanted = judges[0] if classifier is None else classifier
     table = table[(table["thin"] == 1) & (table["dropout"] == 0) & (table["classifier"] == wanted)]
     order = {name: number for number, name in enumerate(table["genes"].unique())}
-    return table.sort_values(["chance", "genes", "n_genes"], key=lambda c: c.map(order) if c.name == "genes" else c,
+    return table.sort_values(["is_random", "genes", "n_genes"], key=lambda c: c.map(order) if c.name == "genes" else c,
                              ignore_index=True)  # fmt: skip
 
 
 def differences(
     adata: AnnData,
-    reading: str | None = None,
+    metric: str | None = None,
     *,
     reference: str | None = None,
     level: float = summary.LEVEL,
     key: str = slots.KEY,
 ) -> pd.DataFrame:
-    """Every list, and every chance level, minus one list, paired by split; as `comparison`.
+    """Every list, and its random panels, minus one list, paired by split; as `comparison`.
 
     Where the interval holds no zero the lists differ by more than the draw of cells explains.
 
     Parameters
     ----------
-    reading
-        One of `evaluation.READINGS`; None for all.
+    metric
+        One of `evaluation.METRICS`; None for all.
     reference
         Name of that list; None for the first.
     level
@@ -155,10 +155,10 @@ def differences(
     reference = names[0] if reference is None else reference
     if reference not in names:
         raise KeyError(f"no list {reference!r} was judged; there is {', '.join(names)}.")
-    return _of_reading(summary.differences(table, reference, level=level), reading)
+    return _of_metric(summary.differences(table, reference, level=level), metric)
 
 
-def group_readings(
+def group_metrics(
     adata: AnnData, *, level: float = summary.LEVEL, key: str = slots.KEY, **case: Unpack[Case]
 ) -> pd.DataFrame:
     """Recall, precision and F1 of every group in one case of the last `tl.evaluate`, with intervals.
@@ -172,7 +172,7 @@ def group_readings(
 
     Returns
     -------
-    A row a group and reading: ``group``, ``reading``, ``cells`` (held out, over all splits), and as `evaluation`.
+    A row a group and metric: ``group``, ``metric``, ``cells`` (held out, over all splits), and as `evaluation`.
     """
     mask, confusions, groups = _confusions(adata, key, case)
     return summary.groups(_evaluation(adata, key)[mask], confusions, groups, level=level)
@@ -219,11 +219,9 @@ def _confusions(adata: AnnData, key: str, case: Case) -> tuple[np.ndarray, np.nd
     return mask, np.asarray(slots.require(adata, "confusion", key, "tl.evaluate"))[mask], groups
 
 
-def _of_reading(table: pd.DataFrame, reading: str | None) -> pd.DataFrame:
-    if reading is None:
+def _of_metric(table: pd.DataFrame, metric: str | None) -> pd.DataFrame:
+    if metric is None:
         return table
-    if reading not in READINGS:
-        raise KeyError(
-            f"no reading {reading!r}." + did_you_mean(reading, READINGS) + f" There is {', '.join(READINGS)}."
-        )
-    return table[table["reading"] == reading].reset_index(drop=True)
+    if metric not in METRICS:
+        raise KeyError(f"no metric {metric!r}." + did_you_mean(metric, METRICS) + f" There is {', '.join(METRICS)}.")
+    return table[table["metric"] == metric].reset_index(drop=True)

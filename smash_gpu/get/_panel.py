@@ -10,7 +10,7 @@ from smash_gpu.annotated import slots
 TABLES = "genes, pairs, purposes, curve, rules, caps, certificate"
 
 
-def panel_genes(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
+def panel(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
     """The genes of the last `tl.panel`, in the order of choice; existing genes that it extends are not among them."""
     return panel_table(adata, key=key)["name"].tolist()
 

@@ -1,4 +1,4 @@
-"""Readings against the number of genes."""
+"""Metrics against the number of genes."""
 
 from __future__ import annotations
 
@@ -19,33 +19,38 @@ if TYPE_CHECKING:
 
 def learning_curve(
     adata: AnnData,
-    reading: str = "misclassification",
+    metric: str = "misclassification",
     *,
     classifier: str | None = None,
     level: float = summary.LEVEL,
     key: str = slots.KEY,
     ax: Axes | None = None,
 ) -> Axes:
-    """A reading of the last `tl.evaluate` against the number of genes, for every list, with intervals.
+    """A metric of the last `tl.evaluate` against the number of genes, for every list, with intervals.
 
-    The dashed line of the same colour is chance: random panels matched on expression, if any were judged.
+    The dashed line of the same colour shows random panels of equal expression, if any were judged.
 
     Parameters
     ----------
-    reading
-        One of `evaluation.READINGS`.
+    metric
+        One of `evaluation.METRICS`.
     classifier
         None for the first.
     level
         Of the interval.
     """
-    table = get.learning_curve(adata, reading, classifier=classifier, level=level, key=key)
+    table = get.learning_curve(adata, metric, classifier=classifier, level=level, key=key)
     lists = list(table["genes"].unique())
-    names = [f"chance for {name}" if chance else name for name, chance in _curves(table)]
+    names = [f"random panels like {name}" if is_random else name for name, is_random in _curves(table)]
     ax = ax or canvas(5.2 + room(shown(names)), max(3.2, 0.2 * len(names) + 1))
     handles = [
-        _draw(ax, table[(table["genes"] == name) & (table["chance"] == chance)], lists.index(name), chance=chance)
-        for name, chance in _curves(table)
+        _draw(
+            ax,
+            table[(table["genes"] == name) & (table["is_random"] == is_random)],
+            lists.index(name),
+            is_random=is_random,
+        )
+        for name, is_random in _curves(table)
     ]
     sizes = sorted(table["n_genes"].unique())
     ax.set_xscale("log")
@@ -53,24 +58,24 @@ def learning_curve(
     ax.set_xticks([], minor=True)
     quiet(ax)
     ax.set_xlabel("number of genes", fontsize=8)
-    ax.set_ylabel(reading.replace("_", " "), fontsize=8)
+    ax.set_ylabel(metric.replace("_", " "), fontsize=8)
     ax.grid(axis="y", linewidth=0.4, color="0.9")
     legend(ax, handles, shown(names), fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
 def _curves(table: pd.DataFrame) -> list[tuple[str, bool]]:
-    return list(table[["genes", "chance"]].drop_duplicates().itertuples(index=False, name=None))
+    return list(table[["genes", "is_random"]].drop_duplicates().itertuples(index=False, name=None))
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, number: int, *, chance: bool) -> Any:
+def _draw(ax: Axes, rows: pd.DataFrame, number: int, *, is_random: bool) -> Any:
     colour, mark = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     x, mean = rows["n_genes"].to_numpy(), rows["mean"].to_numpy()
     low, high = (np.where(rows[end].isna(), mean, rows[end]) for end in ("low", "high"))
-    if not chance:
+    if not is_random:
         ax.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
     return ax.errorbar(
         x, mean, yerr=np.maximum([mean - low, high - mean], 0), color=colour, fmt=mark, markersize=4.5,
-        markerfacecolor="white" if chance else colour, linestyle="--" if chance else "-", linewidth=1.3,
+        markerfacecolor="white" if is_random else colour, linestyle="--" if is_random else "-", linewidth=1.3,
         elinewidth=0.7, capsize=2,
     )  # fmt: skip

@@ -28,7 +28,7 @@ CLASSIFIERS = {
     "logreg": "logistic regression",
     "forest": "a random forest",
 }
-READINGS = {
+METRICS = {
     "misclassification": "held-out cells put into a wrong group; M in the tables of SMaSH's paper",
     "macro_1_minus_recall": "1 − recall, mean over the groups: a rare group counts as much as a frequent one",
     "macro_1_minus_precision": "1 − precision, mean over the groups; equation 1 of SMaSH's paper",
@@ -45,7 +45,7 @@ BRACKETS = "In brackets: 95 % interval."
 
 
 def evaluation_section(results: Results) -> Chapter:
-    """Readings beside chance, the learning curve, groups, and pairs that are taken for each other."""
+    """Metrics of the panels and of random ones, the learning curve, groups, and confused pairs."""
     if not results.is_evaluated:
         words = (
             "These genes have not been judged: run tl.evaluate, or the command smash-gpu report, and write it again."
@@ -86,19 +86,19 @@ def _protocol(results: Results) -> Html:
 
 def _readings(results: Results) -> Html:
     main = results.main
-    cases = list(main[["genes", "chance", "n_genes"]].drop_duplicates().itertuples(index=False, name=None))
+    cases = list(main[["genes", "is_random", "n_genes"]].drop_duplicates().itertuples(index=False, name=None))
     columns = [
-        Column("reading", [_explained(name, what) for name, what in READINGS.items()], "prose"),
+        Column("metric", [_explained(name, what) for name, what in METRICS.items()], "prose"),
     ]
-    for name, chance, size in cases:
-        rows = main[(main["genes"] == name) & (main["chance"] == chance)].set_index("reading")
-        title = f"chance for {name}" if chance else f"{name}, {size} genes"
-        columns.append(Column(title, [_interval(rows.loc[reading]) for reading in READINGS], "number"))
-    return table(f"Readings of held-out cells. {BRACKETS}", columns)
+    for name, is_random, size in cases:
+        rows = main[(main["genes"] == name) & (main["is_random"] == is_random)].set_index("metric")
+        title = f"random panels like {name}" if is_random else f"{name}, {size} genes"
+        columns.append(Column(title, [_interval(rows.loc[metric]) for metric in METRICS], "number"))
+    return table(f"Metrics of held-out cells. {BRACKETS}", columns)
 
 
-def _explained(reading: str, what: str) -> Html:
-    return join([reading.replace("_", " "), element("small", what)], " ")
+def _explained(metric: str, what: str) -> Html:
+    return join([metric.replace("_", " "), element("small", what)], " ")
 
 
 def _interval(row: pd.Series) -> Html:
@@ -106,7 +106,7 @@ def _interval(row: pd.Series) -> Html:
 
 
 def _curve(results: Results) -> Html:
-    tables = {reading: get.learning_curve(results.adata, reading, key=results.key) for reading in CURVE}
+    tables = {metric: get.learning_curve(results.adata, metric, key=results.key) for metric in CURVE}
     first = tables[CURVE[0]]
     if first["n_genes"].nunique() < 2:
         return Html("")
@@ -115,15 +115,15 @@ def _curve(results: Results) -> Html:
         drawn = figure(
             pl.learning_curve(results.adata, CURVE[0], key=results.key),
             "Share of held-out cells that are put into a wrong group, against the number of genes. Bars and bands: "
-            "95 % intervals. Dashed: chance.",
+            "95 % intervals. Dashed: random panels.",
             "Learning curve: misclassification against the number of genes; its values are in the table below.",
         )
     columns = [
-        Column("genes", [f"chance for {r.genes}" if r.chance else r.genes for r in first.itertuples()], "name"),
+        Column("genes", _lists(first), "name"),
         Column("number of genes", [count(n) for n in first["n_genes"]], "number"),
     ]
-    for reading, found in tables.items():
-        columns.append(Column(reading.replace("_", " "), [_interval(row) for _, row in found.iterrows()], "number"))
+    for metric, found in tables.items():
+        columns.append(Column(metric.replace("_", " "), [_interval(row) for _, row in found.iterrows()], "number"))
     return join([drawn, table(f"Learning curve. {BRACKETS}", columns)])
 
 
@@ -131,35 +131,35 @@ def _conditions(results: Results) -> Html:
     """Other classifiers and poorer data, if any were judged."""
     cases = results.cases
     cases = cases[cases["n_genes"] == cases.groupby("genes", sort=False)["n_genes"].transform("max")]
-    wide = cases[cases["reading"].isin(CURVE)]
+    wide = cases[cases["metric"].isin(CURVE)]
     varied = [name for name in ("classifier", "thin", "dropout") if wide[name].nunique() > 1]
     if not varied:
         return Html("")
     shown = {"classifier": lambda c: CLASSIFIERS.get(c, c), "thin": lambda t: percent(t),
              "dropout": lambda d: percent(d)}  # fmt: skip
-    titles = {"classifier": "judged by", "thin": "counts kept", "dropout": "chance of a gene to fail"}
-    one = {reading: wide[wide["reading"] == reading].reset_index(drop=True) for reading in CURVE}
+    titles = {"classifier": "judged by", "thin": "counts kept", "dropout": "probability that a gene fails"}
+    one = {metric: wide[wide["metric"] == metric].reset_index(drop=True) for metric in CURVE}
     first = one[CURVE[0]]
-    columns = [Column("genes", [f"chance for {r.genes}" if r.chance else r.genes for r in first.itertuples()], "name")]
+    columns = [Column("genes", _lists(first), "name")]
     columns += [Column(titles[name], [shown[name](value) for value in first[name]], "text") for name in varied]
     columns += [
-        Column(reading.replace("_", " "), [_interval(row) for _, row in found.iterrows()], "number")
-        for reading, found in one.items()
+        Column(metric.replace("_", " "), [_interval(row) for _, row in found.iterrows()], "number")
+        for metric, found in one.items()
     ]
     return table(f"Other classifiers and poorer data. {BRACKETS}", columns)
 
 
 def _groups(results: Results) -> Html:
-    found = get.group_readings(results.adata, key=results.key)
-    by_reading = {str(name): part.set_index("group") for name, part in found.groupby("reading", sort=False)}
-    first = next(iter(by_reading.values()))
+    found = get.group_metrics(results.adata, key=results.key)
+    by_metric = {str(name): part.set_index("group") for name, part in found.groupby("metric", sort=False)}
+    first = next(iter(by_metric.values()))
     columns = [
         Column("group", [str(group) for group in first.index], "name"),
         Column("cells judged", [count(n) for n in first["cells"]], "number", "held-out cells, summed over the splits"),
     ]
     columns += [
         Column(name, [bar(_interval(row), row["mean"]) for _, row in part.iterrows()], "number")
-        for name, part in by_reading.items()
+        for name, part in by_metric.items()
     ]
     drawn = Html("")
     if results.figures:
@@ -202,3 +202,7 @@ def _pairs(results: Results) -> Html:
     ]
     more = f" The first {PAIRS} of {len(pairs)}." if len(pairs) > PAIRS else ""
     return join([drawn, table(f"Groups that are taken for each other. {_which(results)}{more}", columns)])
+
+
+def _lists(rows: pd.DataFrame) -> list[str]:
+    return [f"random panels like {row.genes}" if row.is_random else row.genes for row in rows.itertuples()]

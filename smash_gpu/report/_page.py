@@ -27,8 +27,8 @@ def write(
 ) -> None:
     """Write what `tl.smash` and `tl.evaluate` found to one HTML file that needs nothing else, for people to read.
 
-    Data and filters, the markers of every group and why each is one, the panel, readings of held-out cells with
-    intervals beside chance, the learning curve, groups and pairs, parameters, versions, and a fingerprint of the data.
+    Data and filters, the markers of every group and why each is one, the panel, metrics of held-out cells with
+    intervals, random panels, the learning curve, groups and pairs, parameters, versions, and a fingerprint of the data.
     It reads the slots and the matrix and computes nothing anew; a `tl.panel` gets a chapter as well.
 
     Parameters
@@ -99,12 +99,10 @@ def _header(results: Results, title: str, date: str) -> Html:
 
 
 def _misclassified(results: Results) -> list[tuple[str, Html]]:
-    rows = results.main[results.main["reading"] == "misclassification"]
+    rows = results.main[results.main["metric"] == "misclassification"]
     first = rows.iloc[0]
     facts = [(f"misclassification, {first['n_genes']} genes", interval(first["mean"], first["low"], first["high"]))]
-    chance = rows[rows["chance"] & (rows["genes"] == first["genes"])]
-    if len(chance):
-        facts.append(
-            ("the same by chance", interval(chance["mean"].iloc[0], chance["low"].iloc[0], chance["high"].iloc[0]))
-        )
+    is_random = rows[rows["is_random"] & (rows["genes"] == first["genes"])]
+    if len(is_random):
+        facts.append(("the same for random panels", interval(*is_random[["mean", "low", "high"]].iloc[0])))
     return facts

@@ -42,7 +42,7 @@ def panel_section(results: Results) -> Chapter:
     wanted = _size(results)
     scored = int((~np.isnan(slots.eligible_scores(results.adata, results.key))).any(axis=0).sum())
     size = min(wanted, scored)
-    genes = get.panel(results.adata, size, key=results.key)
+    genes = get.marker_panel(results.adata, size, key=results.key)
     words = paragraph(
         "One list for all groups: they choose in turn, each its best gene that is still free, so every beginning of "
         "the list serves all groups.",

@@ -75,7 +75,7 @@ class Results:
 
     @cached_property
     def main(self) -> pd.DataFrame:
-        """The readings of the largest panel of every list, and of chance, on intact cells by the first classifier."""
+        """The largest panel of every list and its random panels, on intact cells by the first classifier."""
         table = self.cases
         kept = table["classifier"] == table["classifier"].iloc[0]
         kept &= (table["thin"] == INTACT.thin) & (table["dropout"] == INTACT.dropout)

@@ -70,7 +70,7 @@ def evaluate(
         nothing to make anew.
     n_random
         Random panels beside every list and split, of the same size and matched in mean expression gene by gene (in 20
-        bins): the chance level.
+        bins), as a baseline.
     thin
         Shares of the counts, below 1, at which everything is judged once more: binomial thinning of all cells, training
         cells included, so that the panel is judged and not the step from one platform to another. Raw counts only.
@@ -85,9 +85,9 @@ def evaluate(
     Returns
     -------
     None. Fills ``.uns["smash"]``: ``["evaluation"]`` (a row a list, split, condition, classifier and number of genes,
-    with every reading of `evaluation.READINGS`), ``["confusion"]`` (rows × groups × groups), ``["evaluation_groups"]``,
+    with every metric of `evaluation.METRICS`), ``["confusion"]`` (rows × groups × groups), ``["evaluation_groups"]``,
     ``["evaluation_panels"]`` (the genes that were judged). Read them by `get.evaluation`, `get.comparison`,
-    `get.learning_curve`, `get.differences`, `get.group_readings`, `get.unresolved_pairs`, `get.confusion`.
+    `get.learning_curve`, `get.differences`, `get.group_metrics`, `get.unresolved_pairs`, `get.confusion`.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}.")

@@ -52,7 +52,7 @@ def panel(
     sample_fraction: float = MIN_SAMPLE_FRACTION,
     min_cells_per_sample: int = MIN_CELLS_PER_SAMPLE,
     work: str | Path | Work | None = None,
-    key_added: str = slots.PANEL,
+    key: str = slots.PANEL,
     **source: Unpack[Source],
 ) -> None:
     """Choose exactly ``n_genes`` genes that together tell all classes apart, within the limits of an experiment.
@@ -116,7 +116,7 @@ def panel(
         between the two classes.
     work
         Folder that keeps the sums over the cells, as in `smash`.
-    key_added
+    key
         Name of the slots.
     source
         As in `pp.filter_genes`. With a ``batch_key`` means are those of an additive model of class and batch, so that
@@ -163,7 +163,7 @@ def panel(
     noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | source
     noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
     chosen = np.isin(np.arange(adata.n_vars), found.panel)
-    slots.write_panel(adata, written, chosen, noted, key_added)
+    slots.write_panel(adata, written, chosen, noted, key)
 
 
 def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[str, Any]) -> None:

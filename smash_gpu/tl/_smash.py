@@ -39,7 +39,7 @@ def smash(
     sample_fraction: float = splits.MIN_SAMPLE_FRACTION,
     min_cells_per_sample: int = 1,
     work: str | Path | Work | None = None,
-    key_added: str = slots.KEY,
+    key: str = slots.KEY,
     **source: Unpack[Source],
 ) -> AnnData | None:
     """Find marker genes for the groups of ``adata.obs[groupby]``: filters, inverse PCA, a model, ranking.
@@ -99,16 +99,16 @@ def smash(
     data = read(adata, {"groupby": groupby, **source}, work)
     parts = {"": data} if within is None else steps.inside(data, broad_groups(adata, within))
     found = steps.merge({name: steps.select(part, how, name) for name, part in parts.items()})
-    slots.start(adata, key_added)
-    slots.record(adata, key_added, "source", {"groupby": groupby, **source})
+    slots.start(adata, key)
+    slots.record(adata, key, "source", {"groupby": groupby, **source})
     for step, options in how.steps.items():
-        slots.record(adata, key_added, step, options)
+        slots.record(adata, key, step, options)
     if within is not None:
-        slots.record(adata, key_added, "within", {"column": within})
-    slots.write_candidates(adata, found.candidates, found.ledger, key_added)
-    slots.write_scores(adata, found.scores, found.groups, key_added)
+        slots.record(adata, key, "within", {"column": within})
+    slots.write_candidates(adata, found.candidates, found.ledger, key)
+    slots.write_scores(adata, found.scores, found.groups, key)
     profiles = {"mean": found.mean, "fraction": found.fraction}
-    slots.write_markers(adata, found.markers, found.eligible, **profiles, key=key_added)
+    slots.write_markers(adata, found.markers, found.eligible, **profiles, key=key)
     return adata if is_path else None
 
 
@@ -122,7 +122,7 @@ def importance(
     max_cells: int | None = None,
     random_state: int = 0,
     model_options: Mapping[str, Any] | None = None,
-    key_added: str = slots.KEY,
+    key: str = slots.KEY,
     **source: Unpack[Source],
 ) -> None:
     """Train a classifier of the groups and score how much each candidate gene tells about each group.
@@ -153,7 +153,7 @@ def importance(
     model_options
         Options of the model: `models.boosted.Boosted`, `models.network.Network`, or of scikit-learn's and
         imbalanced-learn's forests.
-    key_added
+    key
         Name of the slots, as in `pp.filter_genes`.
     source
         As in `pp.filter_genes`; what it was told there holds here too.
@@ -165,13 +165,13 @@ def importance(
     cells, with all candidates).
     """
     how = Importance(model, dict(model_options or {}), n_models, random_state, max_cells)
-    where = slots.source(adata, key_added, groupby=groupby, **source)
+    where = slots.source(adata, key, groupby=groupby, **source)
     data = read(adata, where)
-    scores = steps.importance(data, slots.candidates(adata, key_added), how)
-    slots.record(adata, key_added, "source", where)
-    slots.record(adata, key_added, "importance", how.noted)
-    slots.record(adata, key_added, "within", {})
-    slots.write_scores(adata, scores, data.groups, key_added)
+    scores = steps.importance(data, slots.candidates(adata, key), how)
+    slots.record(adata, key, "source", where)
+    slots.record(adata, key, "importance", how.noted)
+    slots.record(adata, key, "within", {})
+    slots.write_scores(adata, scores, data.groups, key)
 
 
 @takes_source
