@@ -11,7 +11,7 @@ import numpy as np
 from smash_gpu.blocks.fold import stream
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.io import hdf5, integrity, matrices
-from smash_gpu.io.open import BYTES_IN_MEMORY
+from smash_gpu.io import open as io_open
 
 VERSION = b"smash-gpu fingerprint 1"
 SAMPLED = b"smash-gpu sampled fingerprint 1"
@@ -80,7 +80,7 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
 def _is_read_whole(parts: list[Mapping[str, Any]]) -> bool:
     arrays = {name: array for part in parts for name, array in part.items()}
     n_bytes = sum(array.nbytes for part in parts for array in part.values())
-    return not arrays or (n_bytes <= BYTES_IN_MEMORY and not any(name.startswith("csc") for name in arrays))
+    return not arrays or (n_bytes <= io_open.BYTES_IN_MEMORY and not any(name.startswith("csc") for name in arrays))
 
 
 def _of_files(matrix: Any, arrays: Mapping[str, Any]) -> bytes:

@@ -121,8 +121,8 @@ def _require_whole(X: Any) -> None:
         if lost:
             first = _chunk(array, lost[0]).relative_to(folder_of(array))
             raise ValueError(
-                f"{folder_of(array)} lacks {len(lost):,} of {len(grid):,} chunks, or parts of them ({first} first): "
-                "it is damaged or was copied in part. Copy the store again."
+                f"{folder_of(array)} lacks {len(lost):,} of its {len(grid):,} chunks, or parts of them "
+                f"({first} first): it is damaged or was copied in part. Copy the store again."
             )
     _check_offsets(X, found)
     for name, array in found.items():
