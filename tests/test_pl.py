@@ -261,7 +261,7 @@ def test_the_learning_curve_shows_every_list_and_its_random_panels_with_interval
         np.testing.assert_allclose(drawn.lines[0].get_xydata(), rows[["n_genes", "mean"]])
         ends = np.array([segment[:, 1] for segment in drawn.lines[2][0].get_segments()])
         np.testing.assert_allclose(ends, rows[["low", "high"]], atol=1e-9)
-        assert drawn.lines[0].get_linestyle() == ("--" if "is_random" in name else "-")
+        assert drawn.lines[0].get_linestyle() == ("--" if name.startswith(LIKE) else "-")
     assert ticks(ax, "x") == ["5", "10", "20"]
 
 
