@@ -4,7 +4,7 @@ Runs in an environment of its own, with the originals and without smash-gpu:
 
     pip install --no-deps nsforest==4.1 spapros==0.1.6
     pip install scanpy xgboost-cpu igraph plotly seaborn rich questionary ruamel.yaml upsetplot venndata pytest
-    PYTHONPATH=tests python benchmarks/peers_original.py tests/data/peers.json
+    PYTHONPATH=tests python benchmarks/peers_original.py tests/evaluation/peers/peers.json
 """
 
 from __future__ import annotations

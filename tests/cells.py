@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Flag, auto
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -11,7 +15,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-SHARED = Path(os.environ.get("SMASH_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+TESTS = Path(__file__).resolve().parent
+REPOSITORY = TESTS.parent
+SHARED = Path(os.environ.get("SMASH_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
 SHARED_SETS = sorted(p.stem for p in SHARED.glob("*.h5ad"))
 
 
@@ -47,22 +53,54 @@ def on_device(matrix):
     return cupyx.csr_matrix(matrix.astype(np.float32))
 
 
-CONTAINERS = {
-    "numpy": lambda m, _: m.toarray(),
-    "csr_matrix": lambda m, _: m,
-    "csr_array": lambda m, _: sparse.csr_array(m),
-    "csc_matrix": lambda m, _: m.tocsc(),
-    "int64_indices": lambda m, _: with_int64_indices(m),
-    "h5ad_csr": backed,
-    "h5ad_csc": lambda m, path: backed(m.tocsc(), path),
-    "h5ad_dense": lambda m, path: backed(m.toarray(), path),
-    "zarr_csr": in_zarr,
-    "zarr_dense": lambda m, path: in_zarr(m.toarray(), path),
-    "dask_csr": lambda m, _: in_dask(m, 7),
-    "dask_dense": lambda m, _: in_dask(m.toarray(), 11),
-}
+class Kind(Flag):
+    """What a container is. A test opts out by it: ``@pytest.mark.container(skip=Kind.DISK | Kind.DASK)``."""
 
-PLACES = [*CONTAINERS, pytest.param("cupy_csr", marks=pytest.mark.gpu)]
+    SPARSE = auto()
+    DENSE = auto()
+    DISK = auto()
+    DASK = auto()
+    DEVICE = auto()
+    STAND_IN = auto()
+
+
+@dataclass(frozen=True)
+class Container:
+    """Where users keep a matrix: ``put(matrix, folder)`` takes a CSR matrix there."""
+
+    name: str
+    put: Callable[[sparse.csr_matrix, Path], Any]
+    kind: Kind
+
+    def parameter(self):
+        needs_device = Kind.DEVICE in self.kind and Kind.STAND_IN not in self.kind
+        return pytest.param(self, id=self.name, marks=[pytest.mark.gpu] * needs_device)
+
+
+def on_stand_in(matrix, _):
+    from strict_cupy import DeviceCsr
+
+    return DeviceCsr(matrix)
+
+
+CONTAINERS = (
+    Container("numpy", lambda m, _: m.toarray(), Kind.DENSE),
+    Container("csr_matrix", lambda m, _: m, Kind.SPARSE),
+    Container("csr_array", lambda m, _: sparse.csr_array(m), Kind.SPARSE),
+    Container("csc_matrix", lambda m, _: m.tocsc(), Kind.SPARSE),
+    Container("int64_indices", lambda m, _: with_int64_indices(m), Kind.SPARSE),
+    Container("h5ad_csr", backed, Kind.SPARSE | Kind.DISK),
+    Container("h5ad_csc", lambda m, path: backed(m.tocsc(), path), Kind.SPARSE | Kind.DISK),
+    Container("h5ad_dense", lambda m, path: backed(m.toarray(), path), Kind.DENSE | Kind.DISK),
+    Container("zarr_csr", in_zarr, Kind.SPARSE | Kind.DISK),
+    Container("zarr_dense", lambda m, path: in_zarr(m.toarray(), path), Kind.DENSE | Kind.DISK),
+    Container("dask_csr", lambda m, _: in_dask(m, 7), Kind.SPARSE | Kind.DASK),
+    Container("dask_dense", lambda m, _: in_dask(m.toarray(), 11), Kind.DENSE | Kind.DASK),
+    Container("cupy_csr", lambda m, _: on_device(m), Kind.SPARSE | Kind.DEVICE),
+    Container("stand_in_csr", on_stand_in, Kind.SPARSE | Kind.DEVICE | Kind.STAND_IN),
+)
+PUT = {container.name: container.put for container in CONTAINERS}
+
 
 PLANTED = 3
 

@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from importlib.util import find_spec
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
-from cells import CONTAINERS, PLACES, SHARED, on_device, planted
+import strict_cupy
+from cells import CONTAINERS, SHARED, Container, Kind, planted
 from scipy import sparse
 
+import smash_gpu as smg
 
-@pytest.fixture(params=[*PLACES, "stand_in_csr"])
+pytest.register_assert_rewrite("cases")
+
+
+@pytest.fixture(params=[container.parameter() for container in CONTAINERS])
 def hold(request, tmp_path, monkeypatch):
     """A function that puts a CSR matrix where users keep theirs, cut into blocks of ten cells; its ``device`` is where
     to compute. ``stand_in_csr`` is a device that is not there (`strict_cupy`).
     """
-    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_BLOCK", 10)
-    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_DEVICE_BLOCK", 10)
-    if request.param.endswith(("stand_in_csr", "cupy_csr")):
-        return _on_device(request.param, monkeypatch)
-    if request.param.startswith("dask"):
+    container = request.param
+    for name in ("CELLS_PER_BLOCK", "CELLS_PER_DEVICE_BLOCK"):
+        monkeypatch.setattr(f"smash_gpu.blocks.sizes.{name}", 10)
+    if Kind.DASK in container.kind:
         pytest.importorskip("dask.array")
-    put = CONTAINERS[request.param]
+    if Kind.STAND_IN in container.kind:
+        strict_cupy.install(monkeypatch)
 
     def place(matrix):
+        held = container.put(sparse.csr_matrix(matrix).astype(np.float32), tmp_path)
+        if Kind.DEVICE in container.kind:
+            return held
         from smash_gpu.blocks.readers import by_rows
 
-        return by_rows(put(sparse.csr_matrix(matrix).astype(np.float32), tmp_path))
+        return by_rows(held)
 
-    place.device = "cpu"
+    place.device = "cuda" if Kind.DEVICE in container.kind else "cpu"
     return place
 
 
-def _on_device(which, monkeypatch):
-    def place(matrix):
-        return put(sparse.csr_matrix(matrix).astype(np.float32))
+def pytest_collection_modifyitems(config, items):
+    """Leave out the containers that a test opts out of, by what they are."""
+    left_out = [item for item in items if _opts_out(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
-    if which == "stand_in_csr":
-        import strict_cupy
 
-        strict_cupy.install(monkeypatch)
-        put = strict_cupy.DeviceCsr
-    else:
-        put = on_device
-    place.device = "cuda"
-    return place
+def pytest_collection_finish():
+    """What was imported stays to the end: without this, every ``gc.collect`` of the package goes through all of it."""
+    gc.collect()
+    gc.freeze()
+
+
+def _opts_out(item):
+    mark = item.get_closest_marker("container")
+    container = item.callspec.params.get("hold") if hasattr(item, "callspec") else None
+    return mark is not None and isinstance(container, Container) and bool(container.kind & mark.kwargs["skip"])
 
 
 @pytest.fixture
@@ -95,3 +109,34 @@ def pytest_runtest_setup(item):
             if os.environ.get(required) == "1":
                 pytest.fail(f"{required}=1, but {absent}")
             pytest.skip(absent)
+
+
+@pytest.fixture
+def two_columns(adata):
+    """With sub-types of the first type."""
+    fine = adata.obs["cell_type"].astype(str)
+    high = np.asarray(adata.X[:, 40].todense()).ravel() > 0
+    adata.obs["fine"] = pd.Categorical(np.where((fine == "A") & high, "A/2", fine))
+    return adata
+
+
+@pytest.fixture
+def designed(two_columns):
+    smg.tl.panel(
+        two_columns, ["cell_type", "fine"], n_genes=12, include=["NOISE30"], max_transcripts=40.0, min_markers=2,
+        pair_weights={("A", "CD4+ T"): 2.0}, class_weights={"B / b": 2.0}, exclude=["NOISE31"],
+    )  # fmt: skip
+    return two_columns
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """The folder for temporary files, empty before."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path
+
+
+@pytest.fixture
+def counts(rng):
+    return sparse.csr_matrix(rng.poisson(0.7, (60, 40)).astype(np.float32))

@@ -3,6 +3,8 @@
 They install and import without a device (`.ci/contracts` makes the environment); only what would run on one fails.
 """
 
+from __future__ import annotations
+
 import ast
 import inspect
 import json
@@ -24,6 +26,8 @@ from smash_gpu.evaluation import classifiers
 from smash_gpu.selection import harmony
 
 pytestmark = pytest.mark.contract
+
+
 PACKAGE = Path(smash_gpu.__file__).parent
 LIBRARIES = {"xp": "cupy", "cupy": "cupy", "device_sparse": "cupyx.scipy.sparse"}
 

@@ -1,8 +1,10 @@
 """What only a device can show: the real libraries, agreement with the CPU, repeatability, memory that runs out.
 
-The kernels' own assertions run on the device in `test_kernels`, the statistics, the inverse PCA and the containers in
-`test_stats`, `test_pca` and `test_tl` (``cupy_csr``).
+The kernels' own assertions run on the device in `tests/kernels`, the statistics, the inverse PCA and the
+containers in `data/test_stats`, `compute/test_pca` and `tl/test_smash` (``cupy_csr``).
 """
+
+from __future__ import annotations
 
 import gc
 import json
@@ -21,6 +23,8 @@ from smash_gpu.selection import steps
 from smash_gpu.selection.options import Filters, Importance, InversePCA
 
 pytestmark = pytest.mark.gpu
+
+
 MODELS = {
     "rf": {"n_estimators": 60},
     "brf": {"n_estimators": 60},

@@ -3,6 +3,8 @@
 The command itself runs in processes of its own, on a file whose matrix is left on disk as a large one's is.
 """
 
+from __future__ import annotations
+
 import os
 import random
 import shutil
@@ -95,6 +97,7 @@ def killed(run, when):
     return run.kill()
 
 
+@pytest.mark.slow
 def test_killed_while_and_after_stages_are_written(data, calm, started, tmp_path):
     """Every second kill comes when a partial file is seen, so that its stage is often not there afterwards."""
     work, out = tmp_path / "work", tmp_path / "out"
@@ -113,6 +116,7 @@ def is_written(work, n_before, *, partial):
     return len(stages(work)) > n_before or (partial and any(work.glob(PARTIAL)))
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(data, calm, started, tmp_path):
     work, out = tmp_path / "work", tmp_path / "out"
     seed = time.time_ns()
@@ -127,6 +131,7 @@ def test_killed_at_random_moments(data, calm, started, tmp_path):
     assert (out / "markers.csv").read_bytes() == calm.markers, seed
 
 
+@pytest.mark.slow
 def test_killed_while_a_matrix_stored_by_genes_is_converted(data, calm, started, tmp_path):
     adata, work, out = ad.read_h5ad(data), tmp_path / "work", tmp_path / "out"
     by_genes = tmp_path / "by_genes.h5ad"
@@ -140,6 +145,7 @@ def test_killed_while_a_matrix_stored_by_genes_is_converted(data, calm, started,
     assert len(list(work.glob("*/by-cells-*"))) == 1
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_and_one_is_killed(data, calm, started, tmp_path):
     work, outs = tmp_path / "work", [tmp_path / "a", tmp_path / "b"]
     both = [started(data, work, out) for out in outs]
@@ -153,12 +159,13 @@ def test_two_runs_at_once_and_one_is_killed(data, calm, started, tmp_path):
     assert len(stages(work)) == len(STAGES)
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(data, calm, tmp_path):
     """A file system of its own, too small for the first stage; then it is given room."""
     disk, outs = tmp_path / "disk", [tmp_path / "full", tmp_path / "roomy"]
     disk.mkdir()
     if subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", str(disk)], capture_output=True).returncode:
-        pytest.skip("no file system may be mounted here; a full disk is also in test_work.py")
+        pytest.skip("no file system may be mounted here; a full disk is also in data/test_stages_of_a_run.py")
     script = f"""
         disk=$1; shift
         mount -t tmpfs -o size=8k none "$disk"
@@ -189,6 +196,7 @@ def test_a_full_disk_loses_nothing(data, calm, tmp_path):
         assert (out / "markers.csv").read_bytes() == calm.markers
 
 
+@pytest.mark.slow
 def test_a_file_changed_while_it_is_read_is_an_error_and_its_stage_is_not_kept(data, started, tmp_path):
     copy, work = shutil.copy(data, tmp_path / "copy.h5ad"), tmp_path / "work"
     process = started(copy, work)
@@ -216,6 +224,7 @@ def run(capsys, monkeypatch):
     return call
 
 
+@pytest.mark.slow
 def test_a_file_changed_between_runs_gets_stages_of_its_own_and_a_note(run, data, tmp_path):
     copy, work = shutil.copy(data, tmp_path / "copy.h5ad"), tmp_path / "work"
     assert run(copy, work)[0] == 0
@@ -232,6 +241,7 @@ def test_a_file_changed_between_runs_gets_stages_of_its_own_and_a_note(run, data
     assert len(stages(work)) == 2 * len(before)
 
 
+@pytest.mark.slow
 def test_other_parameters_make_only_the_later_stages_anew(run, data, tmp_path):
     work = tmp_path / "work"
 

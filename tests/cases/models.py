@@ -1,0 +1,23 @@
+"""Small models."""
+
+from __future__ import annotations
+
+import pytest
+
+from smash_gpu import models
+
+SMALL = {
+    "rf": {"n_estimators": 30},
+    "brf": {"n_estimators": 40},
+    "xgboost": {"n_estimators": 15},
+    "dnn": {"max_explained": 40},
+}
+
+
+def fitted(name, cells, **options):
+    if name == "dnn":
+        pytest.importorskip("torch")
+        from smash_gpu.models.network import Training
+
+        options = {"training": Training(batch_size=20, learning_rate=1e-2)} | options  # 113 training cells
+    return models.build(name, **({"random_state": 0} | SMALL[name] | options)).fit(*cells)

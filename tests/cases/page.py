@@ -1,0 +1,72 @@
+"""A parser of the report, and selections to report."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+from cells import planted
+
+import smash_gpu as smg
+
+FEW_TREES = {"n_estimators": 20}
+PAYLOAD = "<script>self.pwned=1</script>"
+IMAGE = '"><img src=x onerror=self.pwned=1>'
+GROUPS = (PAYLOAD, "NK/T & 'co'", "$x_1$ " + "endless" * 15)
+GENES = (IMAGE, "</style><script>self.pwned=1</script>", "&lt;b&gt;", "\u202ere\x00versed", "<!-- -->")
+VOID = {"img", "meta", "br"}
+
+
+class Page(HTMLParser):
+    """Elements, texts and attributes of a page; a tag that does not nest is an error."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], {}
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        assert len(dict(attributes)) == len(attributes), attributes
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self):
+        return "\n".join(text for tag, texts in self.texts.items() if tag != "style" for text in texts)
+
+
+def rows_of(page, caption):
+    """Cells of the table with this caption, as texts, row by row."""
+    body = next(t for t in re.findall(r"<table>.*?</table>", page, re.DOTALL) if html.escape(caption) in t)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in re.findall(r"<tr.*?</tr>", body)]
+    return [[html.unescape(re.sub(r"<[^>]+>", "", cell)) for cell in row] for row in cells]
+
+
+def hostile_cells():
+    adata = planted(np.random.default_rng(2), n_cells=200, n_genes=50, groups=GROUPS)
+    names = adata.var_names.to_numpy().copy()
+    names[: len(GENES)] = GENES
+    adata.var_names = names
+    return adata
+
+
+def smash(adata, **options):
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES, **({"inverse_pca": False, "n_top": 3} | options))
+
+
+def without_date(page):
+    return re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d UTC", "", page)

@@ -1,0 +1,128 @@
+"""The command `evaluate`: lists of genes in, metrics out."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from cases.commands import MARKERS, PNG, assert_one_message, evaluate, find, written
+
+import smash_gpu as smg
+from smash_gpu import evaluation
+
+
+def test_a_panel_found_can_be_evaluated(run, data, tmp_path):
+    assert find(run, data, "--out", tmp_path, "--n-genes", 9)[0] == 0
+    code, out, _ = evaluate(
+        run, data, tmp_path / "marker_panel.csv", "--protocol", "paper", "--out", tmp_path / "judged"
+    )
+    assert code == 0
+    assert "panel (9 genes)" in out
+    assert "Protocol paper, 1 splits" in out
+    table = pd.read_csv(tmp_path / "judged" / "evaluation.csv").set_index("metric")
+    assert table.index.tolist() == list(evaluation.METRICS)
+    assert table["n_genes"].eq(9).all()
+    assert table.loc["misclassification", "mean"] < 0.05
+    confusion = pd.read_csv(tmp_path / "judged" / "confusion.csv")
+    assert set(confusion["true"]) == set(confusion["predicted"]) == {"A", "B / b", "CD4+ T"}
+    assert confusion["cells"].sum() == 72
+    assert (tmp_path / "judged" / "confusion.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.slow
+def test_evaluate_gives_the_numbers_of_the_package(run, data, adata, tmp_path):
+    lists = {"mine": ["MARKER0X", "NOISE20", "NOISE21"], "theirs": ["NOISE22", "NOISE23", "MARKER1X", "MARKER2X"]}
+    files = [written(tmp_path / f"{name}.txt", *genes) for name, genes in lists.items()]
+    options = ("--n-splits", 2, "--random-state", 5, "--sample-key", "sample", "--n-genes", 2, 3, "--n-random", 1)
+    options += ("--thin", 0.5, "--dropout", 0.3, "--classifier", "knn", "logreg", "--out", tmp_path / "out")
+    code, out, _ = run("evaluate", data, "--groupby", "cell_type", "--genes", *files, *options)
+    assert code == 0
+    smg.tl.evaluate(
+        adata, "cell_type", genes=lists, n_splits=2, random_state=5, sample_key="sample", n_genes=[2, 3], n_random=1,
+        thin=0.5, dropout=0.3, classifier=["knn", "logreg"],
+    )  # fmt: skip
+    tables = {"evaluation": smg.get.comparison(adata), "splits": smg.get.evaluation_splits(adata)}
+    tables["differences"] = smg.get.differences(adata)
+    for name, expected in tables.items():
+        found = pd.read_csv(tmp_path / "out" / f"{name}.csv")
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-6, check_dtype=False)
+    groups = pd.read_csv(tmp_path / "out" / "groups.csv")
+    expected = smg.get.group_metrics(adata, genes="theirs").astype({"group": str})
+    found = groups[groups["genes"] == "theirs"].drop(columns="genes").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
+    pairs = pd.read_csv(tmp_path / "out" / "pairs.csv")
+    expected = smg.get.unresolved_pairs(adata, genes="mine")
+    found = pairs[pairs["genes"] == "mine"].drop(columns="genes").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-6)
+    assert all(word in out for word in ("mine", "theirs", "random panels like mine", "logreg", "thin", "dropout"))
+
+
+def test_a_selection_is_made_inside_every_split(run, data, adata, tmp_path):
+    listed = written(tmp_path / "list.txt", *MARKERS)
+    arguments = ("--genes", listed, "--select", "rf", "--n-genes", 3, 9, "--n-splits", 2, "--out", tmp_path / "out")
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", *arguments)
+    assert code == 0, error
+    assert "selection by rf" in out
+    smg.tl.smash(adata, "cell_type")
+    smg.tl.evaluate(adata, "cell_type", genes={"selection by rf": None}, n_genes=[3, 9], n_splits=2)
+    found = pd.read_csv(tmp_path / "out" / "splits.csv")
+    found = found[found["genes"] == "selection by rf"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
+
+
+def test_the_panel_design_is_repeated_inside_every_split(run, data, adata, tmp_path):
+    arguments = ("--select", "panel", "--n-genes", 3, 9, "--out", tmp_path / "out")
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", *arguments)
+    assert code == 0, error
+
+    def design(cells, n_genes):
+        cells = cells.to_memory()
+        smg.tl.panel(cells, "cell_type", n_genes=n_genes, nested=True)
+        return smg.get.panel(cells)
+
+    smg.tl.evaluate(adata, "cell_type", genes={"selection by panel": design}, n_genes=[3, 9])
+    found = pd.read_csv(tmp_path / "out" / "splits.csv")
+    pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
+
+
+def test_nothing_to_judge_is_told(run, data):
+    assert_one_message(run("evaluate", data, "--groupby", "cell_type"), "--genes", "--select")
+
+
+def test_lists_in_files_of_one_name_are_told_apart(run, data, tmp_path):
+    paths = []
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        paths.append(written(tmp_path / folder / "panel.txt", "MARKER0X", "MARKER1X"))
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", "--genes", *paths, "--protocol", "paper")
+    assert code == 0, error
+    assert all(str(path) in out for path in paths)
+
+
+def test_lists_of_different_length_are_noted(run, data, tmp_path):
+    paths = [written(tmp_path / "a.txt", "MARKER0X"), written(tmp_path / "b.txt", "MARKER0X", "MARKER1X")]
+    code, _, error = run("evaluate", data, "--groupby", "cell_type", "--genes", *paths, "--protocol", "paper")
+    assert code == 0
+    assert "note: the lists differ in length (a 1, b 2)" in error
+
+
+LISTS = {
+    "one a line": "MARKER0X\nMARKER1X\n",
+    "blank lines and spaces": "\n  MARKER0X  \n\nMARKER1X\n\n",
+    "a column name": "rank,name\n1,MARKER0X\n2,MARKER1X\n",
+    "a column gene": "Gene,score\nMARKER0X,1\nMARKER1X,2\n",
+    "a gene twice": "MARKER0X\nMARKER1X\nMARKER0X\n",
+    "Windows line ends": "MARKER0X\r\nMARKER1X\r\n",
+    "a mark at the start, as Excel writes": "\ufeffMARKER0X\nMARKER1X\n",
+    "an index without a name, as pandas writes": ",group,name\n0,A,MARKER0X\n1,A,MARKER1X\n",
+    "separated by tabs": "name\tgroup\nMARKER0X\tA\nMARKER1X\tB\n",
+    "a row that is too short": "rank,name\n1,MARKER0X\n2,MARKER1X\n3\n",
+}
+
+
+@pytest.mark.parametrize("text", LISTS.values(), ids=LISTS)
+def test_a_list_of_genes_is_read_however_it_was_saved(run, data, tmp_path, text):
+    path = tmp_path / "genes.csv"
+    path.write_bytes(text.encode())
+    code, out, error = evaluate(run, data, path, "--protocol", "paper")
+    assert code == 0, error
+    assert "genes (2 genes)" in out

@@ -1,0 +1,187 @@
+"""Training on a stand-in device, with libraries that take only arrays of the device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import strict_cupy
+from cases.device import on
+from cells import planted
+from strict_cupy import DeviceArray, DeviceCsr
+
+import smash_gpu as smg
+from smash_gpu.data.splits import stratified
+from smash_gpu.models import forest
+from smash_gpu.selection import harmony, scoring, steps
+from smash_gpu.selection.options import Importance
+
+
+class StandInForest:
+    """Takes what cuML's forest takes on a device, and nothing else."""
+
+    def __init__(self, **options):
+        self.options, self.max_samples = options, 1.0
+
+    def fit(self, X, y, sample_weight=None):
+        from sklearn.ensemble import RandomForestClassifier
+
+        assert all(isinstance(part, DeviceArray) for part in (X, y, sample_weight))
+        assert (X.dtype, y.dtype, sample_weight.dtype) == (np.float32, np.int32, np.float64)
+        assert 0 < self.max_samples <= 1
+        self.forest = RandomForestClassifier(30, random_state=0).fit(X.get(), y.get(), sample_weight.get())
+        self.feature_importances_ = self.forest.feature_importances_
+        return self
+
+    def predict(self, X):
+        assert isinstance(X, DeviceArray)
+        return DeviceArray(self.forest.predict(X.get()))
+
+
+def stand_in_for_xgboost(monkeypatch):
+    """Arrays of the device cross into XGBoost's CPU build, which takes them from the host; no others may."""
+    from xgboost import Booster
+
+    from smash_gpu.models import boosted
+    from smash_gpu.models.attribution import treeshap
+
+    def host(X):
+        assert isinstance(X, DeviceArray)
+        return X.get()
+
+    following, predicted, explained = boosted.Batches.next, Booster.inplace_predict, treeshap.contributions
+    monkeypatch.setattr(boosted, "build_info", lambda: {"USE_CUDA": True})
+    monkeypatch.setattr(boosted.Batches, "next", lambda self, input_data: following(
+        self, lambda data, **rest: input_data(data=host(data), **rest)))  # fmt: skip
+    monkeypatch.setattr(Booster, "inplace_predict", lambda self, X: DeviceArray(predicted(self, host(X))))
+    monkeypatch.setattr(treeshap, "contributions", lambda booster, X, n: explained(booster, host(X), n))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*No visible GPU")
+@pytest.mark.filterwarnings("ignore:.*Device is changed")
+@pytest.mark.parametrize("model", ["rf", "brf"])
+def test_forests_on_a_device_find_the_planted_markers(device, monkeypatch, rng, model):
+    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
+    adata = planted(rng)
+    smg.tl.smash(adata, "cell_type", model=model, n_top=3, device="cuda", filters={"families": ()})
+    for c, (_, found) in enumerate(smg.get.markers_dict(adata).items()):
+        assert sorted(found) == [f"MARKER{c}{letter}" for letter in "XYZ"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*No visible GPU")
+@pytest.mark.filterwarnings("ignore:.*Device is changed")
+@pytest.mark.parametrize("kind", ["gain", "shap"])
+def test_xgboost_given_arrays_of_a_device_is_xgboost(monkeypatch, rng, kind):
+    adata, found = planted(rng), {}
+    how = {"filters": {"families": ()}, "model_options": {"n_estimators": 10, "importance": kind}}
+    for where in ("cpu", "cuda"):
+        if where == "cuda":
+            strict_cupy.install(monkeypatch)
+            stand_in_for_xgboost(monkeypatch)
+        smg.tl.smash(adata, "cell_type", model="xgboost", n_top=3, device=where, **how)
+        found[where] = smg.get.markers_dict(adata)
+    assert found["cpu"] == found["cuda"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*No visible GPU")
+@pytest.mark.filterwarnings("ignore:.*Device is changed")
+@pytest.mark.parametrize("share", [0.25, 0], ids=["on the host", "in a file"])
+def test_cells_that_the_device_has_no_room_for_go_there_block_by_block(monkeypatch, rng, share):
+    monkeypatch.setattr("smash_gpu.data.shuffle.BYTES_PER_BLOCK", 10_000)
+    adata, found = planted(rng), {}
+    how = {"filters": {"families": ()}, "model_options": {"n_estimators": 10}}
+    for where in ("cpu", "cuda"):
+        if where == "cuda":
+            strict_cupy.install(monkeypatch)
+            stand_in_for_xgboost(monkeypatch)
+            monkeypatch.setattr(scoring, "device_room", lambda: 0)
+            monkeypatch.setattr(scoring, "SHARE_FOR_EXPRESSION", share)
+        smg.tl.smash(adata, "cell_type", model="xgboost", n_top=3, device=where, **how)
+        found[where] = smg.get.markers_dict(adata)
+    assert found["cpu"] == found["cuda"]
+
+
+@pytest.mark.slow
+def test_cells_moved_to_a_device_by_rapids_singlecell_go_straight_in(device, monkeypatch, rng):
+    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
+    host = planted(rng)
+    moved = ad.AnnData(obs=host.obs, var=host.var)
+    plain = ad.AnnData.X
+    monkeypatch.setattr(
+        ad.AnnData, "X", property(lambda a: DeviceCsr(plain.fget(host)) if a is moved else plain.fget(a))
+    )
+    for adata in (host, moved):
+        smg.tl.smash(adata, "cell_type", filters={"families": ()}, device="cuda")
+    assert smg.get.markers_dict(moved) == smg.get.markers_dict(host)
+
+
+def test_the_network_takes_arrays_of_the_device(device, data):
+    pytest.importorskip("torch")
+    from smash_gpu.models.network import Network, Training
+
+    genes = np.arange(20)
+    split = stratified(data.labels)
+    scores = []
+    for X in (data.expression(genes), on(data, "cuda").expression(genes)):
+        model = Network(training=Training(max_epochs=4), max_explained=20).fit(X, data.labels, split)
+        scores.append(model.importance(X, data.labels, split))
+        assert isinstance(model.predict(X), np.ndarray)
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-3, atol=1e-6)
+
+
+def test_a_torch_without_cuda_is_an_error_with_the_way_out(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models.network import Network
+
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    with pytest.raises(RuntimeError, match="build of torch.*device='cpu'"):
+        Network(device="cuda")
+
+
+def test_batches_are_corrected_on_a_device(device, monkeypatch, data, rng):
+    """Harmony itself is replaced; the components, axes and the shift are those of the host."""
+    monkeypatch.setattr(harmony, "CELLS_PER_PART", 37)
+    monkeypatch.setattr(harmony, "_harmonize_on_device", lambda components, *_: components * 0.5)
+    monkeypatch.setattr(scoring, "harmonize", lambda c, b, random_state: (
+        harmony.harmonize(c, b) if isinstance(c, DeviceArray) else c * 0.5))  # fmt: skip
+    genes = np.arange(25)
+    shifted = []
+    for part in (data, on(data, "cuda")):
+        part = replace(part, batch=pd.Categorical(rng.choice(["a", "b"], len(data.group))))
+        X = part.expression(genes)
+        shift = scoring.batch_shift(part, genes, X, np.arange(len(X)), random_state=0)
+        shifted.append(shift.added_to(X, np.arange(len(X))))
+    np.testing.assert_allclose(shifted[1].get(), shifted[0], atol=1e-4)
+
+
+def test_an_own_model_gets_arrays_of_the_host(device, data):
+    class Own:
+        def fit(self, X, group, split):
+            assert isinstance(X, np.ndarray)
+            self.mean = np.array([X[group == g].mean(axis=0) for g in range(3)])
+            return self
+
+        def importance(self, X, group, split):
+            return self.mean - self.mean.mean(axis=0)
+
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+
+    scores = steps.importance(on(data, "cuda"), np.ones(len(data.names), bool), Importance(Own()))
+    assert scores.mean.shape == (3, len(data.names))
+
+
+@pytest.mark.parametrize("drawn_down", [False, True])
+def test_the_draw_makes_up_for_the_sizes_of_the_groups(rng, drawn_down):
+    group = rng.permutation(np.repeat([0, 1, 3], [300, 80, 20]))
+    weight, share = forest.draw_weights(group, drawn_down=drawn_down)
+    drawn = np.bincount(group, weights=weight[group])
+    expected = np.array([1, 1, 0, 1]) if not drawn_down else np.array([1 / 300, 1 / 80, 0, 1 / 20])
+    np.testing.assert_allclose(drawn / drawn.sum(), expected / expected.sum(), rtol=1e-5)
+    assert share == (3 * 20 / 400 if drawn_down else 1.0)

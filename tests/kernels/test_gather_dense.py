@@ -1,0 +1,50 @@
+"""gather_dense against its NumPy twin, on the CPU through a shim and on a device."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases.kernels import TARGET, counts_of, divide
+from scipy import sparse
+
+from smash_gpu.compute import ops
+from smash_gpu.data.standardize import mean_std, standardize
+
+
+@pytest.mark.parametrize("target_sum", [TARGET, None], ids=["counts", "logarithms"])
+@pytest.mark.parametrize(("n_cells", "n_genes"), [(1, 1), (7, 31), (7, 33), (3, 257), (4, 1100)])
+def test_gather_dense_equals_its_twin(machine, rng, n_cells, n_genes, target_sum):
+    X = counts_of(rng, n_cells, n_genes)
+    X = X if target_sum else X.log1p()
+    genes = rng.permutation(n_genes)[: max(n_genes * 2 // 3, 1)]
+    found = machine.gather_dense(X, genes, target_sum)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, ops.gather_dense(X, genes, target_sum), rtol=2e-7)
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gather_dense_twin_in_tiles(machine, monkeypatch, rng, dtype, index):
+    divide(monkeypatch)
+    X, genes = counts_of(rng, 9, 150, dtype=dtype), rng.permutation(150)[:101]
+    found = machine.gather_dense(X, genes, TARGET, index=index)
+    np.testing.assert_allclose(found, ops.gather_dense(X, genes, TARGET), rtol=2e-7)
+
+
+@pytest.mark.parametrize(("n_cells", "n_genes", "chosen"), [(0, 4, 2), (3, 4, 0), (33, 4, 4)])
+def test_gather_dense_twin_where_there_is_nothing(machine, n_cells, n_genes, chosen):
+    X, genes = sparse.csr_matrix((n_cells, n_genes), dtype=np.float32), np.arange(chosen)
+    np.testing.assert_array_equal(machine.gather_dense(X, genes, TARGET), np.zeros((n_cells, chosen)))
+
+
+def test_gather_dense_standardises_zeros_too_and_cuts(machine, rng):
+    X, genes = counts_of(rng, 40, 30), rng.permutation(30)[:17]
+    e = ops.gather_dense(X, genes, TARGET)
+    mean, std = mean_std(e)
+    std[3] = 0  # a gene that does not vary
+    scale = 1 / np.where(std > 0, std, np.inf)
+    ceiling = np.full(17, 1.25)
+    z = machine.gather_dense(X, genes, TARGET, mean=mean, scale=scale, ceiling=ceiling)
+    np.testing.assert_allclose(z, np.minimum(standardize(e, mean, std), 1.25), rtol=1e-5, atol=1e-6)
+    cut = machine.gather_dense(X, genes, TARGET, ceiling=ceiling)
+    np.testing.assert_allclose(cut, ops.gather_dense(X, genes, TARGET, ceiling=ceiling), rtol=2e-7)

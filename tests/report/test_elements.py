@@ -1,0 +1,72 @@
+"""Elements of the report: numbers, bars, tables, words."""
+
+from __future__ import annotations
+
+import re
+from inspect import signature
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from smash_gpu.report._elements import Column, bar, number, table
+from smash_gpu.report._scores import BY_EXPRESSION, DEFAULT_GAIN, score
+
+mpl.use("Agg")
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"model": "rf", "options": {}}, ["Gini", "random forest", "z-score"]),
+        ({"model": "brf", "n_models": 3}, ["balanced random forest", "mean of 3 models"]),
+        ({"model": "xgboost", "options": {}}, ["summed gain", "z-score"]),
+        ({"model": "xgboost", "options": {"importance": "gain"}}, ["mean gain", "z-score"]),
+        ({"model": "xgboost", "options": {"importance": "shap"}}, ["TreeSHAP"]),
+        ({"model": "dnn", "options": {}}, ["DeepLIFT", "z-score"]),
+        ({"model": "<Own object>"}, ["the user's own"]),
+    ],
+)
+def test_the_score_is_said_in_words(how, words):
+    assert all(word in score(how) for word in words)
+    assert "z-score" not in score({"model": "dnn", "options": {"by_expression": False}})
+
+
+def test_defaults_of_the_models_are_those_that_the_words_assume():
+    pytest.importorskip("torch")
+    pytest.importorskip("xgboost")
+    from smash_gpu.models.boosted import Boosted
+    from smash_gpu.models.network import Network
+
+    assert signature(Boosted).parameters["importance"].default == DEFAULT_GAIN
+    assert signature(Network).parameters["by_expression"].default is BY_EXPRESSION
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.5, "0.500"),
+        (12, "12"),
+        (12345, "12,345"),
+        (1234.5, "1,234"),
+        (-0.01234, "−0.0123"),
+        (np.nan, "–"),
+        (0.0, "0"),
+    ],
+)
+def test_numbers_are_short_and_tell_their_size(value, said):
+    assert number(value) == said
+
+
+def test_bars_are_as_long_as_their_share():
+    assert [re.search(r"--share:([\d.]+)%", bar("x", s)).group(1) for s in (0.123, -1, 2, np.nan)] == [
+        "12.3",
+        "0.0",
+        "100.0",
+        "0.0",
+    ]
+
+
+def test_a_heading_stands_above_the_row_that_it_is_for():
+    made = table("t", [Column("a", ["1", "2", "3"])], headings=[(0, "first"), (2, "last")])
+    assert re.findall(r">(first|last|[123])<", made) == ["first", "1", "2", "last", "3"]

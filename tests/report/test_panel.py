@@ -1,0 +1,76 @@
+"""Panels and selections inside broad groups in the report."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from cases.page import IMAGE, Page, hostile_cells, rows_of, smash
+from cells import planted
+
+import smash_gpu as smg
+
+mpl.use("Agg")
+
+
+def test_selections_inside_broad_groups_and_other_conditions_are_shown(rng):
+    adata = planted(rng, groups=("a", "b", "c", "d"))
+    adata.obs["broad"] = np.where(adata.obs["cell_type"].isin(["a", "b"]), "left", "right")
+    smash(adata, within="broad")
+    smg.tl.evaluate(
+        adata, "cell_type", genes=smg.get.marker_panel(adata, 9), classifier=["knn", "logreg"], thin=0.5, n_splits=2
+    )
+    page = smg.report.page(adata)
+    assert Page(page)
+    assert [row[0] for row in rows_of(page, "What each rule removed") if len(row) == 1] == [
+        "inside left",
+        "inside right",
+    ]
+    rows = rows_of(page, "Markers of each group")[1:]
+    part = None
+    for row in rows:
+        part = row[0] if len(row) == 1 else part
+        assert len(row) == 1 or row[8].startswith(part.split(" / ")[0])
+    conditions = rows_of(page, "Other classifiers and poorer data")
+    assert conditions[0][:3] == ["genes", "judged by", "counts kept"]
+    assert len(conditions) == 5
+
+
+def test_a_designed_panel_gets_a_chapter(adata):
+    smash(adata)
+    assert "designed" not in smg.report.page(adata, figures=False)
+    genes = pd.DataFrame({"rank": [1, 2], "name": [IMAGE, "B"], "gain": [0.51234, np.nan], "substitute": [None, "C"]})
+    curve = pd.DataFrame({"n_genes": range(300), "resolution": np.linspace(0, 1, 300)})
+    adata.uns["smash_panel"] = {"genes": genes, "curve": curve, "rules": genes[:0], "params": {}}
+    page = smg.report.page(adata, figures=False)
+    parsed = Page(page)
+    assert not [a for a in parsed.all("img") if "onerror" in a]
+    assert rows_of(page, "The panel in the order of choice")[1:] == [[IMAGE, "1", "0.512", "–"], ["B", "2", "–", "C"]]
+    curve = rows_of(page, "Size against resolution")[1:]
+    assert (curve[0][0], curve[-1][0]) == ("0", "299")
+    assert "Genes that the rules removed" not in page
+
+
+def test_a_designed_panel_is_drawn_with_its_hostile_names():
+    adata = hostile_cells()
+    smash(adata)
+    smg.tl.panel(adata, "cell_type", n_genes=8)
+    page = smg.report.page(adata)
+    parsed = Page(page)
+    assert len(parsed.all("img")) == 4
+    assert not parsed.all("script")
+    genes = [row[0] for row in rows_of(page, "The panel in the order of choice")[1:]]
+    assert [gene.replace("\N{REPLACEMENT CHARACTER}", "") for gene in genes] == [
+        name.translate({0x202E: None, 0: None}) for name in smg.get.panel(adata)
+    ]
+
+
+def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
+    smash(adata)
+    before = len(Page(smg.report.page(adata)).all("img"))
+    smg.tl.panel(adata, "cell_type", n_genes=5)
+    page = smg.report.page(adata)
+    assert len(Page(page).all("img")) == before + 2
+    listed = [row[0] for row in rows_of(page, "The panel in the order of choice")[1:]]
+    assert listed == smg.get.panel_table(adata)["name"].tolist()
+    assert len(rows_of(page, "Pairs of classes, the least resolved first")) == 1 + 3

@@ -1,0 +1,32 @@
+"""The plan of a selection."""
+
+from __future__ import annotations
+
+import pytest
+from scipy import sparse
+
+from smash_gpu.selection import plan
+
+
+def test_the_plan_counts_what_each_model_takes(adata):
+    """Twice the cells, twice the bytes; a value of the expression takes four; trees and forests keep more than that."""
+    models = ("rf", "xgboost", "dnn", object())
+    once, twice = (
+        [plan.plan(X, 3, model=model) for model in models]
+        for X in (adata.X, sparse.vstack([adata.X, adata.X], format="csr"))
+    )
+    for one, two in zip(once, twice, strict=True):
+        assert two.bytes_per_candidate == pytest.approx(2 * one.bytes_per_candidate, abs=1)
+        assert two.training_cells == 2 * one.training_cells == 2 * adata.n_obs
+    forest, trees, network, own = once
+    assert forest.bytes_per_candidate > trees.bytes_per_candidate > network.bytes_per_candidate
+    assert network.bytes_per_candidate == own.bytes_per_candidate == 4 * adata.n_obs
+    assert [one.on_disk for one in once] == [False, True, True, True]
+
+
+def test_the_plan_counts_the_passes_for_batches(adata):
+    matrix = adata.X
+    plain, corrected = (plan.plan(matrix, 3, batches=batches).passes for batches in (False, True))
+    assert [what for what in corrected if what not in plain] == ["covariance of the candidates, for the batches"]
+    sampled = plan.plan(matrix, 3, batches=True, n_models=2, max_cells=matrix.shape[0] // 2).passes
+    assert len(sampled) == len(corrected) + 2

@@ -1,0 +1,177 @@
+"""tl.evaluate on several lists: curves, order of genes and cells, seeds, conditions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from cases.lists import MIXED, NOISE, data_of, judged, values
+
+import smash_gpu as smg
+from smash_gpu import evaluation
+from smash_gpu.data import splits
+from smash_gpu.data.splits import Split
+from smash_gpu.evaluation import Judging
+from smash_gpu.selection import steps
+
+FEW_TREES = {"n_estimators": 10}
+
+
+def test_lists_side_by_side_are_what_they_are_alone(adata):
+    both = judged(adata, genes={"a / b": MIXED, "noise": NOISE[:6]}, n_random=2, thin=0.4, dropout=0.3)
+    for name, genes in (("a / b", MIXED), ("noise", NOISE[:6])):
+        alone = judged(adata, genes={name: genes}, n_random=2, thin=0.4, dropout=0.3)
+        pd.testing.assert_frame_equal(both[both["genes"] == name].reset_index(drop=True), alone, check_like=True)
+
+
+def test_a_learning_curve_judges_prefixes(adata):
+    curve = judged(adata, genes=MIXED, n_genes=[2, 5, 6])
+    for n in (2, 5, 6):
+        alone = judged(adata, genes=MIXED[:n])
+        np.testing.assert_array_equal(values(curve, n_genes=n), values(alone))
+
+
+@pytest.mark.slow
+def test_the_curve_is_of_intact_cells_and_one_classifier_list_by_list(adata):
+    table = judged(
+        adata, genes={"z": MIXED, "a": NOISE[:6]}, n_genes=[6, 2, 4], thin=0.5, classifier=["logreg", "knn"], n_random=1
+    )  # fmt: skip
+    curve = smg.get.learning_curve(adata, "mcc", classifier="knn")
+    assert curve["n_genes"].tolist() == [2, 4, 6] * 4
+    assert curve["genes"].tolist() == (["z"] * 3 + ["a"] * 3) * 2
+    assert curve["is_random"].tolist() == [False] * 6 + [True] * 6
+    rows = table[(table["genes"] == "a") & (table["n_genes"] == 4) & (table["random"] == 0) & (table["thin"] == 1)]
+    expected = rows[rows["classifier"] == "knn"]["mcc"].mean()
+    assert curve.set_index(["genes", "n_genes", "is_random"]).loc[("a", 4, False), "mean"] == pytest.approx(expected)
+    assert smg.get.learning_curve(adata)["classifier"].unique().tolist() == ["logreg"]
+    with pytest.raises(KeyError, match="'forest' did not judge; logreg, knn did"):
+        smg.get.learning_curve(adata, classifier="forest")
+
+
+def test_a_selection_runs_once_a_split_however_long_the_curve_and_gives_prefixes(adata, monkeypatch):
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
+    seen, honest = [], steps.select
+    monkeypatch.setattr("smash_gpu.selection.steps.select", lambda *a: seen.append(a) or honest(*a))
+    curve = judged(adata, n_genes=[3, 6, 9], n_splits=2)
+    assert len(seen) == 2
+    assert curve["n_genes"].tolist() == [3, 6, 9] * 2
+    panels = smg.get.evaluation_panels(adata)
+    assert panels.groupby("split").size().tolist() == [9, 9]
+    shorter = judged(adata, n_genes=3, n_splits=2)
+    np.testing.assert_array_equal(values(curve, n_genes=3), values(shorter))
+
+
+def test_a_function_of_ones_own_sees_the_training_cells_only(adata):
+    seen = []
+
+    def choose(cells, n_genes):
+        seen.append((cells.obs_names.tolist(), n_genes))
+        return MIXED[:n_genes]
+
+    table = judged(adata, genes={"mine": choose, "list": MIXED[:4]}, n_genes=[2, 4], n_splits=2, random_state=3)
+    codes = adata.obs["cell_type"].cat.codes.to_numpy()
+    parts = list(splits.repeated(codes, n_splits=2, test_fraction=0.3, random_state=3))
+    assert seen == [(adata.obs_names[part.train].tolist(), 4) for part in parts]
+    np.testing.assert_array_equal(values(table, genes="mine"), values(table, genes="list"))
+    with pytest.raises(ValueError, match=r"genes\['short'\] returned 2 different genes where 4"):
+        judged(adata, genes={"short": lambda cells, n: ["NOISE20", "NOISE21", "NOISE20"]}, n_genes=4)
+
+
+def test_nothing_depends_on_the_order_of_genes_in_the_list_or_the_matrix(adata, rng, monkeypatch):
+    monkeypatch.setattr("smash_gpu.evaluation.classifiers.N_TREES", 10)
+    options = {"n_splits": 1, "thin": 0.5, "dropout": 0.2, "n_random": 1, "classifier": ["knn", "forest"]}
+    first = judged(adata, genes=MIXED, **options)
+    pd.testing.assert_frame_equal(judged(adata, genes=MIXED[::-1], **options), first)
+    shuffled = adata[:, rng.permutation(adata.n_vars)].copy()
+    pd.testing.assert_frame_equal(judged(shuffled, genes=MIXED, **options), first)
+
+
+def test_one_split_and_an_unsorted_list_read_the_right_columns(adata):
+    table = judged(adata, genes=MIXED, protocol="paper")
+    data = data_of(adata)
+    split = next(splits.repeated(data.labels, n_splits=1, test_fraction=0.3, random_state=42))
+    X = data.host_expression(np.flatnonzero(adata.var_names.isin(MIXED)))
+    predicted = evaluation.predict(X, data.labels, split, scale_on_all=True)
+    assert values(table)[0].tolist() == list(evaluation.metrics_of_labels(data.labels[split.test], predicted).values())
+
+
+def test_nothing_depends_on_the_order_of_cells_but_the_split(adata, rng):
+    data, genes = data_of(adata), np.arange(4, 12)
+    order = rng.permutation(240)
+    place = np.argsort(order)
+    split = Split(np.arange(160), np.arange(160, 240))
+    moved = Split(np.sort(place[split.train]), np.sort(place[split.test]))
+    shuffled = data_of(adata[order].copy())
+    for classifier in ("knn", "logreg"):
+        how = Judging((classifier,))
+        found = evaluation.evaluate(data, lambda _: genes, [split], how=how)
+        again = evaluation.evaluate(shuffled, lambda _: genes, [moved], how=how)
+        np.testing.assert_array_equal(found.confusions, again.confusions)
+
+
+def test_the_grid_of_conditions_is_complete(adata):
+    table = judged(adata, genes=MIXED, thin=[0.5], dropout=[0.1, 0.2], n_splits=1)
+    assert list(zip(table["thin"], table["dropout"], strict=True)) == [
+        (1, 0), (1, 0.1), (1, 0.2), (0.5, 0), (0.5, 0.1), (0.5, 0.2)
+    ]  # fmt: skip
+
+
+def test_seeds_repeat_the_splits_with_the_following_seeds(adata):
+    codes = adata.obs["cell_type"].cat.codes.to_numpy()
+    assert len(judged(adata, genes=MIXED, n_splits=2, n_seeds=3)) == 6
+    samples = adata.obs["sample"].to_numpy()
+    twice = list(splits.by_sample(codes, samples, n_splits=2, n_seeds=2, random_state=5))
+    again = [s for seed in (5, 6) for s in splits.by_sample(codes, samples, n_splits=2, random_state=seed)]
+    for found, expected in zip(twice, again, strict=True):
+        np.testing.assert_array_equal(found.test, expected.test)
+    assert len(judged(adata, genes=MIXED, n_splits=2, n_seeds=3, sample_key="sample")) == 6
+    assert len(judged(adata, genes=MIXED, n_splits=9, n_seeds=3, sample_key="sample")) == 4
+
+
+def test_unequal_budgets_are_named(adata):
+    with pytest.warns(UserWarning, match=r"differ in length \(a 6, b 3\).*n_genes=3"):
+        judged(adata, genes={"a": MIXED, "b": MIXED[:3]})
+    with pytest.warns(UserWarning, match="no more genes than it holds"):
+        table = judged(adata, genes={"a": MIXED, "b": MIXED[:3]}, n_genes=[3, 6], n_splits=1)
+    assert table.groupby("genes")["n_genes"].apply(list).to_dict() == {"a": [3, 6], "b": [3]}
+
+
+BAD = {
+    "an unknown classifier": ({"classifier": "svm"}, ValueError, "'svm'.*knn, logreg, forest"),
+    "no genes": ({"n_genes": 0}, ValueError, "n_genes=0"),
+    "more genes than a list holds": ({"n_genes": 7}, ValueError, r"n_genes=7.*list 6"),
+    "no seeds": ({"n_seeds": 0}, ValueError, "n_seeds=0"),
+    "thinning to more": ({"thin": 1.5}, ValueError, "thin=1.5"),
+    "every gene fails": ({"dropout": 1.0}, ValueError, "dropout=1.0"),
+    "fewer than no panels": ({"n_random": -1}, ValueError, "n_random=-1"),
+    "no lists": ({"genes": {}}, ValueError, "no list"),
+    "an absent gene in one of two lists": ({"genes": {"a": MIXED, "b": ["X"]}}, KeyError, r"genes\['b'\].*'X'"),
+}
+
+
+@pytest.mark.parametrize(("options", "kind", "message"), BAD.values(), ids=BAD)
+def test_bad_options_are_named_and_nothing_is_written(adata, options, kind, message):
+    with pytest.raises(kind, match=message):
+        smg.tl.evaluate(adata, "cell_type", **{"genes": MIXED} | options)
+    assert not adata.uns
+
+
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.filterwarnings("ignore:Writing zarr v2")
+def test_everything_survives_a_file(adata, tmp_path, suffix):
+    import anndata as ad
+
+    judged(adata, genes={"NK/T list": MIXED, "b": NOISE[:6]}, n_genes=[2, 6], n_random=1, thin=0.5)
+    path = tmp_path / f"cells.{suffix}"
+    getattr(adata, f"write_{suffix}")(path)
+    again = getattr(ad, f"read_{suffix}")(path)
+    for function in (smg.get.comparison, smg.get.differences, smg.get.group_metrics, smg.get.unresolved_pairs,
+                     smg.get.learning_curve, smg.get.evaluation_splits, smg.get.evaluation_panels):  # fmt: skip
+        pd.testing.assert_frame_equal(function(again), function(adata), check_dtype=False, check_categorical=False)
+
+
+def test_names_and_symbols_are_found_in_the_order_of_the_list(adata):
+    adata.var["symbol"] = [f"s{i // 2}" for i in range(60)]
+    data = data_of(adata, gene_symbols="symbol")
+    chosen = smg.tl._choosers.numbers(["s3", "MARKER0X", "s2", "MARKER0X"], data, "genes")
+    assert chosen.tolist() == [6, 7, 0, 4, 5]
