@@ -1,4 +1,4 @@
-"""Figures; each returns the matplotlib ``Axes`` it drew on and takes ``ax=``."""
+"""Figures. Each function takes ``ax=`` and returns the matplotlib ``Axes`` on which it drew."""
 
 from smash_gpu.pl._confusion import confusion
 from smash_gpu.pl._importance import importance

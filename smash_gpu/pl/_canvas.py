@@ -1,4 +1,4 @@
-"""Canvases as large as what is drawn on them, names as text, colours that colour-blind readers can tell apart."""
+"""Canvases that fit what is drawn on them, names as text, colours that colour-blind readers can distinguish."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def canvas(width: float, height: float) -> Axes:
 
 
 def room(names: Iterable[str]) -> float:
-    """Inches that the longest of the names takes."""
+    """Width of the longest name in inches."""
     return INCHES_PER_LETTER * max(map(len, names), default=0)
 
 
 def shown(names: Iterable[Any]) -> list[str]:
-    """Names as they are drawn: on one line, long ones cut in the middle, those that then read alike numbered."""
+    """Names as they are drawn: on one line, long ones shortened in the middle, and numbered if they become equal."""
     names = [str(name) for name in names]
     drawn, times = {}, Counter()
     for name in dict.fromkeys(names):
@@ -64,21 +64,21 @@ def paired(names: Iterable[Any], others: Iterable[Any]) -> list[str]:
 
 
 def fills(n: int) -> list[dict[str, str]]:
-    """Face and hatch of ``n`` kinds of bars: eight colours, then the same with hatches."""
+    """Face and hatch of ``n`` kinds of bars: eight colours, then the same colours with hatches."""
     kinds = [(colour, hatch) for hatch in HATCHES for colour in COLOURS]
     chosen = [kinds[i % len(kinds)] for i in range(n)]
     return [{"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3} for colour, hatch in chosen]
 
 
 def legend(ax: Axes, handles: Sequence, names: Iterable[str], **options: Any) -> None:
-    """A legend of the names as they are; matplotlib itself drops those that begin with ``_``."""
+    """A legend with all names as they are; matplotlib leaves out names that begin with ``_``."""
     made = ax.legend(handles, [str(i) for i in range(len(handles))], frameon=False, **options)
     for text, name in zip(made.get_texts(), names, strict=True):
         text.set(text=name, **PLAIN)
 
 
 def colour_bar(ax: Axes, image: Any, label: str) -> None:
-    """A colour bar of the same length whatever the size of the figure."""
+    """A colour bar with the same length in figures of any size."""
     share = min(1.0, BAR_INCHES / (ax.figure.get_figheight() * ax.get_position().height))
     bar = ax.figure.colorbar(image, ax=ax, shrink=share, aspect=12, pad=0.02, anchor=(0.0, 1.0))
     bar.set_label(label, fontsize=7)
@@ -87,6 +87,6 @@ def colour_bar(ax: Axes, image: Any, label: str) -> None:
 
 
 def quiet(ax: Axes) -> None:
-    """Axes without a frame on the sides that carry no scale."""
+    """Remove the frame from the sides without a scale."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8, length=3, width=0.6)

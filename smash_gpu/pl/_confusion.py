@@ -20,9 +20,9 @@ SMALLEST_PRINTED = 0.005
 
 
 def confusion(adata: AnnData, *, key: str = slots.KEY, ax: Axes | None = None, **case: Unpack[Case]) -> Axes:
-    """Held-out cells of the last `tl.evaluate`: share of each true group (rows) predicted as each group (columns).
+    """Confusion matrix of the last `tl.evaluate`: share of each true group (rows) predicted as each group (columns).
 
-    The numbers are in %, those below half a percent left out.
+    The numbers are percentages of the held-out cells of the true group; numbers below 0.5 % are not printed.
 
     Parameters
     ----------

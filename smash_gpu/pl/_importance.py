@@ -21,13 +21,13 @@ BAR_INCHES = 4.5
 def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: Axes | None = None) -> Axes:
     """The genes with the largest importance summed over the groups, stacked by group (paper, figure 3A).
 
-    More than eight groups share eight colours and are told apart by hatches; the legend lists them in the order of the
-    stack. Beside each bar stands the group with the largest part of it.
+    With more than eight groups the eight colours are used again with hatches. The legend lists the groups in the order
+    of the stack. The label of each bar names the group with the largest part of it, and the size of that part.
 
     Parameters
     ----------
     n_genes
-        Genes to show, the most important on top.
+        Number of genes; the most important is on top.
     """
     scores = np.nan_to_num(np.abs(slots.scores(adata, key)))
     names = adata.var_names.astype(str).to_numpy(dtype=object)

@@ -1,4 +1,4 @@
-"""Metrics against the number of genes."""
+"""A metric by number of genes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.evaluation import summary
 from smash_gpu.pl._canvas import COLOURS, MARKERS, canvas, legend, quiet, room, shown
+from smash_gpu.pl._labels import list_label, metric_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,22 +27,23 @@ def learning_curve(
     key: str = slots.KEY,
     ax: Axes | None = None,
 ) -> Axes:
-    """A metric of the last `tl.evaluate` against the number of genes, for every list, with intervals.
+    """A metric of the last `tl.evaluate` by number of genes, for every list, with intervals.
 
-    The dashed line of the same colour shows random panels of equal expression, if any were judged.
+    The dashed line of the same colour shows random panels of genes with the same mean expression, if any were
+    evaluated.
 
     Parameters
     ----------
     metric
         One of `evaluation.METRICS`.
     classifier
-        None for the first.
+        Name of a classifier; None for the first.
     level
-        Of the interval.
+        Confidence level of the intervals.
     """
     table = get.learning_curve(adata, metric, classifier=classifier, level=level, key=key)
     lists = list(table["genes"].unique())
-    names = [f"random panels like {name}" if is_random else name for name, is_random in _curves(table)]
+    names = [list_label(name, is_random=is_random) for name, is_random in _curves(table)]
     ax = ax or canvas(5.2 + room(shown(names)), max(3.2, 0.2 * len(names) + 1))
     handles = [
         _draw(
@@ -58,7 +60,7 @@ def learning_curve(
     ax.set_xticks([], minor=True)
     quiet(ax)
     ax.set_xlabel("number of genes", fontsize=8)
-    ax.set_ylabel(metric.replace("_", " "), fontsize=8)
+    ax.set_ylabel(metric_label(metric), fontsize=8)
     ax.grid(axis="y", linewidth=0.4, color="0.9")
     legend(ax, handles, shown(names), fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax

@@ -1,4 +1,4 @@
-"""Markers × groups: mean expression, and the share of cells that express them."""
+"""Markers × groups: mean expression, and share of cells that express the gene."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class _Blocks:
     groups
         Names of the groups.
     genes
-        Names of the markers; one that serves several groups occurs several times.
+        Names of the markers; a marker of several groups occurs several times.
     ends
-        How many markers there are up to and with each group.
+        Number of markers up to and including each group.
     mean
         Mean expression, groups × markers, each marker scaled from 0 to 1 over the groups.
     columns
-        Numbers of the markers among the genes.
+        Positions of the markers among the genes.
     """
 
     groups: list[str]
@@ -62,14 +62,14 @@ def markers(
 ) -> Axes:
     """Mean expression of the markers in every group, each gene scaled from 0 to 1 (paper, figures 3B and 4).
 
-    Each group's own markers are framed.
+    Frames show the markers of each group.
 
     Parameters
     ----------
     n_top
-        Markers a group; None for all.
+        Markers per group; None for all.
     swap_axes
-        Whether genes are in rows: for many of them.
+        Whether to draw genes in rows, for long lists.
     """
     blocks = _blocks(adata, n_top, key)
     ax = ax or _canvas(blocks, swap_axes=swap_axes)
@@ -83,14 +83,16 @@ def markers(
 def dotplot(
     adata: AnnData, *, n_top: int | None = None, swap_axes: bool = False, key: str = slots.KEY, ax: Axes | None = None
 ) -> Axes:
-    """Markers in every group: the size of a dot is the share of cells that express the gene, its colour as `markers`.
+    """Dot plot of the markers: size is the share of cells that express the gene, colour the mean expression.
+
+    The mean expression of each gene is scaled from 0 to 1. Frames show the markers of each group.
 
     Parameters
     ----------
     n_top
-        Markers a group; None for all.
+        Markers per group; None for all.
     swap_axes
-        Whether genes are in rows: for many of them.
+        Whether to draw genes in rows, for long lists.
     """
     blocks = _blocks(adata, n_top, key)
     share = slots.profile(adata, "fraction", key)[:, blocks.columns]

@@ -27,18 +27,20 @@ def overlap(
     key: str = slots.KEY,
     ax: Axes | None = None,
 ) -> Axes:
-    """How many genes each pair of panels shares; on the diagonal their sizes. The colour is the share of the smaller.
+    """Number of genes that each pair of panels shares, with the size of each panel on the diagonal.
+
+    The colour is the share of the smaller panel.
 
     Parameters
     ----------
     panels
-        Name → genes. None: the lists that the last `tl.evaluate` judged side by side, or, if it was one list, its
-        choices in the splits. A list that was chosen anew in every split counts with the mean over the splits.
+        Name → genes. None for the lists of the last `tl.evaluate` or, if it was one list, the genes chosen in each of
+        its splits. For a list that was chosen again in each split, numbers are means over the splits.
 
     Raises
     ------
     KeyError, ValueError
-        If a gene is absent from ``adata``, or there is no panel.
+        If a gene is not in ``adata``, or ``panels`` is empty.
     """
     names, shared = _given(adata, panels) if panels is not None else _judged(get.evaluation_panels(adata, key=key))
     sizes = np.diag(shared)
@@ -60,17 +62,17 @@ def overlap(
 
 def _given(adata: AnnData, panels: Mapping[str, Iterable[str]]) -> tuple[list[str], np.ndarray]:
     if not panels:
-        raise ValueError("panels: there is none to compare.")
+        raise ValueError("panels is empty: give at least one list of genes.")
     genes = {str(name): set(map(str, one)) for name, one in panels.items()}
     known = set(adata.var_names.astype(str))
     for name, one in genes.items():
         for gene in sorted(one - known)[:1]:
-            raise KeyError(f"panels[{name!r}] holds {gene!r}, which adata has not." + did_you_mean(gene, known))
+            raise KeyError(f"gene {gene!r} of panels[{name!r}] is not in adata.var_names." + did_you_mean(gene, known))
     return list(genes), _shared(list(genes.values()))
 
 
 def _judged(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """Names and genes in common; with several lists the mean over the splits, which both saw."""
+    """Names, and numbers of shared genes; with several lists the means over the splits."""
     chosen = table.groupby(["genes", "split"], sort=False, observed=True)["name"].agg(set).unstack("split")
     if len(chosen) == 1:
         return [f"split {split + 1}" for split in chosen.columns], _shared(list(chosen.iloc[0]))

@@ -1,4 +1,4 @@
-"""What a panel resolves: by its size, and pair by pair of classes."""
+"""What a panel resolves: by number of genes, and for each pair of classes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BAR = "#D9D9D9"
 
 
 def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
-    """Size against resolution of the last `tl.panel`, from its one greedy run, and the share of pairs half resolved."""
+    """Resolution of the last `tl.panel` by number of genes, and the share of pairs that are more than half resolved."""
     curve = get.panel_table(adata, "curve", key=key)
     ax = ax or canvas(6, 4)
     n, later = curve["n_genes"], curve[1:]
@@ -41,12 +41,13 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
         *ax.plot(n, curve["half_resolved"], color=COLOURS[0]),
         *ax.plot(later["n_genes"], later["of_bound"], color=COLOURS[1], linestyle=":", linewidth=2),
     ]
-    ax.set(xlabel="genes", xlim=(0, n.max()), ylim=(0, 1.02))
+    ax.set(xlim=(0, n.max()), ylim=(0, 1.02))
+    ax.set_xlabel("number of genes", fontsize=8)
     quiet(ax)
     names = (
-        "resolution: F over F of all genes",
-        "pairs of classes resolved by half",
-        "F over the bound on any panel's",
+        "resolution: share of what all genes resolve",
+        "share of pairs that are more than half resolved",
+        "resolution as share of its upper bound",
     )
     legend(ax, lines, names, fontsize=8, loc="lower right")
     return ax
@@ -55,14 +56,14 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
 def panel_pairs(
     adata: AnnData, *, column: str | None = None, n_pairs: int = 25, key: str = slots.PANEL, ax: Axes | None = None
 ) -> Axes:
-    """The pairs of classes that the last `tl.panel` resolves least, and what the best genes for each could do.
+    """The pairs of classes that the last `tl.panel` resolves least, and what the best genes for each pair would reach.
 
     Parameters
     ----------
     column
         One of the label columns; None for all.
     n_pairs
-        How many pairs.
+        Number of pairs.
     """
     pairs = _of_column(get.panel_table(adata, "pairs", key=key), column).head(n_pairs)
     names = paired(pairs["class_a"], pairs["class_b"])
@@ -71,10 +72,11 @@ def panel_pairs(
     bars = ax.barh(rows, 1 - pairs["resolved"], color=BAR, height=0.7)
     marks = ax.plot(1 - pairs["possible"], rows, "|", color=COLOURS[5], markersize=9, markeredgewidth=1.8)
     ax.set_yticks(rows, names, **GROUP)
-    ax.set(xlabel="unresolved share of the pair, exp(−D / τ)", xlim=(0, 1))
+    ax.set_xlabel("unresolved share of the pair, exp(−D / τ)", fontsize=8)
+    ax.set_xlim(0, 1)
     ax.invert_yaxis()
     quiet(ax)
-    kinds = ("with this panel", "with the best genes for this pair alone")
+    kinds = ("this panel", "best genes for this pair alone")
     legend(ax, [bars, *marks], kinds, fontsize=7, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return ax
 
@@ -82,7 +84,7 @@ def panel_pairs(
 def panel_resolution(
     adata: AnnData, *, column: str | None = None, key: str = slots.PANEL, ax: Axes | None = None
 ) -> Axes:
-    """The unresolved share of every pair of classes, classes × classes.
+    """The unresolved share of each pair of classes, classes × classes.
 
     Parameters
     ----------
@@ -110,5 +112,5 @@ def _of_column(pairs: pd.DataFrame, column: str | None) -> pd.DataFrame:
         return pairs
     known = [str(name) for name in pairs["column"].unique()]
     if column not in known:
-        raise KeyError(f"the panel was not chosen for the column {column!r}; its columns: {', '.join(known)}.")
+        raise KeyError(f"the panel was not chosen for the column {column!r}; available: {', '.join(known)}.")
     return pairs[pairs["column"] == column]

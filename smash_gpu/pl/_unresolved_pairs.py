@@ -1,4 +1,4 @@
-"""Pairs of groups that a list of genes takes for each other."""
+"""Pairs of groups that are confused with a list of genes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ INCHES_PER_PAIR = 0.3
 def unresolved_pairs(
     adata: AnnData, *, n_pairs: int = 12, key: str = slots.KEY, ax: Axes | None = None, **case: Unpack[Case]
 ) -> Axes:
-    """Pairs of groups that the last `tl.evaluate` saw taken for each other, worst on top.
+    """Pairs of groups that were confused in the last `tl.evaluate`, worst on top.
 
-    A bar is the mean of two shares of held-out cells, and the marks are the two: the first group predicted as the
-    second, and the second as the first.
+    Marks are two shares of held-out cells: of the first group predicted as the second, and of the second predicted as
+    the first. The bar is their mean.
 
     Parameters
     ----------
     n_pairs
-        Pairs to show.
+        Number of pairs.
     case
         As in `get.evaluation`.
     """
@@ -43,12 +43,12 @@ def unresolved_pairs(
     ]
     quiet(ax)
     ax.set_yticks(place, names, **GROUP)
-    ax.set_xlabel("held-out cells taken for the other group, %", fontsize=8)
+    ax.set_xlabel("held-out cells predicted as the other group (%)", fontsize=8)
     ax.set_xlim(left=0)
     ax.invert_yaxis()
     if not len(pairs):
         ax.text(0.5, 0.5, "No pair of groups was confused.", ha="center", va="center", transform=ax.transAxes)
         return ax
-    kinds = ("mean", "first taken for second", "second taken for first")
+    kinds = ("mean", "first predicted as second", "second predicted as first")
     legend(ax, [bars, *marks], kinds, fontsize=7, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return ax

@@ -1,4 +1,4 @@
-"""One self-contained HTML file with everything that was found, for people to read."""
+"""One HTML file with all results, for people to read; it needs no other file and no network."""
 
 from smash_gpu.report._page import page, write
 

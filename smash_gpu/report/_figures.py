@@ -1,13 +1,18 @@
-"""Figures inside the page: SVG as long as it is small, else PNG; both as data, so that nothing is fetched."""
+"""Figures inside the page: SVG if it is small, else PNG; both are stored in the page, so nothing has to be fetched."""
 
 from __future__ import annotations
 
 import io
 import re
 from base64 import b64encode
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from smash_gpu.report._elements import Html, element
+from smash_gpu import pl
+from smash_gpu.report._evaluation import CURVE, PAIRS, Evaluation
+from smash_gpu.report._markers import Markers
+from smash_gpu.report._panel import DESIGNED, ROWS
+from smash_gpu.report._results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,30 +21,56 @@ SALT = "smash-gpu"  # for element ids that do not change from run to run
 LARGEST_SVG = 300_000  # bytes
 PNG_DPI = 160
 PIXELS_PER_INCH = 96
-SMALLEST = 0.72  # of the drawn size; narrower pages scroll
 
 
-def figure(ax: Axes, caption: Any, alt: str) -> Html:
-    """The figure of ``ax``, which is closed, with a caption and a description for those who do not see it."""
+@dataclass(frozen=True)
+class Figure:
+    """A figure as a data URI, and its size in pixels."""
+
+    source: str
+    width: int
+    height: int
+
+
+def figures(
+    results: Results, markers: Markers, evaluation: Evaluation | None, designed: dict[str, Any]
+) -> dict[str, Figure]:
+    """The figures that these results allow, by the name of their function in `pl`; none if none are wanted."""
+    if not results.figures:
+        return {}
+    adata, key, made = results.adata, results.key, {}
+    if markers.rows:
+        made["dotplot"] = drawn(pl.dotplot(adata, n_top=markers.n_shown, key=key))
+        made["importance"] = drawn(pl.importance(adata, key=key))
+    if evaluation:
+        made["confusion"] = drawn(pl.confusion(adata, key=key))
+        if evaluation.curve:
+            made["learning_curve"] = drawn(pl.learning_curve(adata, CURVE[0], key=key))
+        if evaluation.pairs:
+            made["unresolved_pairs"] = drawn(pl.unresolved_pairs(adata, n_pairs=PAIRS, key=key))
+    if {"curve", "pairs"} <= designed.keys():
+        made["panel_curve"] = drawn(pl.panel_curve(adata, key=DESIGNED))
+        made["panel_pairs"] = drawn(pl.panel_pairs(adata, n_pairs=ROWS, key=DESIGNED))
+    return made
+
+
+def drawn(ax: Axes, *, largest_svg: int = LARGEST_SVG) -> Figure:
+    """The figure of ``ax``, which is closed; PNG if its SVG would have more bytes than ``largest_svg``."""
     from matplotlib import pyplot as plt
 
     width, height = (round(PIXELS_PER_INCH * inches) for inches in ax.figure.get_size_inches())
-    data = _data(ax.figure)
+    data = _svg(ax.figure)
+    kind = "svg+xml" if len(data) <= largest_svg else "png"
+    if kind == "png":
+        data = _png(ax.figure)
     plt.close(ax.figure)
-    image = element(
-        "img", src=data, alt=alt, width=width, height=height, style=f"min-width:{round(SMALLEST * width)}px"
-    )
-    box = element("div", image, class_="scroll", role="region", tabindex="0", aria_label=alt)
-    return element("figure", box, element("figcaption", caption))
+    return Figure(f"data:image/{kind};base64,{b64encode(data).decode()}", width, height)
 
 
-def _data(drawing: Any) -> str:
-    svg = _svg(drawing)
-    if len(svg) <= LARGEST_SVG:
-        return f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
+def _png(drawing: Any) -> bytes:
     file = io.BytesIO()
     drawing.savefig(file, format="png", dpi=PNG_DPI, metadata={"Software": None})
-    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+    return file.getvalue()
 
 
 def _svg(drawing: Any) -> bytes:

@@ -1,76 +1,65 @@
-"""What is needed to make it again."""
+"""What is needed to compute the results again."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from typing import Any
 
-from smash_gpu.annotated import slots
 from smash_gpu.data.fingerprint import fingerprint
-from smash_gpu.report._elements import Chapter, Column, Html, chapter, definitions, element, join, paragraph, table
 from smash_gpu.report._results import Results
 from smash_gpu.selection.options import STEPS
 
 VERSIONS = "versions"
-TURN = ("source", "within", *STEPS, "evaluation")
+ORDER = ("source", "within", *STEPS, "evaluation")
 
 
-def provenance_section(results: Results, date: str) -> Chapter:
-    """Fingerprint, seed, date, parameters, versions."""
-    facts = [
-        ("Fingerprint of the data", element("code", _fingerprint(results))),
-        ("Seed", str(results.recorded("importance").get("random_state", "–"))),
-        ("Written", date),
-    ]
-    words = paragraph(
-        "The fingerprint is a SHA-256 over the number of cells and genes, the gene names, the label of every cell in "
-        f"column {results.source['groupby']} and every value that is not zero, in their order. It is the same for "
-        "every container that holds the same values, and does not cover cell names, other columns and other layers.",
-        class_="note",
-    )  # fmt: skip
-    parts = definitions(facts, class_="facts"), words, _parameters(results), _versions(results)
-    return chapter("Parameters and versions", "parameters", *parts)
+@dataclass(frozen=True)
+class Provenance:
+    """Fingerprint of the data, seed, options per step, versions of packages."""
+
+    fingerprint: str
+    seed: str
+    steps: dict[str, dict[str, str]]
+    versions: dict[str, str]
 
 
-def _fingerprint(results: Results) -> str:
+def describe_provenance(results: Results) -> Provenance:
+    """What the slots recorded, and what the data were."""
     column = results.adata.obs[results.source["groupby"]]
     labels = (None if missing else str(label) for label, missing in zip(column, column.isna(), strict=True))
-    return fingerprint(results.data.matrix, results.data.names, labels)
+    return Provenance(
+        fingerprint=fingerprint(results.data.matrix, results.data.names, labels),
+        seed=str(results.recorded("importance").get("random_state", "–")),
+        steps=_steps(results),
+        versions=dict(sorted(results.recorded(VERSIONS).items()))
+        | {
+            "python (of this report)": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+        },
+    )
 
 
-def _parameters(results: Results) -> Html:
-    noted = results.adata.uns.get(results.key, {}).get("params", {})
-    steps = sorted((step for step in noted if step != VERSIONS), key=_turn)
-    rows, starts = [], []
-    for step in steps:
-        options = slots.recorded(results.adata, results.key, step)
-        if options:
-            starts.append((len(rows), step.replace("_", " ")))
-            rows += [(name, _said(value)) for name, value in sorted(options.items())]
-    columns = [Column("parameter", [name for name, _ in rows], "name"), Column("value", [v for _, v in rows], "name")]
-    return table("Parameters of every step", columns, headings=starts)
+def _steps(results: Results) -> dict[str, dict[str, str]]:
+    """Options per step in the order of the work; a file may hold them in any other."""
+    known = results.adata.uns.get(results.key, {}).get("params", {}).keys() - {VERSIONS}
+    found = {step: results.recorded(step) for step in sorted(known, key=_turn)}
+    return {
+        step: {name: _in_words(value) for name, value in sorted(options.items())}
+        for step, options in found.items()
+        if options
+    }
 
 
 def _turn(step: str) -> tuple[int, str]:
-    """In the order of work, whatever order a file gave them."""
-    return (TURN.index(step) if step in TURN else len(TURN)), step
+    return (ORDER.index(step) if step in ORDER else len(ORDER)), step
 
 
-def _said(value: Any) -> Any:
-    if value is None or value == ():
-        return "none" if value == () else "not given"
+def _in_words(value: Any) -> str:
+    if value is None:
+        return "not given"
     if isinstance(value, dict):
-        return join([f"{name} = {_said(v)}" for name, v in value.items()], ", ") if value else "none"
+        return ", ".join(f"{name} = {_in_words(v)}" for name, v in value.items()) or "none"
     if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     return str(value)
-
-
-def _versions(results: Results) -> Html:
-    versions = {
-        "python (of this report)": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
-    versions = dict(sorted(results.recorded(VERSIONS).items())) | versions
-    columns = [Column("package", list(versions), "name"), Column("version", [*map(str, versions.values())], "name")]
-    return table("Versions that made the results", columns)

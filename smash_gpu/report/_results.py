@@ -1,4 +1,4 @@
-"""What a report is about."""
+"""The results that a report describes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Results:
     Attributes
     ----------
     adata
-        After `tl.smash`, and after `tl.evaluate` if the report shall say how good the genes are.
+        After `tl.smash`, and after `tl.evaluate` for the chapter on evaluation.
     key
         Name of the slots.
     figures
@@ -36,7 +36,7 @@ class Results:
 
     @cached_property
     def source(self) -> dict[str, Any]:
-        """Where the selection read."""
+        """Options with which the selection read the data."""
         return slots.source(self.adata, self.key)
 
     @cached_property
@@ -65,7 +65,7 @@ class Results:
 
     @property
     def chosen_inside(self) -> tuple[str, ...]:
-        """Names of the lists that the evaluation chose anew inside every split."""
+        """Names of the lists that the evaluation selected again inside each split."""
         return self.recorded("evaluation").get("inside_splits", ())
 
     @cached_property
@@ -75,7 +75,7 @@ class Results:
 
     @cached_property
     def main(self) -> pd.DataFrame:
-        """The largest panel of every list and its random panels, on intact cells by the first classifier."""
+        """Metrics of the largest panel of each list and of its random panels: intact cells, first classifier."""
         table = self.cases
         kept = table["classifier"] == table["classifier"].iloc[0]
         kept &= (table["thin"] == INTACT.thin) & (table["dropout"] == INTACT.dropout)

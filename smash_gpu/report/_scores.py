@@ -1,4 +1,4 @@
-"""What the scores of each model are, in words."""
+"""The score of each model in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_GAIN, BY_EXPRESSION = "total_gain", True  # of models.boosted.Boosted an
 
 
 def score(how: Mapping[str, Any]) -> str:
-    """The score that `tl.importance` with these recorded options gives."""
+    """The score that `tl.importance` computes with these recorded options."""
     options = how.get("options")
     said = _one(str(how.get("model")), options if isinstance(options, Mapping) else {})
     models = int(how.get("n_models", 1))
@@ -32,4 +32,4 @@ def _one(model: str, options: Mapping[str, Any]) -> str:
     if model == "dnn":
         weighed = options.get("by_expression", BY_EXPRESSION)
         return f"{SHAPLEY}, by DeepLIFT through the network" + f" {EXPRESSION}" * bool(weighed)
-    return "importance by a model of the user's own"
+    return "importance from a user-defined model"
