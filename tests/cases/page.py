@@ -17,6 +17,11 @@ IMAGE = '"><img src=x onerror=self.pwned=1>'
 GROUPS = (PAYLOAD, "NK/T & 'co'", "$x_1$ " + "endless" * 15)
 GENES = (IMAGE, "</style><script>self.pwned=1</script>", "&lt;b&gt;", "\u202ere\x00versed", "<!-- -->")
 VOID = {"img", "meta", "br"}
+TAGS = {
+    "html", "head", "meta", "title", "style", "body", "main", "header", "nav", "section", "h1", "h2", "p", "a", "dl",
+    "dt", "dd", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "span", "small", "i", "code", "ol", "li",
+    "figure", "figcaption", "img",
+}  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -46,14 +51,17 @@ class Page(HTMLParser):
 
     @property
     def text(self):
-        return "\n".join(text for tag, texts in self.texts.items() if tag != "style" for text in texts)
+        return "\n".join(
+            " ".join(text.split()) for tag, texts in self.texts.items() if tag != "style" for text in texts
+        )
 
 
 def rows_of(page, caption):
     """Cells of the table with this caption, as texts, row by row."""
     body = next(t for t in re.findall(r"<table>.*?</table>", page, re.DOTALL) if html.escape(caption) in t)
-    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in re.findall(r"<tr.*?</tr>", body)]
-    return [[html.unescape(re.sub(r"<[^>]+>", "", cell)) for cell in row] for row in cells]
+    rows = re.findall(r"<tr.*?</tr>", body, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[html.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in cells]
 
 
 def hostile_cells():

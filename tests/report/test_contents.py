@@ -14,13 +14,14 @@ from scipy import sparse
 import smash_gpu as smg
 from smash_gpu import evaluation
 from smash_gpu.data.fingerprint import fingerprint
+from smash_gpu.pl._labels import metric_label
 
 mpl.use("Agg")
 
 
 def test_the_markers_are_all_there_with_the_reasons_for_each(hostile, page):
     found = smg.get.markers(hostile)
-    rows = rows_of(page, "Markers of each group")
+    rows = rows_of(page, "Markers of each group, and the evidence")
     head, rows = rows[0], rows[1:]
     cells = hostile.obs["cell_type"].value_counts()
     headings = [row[0] for row in rows if len(row) == 1]
@@ -32,21 +33,25 @@ def test_the_markers_are_all_there_with_the_reasons_for_each(hostile, page):
     assert rows["rank"].astype(int).tolist() == found["rank"].tolist()
     np.testing.assert_allclose(rows["score"].astype(float), found["score"], rtol=5e-3)
     assert rows["in the group"].str[2:].tolist() == found["direction"].map({"up": "higher", "down": "lower"}).tolist()
-    for column, share in (("cells in", "fraction_in"), ("cells out", "fraction_out"), ("samples", "samples")):
+    for column, share in (
+        ("cells in group", "fraction_in"),
+        ("cells in rest", "fraction_out"),
+        ("samples", "samples"),
+    ):
         assert rows[column].tolist() == [f"{100 * x:.0f} %" for x in found[share]]
-    for column in ("mean in", "mean out"):
-        assert rows[column].tolist() == [f"{x:.2f}" for x in found[column.replace(" ", "_")]]
+    for column, mean in (("mean in group", "mean_in"), ("mean in rest", "mean_out")):
+        assert rows[column].tolist() == [f"{x:.2f}" for x in found[mean]]
     mean = pd.DataFrame(hostile.varm["smash_mean"], index=hostile.var_names, columns=hostile.uns["smash"]["groups"])
     nearest = [mean.loc[r["name"]].drop(str(r["group"])) for _, r in found.iterrows()]
     assert rows["nearest other group"].tolist() == [f"{m.idxmax()} {m.max():.2f}" for m in nearest]
 
 
-def test_a_gene_that_is_low_in_its_group_is_said_to_be_and_beside_the_lowest_other(adata):
+def test_a_gene_that_is_low_in_its_group_is_marked_and_compared_with_the_lowest_other_group(adata):
     adata.X = sparse.csr_matrix(adata.X)
     smash(adata, filters={"max_groups": 1.5})
     table = adata.uns["smash"]["markers"]
     table.loc[0, "direction"] = "down"
-    row = rows_of(smg.report.page(adata, figures=False), "Markers of each group")[2]
+    row = rows_of(smg.report.page(adata, figures=False), "Markers of each group, and the evidence")[2]
     mean = pd.DataFrame(adata.varm["smash_mean"], index=adata.var_names, columns=adata.uns["smash"]["groups"])
     others = mean.loc[table.loc[0, "name"]].drop(str(table.loc[0, "group"]))
     assert row[3] == "↓ lower"
@@ -60,21 +65,21 @@ def test_data_and_ledger_are_summed_up(hostile, page, parsed):
     counts = pd.Series(hostile.X.sum(axis=1).A1).groupby(hostile.obs["cell_type"].to_numpy()).mean()
     assert [row[4] for row in rows] == [f"{round(counts[row[0]]):,}" for row in rows]
     ledger = hostile.uns["smash"]["filters"]
-    assert rows_of(page, "What each rule removed")[1:] == [
+    assert rows_of(page, "Genes removed by each rule")[1:] == [
         [r.rule, f"{r.matched:,}", f"{r.removed:,}", f"{r.left:,}"] for r in ledger.itertuples()
     ]
 
 
-def test_metrics_beside_chance_have_their_intervals(hostile, page, parsed):
+def test_metrics_of_lists_and_of_random_panels_have_intervals(hostile, page, parsed):
     case = smg.get.evaluation(hostile)
     is_random = smg.get.evaluation(hostile, is_random=True)
-    rows = {row[0].split(" 1 − ")[0]: row for row in rows_of(page, "Metrics of held-out cells")}
+    rows = {row[0]: row for row in rows_of(page, "Metrics on held-out cells")}
 
     def said(row):
         return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
     for metric in evaluation.METRICS:
-        row = next(row for name, row in rows.items() if name.startswith(metric.replace("_", " ")))
+        row = next(row for name, row in rows.items() if name.startswith(f"{metric_label(metric)} "))
         assert row[1] == said(case.loc[metric])
         assert said(is_random.loc[metric]) in row
     assert f"{case.loc['misclassification', 'mean']:.3f}" in parsed.texts["dd"]
@@ -82,35 +87,36 @@ def test_metrics_beside_chance_have_their_intervals(hostile, page, parsed):
     rows = rows_of(page, "Learning curve")[1:]
     assert [row[2] for row in rows] == [said(row) for _, row in curve.iterrows()]
     groups = smg.get.group_metrics(hostile)
-    assert [row[2] for row in rows_of(page, "Groups. List")[1:]] == [
+    assert [row[2] for row in rows_of(page, "Metrics per group. List")[1:]] == [
         said(row) for _, row in groups[groups["metric"] == "recall"].iterrows()
     ]
     pairs = smg.get.unresolved_pairs(hostile)
     if len(pairs):
-        assert [row[:2] for row in rows_of(page, "Groups that are taken for each other")[1:]] == pairs[
+        assert [row[:2] for row in rows_of(page, "Pairs of groups that are confused")[1:]] == pairs[
             ["group", "other"]
         ].values.tolist()
 
 
-def test_lists_that_were_given_are_said_to_be_flattered_and_a_repeated_selection_to_be_clean(hostile, adata, parsed):
-    assert "Where a list was chosen on these cells, it is flattered." in parsed.text
-    assert "Chosen anew" not in parsed.text
+def test_the_report_says_which_lists_were_given_and_which_were_selected_again(hostile, adata, parsed):
+    optimistic = "If one of these was chosen from these cells, its results are too optimistic."
+    assert optimistic in parsed.text
+    assert "selected again" not in parsed.text
     smash(adata)
     smg.tl.evaluate(adata, "cell_type", n_genes=9, n_splits=2)
     text = Page(smg.report.page(adata, figures=False)).text
-    assert "no held-out cell took part in it: selection." in text
-    assert "flattered" not in text
+    assert "no held-out cell was used to choose the genes: selection." in text
+    assert optimistic not in text
     chosen = smg.get.evaluation_panels(adata).groupby("name")["split"].nunique()
     genes = re.findall(r"<li><i>(.*?)</i><small> (\d)/2</small>", smg.report.page(adata, figures=False))
     assert genes == [(g, str(chosen.get(g, 0))) for g in smg.get.marker_panel(adata, 9)]
 
 
 def test_seed_parameters_versions_date_and_fingerprint_are_there(hostile, page):
-    rows = {row[0]: row[1] for row in rows_of(page, "Parameters of every step")[1:] if len(row) == 2}
+    rows = {row[0]: row[1] for row in rows_of(page, "Parameters of each step")[1:] if len(row) == 2}
     assert rows["groupby"] == "cell_type"
     assert rows["sample_key"] == "sample"
     assert rows["min_fraction"] == "0.3"
-    versions = {row[0]: row[1] for row in rows_of(page, "Versions that made the results")[1:]}
+    versions = {row[0]: row[1] for row in rows_of(page, "Versions of the software")[1:]}
     assert versions["smash-gpu"] == smg.__version__
     assert versions["numpy"] == np.__version__
     assert re.search(r"<dt>Seed</dt><dd>7</dd>", page)
@@ -135,12 +141,12 @@ def test_log_normalised_values_are_named_as_such(adata):
     smash(adata, normalize=False)
     page = smg.report.page(adata, figures=False)
     assert "<dd>X, log-normalised</dd>" in page
-    assert "counts a cell" not in page
+    assert "counts per cell" not in page
 
 
 def test_groups_without_markers_are_named(adata):
     with pytest.warns(UserWarning):
         smash(adata, sample_key="sample", sample_fraction=1.01)
     page = smg.report.page(adata)
-    assert "No gene may be a marker of A, B / b, CD4+ T:" in Page(page).text
-    assert len(rows_of(page, "Markers of each group")) == 1
+    assert "No markers of A, B / b, CD4+ T:" in Page(page).text
+    assert len(rows_of(page, "Markers of each group, and the evidence")) == 1

@@ -8,11 +8,17 @@ from inspect import signature
 import matplotlib as mpl
 import numpy as np
 import pytest
+from cases.page import IMAGE, PAYLOAD, TAGS, Page
 
-from smash_gpu.report._elements import Column, bar, number, table
+from smash_gpu.report._render import environment, significant
 from smash_gpu.report._scores import BY_EXPRESSION, DEFAULT_GAIN, score
 
 mpl.use("Agg")
+
+
+@pytest.fixture(scope="module")
+def elements():
+    return environment().get_template("elements.html").module
 
 
 @pytest.mark.parametrize(
@@ -24,7 +30,7 @@ mpl.use("Agg")
         ({"model": "xgboost", "options": {"importance": "gain"}}, ["mean gain", "z-score"]),
         ({"model": "xgboost", "options": {"importance": "shap"}}, ["TreeSHAP"]),
         ({"model": "dnn", "options": {}}, ["DeepLIFT", "z-score"]),
-        ({"model": "<Own object>"}, ["the user's own"]),
+        ({"model": "<Own object>"}, ["user-defined model"]),
     ],
 )
 def test_the_score_is_said_in_words(how, words):
@@ -55,11 +61,11 @@ def test_defaults_of_the_models_are_those_that_the_words_assume():
     ],
 )
 def test_numbers_are_short_and_tell_their_size(value, said):
-    assert number(value) == said
+    assert significant(value) == said
 
 
-def test_bars_are_as_long_as_their_share():
-    assert [re.search(r"--share:([\d.]+)%", bar("x", s)).group(1) for s in (0.123, -1, 2, np.nan)] == [
+def test_bars_are_as_long_as_their_share(elements):
+    assert [re.search(r"--share:([\d.]+)%", elements.bar("x", s)).group(1) for s in (0.123, -1, 2, np.nan)] == [
         "12.3",
         "0.0",
         "100.0",
@@ -67,6 +73,11 @@ def test_bars_are_as_long_as_their_share():
     ]
 
 
-def test_a_heading_stands_above_the_row_that_it_is_for():
-    made = table("t", [Column("a", ["1", "2", "3"])], headings=[(0, "first"), (2, "last")])
-    assert re.findall(r">(first|last|[123])<", made) == ["first", "1", "2", "last", "3"]
+@pytest.mark.parametrize("value", [PAYLOAD, IMAGE, "'", '"', "&amp;", "a > b"])
+def test_text_is_escaped_where_it_is_printed_and_once(elements, value):
+    for made in (elements.name(value), elements.row_name(elements.bar(value, 0.5))):
+        assert Page(str(made)).text == value
+    made = Page(str(elements.table(value, [(value, "name", value)], caller=lambda: "")))
+    assert made.texts["span"] == made.texts["th"] == [value]
+    assert made.all("th")[0]["title"] == made.all("div")[0]["aria-label"] == value
+    assert {tag for tag, _ in made.elements} <= TAGS - {"img", "a"}

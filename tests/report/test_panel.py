@@ -22,17 +22,18 @@ def test_selections_inside_broad_groups_and_other_conditions_are_shown(rng):
     )
     page = smg.report.page(adata)
     assert Page(page)
-    assert [row[0] for row in rows_of(page, "What each rule removed") if len(row) == 1] == [
-        "inside left",
-        "inside right",
-    ]
-    rows = rows_of(page, "Markers of each group")[1:]
+    ledger = adata.uns["smash"]["filters"]
+    expected = []
+    for part, rules in ledger.groupby("within", sort=False, observed=True)["rule"]:
+        expected += [f"within {part}", *rules]
+    assert [row[0] for row in rows_of(page, "Genes removed by each rule")[1:]] == expected
+    rows = rows_of(page, "Markers of each group, and the evidence")[1:]
     part = None
     for row in rows:
         part = row[0] if len(row) == 1 else part
         assert len(row) == 1 or row[8].startswith(part.split(" / ")[0])
     conditions = rows_of(page, "Other classifiers and poorer data")
-    assert conditions[0][:3] == ["genes", "judged by", "counts kept"]
+    assert conditions[0][:3] == ["genes", "classifier", "counts kept"]
     assert len(conditions) == 5
 
 
@@ -45,8 +46,11 @@ def test_a_designed_panel_gets_a_chapter(adata):
     page = smg.report.page(adata, figures=False)
     parsed = Page(page)
     assert not [a for a in parsed.all("img") if "onerror" in a]
-    assert rows_of(page, "The panel in the order of choice")[1:] == [[IMAGE, "1", "0.512", "–"], ["B", "2", "–", "C"]]
-    curve = rows_of(page, "Size against resolution")[1:]
+    assert rows_of(page, "Genes in the order in which they were chosen")[1:] == [
+        [IMAGE, "1", "0.512", "–"],
+        ["B", "2", "–", "C"],
+    ]
+    curve = rows_of(page, "Resolution by panel size")[1:]
     assert (curve[0][0], curve[-1][0]) == ("0", "299")
     assert "Genes that the rules removed" not in page
 
@@ -59,7 +63,7 @@ def test_a_designed_panel_is_drawn_with_its_hostile_names():
     parsed = Page(page)
     assert len(parsed.all("img")) == 4
     assert not parsed.all("script")
-    genes = [row[0] for row in rows_of(page, "The panel in the order of choice")[1:]]
+    genes = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
     assert [gene.replace("\N{REPLACEMENT CHARACTER}", "") for gene in genes] == [
         name.translate({0x202E: None, 0: None}) for name in smg.get.panel(adata)
     ]
@@ -71,6 +75,6 @@ def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     smg.tl.panel(adata, "cell_type", n_genes=5)
     page = smg.report.page(adata)
     assert len(Page(page).all("img")) == before + 2
-    listed = [row[0] for row in rows_of(page, "The panel in the order of choice")[1:]]
+    listed = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
     assert listed == smg.get.panel_table(adata)["name"].tolist()
-    assert len(rows_of(page, "Pairs of classes, the least resolved first")) == 1 + 3
+    assert len(rows_of(page, "Pairs of classes, least resolved first")) == 1 + 3

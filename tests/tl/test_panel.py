@@ -89,7 +89,7 @@ def test_an_unknown_option_or_table_is_named(adata):
 
 
 def test_plots_return_axes(designed):
-    assert smg.pl.panel_curve(designed).get_xlabel() == "genes"
+    assert smg.pl.panel_curve(designed).get_xlabel() == "number of genes"
     labels = [t.get_text() for t in smg.pl.panel_pairs(designed, column="fine").get_yticklabels()]
     assert len(labels) == 6
     assert "A  ↔  A/2" in labels
