@@ -15,8 +15,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -70,12 +71,12 @@ def reading(options: argparse.Namespace) -> dict:
     """Seconds to read and decompress, and seconds of the statistics pass, on one file, in turn."""
     import h5py
 
-    from smash_gpu.blocks.prefetch import Ahead
+    from smash_gpu.blocks import fold
     from smash_gpu.data import stats
     from smash_gpu.io import hdf5, open
     from smash_gpu.runtime import memory
 
-    waits = _watched(Ahead)
+    waits = _watched(fold)
     with h5py.File(options.file) as file:
         arrays = [file["X"][name] for name in ("data", "indices")]
         codes = file[f"obs/{GROUPBY}/codes"][:].astype(np.int64)
@@ -176,17 +177,17 @@ def _statistics(files, stats, options: argparse.Namespace, codes: np.ndarray) ->
     stats.checked_group_stats(matrix, codes, atlas_data.CLASSES, device=options.device)
 
 
-def _watched(reader: type) -> list[float]:
+def _watched(fold: ModuleType) -> list[float]:
     """Seconds of every wait for a block, from now on."""
     waits: list[float] = []
-    read = reader.__call__
+    prefetched = fold.prefetched
 
-    def watched(self: object, item: object) -> object:
+    def watched(load: Callable, items: Iterable) -> Iterator:
         start = time.perf_counter()
-        try:
-            return read(self, item)
-        finally:
+        for block in prefetched(load, items):
             waits.append(time.perf_counter() - start)
+            yield block
+            start = time.perf_counter()
 
-    reader.__call__ = watched
+    fold.prefetched = watched
     return waits

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial, reduce
 from operator import iadd
 from typing import Any
@@ -19,10 +20,11 @@ from scipy import sparse
 
 from smash_gpu.blocks import dask
 from smash_gpu.blocks import sizes as block_sizes
-from smash_gpu.blocks.prefetch import Ahead
+from smash_gpu.blocks.prefetch import prefetched
 from smash_gpu.blocks.readers import as_csr, reader
-from smash_gpu.compute.device import enough_memory, release_memory
+from smash_gpu.compute.device import enough_memory, is_out_of_memory, release_memory
 from smash_gpu.compute.xp import place, to_host
+from smash_gpu.io.matrices import row_offsets
 from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.runtime.progress import track
 
@@ -54,13 +56,21 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
 
 
 def _fold_here(X: Any, *per_cell: np.ndarray, step: Callable, device: str, walk: Callable = iter) -> Any:
-    blocks = list(block_sizes.row_cuts(X, device))
-    with Ahead(reader(X), blocks) as read:
+    read, cuts = _ready(X, device)
 
-        def part(cut: slice, *per_cell: np.ndarray) -> Any:
-            return step(place(read(cut), device), *(v[cut] for v in per_cell))
+    def ahead(cut: slice) -> list:
+        try:
+            return [read(cut)]
+        except Exception as error:
+            if is_out_of_memory(error):
+                return []  # is read again below, and in halves if there is still no memory for it
+            raise
 
-        return reduce(iadd, (in_halves(part, cut, *per_cell) for cut in walk(blocks)))
+    def part(ready: list, cut: slice, *per_cell: np.ndarray) -> Any:
+        return step(place(ready.pop() if ready else read(cut), device), *(v[cut] for v in per_cell))
+
+    with closing(prefetched(ahead, cuts)) as blocks:
+        return reduce(iadd, (in_halves(partial(part, next(blocks)), cut, *per_cell) for cut in walk(cuts)))
 
 
 def stream(X: Any, *per_cell: np.ndarray, step: Callable | None = None, device: str = "cpu") -> Iterator[Any]:
@@ -80,10 +90,16 @@ def stream(X: Any, *per_cell: np.ndarray, step: Callable | None = None, device: 
 
 
 def _stream_here(X: Any, *per_cell: np.ndarray, device: str, walk: Callable = iter) -> Iterator[tuple]:
-    blocks = list(block_sizes.row_cuts(X, device))
-    with Ahead(reader(X), blocks) as read:
-        for cut in walk(blocks):
-            yield place(read(cut), device), *(v[cut] for v in per_cell)
+    read, cuts = _ready(X, device)
+    with closing(prefetched(read, cuts)) as blocks:
+        for cut in walk(cuts):
+            yield place(next(blocks), device), *(v[cut] for v in per_cell)
+
+
+def _ready(X: Any, device: str) -> tuple[Callable[[slice], Any], list[slice]]:
+    """What reads blocks of ``X``, and which; the offsets of its rows are read once for both."""
+    offsets = row_offsets(X)
+    return reader(X, offsets), list(block_sizes.row_cuts(X, device, offsets))
 
 
 def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
@@ -151,6 +167,6 @@ def _stream_blocks(blocks: dask.Blocks, *per_cell: np.ndarray, step: Callable, d
 
 
 def _loaded(blocks: dask.Blocks, per_cell: tuple[np.ndarray, ...]) -> Iterator[tuple]:
-    with Ahead(lambda number: as_csr(blocks[number]), range(len(blocks))) as load:
-        for number, cut in enumerate(blocks.cuts):
-            yield load(number), *(v[cut] for v in per_cell)
+    with closing(prefetched(lambda number: as_csr(blocks[number]), range(len(blocks)))) as loaded:
+        for cut in blocks.cuts:
+            yield next(loaded), *(v[cut] for v in per_cell)

@@ -10,25 +10,32 @@ from typing import Any
 import h5py
 import numpy as np
 import zarr
-from anndata.abc import CSCDataset, CSRDataset
+from anndata.abc import CSRDataset
 from scipy import sparse
 
 from smash_gpu.blocks import sizes as block_sizes
 from smash_gpu.compute.xp import as_float, device_sparse, on_gpu
-from smash_gpu.io import hdf5, integrity
-from smash_gpu.io.csc_to_csr import by_cells
+from smash_gpu.io import hdf5, integrity, matrices
 from smash_gpu.io.stack import Stack
 from smash_gpu.runtime.cluster import is_dask
 
 
-def reader(X: Any) -> Callable[[slice], Any]:
-    """A function from a slice of cells to their block, in memory; for one pass over ``X``."""
-    read = _reader(X)
+def reader(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    """A function from a slice of cells to their block, in memory; for one pass over ``X``.
+
+    ``offsets`` are those of `matrices.row_offsets`, if they were read already.
+    """
+    read = _told(X, offsets)
     return lambda cut: as_csr(read(cut))
 
 
+def _told(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    return integrity.telling(X, rows(X, offsets))
+
+
 @singledispatch
-def _reader(X: Any) -> Callable[[slice], Any]:
+def rows(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    """A function from a slice of cells to their rows as ``X`` has them; one ``register`` per kind of matrix."""
     if is_dask(X):
         return lambda cut: X[cut].compute()
     if on_gpu(X):
@@ -39,18 +46,14 @@ def _reader(X: Any) -> Callable[[slice], Any]:
     )
 
 
-@_reader.register(np.ndarray)
-@_reader.register(sparse.csr_matrix)
-@_reader.register(sparse.csr_array)
-@_reader.register(h5py.Dataset)
-@_reader.register(zarr.Array)
-def _(X: Any) -> Callable[[slice], Any]:
-    return integrity.telling(X, X.__getitem__)
+@rows.register(np.ndarray | sparse.csr_matrix | sparse.csr_array | h5py.Dataset | zarr.Array)
+def _(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    return X.__getitem__
 
 
-@_reader.register(CSRDataset)
-def _(X: Any) -> Callable[[slice], Any]:
-    ends = hdf5.reader(X.group["indptr"])(0, X.shape[0] + 1)
+@rows.register
+def _(X: CSRDataset, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    ends = matrices.row_offsets(X) if offsets is None else offsets
     values, columns = (hdf5.reader(X.group[name]) for name in ("data", "indices"))
 
     def read(cut: slice) -> sparse.csr_matrix:
@@ -62,12 +65,12 @@ def _(X: Any) -> Callable[[slice], Any]:
         parts = values(*whole), genes.astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
         return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
 
-    return integrity.telling(X, read)
+    return read
 
 
-@_reader.register(Stack)
-def _(X: Stack) -> Callable[[slice], Any]:
-    return partial(X.block, reads=[_reader(part) for part in X.matrices])
+@rows.register
+def _(X: Stack, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    return partial(X.block, reads=[_told(part) for part in X.matrices])
 
 
 def by_rows(X: Any, folder: Path | None = None) -> Any:
@@ -75,13 +78,9 @@ def by_rows(X: Any, folder: Path | None = None) -> Any:
 
     ``folder`` keeps what was converted for later runs; None: a temporary one.
     """
-    if isinstance(X, CSCDataset):
-        return by_cells(X, folder)
-    if isinstance(X, Stack):
-        return X.map(partial(by_rows, folder=folder))
     if is_dask(X):
         return X if X.numblocks[1] == 1 else X.rechunk({0: block_sizes.CELLS_PER_BLOCK, 1: X.shape[1]})
-    return X.tocsr() if sparse.issparse(X) or _is_device_sparse(X) else X
+    return X.tocsr() if _is_device_sparse(X) else matrices.rows_first(X, folder)
 
 
 def as_csr(block: Any) -> Any:

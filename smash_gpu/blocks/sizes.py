@@ -23,12 +23,12 @@ BYTES_PER_VALUE_AHEAD = 12
 BYTES_PER_DENSE_VALUE = 4
 
 
-def row_cuts(X: Any, device: str = "cpu") -> Iterator[slice]:
-    """The slices of cells that make the blocks of ``X`` for ``device``."""
+def row_cuts(X: Any, device: str = "cpu", offsets: np.ndarray | None = None) -> Iterator[slice]:
+    """The slices of cells that make the blocks of ``X`` for ``device``; ``offsets`` if `row_offsets` were read."""
     if is_dask(X):
         ends = accumulate(X.chunks[0], initial=0)
         return (slice(start, end) for start, end in pairwise(ends) if end > start)
-    offsets = row_offsets(X)
+    offsets = row_offsets(X) if offsets is None else offsets
     if offsets is None:
         size = cells_per_block(X, device)
         return (slice(start, min(start + size, X.shape[0])) for start in range(0, X.shape[0], size))

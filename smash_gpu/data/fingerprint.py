@@ -67,20 +67,20 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
         Gene names.
     """
     parts = [(part, matrices.arrays(part)) for part in matrices.parts(matrix)]
-    if _is_read_whole([arrays for _, arrays in parts]):
+    if _is_read_whole(parts):
         return fingerprint(by_rows(matrix), names, ())
     whole = sha256(SAMPLED + _little(np.array(matrix.shape), "i8") + _text(names))
     for part, arrays in parts:
         whole.update(_of_files(part, arrays) if arrays else fingerprint(by_rows(part), (), ()).encode())
-    for numbers in (*getattr(matrix, "genes", ()), getattr(matrix, "cells", None)):
+    for numbers in matrices.chosen(matrix) or (None,):
         whole.update(b"all" if numbers is None else _little(np.append(len(numbers), numbers), "i8"))
     return whole.hexdigest()
 
 
-def _is_read_whole(parts: list[Mapping[str, Any]]) -> bool:
-    arrays = {name: array for part in parts for name, array in part.items()}
-    n_bytes = sum(array.nbytes for part in parts for array in part.values())
-    return not arrays or (n_bytes <= io_open.BYTES_IN_MEMORY and not any(name.startswith("csc") for name in arrays))
+def _is_read_whole(parts: list[tuple[Any, Mapping[str, Any]]]) -> bool:
+    on_disk = [(part, arrays) for part, arrays in parts if arrays]
+    n_bytes = sum(array.nbytes for _, arrays in on_disk for array in arrays.values())
+    return n_bytes <= io_open.BYTES_IN_MEMORY and all(matrices.layout(part) != "csc" for part, _ in on_disk)
 
 
 def _of_files(matrix: Any, arrays: Mapping[str, Any]) -> bytes:

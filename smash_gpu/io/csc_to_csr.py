@@ -38,6 +38,7 @@ WAY_OUT = "Set TMPDIR, or the work folder if there is one, to a larger disk, or 
 _folders: dict[str, TemporaryDirectory] = {}
 
 
+@matrices.rows_first.register
 def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     """``X`` as CSR on disk, after a warning that says so.
 
@@ -114,7 +115,7 @@ class _Plan:
     """How many cells a bucket has, what a value is on its way, and how many values memory does for."""
 
     def __init__(self, X: CSCDataset) -> None:
-        n_values, (n_cells, n_genes) = X.group["data"].shape[0], X.shape
+        n_values, (n_cells, n_genes) = matrices.n_values(X), X.shape
         memory = SHARE_OF_ROOM * runtime_memory.room()
         itemsize = X.group["data"].dtype.itemsize
         self.to_deal = int(memory // (BYTES_TO_DEAL + 3 * itemsize))
@@ -138,7 +139,7 @@ class _Plan:
     def deal(self, X: CSCDataset, folder: Path) -> list[Path]:
         """Write the values of ``X`` to the buckets of their cells, gene after gene."""
         indptr = hdf5.reader(X.group["indptr"])(0, X.shape[1] + 1).astype(np.int64)
-        n_values = X.group["data"].shape[0]
+        n_values = matrices.n_values(X)
         indices, values = (hdf5.reader(X.group[name]) for name in ("indices", "data"))
         paths = [folder / str(i) for i in range(len(self.starts))]
         with ExitStack() as stack:
@@ -203,7 +204,7 @@ def _append(file: Any, records: memoryview) -> None:
 
 
 def _write(file: h5py.File, X: CSCDataset, blocks: Iterator[sparse.csr_matrix]) -> None:
-    n_values, n_cells = X.group["data"].shape[0], X.shape[0]
+    n_values, n_cells = matrices.n_values(X), X.shape[0]
     group = file.create_group(NAME)
     group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array(X.shape)})
     group.create_dataset("data", (n_values,), X.group["data"].dtype)
@@ -219,7 +220,7 @@ def _write(file: h5py.File, X: CSCDataset, blocks: Iterator[sparse.csr_matrix]) 
 
 def _check_disk(X: CSCDataset, folder: Path) -> int:
     """Bytes of the result; an error where they and a bucket do not fit on the disk."""
-    needed = X.group["data"].shape[0] * (np.dtype(np.int32).itemsize + X.group["data"].dtype.itemsize)
+    needed = matrices.n_values(X) * (np.dtype(np.int32).itemsize + X.group["data"].dtype.itemsize)
     needed += 8 * X.shape[0]
     free = disk_usage(folder).free
     if 1.1 * needed > free:
@@ -231,18 +232,10 @@ def _check_disk(X: CSCDataset, folder: Path) -> int:
 
 
 def _where(X: CSCDataset) -> str:
-    path, name = _place(X)
+    path, name = matrices.origin(X.group)
     return f"{name.strip('/') or 'the matrix'} of {Path(path).name}"
 
 
 def _identity(X: CSCDataset) -> tuple:
     """What tells one matrix on disk from another, or from itself before it was changed."""
-    return *_place(X), X.shape, X.group["data"].shape[0], *integrity.files(matrices.places(X)).items()
-
-
-def _place(X: CSCDataset) -> tuple[str, str]:
-    """The file or store, and the name of the matrix there."""
-    group = X.group
-    if X.backend == "zarr":
-        return str(group.store_path).removesuffix(group.path).removeprefix("file://").rstrip("/"), group.name
-    return str(Path(group.file.filename).absolute()), group.name
+    return *matrices.origin(X.group), X.shape, matrices.n_values(X), *integrity.files(matrices.places(X)).items()

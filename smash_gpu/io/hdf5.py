@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial, reduce
+from functools import cache, partial, reduce, singledispatch
 from typing import Any, NamedTuple
 
 import h5py
@@ -23,6 +23,7 @@ CODECS: dict[int, Callable[[tuple, int], Decoder]] = {  # of the filter's option
 }
 
 
+@singledispatch
 def reader(array: Any) -> Callable[[int, int], np.ndarray]:
     """``(start, stop) -> array[start:stop]``, bit for bit, for a one-dimensional HDF5 or zarr array.
 
@@ -30,7 +31,12 @@ def reader(array: Any) -> Callable[[int, int], np.ndarray]:
     with other filters, or in one piece, are left to HDF5, and zarr has threads of its own. The last chunk is kept for
     the next call, which mostly begins in it.
     """
-    decoders = _decoders(array) if isinstance(array, h5py.Dataset) else None
+    return lambda start, stop: array[start:stop]
+
+
+@reader.register
+def _(array: h5py.Dataset) -> Callable[[int, int], np.ndarray]:
+    decoders = _decoders(array)
     if decoders is None:
         return lambda start, stop: array[start:stop]
     size, kept = array.chunks[0], _Kept(-1, np.empty(0, array.dtype))
@@ -71,13 +77,25 @@ def _decoders(array: h5py.Dataset) -> list[Decoder] | None:
     """What undoes each filter of the array, in the order in which they were applied; None if HDF5 must do it."""
     if array.chunks is None or array.ndim != 1:
         return None
-    properties = array.id.get_create_plist()
-    filters = [properties.get_filter(k) for k in range(properties.get_nfilters())]
+    filters = filters_of(array)
     is_whole = array.id.get_num_chunks() == -(-len(array) // array.chunks[0])
-    if not filters or not is_whole or any(code not in CODECS for code, *_ in filters):
+    if not filters or not is_whole or any(code not in CODECS for code, _ in filters):
         return None
     n_bytes = array.chunks[0] * array.dtype.itemsize
-    return [CODECS[code](options, n_bytes) for code, _, options, _ in filters]
+    return [CODECS[code](options, n_bytes) for code, options in filters]
+
+
+@singledispatch
+def filters_of(item: Any) -> list[tuple[int, tuple]]:
+    """Numbers and options of an HDF5 array's filters, in the order in which they are applied; of others none."""
+    return []
+
+
+@filters_of.register
+def _(item: h5py.Dataset) -> list[tuple[int, tuple]]:
+    properties = item.id.get_create_plist()
+    found = (properties.get_filter(k) for k in range(properties.get_nfilters()))
+    return [(code, options) for code, _, options, _ in found]
 
 
 @cache

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from errno import EMFILE
+from functools import singledispatch
 from itertools import product
-from math import ceil
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
@@ -17,9 +17,10 @@ import numpy as np
 import zarr
 
 from smash_gpu.errors import ChangedError
-from smash_gpu.io.matrices import arrays, folder_of, parts, places
+from smash_gpu.io.matrices import arrays, layout, n_values, parts, place, places
 
 Files = Mapping[Path, tuple[int, int]]
+Chunk = tuple[int, ...]
 LISTED = 3
 BLOSC_HEAD = 16  # bytes; the last four say how long the chunk is
 
@@ -27,8 +28,8 @@ BLOSC_HEAD = 16  # bytes; the last four say how long the chunk is
 def files(where: Iterable[Path]) -> Files:
     """Size (bytes) and time of the last change (ns) of every file at these places, in order."""
     found = {}
-    for place in where:
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+    for top in where:
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             with suppress(FileNotFoundError):
                 status = path.stat()
                 if not S_ISDIR(status.st_mode):
@@ -111,68 +112,67 @@ def require_handles(error: BaseException, path: Path) -> None:
 
 
 def _require_whole(X: Any) -> None:
-    found = {name: array for name, array in arrays(X).items() if isinstance(array, zarr.Array)}
-    absent = {}
-    for name, array in found.items():
-        grid = list(_grid(array))
-        absent[name] = [cell for cell in grid if not _chunk(array, cell).is_file()]
-        lost = [c for c in absent[name] if name.endswith("indices") and not _can_be_zeros(c, name, found)]
-        lost += [cell for cell in grid if _is_cut(array, cell)]
+    offsets = np.empty(0)
+    for name, array in sorted(arrays(X).items(), reverse=True):  # indptr, indices, data
+        chunks = chunks_of(array)
+        absent = [chunk for chunk, (_, size) in chunks.items() if size is None]
+        lost = [chunk for chunk, (path, size) in chunks.items() if size is not None and _is_cut(array, path, size)]
+        if name.endswith("indices"):
+            lost += [chunk for chunk in absent if not _can_be_zeros(array, chunk, offsets)]
         if lost:
-            first = _chunk(array, lost[0]).relative_to(folder_of(array))
             raise ValueError(
-                f"{folder_of(array)} lacks {len(lost):,} of its {len(grid):,} chunks, or parts of them "
-                f"({first} first): it is damaged or was copied in part. Copy the store again."
+                f"{place(array)} lacks {len(lost):,} of its {len(chunks):,} chunks, or parts of them "
+                f"({chunks[lost[0]][0].relative_to(place(array))} first): it is damaged or was copied in part. "
+                "Copy the store again."
             )
-    _check_offsets(X, found)
-    for name, array in found.items():
-        if absent[name] and not name.endswith(("indices", "indptr")):
-            few = f"{folder_of(array)} lacks {len(absent[name]):,} of its {len(list(_grid(array))):,} chunks"
+        if name.endswith("indptr") and chunks:
+            offsets = _checked_offsets(X, array)
+        elif absent and not name.endswith("indices"):
+            few = f"{place(array)} lacks {len(absent):,} of its {len(chunks):,} chunks"
             warnings.warn(f"{few}: they are read as zeros, which zarr does not store.", stacklevel=4)
 
 
-def _sides(array: zarr.Array) -> tuple[int, ...]:
-    """Shape of what one file holds: a shard, or a chunk where there are none."""
-    return array.shards or array.chunks
+@singledispatch
+def chunks_of(array: Any) -> dict[Chunk, tuple[Path, int | None]]:
+    """File and bytes of every chunk, by its number along each axis; no bytes where there is no such file.
+
+    Empty for HDF5, which notices what is missing when it is read.
+    """
+    return {}
 
 
-def _grid(array: zarr.Array) -> Iterator[tuple[int, ...]]:
-    return product(*(range(ceil(n / side)) for n, side in zip(array.shape, _sides(array), strict=True)))
+@chunks_of.register
+def _(array: zarr.Array) -> dict[Chunk, tuple[Path, int | None]]:
+    folder, sizes = place(array), {path: size for path, (size, _) in files([place(array)]).items()}
+    sides = array.shards or array.chunks
+    grid = product(*(range(-(-n // side)) for n, side in zip(array.shape, sides, strict=True)))
+    return {c: (path := folder / array.metadata.encode_chunk_key(c), sizes.get(path)) for c in grid}
 
 
-def _chunk(array: zarr.Array, cell: tuple[int, ...]) -> Path:
-    return folder_of(array) / array.metadata.encode_chunk_key(cell)
-
-
-def _is_cut(array: zarr.Array, cell: tuple[int, ...]) -> bool:
+def _is_cut(array: zarr.Array, path: Path, size: int) -> bool:
     """Whether a chunk is empty, or shorter than Blosc says in its head; Blosc itself reads on behind the end."""
-    path = _chunk(array, cell)
-    if not path.is_file() or not path.stat().st_size:
-        return path.is_file()
-    if array.shards or not array.compressors or "Blosc" not in type(array.compressors[-1]).__name__:
-        return False
+    if not size or array.shards or not array.compressors or "Blosc" not in type(array.compressors[-1]).__name__:
+        return not size
     with path.open("rb") as file:
         head = file.read(BLOSC_HEAD)
-    return len(head) < BLOSC_HEAD or int.from_bytes(head[-4:], "little") != path.stat().st_size
+    return len(head) < BLOSC_HEAD or int.from_bytes(head[-4:], "little") != size
 
 
-def _can_be_zeros(cell: tuple[int, ...], name: str, found: Mapping[str, zarr.Array]) -> bool:
+def _checked_offsets(X: Any, array: zarr.Array) -> np.ndarray:
+    """All offsets; a missing chunk of them makes them fall, or a row longer than it can be."""
+    offsets = array[:]
+    lengths, longest = np.diff(offsets), X.shape[1] if layout(X) == "csr" else X.shape[0]
+    if (lengths < 0).any() or (lengths > longest).any() or offsets[-1] != n_values(X):
+        raise ValueError(f"{place(array)} does not fit the values beside it: the store is damaged.")
+    return offsets
+
+
+def _can_be_zeros(array: zarr.Array, chunk: Chunk, offsets: np.ndarray) -> bool:
     """Whether a chunk of column numbers can hold zeros only: if every entry is in another row."""
-    offsets = next(array for other, array in found.items() if other.endswith("indptr"))[:]
-    size, length = _sides(found[name])[0], found[name].shape[0]
-    first, last = cell[0] * size, min((cell[0] + 1) * size, length) - 1
+    size = (array.shards or array.chunks)[0]
+    first, last = chunk[0] * size, min((chunk[0] + 1) * size, array.shape[0]) - 1
     rows = np.searchsorted(offsets, [first, last], side="right")
     return rows[1] - rows[0] == last - first
-
-
-def _check_offsets(X: Any, found: Mapping[str, zarr.Array]) -> None:
-    """A missing chunk of offsets makes them fall, or a row longer than it can be."""
-    for name, array in found.items():
-        if name.endswith("indptr"):
-            lengths = np.diff(array[:])
-            longest = X.shape[1] if X.format == "csr" else X.shape[0]
-            if (lengths < 0).any() or (lengths > longest).any() or array[-1] != X.group["data"].shape[0]:
-                raise ValueError(f"{folder_of(array)} does not fit the values beside it: the store is damaged.")
 
 
 def _difference(before: tuple[int, int] | None, now: tuple[int, int] | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 
 from smash_gpu.io import hdf5
+from smash_gpu.io.matrices import value_arrays
 
 WRITE = "Save it with adata.write_h5ad(...) or adata.write_zarr(...)."
 CODECS = {32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
@@ -54,17 +55,13 @@ def codecs(path: Path) -> list[str]:
 
 def undecodable(matrix: Any) -> set[str]:
     """Codecs of a dense or sparse matrix on disk that neither h5py nor `smash_gpu.io.hdf5` can decode."""
-    arrays = [matrix[name] for name in ("data", "indices")] if hasattr(matrix, "keys") else [matrix]
+    arrays = value_arrays(matrix) or [matrix]
     return set().union(*(_named(_unknown(a) - (set(hdf5.CODECS) if a.ndim == 1 else set())) for a in arrays))
 
 
 def _unknown(item: Any) -> set[int]:
     """Numbers of the filters of an HDF5 array that h5py does not have."""
-    if not isinstance(item, h5py.Dataset):
-        return set()
-    plan = item.id.get_create_plist()
-    numbers = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
-    return {number for number in numbers if not h5py.h5z.filter_avail(number)}
+    return {number for number, _ in hdf5.filters_of(item) if not h5py.h5z.filter_avail(number)}
 
 
 def _named(numbers: set[int]) -> set[str]:
@@ -82,8 +79,7 @@ def _hdf5(path: Path) -> str:
             return BY_SUFFIX[".h5mu"]
         if "assays" in file:
             return BY_SUFFIX[".h5seurat"]
-        groups = [group for group in file.values() if isinstance(group, h5py.Group)]
-        return TEN_X if any("barcodes" in group for group in groups) else WRITE
+        return TEN_X if any(f"{name}/barcodes" in file for name in file) else WRITE
 
 
 def _folder(path: Path) -> str:

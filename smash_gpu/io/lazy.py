@@ -13,6 +13,7 @@ import anndata as ad
 import pandas as pd
 import zarr
 
+from smash_gpu.io.matrices import to_memory
 from smash_gpu.io.stack import Stack
 
 FIXED = "matrices on disk cannot be changed or cut in place: use adata.to_memory(), or a part, adata[cells, genes]."
@@ -119,12 +120,12 @@ class OnDisk(ad.AnnData):
     def to_memory(self, *, copy: bool = False) -> ad.AnnData:
         """Everything in memory."""
         whole = ad.AnnData(
-            None if self.held.X is None else _in_memory(self.held.X),
-            layers={name: _in_memory(layer) for name, layer in self.held.layers.items()},
+            None if self.held.X is None else to_memory(self.held.X.plain),
+            layers={name: to_memory(layer.plain) for name, layer in self.held.layers.items()},
             **self._annotation(deepcopy if copy else lambda value: value),
         )
         if self.raw is not None:
-            whole.raw = ad.AnnData(_in_memory(self.held.raw), obs=self.obs[[]], **self._raw_parts())
+            whole.raw = ad.AnnData(to_memory(self.held.raw.plain), obs=self.obs[[]], **self._raw_parts())
         return whole
 
     def write_h5ad(self, filename: Any, *arguments: Any, **options: Any) -> None:
@@ -205,12 +206,6 @@ def matrix_of(adata: ad.AnnData, layer: str | None = None, *, use_raw: bool = Fa
         return adata.raw.X if use_raw else adata.X if layer is None else adata.layers[layer]
     matrix = adata.held.raw if use_raw else adata.held.X if layer is None else adata.held.layers[layer]
     return None if matrix is None else matrix.plain
-
-
-def _in_memory(matrix: Stack) -> Any:
-    """A single matrix in memory is handed on as it is."""
-    plain = matrix.plain
-    return plain.to_memory() if hasattr(plain, "to_memory") else plain[...] if hasattr(plain, "chunks") else plain
 
 
 def _keep(target: Any, sources: Iterable[Path]) -> None:

@@ -1,10 +1,16 @@
-"""What a matrix on disk is made of: its arrays, its places, how much it stores."""
+"""What is asked of a matrix, wherever it lies: its arrays and files, the number of its values, its bytes, its rows.
+
+Each question is one function that dispatches on the kind of the matrix. A new kind answers with ``register`` where the
+answer for a dense matrix in memory is not its own; `smash_gpu.io.stack` and `smash_gpu.io.csc_to_csr` do so.
+"""
 
 from __future__ import annotations
 
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
+import anndata as ad
 import h5py
 import numpy as np
 import zarr
@@ -13,79 +19,195 @@ from scipy import sparse
 
 from smash_gpu.io import hdf5
 
-
-def arrays(X: Any) -> dict[str, Any]:
-    """The HDF5 or zarr arrays that hold the matrix, by name; empty if it does not lie in local files of its own.
-
-    HDF5's virtual and external data sets and stores elsewhere than in a folder count as not of its own.
-    """
-    if isinstance(X, CSRDataset | CSCDataset):
-        found = {f"{X.format} {name}": X.group[name] for name in ("data", "indices", "indptr")}
-    else:
-        found = {"dense": X} if isinstance(X, h5py.Dataset | zarr.Array) else {}
-    return found if all(is_local(array) for array in found.values()) else {}
+SPARSE_ON_DISK = CSRDataset | CSCDataset
+ARRAY_ON_DISK = h5py.Dataset | zarr.Array
+SPARSE = sparse.spmatrix | sparse.sparray
 
 
+@singledispatch
+def opened(element: Any) -> Any:
+    """The matrix that an element of a file or store is; nothing is read."""
+    return element
+
+
+opened.register(h5py.Group | zarr.Group, ad.io.sparse_dataset)
+
+
+@singledispatch
+def layout(X: Any) -> str:
+    """The order of its values: "csr" by cells, "csc" by genes, or "dense"."""
+    return "dense"
+
+
+@layout.register(SPARSE_ON_DISK | SPARSE)
+def _(X: Any) -> str:
+    return X.format
+
+
+@singledispatch
 def parts(X: Any) -> tuple:
     """The matrices of a stack; the matrix itself if it is none."""
-    return tuple(getattr(X, "matrices", (X,)))
+    return (X,)
+
+
+@singledispatch
+def chosen(X: Any) -> tuple[np.ndarray | None, ...]:
+    """Which genes of each part and which cells are meant, in order; None for all."""
+    return ()
+
+
+@singledispatch
+def value_arrays(X: Any) -> list[Any]:
+    """The matrices of a stack, or the values and columns of a sparse matrix; empty for a dense one."""
+    return []
+
+
+@value_arrays.register(SPARSE_ON_DISK)
+def _(X: Any) -> list[Any]:
+    return [X.group[name] for name in ("data", "indices")]
+
+
+@value_arrays.register(sparse.csr_matrix | sparse.csr_array | sparse.csc_matrix | sparse.csc_array)
+def _(X: Any) -> list[Any]:
+    return [X.data, X.indices]
+
+
+@singledispatch
+def arrays(X: Any) -> dict[str, Any]:
+    """The HDF5 or zarr arrays that hold the matrix, by name; empty if one of them has no `place` of its own."""
+    return {}
+
+
+@arrays.register(ARRAY_ON_DISK)
+def _(X: Any) -> dict[str, Any]:
+    return {"dense": X} if place(X) else {}
+
+
+@arrays.register(SPARSE_ON_DISK)
+def _(X: Any) -> dict[str, Any]:
+    found = {f"{layout(X)} {name}": X.group[name] for name in ("data", "indices", "indptr")}
+    return found if all(map(place, found.values())) else {}
+
+
+@singledispatch
+def place(array: Any) -> Path | None:
+    """The HDF5 file, or the folder of the zarr array, if it lies in a local one and is not spread over others."""
+    return None
+
+
+@place.register(h5py.Dataset)
+def _(array: h5py.Dataset) -> Path | None:
+    path = Path(array.file.filename).absolute()
+    return path if path.is_file() and not array.is_virtual and not array.external else None
+
+
+@place.register(zarr.Array)
+def _(array: zarr.Array) -> Path | None:
+    store, path = array.store_path.store, array.store_path.path
+    return Path(store.root).absolute() / path if isinstance(store, zarr.storage.LocalStore) else None
 
 
 def places(X: Any) -> tuple[Path, ...]:
     """The HDF5 files, and the folders of zarr arrays, that hold parts of the matrix."""
-    found = (array for part in parts(X) for array in arrays(part).values())
-    return tuple(
-        sorted({Path(a.file.filename).absolute() if isinstance(a, h5py.Dataset) else folder_of(a) for a in found})
-    )
+    return tuple(sorted({place(array) for part in parts(X) for array in arrays(part).values()}))
 
 
-def is_local(array: Any) -> bool:
-    """Whether an HDF5 or zarr array lies in a local file or folder of its own."""
-    if isinstance(array, h5py.Dataset):
-        return not array.is_virtual and not array.external and Path(array.file.filename).is_file()
-    return isinstance(array.store_path.store, zarr.storage.LocalStore)
+@singledispatch
+def origin(group: Any) -> tuple[str, str]:
+    """The file or store of an element, and the name of the element there."""
+    return str(Path(group.file.filename).absolute()), group.name
 
 
-def folder_of(array: zarr.Array) -> Path:
-    """The folder that holds the chunks of a zarr array."""
-    return Path(array.store_path.store.root).absolute() / array.store_path.path
+@origin.register(zarr.Group | zarr.Array)
+def _(group: Any) -> tuple[str, str]:
+    return str(group.store_path).removesuffix(group.path).removeprefix("file://").rstrip("/"), group.name
+
+
+@singledispatch
+def n_values(X: Any) -> int:
+    """How many values are stored."""
+    return X.shape[0] * X.shape[1]
+
+
+@n_values.register(SPARSE_ON_DISK)
+def _(X: Any) -> int:
+    return X.group["data"].shape[0]
+
+
+@n_values.register(SPARSE)
+def _(X: Any) -> int:
+    return X.nnz
 
 
 def values_per_cell(X: Any) -> float:
     """How many values are stored for a cell of ``X``: on average, of several files in the one that has the most."""
-    if isinstance(X, CSRDataset | CSCDataset):
-        return X.group["indices"].shape[0] / max(X.shape[0], 1)
-    if hasattr(X, "matrices"):
-        return max(map(values_per_cell, X.matrices))
-    return X.nnz / max(X.shape[0], 1) if sparse.issparse(X) else X.shape[1]
+    return max(n_values(part) / max(part.shape[0], 1) for part in parts(X))
 
 
+@singledispatch
 def row_offsets(X: Any) -> np.ndarray | None:
-    """Where the values of each cell begin, if that is known."""
-    if isinstance(X, CSRDataset):
-        return hdf5.reader(X.group["indptr"])(0, X.shape[0] + 1)
-    return X.indptr if sparse.issparse(X) and X.format == "csr" else None
+    """Where the values of each cell begin, and where the last ones end, if that is known; of a file it is read."""
+    return None
 
 
-def stored_bytes(matrix: Any) -> int | None:
-    """Bytes that one pass over ``matrix`` reads from disk; None if all of it is in memory."""
-    sizes = [size for size in map(stored_bytes, value_arrays(matrix)) if size is not None]
-    if sizes:
-        return sum(sizes)
-    if isinstance(matrix, h5py.Dataset):
-        return matrix.id.get_storage_size()
-    return matrix.nbytes_stored() if isinstance(matrix, zarr.Array) else None
+@row_offsets.register(sparse.csr_matrix | sparse.csr_array)
+def _(X: Any) -> np.ndarray:
+    return X.indptr
 
 
-def unpacked_bytes(matrix: Any) -> int:
+@row_offsets.register(CSRDataset)
+def _(X: CSRDataset) -> np.ndarray:
+    return hdf5.reader(X.group["indptr"])(0, X.shape[0] + 1)
+
+
+@singledispatch
+def stored_bytes(X: Any) -> int | None:
+    """Bytes that one pass over ``X`` reads from disk; None if all of it is in memory."""
+    sizes = [size for size in map(stored_bytes, value_arrays(X)) if size is not None]
+    return sum(sizes) if sizes else None
+
+
+@stored_bytes.register(h5py.Dataset)
+def _(X: h5py.Dataset) -> int:
+    return X.id.get_storage_size()
+
+
+stored_bytes.register(zarr.Array, zarr.Array.nbytes_stored)
+
+
+def unpacked_bytes(X: Any) -> int:
     """Bytes of the stored values and, of a sparse matrix, of their columns."""
-    return sum(map(unpacked_bytes, value_arrays(matrix))) or int(getattr(matrix, "nbytes", 0))
+    return sum(map(unpacked_bytes, value_arrays(X))) or int(getattr(X, "nbytes", 0))
 
 
-def value_arrays(matrix: Any) -> list[Any]:
-    """The matrices of a stack, or the values and columns of a sparse matrix; empty for a dense one."""
-    if hasattr(matrix, "matrices"):
-        return list(matrix.matrices)
-    if isinstance(matrix, CSRDataset | CSCDataset):
-        return [matrix.group[name] for name in ("data", "indices")]
-    return [matrix.data, matrix.indices] if sparse.issparse(matrix) else []
+@singledispatch
+def to_memory(X: Any) -> Any:
+    """All of ``X`` in memory, in its own layout; what is there already is handed on as it is."""
+    return X
+
+
+@to_memory.register(ARRAY_ON_DISK)
+def _(X: Any) -> np.ndarray:
+    return X[...]
+
+
+@to_memory.register(SPARSE_ON_DISK)
+def _(X: Any) -> Any:
+    return X.to_memory()
+
+
+@singledispatch
+def rows_first(X: Any, folder: Path | None = None) -> Any:
+    """``X`` in an order that can be cut by cells.
+
+    Parameters
+    ----------
+    folder
+        Keeps what had to be converted on disk for later runs; None: a temporary one.
+    """
+    return X
+
+
+@rows_first.register(SPARSE)
+def _(X: Any, folder: Path | None = None) -> Any:
+    return X.tocsr()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import anndata as ad
 import h5py
 import zarr
 
-from smash_gpu.io import integrity
+from smash_gpu.io import integrity, matrices
 from smash_gpu.io.kinds import know_codecs, undecodable, what_it_is
 from smash_gpu.io.lazy import Held, OnDisk, matrix_of
 from smash_gpu.io.stack import Stack
@@ -21,7 +22,28 @@ from smash_gpu.runtime.words import did_you_mean
 __all__ = ["BYTES_IN_MEMORY", "Held", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
 BYTES_IN_MEMORY = 2**30
 SHARE_IN_MEMORY = 0.125  # of the room
-SPARSE = ("csr_matrix", "csc_matrix")
+MATRICES = ("array", "csr_matrix", "csc_matrix")  # as AnnData calls what is an ``X`` or a layer
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file, or of folder.
+
+    Attributes
+    ----------
+    name
+        What messages call it, with its article.
+    read
+        From the path, and the only matrix that is needed (see `open_file`), to annotated cells. They are in memory, or
+        `smash_gpu.io.lazy.OnDisk` where the format leaves its matrices on disk by itself.
+    root
+        From the path to the group that holds the elements of an AnnData, from which matrices can be left on disk as
+        HDF5 or zarr. None: ``read`` is called for large files, too.
+    """
+
+    name: str
+    read: Callable[[Path, str | None], ad.AnnData]
+    root: Callable[[Path], Any] | None = None
 
 
 def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None = None) -> ad.AnnData:
@@ -51,13 +73,14 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
         beside = [p.name for p in path.absolute().parent.glob("*")]
         raise FileNotFoundError(f"there is no file {path}." + did_you_mean(path.name, beside))
     lazily = is_large([path]) if lazily is None else lazily
+    kind = format_of(path)
     try:
-        return _lazily(path) if lazily else _whole(path, used)
+        return _lazily(path, kind.root(path)) if lazily and kind.root else kind.read(path, used)
     except Exception as error:
         integrity.require_handles(error, path)
         raise ValueError(
-            f"{path} cannot be read as {'a zarr store' if path.is_dir() else 'an h5ad file'} of annotated cells "
-            f"({type(error).__name__}: {error}). {what_it_is(path)}"
+            f"{path} cannot be read as {kind.name} of annotated cells ({type(error).__name__}: {error}). "
+            f"{what_it_is(path)}"
         ) from error
 
 
@@ -67,61 +90,75 @@ def is_large(paths: Iterable[Path]) -> bool:
 
 
 def _unpacked_bytes(path: Path) -> int:
+    kind = format_of(path)
+    if kind.root is None:
+        return 0
     try:
-        if path.is_dir():
-            return sum(map(_size, _matrices(zarr.open_group(path, mode="r"))))
-        with h5py.File(path, "r") as file:
-            return sum(map(_size, _matrices(file)))
+        root = kind.root(path)
+        return sum(matrices.unpacked_bytes(matrices.opened(element)) for element in _elements(root))
     except Exception:  # noqa: BLE001  what is wrong with it is said when it is opened
         return 0
 
 
-def _matrices(root: Any) -> Iterator[Any]:
+def _elements(root: Any) -> Iterator[Any]:
     yield from (root[name] for name in ("X", "raw/X") if name in root)
     yield from (root["layers"][name] for name in root.get("layers", ()))
 
 
-def _size(element: Any) -> int:
-    arrays = [element[name] for name in ("data", "indices")] if hasattr(element, "keys") else [element]
-    return sum(array.nbytes for array in arrays)
-
-
-def _whole(path: Path, used: str | None) -> ad.AnnData:
-    if path.is_dir():
-        for element in _matrices(zarr.open_group(path, mode="r")):
-            if isinstance(element, zarr.Array) or element.attrs.get("encoding-type") in SPARSE:
-                _require_whole(element, is_used=used in (None, element.path))
-        return ad.read_zarr(path)
+def _read_h5ad(path: Path, used: str | None) -> ad.AnnData:
     know_codecs(path)
     return ad.read_h5ad(path)
 
 
+def _h5ad_root(path: Path) -> h5py.File:
+    know_codecs(path)
+    return h5py.File(path, "r")
+
+
+def _read_zarr(path: Path, used: str | None) -> ad.AnnData:
+    for element in _elements(_zarr_root(path)):
+        if element.attrs.get("encoding-type", "array") in MATRICES:
+            _require_whole(element, is_used=used in (None, element.path))
+    return ad.read_zarr(path)
+
+
+def _zarr_root(path: Path) -> zarr.Group:
+    return zarr.open_group(path, mode="r")
+
+
 def _require_whole(element: Any, *, is_used: bool) -> None:
     try:
-        integrity.require_whole(ad.io.sparse_dataset(element) if isinstance(element, zarr.Group) else element)
+        integrity.require_whole(matrices.opened(element))
     except ValueError as error:
         if is_used:
             raise
         warnings.warn(f"{error} It is not used here.", stacklevel=5)
 
 
-def _lazily(path: Path) -> ad.AnnData:
-    if path.is_dir():
-        store = zarr.open_group(path, mode="r")
-    else:
-        know_codecs(path)
-        store = h5py.File(path, "r")
-        if isinstance(store["obs"], h5py.Dataset):
-            return ad.read_h5ad(path, backed="r")  # as anndata wrote them before 0.7
-    if "X" not in store and "layers" not in store and "raw" not in store:
+FILE, FOLDER = "*", "*/"  # any whose suffix is not among the others
+FORMATS = {
+    FILE: Format("an h5ad file", _read_h5ad, _h5ad_root),
+    FOLDER: Format("a zarr store", _read_zarr, _zarr_root),
+}
+
+
+def format_of(path: Path) -> Format:
+    """How the path is opened: by its suffix, or as `FILE` or `FOLDER`."""
+    return FORMATS.get(path.suffix.lower()) or FORMATS[FOLDER if path.is_dir() else FILE]
+
+
+def _lazily(path: Path, root: Any) -> ad.AnnData:
+    if hasattr(root.get("obs"), "dtype"):
+        return ad.read_h5ad(path, backed="r")  # tables of records, as anndata wrote them before 0.7
+    if "X" not in root and "layers" not in root and "raw" not in root:
         raise KeyError("it holds neither X nor layers nor raw")
-    parts = {name: ad.io.read_elem(store[name]) for name in ("obs", "var", "uns", "varm") if name in store}
-    raw = store["raw"] if "raw" in store and hasattr(store["raw"], "keys") else {}
+    parts = {name: ad.io.read_elem(root[name]) for name in ("obs", "var", "uns", "varm") if name in root}
+    raw = root["raw"] if "raw" in root and "raw/X" in root else {}
     raw_parts = {name: ad.io.read_elem(raw[name]) for name in ("var", "varm") if name in raw}
     return OnDisk(
         Held(
-            _stack(store["X"]) if "X" in store else None,
-            {name: _stack(store["layers"][name]) for name in store.get("layers", ())},
+            _stack(root["X"]) if "X" in root else None,
+            {name: _stack(root["layers"][name]) for name in root.get("layers", ())},
             _stack(raw["X"]) if raw else None,
         ),
         places=[str(path)],
@@ -131,7 +168,8 @@ def _lazily(path: Path) -> ad.AnnData:
 
 
 def _stack(element: Any) -> Stack:
-    lacking = undecodable(element)
+    matrix = matrices.opened(element)
+    lacking = undecodable(matrix)
     if lacking:
         raise OSError(f"{element.name} is compressed with {' and '.join(sorted(lacking))}")
-    return Stack([ad.io.sparse_dataset(element) if hasattr(element, "keys") else element], [None])
+    return Stack([matrix], [None])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anndata.abc import CSCDataset
 from scipy import sparse
 
-from smash_gpu.io.csc_to_csr import by_cells
+from smash_gpu.io import matrices
 
 CELLS_AT_ONCE = 4096
 WIDEST_GAP = 64  # cells that are read and dropped rather than read around
@@ -81,7 +82,7 @@ class Stack:
 
     def to_memory(self) -> sparse.csr_matrix:
         """All of it."""
-        by_rows = self.map(lambda X: by_cells(X) if isinstance(X, CSCDataset) else X)
+        by_rows = self.map(matrices.rows_first)
         n_cells, n_genes = self.shape
         cuts = (slice(start, min(start + CELLS_AT_ONCE, n_cells)) for start in range(0, n_cells, CELLS_AT_ONCE))
         blocks = [by_rows.block(cut) for cut in cuts]
@@ -120,6 +121,31 @@ class Stack:
         for run in np.split(np.arange(len(wanted)), ends):
             rows = wanted[run] - self._starts[at[run[0]]]
             yield int(at[run[0]]), slice(int(rows[0]), int(rows[-1]) + 1), rows - rows[0]
+
+
+@matrices.rows_first.register
+def _(X: Stack, folder: Path | None = None) -> Stack:
+    return X.map(partial(matrices.rows_first, folder=folder))
+
+
+@matrices.parts.register
+def _(X: Stack) -> tuple:
+    return X.matrices
+
+
+@matrices.chosen.register
+def _(X: Stack) -> tuple[Genes, ...]:
+    return *X.genes, X.cells
+
+
+@matrices.value_arrays.register
+def _(X: Stack) -> list[Any]:
+    return list(X.matrices)
+
+
+@matrices.to_memory.register
+def _(X: Stack) -> sparse.csr_matrix:
+    return X.to_memory()
 
 
 def take_columns(block: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim.adam import adam
 
-from smash_gpu.blocks.prefetch import Ahead
+from smash_gpu.blocks.prefetch import prefetched
 from smash_gpu.runtime.progress import track
 
 PREDICTED_AT_ONCE = 8192
@@ -153,7 +153,7 @@ def train_epoch(
 ) -> None:
     """One pass over shuffled cells. A last batch of a single cell, which batch norm cannot take, is left out."""
     network.train()
-    for x, y in read_ahead(blocks, torch.randperm(len(blocks)).tolist()):
+    for x, y in prefetched(blocks.__getitem__, torch.randperm(len(blocks)).tolist()):
         for batch in torch.randperm(len(y), device=y.device).split(batch_size):
             if len(batch) < 2:
                 continue
@@ -167,14 +167,8 @@ def held_out_loss(network: nn.Module, blocks: Sequence[Block]) -> float:
     network.eval()
     total, n_cells = 0.0, 0
     with torch.inference_mode():
-        for x, y in read_ahead(blocks, range(len(blocks))):
+        for x, y in prefetched(blocks.__getitem__, range(len(blocks))):
             parts = zip(x.split(PREDICTED_AT_ONCE), y.split(PREDICTED_AT_ONCE), strict=True)
             total += sum(nn.functional.cross_entropy(network(a), b, reduction="sum") for a, b in parts)
             n_cells += len(y)
         return float(total) / n_cells  # synchronises
-
-
-def read_ahead(blocks: Sequence[Block], numbers: Sequence[int]) -> Iterator[Block]:
-    """The numbered blocks, each made while the one before it is learnt from."""
-    with Ahead(blocks.__getitem__, numbers) as load:
-        yield from map(load, numbers)
