@@ -50,3 +50,20 @@ def test_memory_for_no_cell_at_all_is_an_error_with_a_way_out(cells):
     X, group = cells
     with pytest.raises(MemoryError, match="1 cell at once.*device='cpu'"):
         fold(X, limited(0), group)
+
+
+class Short(np.ndarray):
+    """Lends five cells at a time; there is no memory for more."""
+
+    def __getitem__(self, cut):
+        if cut.stop - cut.start > 5:
+            raise MemoryError(f"Unable to read {cut.stop - cut.start} cells")
+        return np.asarray(super().__getitem__(cut))
+
+
+def test_blocks_too_large_to_be_read_are_read_in_halves(cells, monkeypatch):
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_BLOCK", 20)
+    X, group = cells
+    with pytest.warns(UserWarning, match="20 cells at once.*half as many"):
+        halved = fold(X.toarray().view(Short), limited(100), group)
+    np.testing.assert_array_equal(halved.detected, fold(X, limited(100), group).detected)

@@ -23,7 +23,7 @@ def nothing_is_loaded(monkeypatch):
     def loaded(*_):
         raise AssertionError("a whole matrix was loaded")
 
-    for kind in (CSRDataset, CSCDataset):
+    for kind in (*CSRDataset.__subclasses__(), *CSCDataset.__subclasses__()):
         monkeypatch.setattr(kind, "to_memory", loaded)
         monkeypatch.setattr(kind, "__getitem__", loaded)
     monkeypatch.setattr(Stack, "to_memory", loaded)

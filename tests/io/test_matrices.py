@@ -1,5 +1,7 @@
 """Every kind of matrix answers the same questions, and one module alone asks them."""
 
+from __future__ import annotations
+
 import ast
 from collections import Counter
 from pathlib import Path
@@ -8,7 +10,7 @@ import anndata as ad
 import numpy as np
 import pytest
 import zarr
-from cells import CONTAINERS
+from cells import PUT
 from scipy import sparse
 
 import smash_gpu as smg
@@ -25,7 +27,7 @@ def counts(rng):
 
 
 def held(kind, counts, path):
-    return Stack([counts[:20], counts[20:]], [None, None]) if kind == "stack" else CONTAINERS[kind](counts, path)
+    return Stack([counts[:20], counts[20:]], [None, None]) if kind == "stack" else PUT[kind](counts, path)
 
 
 KINDS = ["numpy", "csr_matrix", "csr_array", "csc_matrix", "int64_indices", "h5ad_csr", "h5ad_csc", "h5ad_dense"]

@@ -1,5 +1,7 @@
 """A new format is a row in `open.FORMATS`, and one reader where its matrices stay on disk in a way of their own."""
 
+from __future__ import annotations
+
 import anndata as ad
 import numpy as np
 import pandas as pd
