@@ -1,4 +1,4 @@
-"""Panel design: exactly N genes that tell every pair of classes apart, within the limits of an experiment."""
+"""Panel design: exactly N genes that separate every pair of classes, within the limits of an experiment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ __all__ = ["Design", "InfeasibleError", "Level", "Problem", "Request", "choose",
 
 
 def choose(n_genes: int, **options: Any) -> Callable[[Dataset], np.ndarray]:
-    """A function from data to the numbers of the ``n_genes`` genes of a panel, in order; options as in `tl.panel`."""
+    """A function that takes data and returns the gene numbers of a panel of ``n_genes`` genes, in order of choice.
+
+    The options are those of `tl.panel`.
+    """
     request = Request.of({"n_genes": n_genes, **options})
 
     def chosen(data: Dataset) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Class profiles from sums over strata: batches as blocks, and samples that must agree."""
+"""Class profiles from sums over strata, adjusted for batches; samples must agree."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def profiles(
     sample_fraction: float | None = None,
     min_cells_per_sample: int = MIN_CELLS_PER_SAMPLE,
 ) -> Profiles:
-    """Means and variances of every class, adjusted for batches, and what enough of its samples agree on.
+    """Means and variances of every class, adjusted for batches, and the limits that enough of its samples keep.
 
     Parameters
     ----------
     stats
         Sums over the cells of each stratum.
     sample_fraction
-        The sample rule: the share of the samples that must be on the class's side; None for no rule.
+        The sample rule: the share of the samples of a class that must lie on the side of its mean; None for no rule.
     min_cells_per_sample
-        Samples with fewer cells of a class do not speak for it.
+        Samples with fewer cells of a class are not counted for that class.
     """
     n_classes = len(classes.names)
     offset = np.zeros((1, stats.total.shape[1])) if not strata.batch.any() else batch_offsets(stats, strata, classes)
@@ -61,8 +61,8 @@ def profiles(
 def batch_offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.ndarray:
     """The offset of every batch in the model ``e = μ_class + β_batch``, least squares over the cells; batches × genes.
 
-    The classes of the first column are used for all. Batches that share no class, directly or through others, cannot be
-    compared; each such part is centred by itself, with a warning.
+    Only the classes of the first column are used. Batches that share no class, directly or through other batches,
+    cannot be compared; each such set of batches is centred on its own, with a warning.
     """
     n_batches = int(strata.batch.max()) + 1
     first = next(iter(classes.spans.values()))
@@ -89,16 +89,16 @@ def batch_offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.nda
 def sample_limits(
     sample_means: np.ndarray, counts: np.ndarray, mean: np.ndarray, fraction: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The largest value that ``fraction`` of the samples of a class reach, and the smallest they do not exceed.
+    """The largest value that ``fraction`` of the samples of a class reach, and the smallest that they do not exceed.
 
     Parameters
     ----------
     sample_means
         Classes × samples × genes.
     counts
-        Whether a sample speaks for a class; classes × samples.
+        Whether a sample counts for a class; classes × samples.
     mean
-        Taken for classes that no sample speaks for; classes × genes.
+        Used for classes for which no sample counts; classes × genes.
 
     Returns
     -------

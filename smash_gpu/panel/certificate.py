@@ -1,4 +1,4 @@
-"""The certificate: promises that were not kept, why, and what would help."""
+"""The certificate: classes with fewer markers than requested, why, and what would help."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PURPOSES = 3
 
 
 def certificate(design: Design) -> pd.DataFrame:
-    """A row a class that has fewer markers than promised, and why.
+    """One row per class that has fewer markers than requested.
 
-    ``in_data`` and ``allowed`` count its markers among all genes and among those that the rules leave; ``hardest``
-    names the classes that fewest genes tell it from; ``possible`` is the resolved share of its hardest pair with the
-    best genes that this pair alone could have; ``reason`` and ``way_out`` are sentences.
+    ``in_data`` and ``allowed`` count its markers among all genes and among those that the rules leave. ``hardest``
+    names the classes from which the fewest genes separate it. ``possible`` is the share of its hardest pair that would
+    be resolved if all genes were chosen for this pair alone. ``reason`` and ``way_out`` are sentences.
     """
     problem = design.problem
     held = problem.markers[:, design.whole].sum(axis=1)
@@ -62,8 +62,8 @@ def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarr
     problem, asked = design.problem, design.problem.promised[row]
     if in_data < asked:
         return (
-            "too few genes of the data are markers of it",
-            "merge it with its hardest rival, or promise fewer markers",
+            "too few genes in the data are markers of this class",
+            "merge it with the class that is hardest to separate from it, or request fewer markers",
         )
     if allowed < asked:
         mine = problem.markers[row]
@@ -72,29 +72,31 @@ def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarr
         alone = mine & problem.found.hits[rule]
         for other, hit in problem.found.hits.items():
             alone = alone & ~hit if other != rule else alone
-        return f"the rules leave too few of its markers; {rule!r} takes {taken[rule]}", (
+        return f"the rules leave too few of its markers; {rule!r} removes {taken[rule]}", (
             f"without {rule!r} it could have {allowed + int(alone.sum())}"
         )
     lacking = int(np.maximum(np.minimum(problem.promised, _attainable(design)) - held, 0).sum())
     capped = " within the caps" * bool(len(problem.caps.limit))
     size = f"{len(design.panel)} genes{capped}"
     if design.least_lacking >= lacking:
-        return f"no {size} lack fewer than {lacking} of the promised markers", "more genes, or wider caps"
+        reason = f"every choice of {size} misses at least {lacking} of the requested markers"
+        return reason, "allow more genes, or raise the caps"
     return (
-        f"no {size} were found that lack fewer than {lacking} of the promised markers; any lack {design.least_lacking}",
-        "more genes, or wider caps",
+        f"no {size} were found that miss fewer than {lacking} of the requested markers; at least "
+        f"{design.least_lacking} are missing in any case",
+        "allow more genes, or raise the caps",
     )
 
 
 def _attainable(design: Design) -> np.ndarray:
-    """How many markers each class has among the genes that the rules leave."""
+    """Number of markers of each class among the genes that the rules leave."""
     usable = design.problem.found.tier < OUT
     usable[design.problem.found.existing] = True
     return design.problem.markers[:, usable].sum(axis=1)
 
 
 def possible_separation(design: Design, pairs: np.ndarray) -> np.ndarray:
-    """The resolved share of each pair with the existing genes, those that must be in and the best others."""
+    """The resolved share of each pair with the existing genes, the required genes and the best other genes."""
     problem, objective = design.problem, design.objective
     first, second = take(objective.first, pairs), take(objective.second, pairs)
     given = np.concatenate([problem.found.existing, problem.must])

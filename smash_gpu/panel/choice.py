@@ -16,19 +16,19 @@ from smash_gpu.panel.reserve import Reserve
 from smash_gpu.panel.result import Design
 from smash_gpu.panel.substitutes import exchanged
 
-THRIFTS = (0.3, 1.0, 3.0)
+CAP_PRICES = (0.3, 1.0, 3.0)
 
 
 def design(asked: Problem) -> Design:
-    """Choose exactly ``n_genes`` genes: those that must be in first, then by tier and gain.
+    """Choose exactly ``n_genes`` genes: the required ones first, then by tier and gain.
 
-    Where a cap was in the way, more runs take gain per share of place and caps, as for a knapsack (Leskovec et al.
-    2007), genes of the best run are exchanged one for one while F rises, and the genes put in the order of their gains.
+    If a cap excluded a gene, further runs use the gain per share of places and caps, as for a knapsack (Leskovec et
+    al. 2007). Genes of the best run are then swapped one at a time while F rises. The result is ordered by gain.
 
     Raises
     ------
     InfeasibleError
-        If no panel of exactly so many genes meets the constraints.
+        If no panel of exactly ``n_genes`` genes meets the constraints.
     """
     found, must = asked.found, asked.must
     task = _task(asked, must)
@@ -38,25 +38,25 @@ def design(asked: Problem) -> Design:
         raise no_room(asked.caps, task)
     start = Gains(_first_objective(asked), asked.genes.names, found.existing)
 
-    def run(kept_back: np.ndarray, thrift: float = 0.0, within: np.ndarray | None = None) -> Run:
-        return Run(asked, start.copy(), Reserve(kept_back, task), thrift, within).finished()
+    def run(kept_back: np.ndarray, cap_price: float = 0.0, within: np.ndarray | None = None) -> Run:
+        return Run(asked, start.copy(), Reserve(kept_back, task), cap_price, within).finished()
 
     plain = run(possible.panel)
     if not plain.capped:
         return plain.design(possible.least_lacking)
-    runs = [plain, *(run(possible.panel, thrift) for thrift in THRIFTS)]
+    runs = [plain, *(run(possible.panel, price) for price in CAP_PRICES)]
     kept = exchanged(max(runs, key=lambda r: r.final_value).design(possible.least_lacking))
     return run(np.setdiff1d(kept, must), within=kept).design(possible.least_lacking)
 
 
 class Run:
-    """One greedy run; ``thrift`` is the price of a whole cap in genes, ``within`` the genes that it may choose."""
+    """One greedy run; ``cap_price`` is the price of a full cap in genes, ``within`` the genes that it may choose."""
 
     def __init__(
-        self, asked: Problem, gains: Gains, reserve: Reserve, thrift: float, within: np.ndarray | None
+        self, asked: Problem, gains: Gains, reserve: Reserve, cap_price: float, within: np.ndarray | None
     ) -> None:
         self.asked, self.gains, self.reserve = asked, gains, reserve
-        self.weight = asked.preference / (1 + thrift * reserve.task.n * reserve.task.weight)
+        self.weight = asked.preference / (1 + cap_price * reserve.task.n * reserve.task.weight)
         self.free = asked.found.tier < OUT
         self.within = np.ones_like(self.free) if within is None else np.isin(np.arange(len(self.free)), within)
         self.capped = False
@@ -79,7 +79,7 @@ class Run:
         return self.steps[-1][2]
 
     def design(self, least_lacking: int) -> Design:
-        """The panel; its last bound is made as tight as one look at the largest gains can."""
+        """The panel; its last bound is tightened by computing the largest remaining gains exactly."""
         panel, gain, value, bound, tau = (np.array(column) for column in zip(*self.steps, strict=True))
         n = len(panel)
         most = self.gains.largest(self.free, n - len(self.asked.must)).sum()
@@ -107,7 +107,7 @@ class Run:
     def _take(self, gene: int) -> None:
         request, size = self.asked.request, len(self.steps) + 1 + len(self.asked.found.existing)
         if request.nested and request.tau is None:
-            self.gains.soften(nested_tau(size))
+            self.gains.set_tau(nested_tau(size))
         before = self.gains.objective.value(self.gains.depth)
         self.free[gene] = False
         self.gains.take(gene)
@@ -118,7 +118,7 @@ class Run:
 
 
 def nested_tau(size: int) -> float:
-    """τ of the gene that makes a nested panel this large: that of the next power of two, so that it changes seldom."""
+    """τ for gene number ``size`` of a nested panel: that of the next power of two, so that τ changes rarely."""
     return tau_for(1 << (size - 1).bit_length())
 
 

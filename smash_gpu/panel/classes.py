@@ -1,4 +1,4 @@
-"""The classes of one or several label columns as rows of one table, their pairs, and the sums over their cells."""
+"""The classes of one or more label columns as rows of one table, and the sums over their cells."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Classes:
     Attributes
     ----------
     levels, names
-        Of every class.
+        Label column and name of every class.
     n_cells
-        Of every class.
+        Number of cells of every class.
     """
 
     levels: np.ndarray
@@ -54,13 +54,13 @@ class Classes:
 
     @property
     def labels(self) -> np.ndarray:
-        """Names to read: the class, with its column where there are several."""
+        """Names for display: the class, preceded by its column if there are several columns."""
         several = len(self.spans) > 1
         both = zip(self.levels, self.names, strict=True)
         return np.array([f"{level}: {name}" if several else name for level, name in both], dtype=object)
 
     def rows(self, name: str, what: str) -> np.ndarray:
-        """The rows of the classes of one name, in any column.
+        """The rows of the classes with this name, in any column.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Strata:
-    """Cells of the same classes, sample and batch, which are counted together.
+    """Groups of cells with the same classes, sample and batch, which are counted together.
 
     Attributes
     ----------

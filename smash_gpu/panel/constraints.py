@@ -1,4 +1,4 @@
-"""Which genes a panel may hold, which come first, and what a panel may add up to."""
+"""Which genes a panel may hold, which come first, and the limits on sums over the panel."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ TRANSCRIPTS, COST = "transcripts per cell", "cost"
 
 @dataclass(frozen=True)
 class Genes:
-    """Names and symbols of all genes, and the table of their annotation."""
+    """Names and symbols of all genes, and their annotation table."""
 
     names: np.ndarray
     symbols: np.ndarray
     table: pd.DataFrame
 
     def numbered(self, wanted: Iterable[str], what: str) -> np.ndarray:
-        """The numbers of a user's list of genes, by name or symbol."""
+        """The gene numbers of a user's list, by name or symbol."""
         return np.flatnonzero(gene_names.named(wanted, self.names, self.symbols, what))
 
     def column(self, name: str, what: str) -> np.ndarray:
-        """A column of numbers.
+        """A numeric column of the annotation.
 
         Raises
         ------
         KeyError, ValueError
-            If there is none, or it holds something else.
+            If the column is missing, or not numeric.
         """
         if name not in self.table:
             raise KeyError(f"{what}: adata.var has no column {name!r}." + did_you_mean(name, self.table.columns))
         try:
             return self.table[name].to_numpy(dtype=float, na_value=np.nan)
         except (TypeError, ValueError):
-            raise ValueError(f"{what}: adata.var[{name!r}] does not hold numbers.") from None
+            raise ValueError(f"{what}: column {name!r} of adata.var is not numeric; convert it to numbers.") from None
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Caps:
     Attributes
     ----------
     what, of
-        The quantity, and the class it is counted in ("" for the whole panel), of each row.
+        The quantity of each row, and the class in which it is counted ("" for the whole panel).
     load
         What each gene adds; rows × genes.
     limit
@@ -66,7 +66,7 @@ class Caps:
     limit: np.ndarray
 
     def used(self, panel: np.ndarray) -> np.ndarray:
-        """What a panel adds up to in each row."""
+        """The sum over a panel in each row."""
         return self.load[:, panel].sum(axis=1)
 
     def without(self, what: str) -> Caps:
@@ -77,7 +77,7 @@ class Caps:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The tier of every gene, the existing panel, what each rule hits, and its ledger."""
+    """The tier of every gene, the existing panel, the genes each rule matches, and a table of the counts."""
 
     tier: np.ndarray
     existing: np.ndarray
@@ -86,12 +86,12 @@ class Candidates:
 
 
 def candidates(request: Request, known: Genes, expressed: Expression, mask: np.ndarray | None = None) -> Candidates:
-    """Apply the rules for single genes; a gene that is included is kept from all of them.
+    """Apply the rules for single genes; genes in ``include`` are exempt from all of them.
 
     Raises
     ------
     KeyError, ValueError
-        If a gene or column is not known, or the lists contradict each other.
+        If a gene or column is unknown, or the lists contradict each other.
     """
     tier = np.full(len(known.names), ORDINARY)
     for name, word in TIERS.items():
@@ -102,7 +102,7 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     hits = {"excluded by the user": excluded} if excluded.any() else {}
     twice = np.flatnonzero((tier == MUST) & excluded)
     if len(twice):
-        raise ValueError(f"included and excluded at once: {', '.join(known.names[twice])}.")
+        raise ValueError(f"include and exclude both name {', '.join(known.names[twice])}; remove from one of them.")
     if mask is not None:
         hits["not in mask_var"] = ~mask
     for what, values, ends in (
@@ -114,7 +114,7 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     for column, ends in request.limits.items():
         hits[_outside(column, ends)] = ~_inside(known.column(column, "limits"), ends)
     if request.positive_only:
-        hits["stands out by absence"] = ~expressed.stands_out
+        hits["stands out by low expression"] = ~expressed.stands_out
     left, ledger = gene_filters.ledger(hits, tier == MUST)
     tier[~left] = OUT
     tier[existing] = OUT
@@ -131,12 +131,12 @@ class Expression:
     are_counts: bool
 
     def mean(self) -> np.ndarray:
-        """Counts per cell of every gene, over all cells."""
+        """Mean counts per cell of every gene, over all cells."""
         self._need_counts("mean_counts")
         return self.pooled.counts[0] / self.pooled.cells[0]
 
     def largest(self) -> np.ndarray:
-        """Counts per cell of every gene in the class that has most of it."""
+        """Mean counts per cell of every gene, in the class where they are highest."""
         self._need_counts("max_counts")
         return self.counts_per_cell().max(axis=0)
 
@@ -147,7 +147,7 @@ class Expression:
 
     @property
     def stands_out(self) -> np.ndarray:
-        """Genes whose highest class is at least as far from the median class as their lowest, in some column."""
+        """Genes whose highest class is at least as far from the median class as their lowest, in any column."""
         means = [self.stats.mean[span] for span in self.classes.spans.values()]
         middles = (np.median(mean, axis=0) for mean in means)
         return np.any([m.max(axis=0) - c >= c - m.min(axis=0) for m, c in zip(means, middles, strict=True)], axis=0)
@@ -155,18 +155,18 @@ class Expression:
     def _need_counts(self, what: str) -> None:
         if not self.are_counts:
             raise ValueError(
-                f"{what} is in counts per cell, but the data are log-normalised (normalize=False): pass the raw counts "
-                f"(layer=), or leave {what} out."
+                f"{what} is in counts per cell, but the data are log-normalised (normalize=False); pass raw counts "
+                f"with layer=, or omit {what}."
             )
 
 
 def caps(request: Request, known: Genes, expressed: Expression, existing: np.ndarray) -> Caps:
-    """The transcripts per cell of every class, and the cost, which is nothing for genes that exist already.
+    """The caps on transcripts per cell in every class and on cost; genes of the existing panel cost nothing.
 
     Raises
     ------
     KeyError, ValueError
-        If a class or column is not known, or a cost is missing or negative.
+        If a class or column is unknown, or a cost is missing or negative.
     """
     classes, n_genes = expressed.classes, len(known.names)
     limit = np.full(len(classes.names), np.inf)
@@ -182,7 +182,7 @@ def caps(request: Request, known: Genes, expressed: Expression, existing: np.nda
     if request.cost_key is not None:
         cost = known.column(request.cost_key, "cost_key")
         if not (cost >= 0).all():
-            raise ValueError(f"adata.var[{request.cost_key!r}] holds costs that are missing or negative; fill them in.")
+            raise ValueError(f"column {request.cost_key!r} of adata.var has missing or negative costs; fill them in.")
         cost = np.where(np.isin(np.arange(n_genes), existing), 0.0, cost)
         load, limit = np.vstack([load, cost]), np.append(limit, request.budget)
         what, of = [*what, COST], [*of, ""]
@@ -190,7 +190,7 @@ def caps(request: Request, known: Genes, expressed: Expression, existing: np.nda
 
 
 def preference(request: Request, known: Genes) -> np.ndarray:
-    """The user's weight of every gene, 1 where none is given; the choice goes by gain × weight.
+    """The user's weight of every gene, 1 where it is missing; genes are chosen by gain × weight.
 
     Raises
     ------
@@ -201,12 +201,14 @@ def preference(request: Request, known: Genes) -> np.ndarray:
         return np.ones(len(known.names))
     weight = np.nan_to_num(known.column(request.weight_key, "weight_key"), nan=1.0)
     if not (weight > 0).all():
-        raise ValueError(f"adata.var[{request.weight_key!r}] holds weights of 0 or less; exclude such genes instead.")
+        raise ValueError(
+            f"column {request.weight_key!r} of adata.var has weights of 0 or less; exclude such genes instead."
+        )
     return weight
 
 
 def _inside(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    return (values >= ends[0]) & (values <= ends[1])  # False for NaN: an unknown value does not pass
+    return (values >= ends[0]) & (values <= ends[1])  # False for NaN: a missing value does not pass
 
 
 def _outside(what: str, ends: tuple[float, float]) -> str:

@@ -1,4 +1,4 @@
-"""Whether there is a panel of exactly N genes that fits all caps and holds the promised markers, and one such panel."""
+"""Finds a panel of exactly N genes that fits all caps and holds the requested markers, if there is one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from smash_gpu.panel.constraints import Caps
 from smash_gpu.panel.request import OUT, SPARE
 
 ROUNDING = 1e-9  # of a limit
-SECONDS = 20.0
-NUMBERS_FOR_EXACT = 2**15  # caps and promises × genes; beyond, branching takes longer than anyone waits
-TRIES = 200
+SECONDS = 20.0  # time limit of one call of the solver
+NUMBERS_FOR_EXACT = 2**15  # (caps + requested markers) × genes; above this, branching takes too long
+MAX_TRIES = 200
 OPTIMAL, INFEASIBLE = 0, 2  # of HiGHS
-LIGHTNESS = 1e-4  # what a whole limit counts beside one missing marker
+LIGHTNESS = 1e-4  # weight of a full cap relative to one missing marker
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Task:
     Attributes
     ----------
     tier
-        Of every gene; `OUT` for those that cannot be chosen, or are.
+        Of every gene; `OUT` for genes that cannot be chosen or already are.
     load, room
-        What each gene adds to each cap (rows × genes), as shares of its limit, and what is left of it.
+        What each gene adds to each cap (rows × genes) and what is left of the cap, both as shares of its limit.
     markers, missing
         Which genes are markers of which class (classes × genes), and how many each class still needs.
     """
@@ -52,34 +52,34 @@ class Task:
         return self.load.max(axis=0, initial=0.0)
 
     def fits(self, panel: np.ndarray) -> bool:
-        """Whether these genes are ``n`` and exceed no cap."""
+        """Whether these are ``n`` genes that exceed no cap."""
         return len(panel) == self.n and bool((self.load[:, panel].sum(axis=1) <= self.room + ROUNDING).all())
 
     def lacks(self, panel: np.ndarray) -> np.ndarray:
-        """How many markers each class lacks with these genes."""
+        """Number of markers that each class still misses with these genes."""
         return np.maximum(self.missing - self.markers[:, panel].sum(axis=1), 0)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """Genes that complete the panel, None if none were found; how many markers any such genes lack at least."""
+    """Genes that complete the panel (None if none were found), and the fewest markers that any completion misses."""
 
     panel: np.ndarray | None
     least_lacking: int
 
 
 def shares(caps: Caps, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Loads, and what the genes ``taken`` leave, as shares of each limit."""
+    """Loads, and the room that the genes ``taken`` leave, as shares of each limit."""
     limit = np.maximum(caps.limit, 1e-12)[:, None]
     load = caps.load / limit
     return load, caps.limit / limit[:, 0] - load[:, taken].sum(axis=1)
 
 
 def completion(task: Task) -> Completion:
-    """``task.n`` genes that fit, with as few markers missing as can be, light ones.
+    """``task.n`` light genes that fit the caps, with as few markers missing as possible.
 
-    First light genes, which make way for light markers of many classes. Where that falls short, the linear relaxation
-    says what is possible at best, and for small problems branching (HiGHS) finds it.
+    Starts from light genes and replaces them by light markers of many classes. If markers are still missing, the linear
+    relaxation bounds what is possible, and for small problems branching (HiGHS) finds it.
     """
     light = _lightest(task)
     if light is None:
@@ -96,7 +96,7 @@ def completion(task: Task) -> Completion:
 
 
 def least_scale(task: Task, rows: np.ndarray) -> OptimizeResult:
-    """How many times the limits of ``rows`` any ``n`` genes need at least (relaxed), the other caps held; ``x[-1]``."""
+    """The smallest factor on the limits of ``rows`` at which ``n`` genes fit all caps (relaxed); it is ``x[-1]``."""
     genes, n = task.genes, len(task.genes)
     held = np.hstack([task.load[np.ix_(~rows, genes)], np.zeros((np.sum(~rows), 1))])
     scaled = np.hstack([task.load[np.ix_(rows, genes)], np.full((rows.sum(), 1), -1.0)])
@@ -110,14 +110,14 @@ def least_scale(task: Task, rows: np.ndarray) -> OptimizeResult:
 
 
 def most_genes(task: Task) -> int:
-    """A bound from above on how many genes fit the caps together."""
+    """An upper bound on how many genes fit all caps together."""
     load = task.load[:, task.genes]
     found = _solved(-np.ones(load.shape[1]), np.ones(load.shape[1]), (load, -np.inf, np.maximum(task.room, 0)))
     return int(np.floor(-found.fun + 1e-6))
 
 
 def _lightest(task: Task) -> np.ndarray | None:
-    """Genes that fit, whatever they mark; None if there are none, or none were found in time."""
+    """Light genes that fit, ignoring markers; None if there are none, or none were found in time."""
     spare = (task.tier == SPARE)[task.genes]
     panel = task.genes[np.lexsort((task.weight[task.genes], spare))[: task.n]]
     if task.fits(panel) or not len(task.load):
@@ -132,13 +132,13 @@ def _lightest(task: Task) -> np.ndarray | None:
 
 
 def _with_markers(task: Task, panel: np.ndarray) -> np.ndarray:
-    """The panel with genes replaced by markers that classes lack, one by one, light ones of many classes first."""
+    """The panel with genes replaced one by one by missing markers, light markers of many classes first."""
     cost = task.weight + (task.tier == SPARE)
     while (lacks := task.lacks(panel)).any():
         helped = task.markers[lacks > 0].sum(axis=0) / (1e-3 + cost)
         helped[task.tier == OUT] = 0
         helped[panel] = 0
-        best = np.argsort(-helped, kind="stable")[:TRIES]
+        best = np.argsort(-helped, kind="stable")[:MAX_TRIES]
         tried = (_exchanged(task, panel, gene) for gene in best[helped[best] > 0])
         better = next((other for other in tried if other is not None), None)
         if better is None:
@@ -148,7 +148,7 @@ def _with_markers(task: Task, panel: np.ndarray) -> np.ndarray:
 
 
 def _exchanged(task: Task, panel: np.ndarray, gene: int) -> np.ndarray | None:
-    """The panel with a gene in the place of another, if it then fits and lacks fewer markers."""
+    """The panel with ``gene`` in place of another, if it then fits and misses fewer markers; else None."""
     missing = task.missing - task.markers[:, panel].sum(axis=1) - task.markers[:, gene]
     lacks = np.maximum(missing[:, None] + task.markers[:, panel], 0).sum(axis=0)
     room = task.room - task.load[:, panel].sum(axis=1) - task.load[:, gene]
@@ -164,10 +164,10 @@ def _is_small(task: Task) -> bool:
 
 
 def _optimum(task: Task, *, integral: bool = False) -> OptimizeResult:
-    """1 + the fewest markers missing + `LIGHTNESS` × how full the fullest cap is.
+    """Minimise 1 + the number of missing markers + `LIGHTNESS` × how full the fullest cap is.
 
-    The variables are the genes, the markers that each class lacks, the fullest cap, and a 1, to which the gap of the
-    branching is relative.
+    The variables are the genes, the missing markers of each class, the fullest cap, and a constant 1, which makes the
+    relative gap of the branching well defined.
     """
     n, needy = len(task.genes), np.flatnonzero(task.missing > 0)
     missing = task.missing[needy].astype(float)

@@ -1,4 +1,4 @@
-"""Greedy maximisation that looks again only at genes that can still win."""
+"""Greedy maximisation that recomputes gains only for genes that can still win."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 
 from smash_gpu.panel.objective import Objective
 
-TIED = 1e-9  # gains this close are equal, on any machine; the name decides
+TIED = 1e-9  # gains this close count as equal, so that the name decides, on every machine
 GENES_AT_ONCE = 32
 GENES_TO_CONFIRM = 4
 
 
 class Gains:
-    """The gain of every gene on top of the panel so far: bounds from above, made exact where they matter.
+    """The gain of every gene on top of the panel so far: upper bounds, made exact where they matter.
 
-    A gain can only fall while the panel grows (submodularity), so an old one is a bound from above, and the greedy
-    choice is exact although few genes are looked at again (Minoux 1978). What is looked at in single precision first is
-    raised by more than its error: expression is below 20, so that of ``s`` is below ``10⁻³ s + 10⁻⁷``.
+    A gain can only fall while the panel grows (submodularity), so an old gain is an upper bound, and the greedy choice
+    is exact although few gains are recomputed (Minoux 1978). Gains are first computed in single precision and raised by
+    more than their error: expression is below 20, so the error of ``s`` is below ``10⁻³ s + 10⁻⁷``.
 
     Attributes
     ----------
     depth
-        ``D_ab`` of the panel so far, one value a pair.
+        ``D_ab`` of the panel so far, one value per pair.
     upper
-        Bound from above on the gain of every gene; the gain itself where ``exact``.
-    looks
-        How many gains were computed after the first look.
+        Upper bound on the gain of every gene; the gain itself where ``exact``.
+    n_recomputed
+        Number of gains computed after the first pass over all genes.
     """
 
     def __init__(self, objective: Objective, names: np.ndarray, panel: Iterable[int] = ()) -> None:
@@ -37,30 +37,30 @@ class Gains:
         self.by_name = np.empty(len(names), dtype=int)
         self.by_name[np.argsort(names, kind="stable")] = np.arange(len(names))
         self.depth = objective.depth(panel)
-        self.looks = 0
-        self._look()
+        self.n_recomputed = 0
+        self._start()
 
-    def soften(self, tau: float) -> None:
-        """Go on with another τ, for which all gains are new."""
+    def set_tau(self, tau: float) -> None:
+        """Continue with another τ; all gains are recomputed."""
         if tau != self.objective.tau:
             self.objective = self.objective.with_tau(tau)
-            self._look()
+            self._start()
 
     def copy(self) -> Self:
-        """The same state, to be continued in another way."""
+        """An independent copy of the state."""
         other = copy(self)
-        other.upper, other.glimpsed, other.exact = self.upper.copy(), self.glimpsed.copy(), self.exact.copy()
+        other.upper, other.estimated, other.exact = self.upper.copy(), self.estimated.copy(), self.exact.copy()
         return other
 
     def take(self, gene: int) -> None:
         """Add a gene to the panel."""
         self.depth = self.depth + self.objective.separation(gene)
-        self.glimpsed[:] = self.exact[:] = False
+        self.estimated[:] = self.exact[:] = False
 
     def best(
         self, allowed: np.ndarray, weight: np.ndarray | float = 1.0, admits: Callable[[int], Any] = lambda _: True
     ) -> int | None:
-        """The allowed and admitted gene with the largest gain × weight, of equal ones the first by name."""
+        """The allowed and admitted gene with the largest gain × weight; ties go to the first name."""
         score = np.where(allowed, self.upper * weight, -np.inf)
         while (top := score.max(initial=-np.inf)) > -np.inf:
             tied = np.flatnonzero(score >= top * (1 - TIED))
@@ -75,7 +75,7 @@ class Gains:
         return None
 
     def largest(self, allowed: np.ndarray, n: int) -> np.ndarray:
-        """The ``n`` largest gains of allowed genes, falling."""
+        """The ``n`` largest gains of allowed genes, in descending order."""
         score = np.where(allowed, self.upper, -np.inf)
         while True:
             top = np.argsort(-score, kind="stable")[: min(n, np.count_nonzero(allowed))]
@@ -85,30 +85,30 @@ class Gains:
             score[genes] = self.upper[genes]
 
     def bound_on(self, allowed: np.ndarray, n: int) -> float:
-        """A bound from above on what ``n`` more allowed genes can gain together, from gains as last seen."""
+        """An upper bound on what ``n`` more allowed genes can gain together, from the last computed gains."""
         gains = self.upper[allowed]
         return float(np.sort(np.partition(gains, -n)[-n:])[::-1].sum()) if 0 < n < len(gains) else float(gains.sum())
 
-    def _look(self) -> None:
-        self.upper = self._glimpse(slice(None))
-        self.glimpsed = np.zeros(len(self.upper), dtype=bool)
+    def _start(self) -> None:
+        self.upper = self._estimate(slice(None))
+        self.estimated = np.zeros(len(self.upper), dtype=bool)
         self.exact = np.zeros(len(self.upper), dtype=bool)
 
-    def _glimpse(self, genes: Any) -> np.ndarray:
+    def _estimate(self, genes: Any) -> np.ndarray:
         slack = 1e-7 * self.objective.ceiling / self.objective.tau
         return 1.001 * self.objective.gains(self.depth, genes, dtype=np.float32) + slack
 
     def _refresh(self, score: np.ndarray) -> np.ndarray:
-        """Look again at genes that may be the largest, at first in single precision; their numbers."""
+        """Recompute gains that may be the largest, first in single precision; returns the gene numbers."""
         open_genes = np.flatnonzero(~self.exact & (score > -np.inf))
         best_first = open_genes[np.argsort(-score[open_genes], kind="stable")]
-        if not self.glimpsed[best_first[0]]:
-            genes = best_first[~self.glimpsed[best_first]][:GENES_AT_ONCE]
-            self.upper[genes] = np.minimum(self.upper[genes], self._glimpse(genes))
-            self.glimpsed[genes] = True
+        if not self.estimated[best_first[0]]:
+            genes = best_first[~self.estimated[best_first]][:GENES_AT_ONCE]
+            self.upper[genes] = np.minimum(self.upper[genes], self._estimate(genes))
+            self.estimated[genes] = True
         else:
-            genes = best_first[self.glimpsed[best_first]][:GENES_TO_CONFIRM]
+            genes = best_first[self.estimated[best_first]][:GENES_TO_CONFIRM]
             self.upper[genes] = self.objective.gains(self.depth, genes)
             self.exact[genes] = True
-        self.looks += len(genes)
+        self.n_recomputed += len(genes)
         return genes

@@ -1,4 +1,4 @@
-"""Certificates: why a panel cannot be what was asked, and what would give way."""
+"""Why no panel meets a request, and what to change."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ COLUMNS = ["constraint", "of", "asked", "possible", "way_out"]
 
 
 def check_numbers(request: Request, found: Candidates, known: Genes) -> None:
-    """Too many genes that must be in, or too few that may.
+    """Check that there are not too many required genes, and enough allowed ones.
 
     Raises
     ------
     InfeasibleError
-        With the rules that took the genes away.
+        With the rules that removed the genes.
     """
     n, must = request.n_genes, int(np.sum(found.tier == MUST))
     if must > n:
         raise InfeasibleError(
-            f"{must} genes must be in a panel of {n}.",
+            f"{must} genes must be in the panel, but n_genes={n}.",
             _table([("n_genes", "", n, must, f"ask for at least {must} genes, or include fewer")]),
         )
     left = int(np.sum(found.tier < OUT))
@@ -34,19 +34,17 @@ def check_numbers(request: Request, found: Candidates, known: Genes) -> None:
     for rule, hit in found.hits.items():
         others = np.any([h for other, h in found.hits.items() if other != rule] or [np.zeros_like(hit)], axis=0)
         back = int(np.sum(hit & ~others))
-        rows.append((rule, "", n, left + back, f"without it {left + back} genes would be left"))
-    raise InfeasibleError(
-        f"a panel of {n} genes was asked for, but the rules leave {left} of {len(known.names)}.", _table(rows)
-    )
+        rows.append((rule, "", n, left + back, f"without this rule, {left + back} genes would be left"))
+    raise InfeasibleError(f"n_genes={n}, but the rules leave only {left} of {len(known.names)} genes.", _table(rows))
 
 
 def check_caps(caps: Caps, task: Task, *, must: np.ndarray, existing: np.ndarray) -> None:
-    """Caps that the genes given already exceed.
+    """Check that the required genes and the existing panel exceed no cap.
 
     Raises
     ------
     InfeasibleError
-        With the rows that are exceeded and by how much.
+        With the caps that are exceeded, and by how much.
     """
     over = np.flatnonzero(task.room < -ROUNDING)
     if len(over):
@@ -57,16 +55,16 @@ def check_caps(caps: Caps, task: Task, *, must: np.ndarray, existing: np.ndarray
             else "the genes that must be in" + " and the existing panel" * bool(len(existing))
         )
         raise InfeasibleError(
-            f"{who} alone exceed what was capped.",
+            f"{who} already exceed a cap.",
             _table([
-                (caps.what[r], caps.of[r], caps.limit[r], used[r], f"raise the cap to {used[r]:.4g} at least")
+                (caps.what[r], caps.of[r], caps.limit[r], used[r], f"raise the cap to at least {used[r]:.4g}")
                 for r in over
             ]),
         )  # fmt: skip
 
 
 def no_room(caps: Caps, task: Task) -> InfeasibleError:
-    """No ``task.n`` genes fit the caps together: the least of each cap that would do while the others stay."""
+    """The error that no ``task.n`` genes fit all caps, with the lowest value of each cap that would be enough alone."""
     rows = []
     for what in dict.fromkeys(caps.what):
         mine = caps.what == what
@@ -74,14 +72,14 @@ def no_room(caps: Caps, task: Task) -> InfeasibleError:
         heaviest = _heaviest_class(caps, task, mine)
         least = scale * caps.limit[heaviest]
         way_out = (
-            f"the lightest {task.n} genes need {least:.4g}, not {caps.limit[heaviest]:g}: raise it by {scale - 1:.1%}"
+            f"the lightest {task.n} genes need {least:.4g}, not {caps.limit[heaviest]:g}; raise it by {scale - 1:.1%}"
             if np.isfinite(scale)
             else "raising this cap alone does not help"
         )
         rows.append((what, caps.of[heaviest], caps.limit[heaviest], least, way_out))
     fitting = most_genes(task)
     rows.append(("n_genes", "", task.n, fitting, f"at most {fitting} more genes fit these caps"))
-    return InfeasibleError(f"no {task.n} genes fit the caps together.", _table(rows))
+    return InfeasibleError(f"no {task.n} genes fit all caps together.", _table(rows))
 
 
 def _least_scale(task: Task, rows: np.ndarray) -> float:
@@ -90,7 +88,7 @@ def _least_scale(task: Task, rows: np.ndarray) -> float:
 
 
 def _heaviest_class(caps: Caps, task: Task, rows: np.ndarray) -> int:
-    """The row whose lightest genes fill it most."""
+    """Of the given caps, the one that its lightest genes fill most."""
     light = np.sort(task.load[:, task.tier < OUT], axis=1)[:, : task.n].sum(axis=1) - task.room
     return int(np.argmax(np.where(rows, light, -np.inf)))
 

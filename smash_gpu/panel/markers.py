@@ -1,4 +1,4 @@
-"""Which genes are markers of which class, for the promise of some for each."""
+"""Which genes are markers of which class, for `min_markers`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.objective import cuts
 from smash_gpu.panel.profiles import Profiles
 
-SEPARATION = 0.5  # of two normal classes: a cell of the one exceeds a cell of the other with 76 %
+SEPARATION = 0.5  # two normal classes: a cell of one exceeds a cell of the other with probability 76 %
 SHARE_OF_CLASSES = 0.9
 GENES_PER_BLOCK = 1024
 
 
 def exceeded(profiles: Profiles, classes: Classes, ignored: np.ndarray) -> np.ndarray:
-    """How many other classes of its column each class exceeds by a separation of `SEPARATION`; classes × genes.
+    """Number of classes of the same column that each class exceeds with a separation of `SEPARATION`; classes × genes.
 
     Parameters
     ----------
     ignored
-        Classes that count neither here nor there.
+        Classes that are left out on both sides of the comparison.
     """
     count = np.zeros(profiles.mean.shape, dtype=np.int32)
     for block in cuts(0, profiles.n_genes, GENES_PER_BLOCK):
@@ -37,14 +37,14 @@ def exceeded(profiles: Profiles, classes: Classes, ignored: np.ndarray) -> np.nd
 
 
 def markers(profiles: Profiles, classes: Classes, ignored: np.ndarray) -> np.ndarray:
-    """A marker exceeds `SHARE_OF_CLASSES` of the other classes of its column; classes × genes."""
+    """Markers of each class: they exceed `SHARE_OF_CLASSES` of the other classes of its column; classes × genes."""
     others = np.array([np.sum((classes.levels == level) & ~ignored) - 1 for level in classes.levels])
     needed = np.maximum(1, np.ceil(SHARE_OF_CLASSES * others - 1e-9))
     return (exceeded(profiles, classes, ignored) >= needed[:, None]) & ~ignored[:, None]
 
 
 def rivals(profiles: Profiles, classes: Classes, ignored: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """The classes that one class must exceed, and which genes do it; rows, and rows × genes."""
+    """The classes that one class is compared with, and the genes in which it exceeds each; rows, and rows × genes."""
     span = classes.spans[classes.levels[row]]
     others = np.array([r for r in range(span.start, span.stop) if r != row and not ignored[r]])
     s = profiles.separation(np.full(len(others), row), others)

@@ -1,4 +1,4 @@
-"""How well a panel tells every pair of classes apart, from class means and variances alone."""
+"""How well a panel separates every pair of classes, from class means and variances alone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from smash_gpu.compute.xp import namespace, on_gpu, place, to_host
 from smash_gpu.panel.profiles import Profiles
 
 GENES_PER_BLOCK = {"cpu": 256, "cuda": 4096}
-ELEMENTS_PER_BLOCK = {"cpu": 2**16, "cuda": 2**26}  # pairs × genes: what fits a core's cache, or fills a device
+ELEMENTS_PER_BLOCK = {"cpu": 2**16, "cuda": 2**26}  # pairs × genes: fits the cache of a core, or keeps a device busy
 PAIRS_PER_TASK = 2**15
-RESOLVED = 30.0  # exp(−30) = 10⁻¹³ of a pair's weight is left, which cannot be seen in F
+RESOLVED = 30.0  # D / τ at which exp(−30) = 10⁻¹³ of a pair's weight is left, too little to change F
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Objective:
 
     A sum of concave functions of sums of non-negative numbers: monotone and submodular. With τ = 4 and
     ``w = √(p_a p_b)`` it is the Bhattacharyya bound on the pairwise error of independent Gaussians of equal variance
-    (Kailath 1967); a larger τ allows for genes that tell the same twice.
+    (Kailath 1967); a larger τ allows for redundant genes.
 
     Attributes
     ----------
     profiles
-        Of classes by genes.
+        Class profiles; classes × genes.
     first, second, weight
         The classes a and b of every pair, and ``w_ab > 0``.
     tau
@@ -45,11 +45,11 @@ class Objective:
     tau: float
 
     def with_tau(self, tau: float) -> Self:
-        """The same with another τ."""
+        """A copy with another τ."""
         return replace(self, tau=tau)
 
     def on(self, device: str) -> Self:
-        """The same in the memory of a device."""
+        """A copy in the memory of a device."""
         pairs = (place(array, device) for array in (self.first, self.second, self.weight))
         return type(self)(self.profiles.on(device), *pairs, self.tau)
 
@@ -71,7 +71,7 @@ class Objective:
         return -namespace(depth).expm1(depth / -self.tau)
 
     def unresolved(self, depth: Any) -> Any:
-        """What is left of the weight of every pair, ``w exp(−D / τ)``."""
+        """The unresolved weight of every pair, ``w exp(−D / τ)``."""
         return self.weight * namespace(depth).exp(depth / -self.tau)
 
     def value(self, depth: Any) -> float:
@@ -85,7 +85,7 @@ class Objective:
     def gains_of(self, left: Any, genes: Any = slice(None), *, dtype: type = np.float64) -> np.ndarray:
         """`gains` on top of several panels that leave the weights ``left`` (panels × pairs); panels × genes.
 
-        Pairs × genes exist block by block.
+        Only blocks of pairs × genes are in memory at a time.
         """
         profiles, left = self.profiles.of(genes).astype(dtype), left.astype(dtype)
         xp, scale = namespace(left), dtype(-1 / self.tau)
@@ -98,7 +98,7 @@ class Objective:
         return -summed(block, profiles, left.shape, "cuda" if on_gpu(left) else "cpu")
 
     def value_with(self, depth: Any, genes: np.ndarray) -> float:
-        """``F`` of a panel of this depth together with all of ``genes``; a resolved pair needs no more of them."""
+        """``F`` of a panel of this depth plus all ``genes``; pairs that are resolved already are skipped."""
         depth = depth.copy()
         wide = GENES_PER_BLOCK["cpu"]
         for start in range(0, len(genes), wide):
@@ -111,7 +111,7 @@ class Objective:
 
 
 def tau_for(n_genes: int) -> float:
-    """``τ = max(2, 0.3 k)``: the more genes, the more of them tell the same."""
+    """``τ = max(2, 0.3 k)``: the more genes, the more of them are redundant."""
     return max(2.0, 0.3 * n_genes)
 
 
@@ -123,7 +123,7 @@ def cuts(start: int, stop: int, size: int) -> list[slice]:
 def summed(block: Callable[[Profiles, slice], Any], profiles: Profiles, shape: tuple, device: str) -> np.ndarray:
     """``block(profiles of some genes, some pairs)`` summed over all pairs; panels × genes, on the host.
 
-    The order of the sum is the same for any number of threads. ``shape`` is panels × pairs.
+    The order of summation does not depend on the number of threads. ``shape`` is panels × pairs.
     """
     wide = min(profiles.n_genes, GENES_PER_BLOCK[device])
     tall = ELEMENTS_PER_BLOCK[device] // max(wide, 1)

@@ -31,21 +31,21 @@ def weighted_pairs(
 ) -> Pairs:
     """Every pair of classes of one column, with ``w_ab = c_a c_b f_ab (p_a p_b)^(prior / 2)``, scaled to 1 in all.
 
-    The pairs of a column weigh together what ``column_weights`` says, however many classes it has.
+    The pairs of a column have the total weight ``column_weights``, however many classes the column has.
 
     Parameters
     ----------
     prior
-        0: all pairs alike. 1: by the shares p of the classes in the cells of their column.
+        0: all pairs weigh the same. 1: pairs weigh by the shares p of their classes among the cells of the column.
     ignore
-        Classes that no pair holds.
+        Classes that are left out of all pairs.
     class_weights, pair_weights
-        ``c`` and ``f`` by name; 1 where nothing is said. 0 ignores.
+        ``c`` and ``f`` by name; 1 where not given, and 0 leaves out.
 
     Raises
     ------
     KeyError, ValueError
-        If a class is not known, a weight is negative, or no pair is left.
+        If a class is unknown, a weight is negative, or no pair is left.
     """
     own = np.ones(len(classes.names))
     for name, weight in {**dict.fromkeys(ignore, 0.0), **(class_weights or {})}.items():
@@ -63,14 +63,12 @@ def weighted_pairs(
             parts.append((first, second, weight / weight.sum() * _not_negative(column_weights[column], column)))
     pairs = [np.concatenate(part) for part in zip(*parts, strict=True)]
     if not parts or not pairs[2].sum() > 0:
-        raise ValueError(
-            "no pair of classes is left to tell apart: ignore fewer classes, or give one a weight above 0."
-        )
+        raise ValueError("no pair of classes is left to separate; ignore fewer classes, or set a weight above 0.")
     first, second, weight = (array[pairs[2] > 0] for array in pairs)
     return Pairs(first, second, weight / weight.sum())
 
 
 def _not_negative(weight: Any, name: str) -> float:
     if not float(weight) >= 0:
-        raise ValueError(f"the weight of {name} is {weight}; weights are not negative.")
+        raise ValueError(f"the weight of {name} is {weight}; weights must be 0 or more, not negative.")
     return float(weight)

@@ -1,4 +1,4 @@
-"""From the sums over the cells to all that the choice of genes depends on."""
+"""Turns sums over cells into everything that the choice of genes depends on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from smash_gpu.panel.request import MUST, Request
 
 @dataclass(frozen=True)
 class Problem:
-    """All that the choice depends on: no cell is read from here on.
+    """Everything that the choice depends on; no cell is read after this.
 
     Attributes
     ----------
     markers
-        Which genes are markers of which class (classes × genes), and how many of them each class was promised; None
-        and zeros if nothing was promised.
+        Which genes are markers of which class (classes × genes), and how many markers were requested for each class;
+        all False and 0 if none were requested.
     """
 
     request: Request
@@ -43,7 +43,7 @@ class Problem:
 
     @property
     def must(self) -> np.ndarray:
-        """Genes that are in whatever happens."""
+        """Genes that must be in the panel."""
         return np.flatnonzero(self.found.tier == MUST)
 
 
@@ -54,14 +54,14 @@ def prepare(
     table: pd.DataFrame | None = None,
     mask: np.ndarray | None = None,
 ) -> Problem:
-    """Sum over the cells, once, and apply the rules.
+    """Sum over the cells once, and apply the rules.
 
     Parameters
     ----------
     levels
         The label columns.
     table
-        Annotation of the genes, for limits, weights and costs.
+        Annotation of the genes, with columns for limits, weights and costs.
     mask
         Genes that may be chosen.
     """
@@ -99,12 +99,12 @@ def prepare(
 
 
 def promises(classes: Classes, request: Request) -> np.ndarray:
-    """How many markers each class was promised; 0 for ignored ones.
+    """Number of markers requested for each class; 0 for ignored classes.
 
     Raises
     ------
     KeyError
-        If a column is not known.
+        If a label column is unknown.
     """
     asked = request.min_markers
     if isinstance(asked, Mapping):
@@ -120,7 +120,7 @@ def promises(classes: Classes, request: Request) -> np.ndarray:
 
 
 def ignored_classes(classes: Classes, request: Request) -> np.ndarray:
-    """Classes that need not be told from any other; a mask."""
+    """Mask of the classes that need not be separated from any other."""
     ignored = np.zeros(len(classes.names), dtype=bool)
     for name in (*request.ignore, *(name for name, weight in request.class_weights.items() if not weight)):
         ignored[classes.rows(name, "ignore")] = True

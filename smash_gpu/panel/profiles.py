@@ -1,4 +1,4 @@
-"""What is known of every class, and how far a gene separates two of them."""
+"""Expression profile of every class, and how far a gene separates two classes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any, Self
 
 from smash_gpu.compute.xp import namespace, place
 
-EPSILON = 0.05  # added to the variance of a pair: a gene that is silent in both but for one cell tells nothing
+EPSILON = 0.05  # added to the variance of a pair, so that a gene seen in a single cell separates nothing
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """Classes by genes.
+    """Means and variances; classes × genes.
 
     Attributes
     ----------
     mean, variance
-        Of log-normalised expression over the cells of the class (population variance); classes × genes.
+        Of log-normalised expression over the cells of each class (population variance); classes × genes.
     low, high
-        With a sample rule: in enough samples the mean of the class is at least ``low``, and at most ``high``.
+        With a sample rule: in enough samples the mean of the class is at least ``low``, and in enough at most ``high``.
     """
 
     mean: Any
@@ -34,24 +34,24 @@ class Profiles:
         return self.mean.shape[1]
 
     def of(self, genes: Any) -> Self:
-        """The profiles of the numbered genes, in memory of their own."""
+        """A copy with only the numbered genes."""
         xp = namespace(self.mean)
         chosen = genes if isinstance(genes, slice) else xp.asarray(genes)
         return self._each(lambda array: xp.ascontiguousarray(array[:, chosen]))
 
     def astype(self, dtype: type) -> Self:
-        """The same numbers in another precision."""
+        """The same profiles in another precision."""
         return self._each(lambda array: array.astype(dtype, copy=False))
 
     def on(self, device: str) -> Self:
-        """The same numbers in the memory of a device."""
+        """The same profiles in the memory of a device."""
         return self._each(lambda array: place(array, device))
 
     def separation(self, first: Any, second: Any) -> Any:
         """``s_g(a, b) = (m_ag − m_bg)² / (v_ag + v_bg + ε)``; pairs of classes × genes.
 
-        With a sample rule it is 0 unless both classes are on their own side of the middle of the two means in enough of
-        their samples.
+        With a sample rule it is 0 unless, in enough samples of each class, the class is on its own side of the midpoint
+        of the two means.
         """
         difference = self.mean.take(first, axis=0)
         difference -= self.mean.take(second, axis=0)
@@ -61,10 +61,10 @@ class Profiles:
         s = difference * difference
         s /= spread
         if self.low is not None:
-            s *= self._holds(first, second, difference)
+            s *= self._samples_agree(first, second, difference)
         return s
 
-    def _holds(self, first: Any, second: Any, difference: Any) -> Any:
+    def _samples_agree(self, first: Any, second: Any, difference: Any) -> Any:
         middle = self.mean.take(second, axis=0) + difference / 2
         falls = (self.low.take(first, axis=0) > middle) & (self.high.take(second, axis=0) < middle)
         rises = (self.high.take(first, axis=0) < middle) & (self.low.take(second, axis=0) > middle)

@@ -1,4 +1,4 @@
-"""What is asked of a panel."""
+"""The request for a panel: its size, constraints and weights."""
 
 from __future__ import annotations
 
@@ -47,33 +47,35 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.n_genes < 1:
-            raise ValueError(f"n_genes={self.n_genes}: a panel has at least one gene.")
+            raise ValueError(f"n_genes={self.n_genes} is too low; a panel needs at least one gene.")
         if self.tau is not None and not self.tau > 0:
-            raise ValueError(f"tau={self.tau} must be above 0.")
+            raise ValueError(f"tau={self.tau} is invalid; it must be above 0.")
         if not 0 <= self.sample_fraction <= 1:
-            raise ValueError(f"sample_fraction={self.sample_fraction} is a share from 0 to 1, not a percentage.")
+            raise ValueError(
+                f"sample_fraction={self.sample_fraction} must be a fraction from 0 to 1, not a percentage."
+            )
         if (self.cost_key is None) != (self.budget is None):
-            raise ValueError("cost_key= (a column of adata.var) and budget= (a sum) go together: give both or neither.")
+            raise ValueError("cost_key= (a column of adata.var) and budget= (a sum) go together; pass both or neither.")
         for what, window in {"mean_counts": self.mean_counts, "max_counts": self.max_counts, **self.limits}.items():
             if not window[0] <= window[1]:
-                raise ValueError(f"{what}={window}: no number lies between {window[0]} and {window[1]}.")
+                raise ValueError(f"{what}={window} is empty: no number lies between {window[0]} and {window[1]}.")
         wrong = sorted(set(self.priorities.values()) - set(TIERS))
         if wrong:
-            raise ValueError(f"priorities hold {', '.join(map(repr, wrong))}; a priority is {', '.join(TIERS)}.")
+            raise ValueError(f"unknown priorities {', '.join(map(repr, wrong))}; a priority is {', '.join(TIERS)}.")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """From a user's options: lists become tuples, open ends of windows 0 and ∞, None what it stands for.
+        """A request from a user's options: lists become tuples, open ends become ±∞, None becomes the default.
 
         Raises
         ------
         TypeError
-            For an unknown option, or a string where a list belongs.
+            For an unknown option, or a string instead of a list.
         """
         names = [f.name for f in fields(cls)]
         unknown = sorted(set(options) - set(names))
         if unknown:
-            raise TypeError(f"a panel has no option {', '.join(unknown)}; it has {', '.join(names)}.")
+            raise TypeError(f"a panel has no option {', '.join(unknown)}; the options are {', '.join(names)}.")
         given = {name: value for name, value in options.items() if value is not None}
         lists = {name: names_of(given[name], name) for name in LISTS if name in given}
         windows = {name: window(given[name], name) for name in ("mean_counts", "max_counts") if name in given}
@@ -82,7 +84,7 @@ class Request:
 
 
 def window(ends: Any, what: str) -> tuple[float, float]:
-    """``(low, high)`` with None for an open end.
+    """``(low, high)`` as numbers; None, an open end, becomes ±∞.
 
     Raises
     ------
@@ -92,5 +94,5 @@ def window(ends: Any, what: str) -> tuple[float, float]:
     try:
         low, high = ends
     except (TypeError, ValueError):
-        raise TypeError(f"{what}={ends!r}: give (low, high), None for an open end.") from None
+        raise TypeError(f"{what}={ends!r} is not a range; give (low, high), with None for an open end.") from None
     return (-np.inf if low is None else float(low), np.inf if high is None else float(high))

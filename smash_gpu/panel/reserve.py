@@ -1,4 +1,4 @@
-"""Capacity kept free for what was promised."""
+"""Keeps room free for the rest of the panel and the requested markers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from smash_gpu.panel.feasible import ROUNDING, Task
 
 
 class Reserve:
-    """Genes kept back so that the panel can be completed at any time.
+    """Reserved genes with which the panel can be completed at any time.
 
-    The genes chosen so far and the reserve are together exactly N, fit every cap and hold the promised markers. A gene
-    from outside is admitted if one of the reserve can make way for it.
+    The genes chosen so far and the reserve are together exactly N genes, fit every cap and hold the requested markers.
+    Another gene is admitted if it can replace one of the reserve.
     """
 
     def __init__(self, members: np.ndarray, task: Task) -> None:
@@ -21,27 +21,27 @@ class Reserve:
         self.surplus = task.markers[:, members].sum(axis=1) - (task.missing - task.lacks(members))
 
     def may_fit(self) -> np.ndarray:
-        """Genes that are not too heavy, whichever gene makes way; a mask over all."""
+        """Mask over all genes: those that are light enough if the heaviest reserved gene is given up."""
         lightest = self.room + self.task.load[:, self.members].max(axis=1, initial=0.0)
         mask = (self.task.load <= lightest[:, None] + ROUNDING).all(axis=0)
         mask[self.members] = True
         return mask
 
     def admits(self, gene: int) -> bool:
-        """Whether the panel can be completed after this gene."""
-        return gene in self.members or self._making_way(gene) is not None
+        """Whether the panel can still be completed after taking this gene."""
+        return gene in self.members or self._replaced_by(gene) is not None
 
     def take(self, gene: int) -> None:
-        """The gene joins the panel."""
+        """Move a gene into the panel; it leaves the reserve or replaces one of its genes."""
         if gene not in self.members:
-            leaving = self._making_way(gene)
+            leaving = self._replaced_by(gene)
             self.room = self.room + self.task.load[:, leaving] - self.task.load[:, gene]
             self.surplus = self.surplus + self.task.markers[:, gene] - self.task.markers[:, leaving].astype(int)
             gene = leaving
         self.members = self.members[self.members != gene]
 
-    def _making_way(self, gene: int) -> int | None:
-        """The heaviest member that is not needed once this gene is there and leaves it enough room."""
+    def _replaced_by(self, gene: int) -> int | None:
+        """The heaviest reserved gene that this gene can replace; None if there is none."""
         load, markers = self.task.load, self.task.markers
         spared = ((self.surplus + markers[:, gene])[:, None] >= markers[:, self.members]).all(axis=0)
         fits = ((self.room - load[:, gene])[:, None] + load[:, self.members] >= -ROUNDING).all(axis=0)

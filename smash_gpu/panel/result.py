@@ -1,4 +1,4 @@
-"""What a choice of genes has come to."""
+"""The result of choosing a panel."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Design:
     panel
         Gene numbers.
     gain, value
-        Of ``F``, by each gene and after it.
+        Increase of ``F`` by each gene, and ``F`` after it.
     bound, tau
-        What no panel of so many genes can exceed, with the τ of the moment.
+        Upper bound on ``F`` of any panel with this number of genes, and the τ used at this step.
     objective
-        With the τ of the last pick.
+        The objective with the τ of the last step.
     depth
         ``D_ab`` of the whole panel, existing genes included.
     remaining
-        Bound from above on the gain of every other gene.
+        Upper bound on the gain of every other gene.
     least_lacking
-        How many of the promised markers any panel lacks at least.
+        Lower bound on the number of requested markers that any panel misses.
     """
 
     panel: np.ndarray

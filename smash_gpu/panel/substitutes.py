@@ -1,4 +1,4 @@
-"""What the panel loses without a gene, and the gene that loses least in its place."""
+"""What the panel loses without a gene, and the best replacement for that gene."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ PAIRS_AT_ONCE = 2**23  # panels × pairs
 SEPARATIONS_FOR_ALL = 2**27  # pairs × genes
 POOL = 512
 SEPARATIONS_FOR_EXCHANGE = 2**24
-RISE = 5e-5  # of F, below which an exchange is not worth its time
+RISE = 5e-5  # of F; smaller gains are not worth the time of an exchange
 
 
 @dataclass(frozen=True)
 class Substitutes:
-    """For every gene of a panel.
+    """Losses and substitutes for every gene of a panel.
 
     Attributes
     ----------
     loss
         ``F(S) − F(S without it)``.
     gene
-        Its substitute, −1 if none is allowed.
+        Gene number of its substitute, −1 if none is allowed.
     loss_with
         ``F(S) − F(S without it, with the substitute)``.
     """
@@ -40,9 +40,9 @@ class Substitutes:
 
 
 def substitutes(design: Design, *, same_tier: bool = False) -> Substitutes:
-    """The best substitute of every gene, in the order of choice; with ``same_tier`` of no lower priority.
+    """The best substitute of every gene, in order of choice; ``same_tier`` excludes substitutes of lower priority.
 
-    All genes are looked at where pairs × genes allow, else the `POOL` with the largest remaining gains.
+    All genes are tried if pairs × genes is small enough, otherwise the `POOL` genes with the largest remaining gains.
     """
     pool = _pool(design)
     loss = np.zeros(len(design.panel))
@@ -65,9 +65,9 @@ def substitutes(design: Design, *, same_tier: bool = False) -> Substitutes:
 
 
 def exchanged(design: Design) -> np.ndarray:
-    """The panel after the best exchanges of one gene for another, while F rises.
+    """The panel after swapping one gene at a time, best swap first, while F rises.
 
-    Nothing is exchanged where that would take long, nor where weights of the user led the choice: F does not know them.
+    Nothing is swapped if that would take long, or if the user gave weights, because F does not contain them.
     """
     tier = design.problem.found.tier
     size = len(design.objective.weight) * np.count_nonzero(tier < OUT)
@@ -94,7 +94,7 @@ def _pool(design: Design) -> np.ndarray:
 
 
 def _allowed(design: Design, gene: int, pool: np.ndarray) -> np.ndarray:
-    """Which genes of the pool break no cap and no promise in the place of ``gene``."""
+    """Mask of the pool: genes that can replace ``gene`` without breaking a cap or losing a requested marker."""
     problem = design.problem
     room = problem.caps.limit - problem.caps.used(design.whole) + problem.caps.load[:, gene]
     fits = (problem.caps.load[:, pool] <= (room + ROUNDING * problem.caps.limit)[:, None]).all(axis=0)
@@ -104,7 +104,7 @@ def _allowed(design: Design, gene: int, pool: np.ndarray) -> np.ndarray:
 
 
 def _first(gains: np.ndarray, by_name: np.ndarray) -> int | None:
-    """The position of the largest gain, of equal ones the first by name; None if all are −∞."""
+    """The position of the largest gain (ties by name); None if all are −∞."""
     top = gains.max(initial=-np.inf)
     if top == -np.inf:
         return None

@@ -34,7 +34,7 @@ def tables(design: Design) -> dict[str, pd.DataFrame]:
 
 
 def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
-    """A row a gene, in the order of choice."""
+    """One row per gene, in order of choice."""
     problem, panel = design.problem, design.panel
     names = problem.genes.names
     found = substitutes(design)
@@ -63,7 +63,7 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
 
 
 def purpose_table(design: Design) -> pd.DataFrame:
-    """For every gene the pairs that lose most without it; a row a gene and pair, with its share of the loss."""
+    """The pairs that lose most without each gene; one row per gene and pair, with its share of the loss."""
     rows = []
     for gene in design.panel:
         depth = design.depth - design.objective.separation(gene)
@@ -77,11 +77,11 @@ def purpose_table(design: Design) -> pd.DataFrame:
 
 
 def pair_table(design: Design) -> pd.DataFrame:
-    """A row a pair of classes, the least resolved first.
+    """One row per pair of classes, the least resolved first.
 
     ``depth`` is D, ``resolved`` is 1 − exp(−D / τ), ``error_bound`` the Bhattacharyya bound ½ exp(−D / 4) on the error
-    between two equally frequent classes if genes were normal and independent. For the `HARDEST_PAIRS` first,
-    ``possible`` is the resolved share with the best genes that this pair alone could have.
+    between two equally frequent classes if genes were normal and independent. For the first `HARDEST_PAIRS` pairs,
+    ``possible`` is the share that would be resolved if all genes were chosen for this pair alone.
     """
     depth = to_host(design.depth)
     resolved = to_host(design.objective.resolved(design.depth))
@@ -97,11 +97,11 @@ def pair_table(design: Design) -> pd.DataFrame:
 
 
 def curve_table(design: Design) -> pd.DataFrame:
-    """A row a prefix, the existing genes alone first.
+    """One row per prefix of the panel, starting with the existing genes alone.
 
-    ``resolution`` is F over F of all genes, both with the τ of the whole list; ``bound`` is what no panel of so many
-    genes can exceed, where τ is the same (in a nested list: the long prefixes); ``of_bound`` is F over its bound with
-    the τ of the moment; ``half_resolved`` the share of the pairs resolved by more than a half.
+    ``resolution`` is F divided by F of all genes, both with the τ of the whole list. ``bound`` is the upper bound on it
+    for any panel of this size, given where τ is the same (in a nested list: the long prefixes). ``of_bound`` is F
+    divided by its bound, with the τ of that step. ``half_resolved`` is the share of pairs resolved by more than half.
     """
     objective, problem = design.objective, design.problem
     everything = objective.value_with(design.depth, np.arange(len(problem.genes.names)))
@@ -126,13 +126,13 @@ def curve_table(design: Design) -> pd.DataFrame:
 
 
 def cap_table(design: Design) -> pd.DataFrame:
-    """A row a cap: the quantity, the class, what the panel and the existing genes use, the limit."""
+    """One row per cap: the quantity, the class, what the panel and the existing genes use, the limit."""
     caps = design.problem.caps
     return pd.DataFrame({"constraint": caps.what, "of": caps.of, "used": caps.used(design.whole), "limit": caps.limit})
 
 
 def _largest(values: np.ndarray, n: int) -> np.ndarray:
-    """Where the ``n`` largest values are, falling, equal ones by place."""
+    """Positions of the ``n`` largest values, in descending order; ties by position."""
     at_least = np.partition(values, -n)[-n] if n < len(values) else -np.inf
     found = np.flatnonzero(values >= at_least)
     return found[np.argsort(-values[found], kind="stable")[:n]]

@@ -46,7 +46,7 @@ def test_the_command_writes_what_vendors_and_readers_take(run, data, tmp_path):
 def test_the_command_says_what_is_in_the_way(run, data, tmp_path):
     code, _, error = run("panel", data, "--groupby", "cell_type", "--n-genes", 30, "--max-transcripts", 2)
     assert code == 2
-    assert "no 30 genes fit the caps together" in error
+    assert "no 30 genes fit all caps together" in error
     assert "raise it by" in error
     code, _, error = run("panel", data, "--groupby", "cell_type", "--column-weights", 1, 2)
     assert "2 weights for 1 columns" in error
