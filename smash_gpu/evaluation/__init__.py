@@ -1,4 +1,4 @@
-"""How well gene lists tell the groups apart: splits, classifiers, metrics, intervals, random panels."""
+"""How well gene lists separate the groups: splits, classifiers, metrics, intervals, random panels."""
 
 from smash_gpu.evaluation.classifiers import CLASSIFIERS, N_NEIGHBORS, predict
 from smash_gpu.evaluation.cross_validation import Evaluation, Judging, evaluate

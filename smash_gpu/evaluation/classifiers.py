@@ -1,4 +1,4 @@
-"""The classifiers that judge a list of genes: scikit-learn's on the CPU, cuML's on a device."""
+"""The classifiers that evaluate a gene list: scikit-learn's on the CPU, cuML's on a GPU."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def predict(
     device: str = "cpu",
     random_state: int = 0,
 ) -> np.ndarray:
-    """Groups of ``split.test`` as predicted by a classifier trained on ``split.train``, from ``z``.
+    """Predicted groups of ``split.test``, by a classifier trained on ``z`` of ``split.train``.
 
     Parameters
     ----------
     X
         Expression, cells × genes, in host memory.
     scale_on_all
-        Take the mean and deviation of ``z`` over all cells, as the paper; else over the training cells.
+        Compute the mean and standard deviation for ``z`` over all cells, as in the paper; else over the training cells.
     """
     z = standardize(X, *mean_std(X if scale_on_all else X[split.train]))
     known, codes = np.unique(group[split.train], return_inverse=True)  # cuML's forest needs codes without gaps
@@ -102,5 +102,5 @@ def _forest(random_state: int) -> Any:
 def _forest_on_device(random_state: int) -> Any:
     from cuml.ensemble import RandomForestClassifier
 
-    # one stream, since cuML's trees are reproducible only then
+    # cuML's trees are reproducible only with one stream
     return RandomForestClassifier(n_estimators=N_TREES, n_streams=1, random_state=random_state, output_type="numpy")

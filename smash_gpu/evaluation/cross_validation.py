@@ -1,4 +1,4 @@
-"""Lists or selectors × splits × classifiers × conditions: choose on the training cells, judge on the held-out ones."""
+"""Chooses genes on the training cells of each split and evaluates them on the held-out cells."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from smash_gpu.runtime.progress import track
 
 ONLY = "panel"
 SELECTION, LIST = "selection", "list"
-FAILING, RANDOM = 1, 2  # keep the random numbers of the two apart
+FAILING, RANDOM = 1, 2  # part of the seed, so that the two uses get different random numbers
 Choose = Callable[[Dataset], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Judging:
-    """How lists are judged.
+    """How lists are evaluated.
 
     Attributes
     ----------
     classifiers
         Names from `classifiers.CLASSIFIERS`.
     n_genes
-        Lengths of the prefixes that are judged; empty for each list as a whole.
+        Lengths of the prefixes to evaluate; empty to evaluate each list as a whole.
     conditions
-        What the cells look like to the classifier, in training and held out.
+        Thinning and gene failure applied to training and held-out cells.
     n_random
-        Random panels matched on expression beside each list and split.
+        Number of random panels, matched on expression, for each list and split.
     scale_on_all
         See `classifiers.predict`.
     random_state
-        Seed of whatever is drawn here: thinned counts, failing genes, random panels, trees.
+        Seed of all random draws: thinned counts, failing genes, random panels, trees.
     """
 
     classifiers: tuple[str, ...] = ("knn",)
@@ -54,17 +54,17 @@ class Judging:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found.
+    """The results of an evaluation.
 
     Attributes
     ----------
     table
-        A row a list, split, condition, classifier and number of genes; ``random`` is 0 for the list itself and else
-        the number of a random panel that is matched to it.
+        One row per list, split, condition, classifier and number of genes; ``random`` is 0 for the list itself,
+        otherwise the number of a random panel matched to it.
     confusions
         Held-out cells by true and predicted group; rows of ``table`` × groups × groups.
     panels
-        Genes of each list and split in their order: ``genes``, ``split``, ``rank``, ``gene`` (a number).
+        Genes of each list and split, in order: ``genes``, ``split``, ``rank``, ``gene`` (gene number).
     """
 
     table: pd.DataFrame
@@ -79,7 +79,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Panel:
-    """Ordered gene numbers that stand for a list in one split."""
+    """The ordered gene numbers of a list, or of its random panel, in one split."""
 
     genes: str
     number: int
@@ -90,13 +90,13 @@ class _Panel:
 
 @dataclass(frozen=True)
 class _Gathered:
-    """Expression ``X`` of the numbered ``genes``, cells × genes; in the order of their names, which no file decides."""
+    """Expression ``X`` of the numbered ``genes``, cells × genes, ordered by name so that file order has no effect."""
 
     genes: np.ndarray
     X: np.ndarray
 
     def columns(self, genes: np.ndarray) -> np.ndarray:
-        """Columns of ``X`` that hold the numbered genes, sorted."""
+        """Columns of ``X`` with the numbered genes, sorted."""
         return np.flatnonzero(np.isin(self.genes, genes))
 
 
@@ -108,20 +108,20 @@ def evaluate(
     scale_on_all: bool = False,
     how: Judging | None = None,
 ) -> Evaluation:
-    """Choose genes on the training cells of each split and judge them on its held-out cells.
+    """Choose genes on the training cells of each split and evaluate them on its held-out cells.
 
-    Every chooser runs once a split, on the longest prefix. The expression of all genes that any list holds is
-    gathered once for each level of thinning.
+    Every chooser runs once per split, for the longest prefix. The expression of all genes in any list is read once per
+    level of thinning.
 
     Parameters
     ----------
     choose
-        Ordered gene numbers from the data with the held-out cells left out, or several such functions by name; a
-        given list is a function that ignores its data.
+        A function that takes the data without the held-out cells and returns ordered gene numbers, or several such
+        functions by name; a fixed list is a function that ignores its data.
     splits
         Over ``data.cells``.
     how
-        Anything beyond the default: the nearest neighbours on the whole list as it is.
+        Settings; by default nearest neighbours on the whole list, with unchanged counts.
     """
     how = how or Judging(scale_on_all=scale_on_all)
     degrade.check(data, how.conditions)
@@ -138,12 +138,12 @@ def evaluate(
             for row, confusion in _judge(data, gathered, panel, condition, how):
                 rows.append(row | metrics_of(confusion))
                 confusions.append(confusion)
-        del gathered  # before the next level is
+        del gathered  # free it before the next level is read
     return Evaluation(pd.DataFrame(rows), np.array(confusions, dtype=np.int32), _genes_of(panels))
 
 
 def training_data(data: Dataset, cells: np.ndarray) -> Dataset:
-    """The numbered of ``data.cells``; a group with one of them can be judged, but no model can learn it."""
+    """The data of the numbered ``data.cells``, without groups that have one cell: no model can learn them."""
     sizes = np.bincount(data.labels[cells], minlength=data.n_groups)
     alone = np.flatnonzero(sizes == 1)
     if len(alone):

@@ -1,4 +1,4 @@
-"""What a platform that sees less would see: counts thinned, genes that fail."""
+"""Simulates a less sensitive platform: thinned counts and failing genes."""
 
 from __future__ import annotations
 
@@ -21,37 +21,39 @@ class Condition:
 
     def __post_init__(self) -> None:
         if not 0 < self.thin <= 1:
-            raise ValueError(f"thin={self.thin} is the share of counts that is kept: above 0, at most 1.")
+            raise ValueError(f"thin={self.thin} is the share of counts to keep; it must be above 0 and at most 1.")
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout} is the share of genes that fail: at least 0, below 1.")
+            raise ValueError(
+                f"dropout={self.dropout} is the share of failing genes; it must be at least 0 and below 1."
+            )
 
 
 INTACT = Condition()
 
 
 def check(data: Dataset, conditions: Iterable[Condition]) -> None:
-    """Raise a ValueError if counts shall be thinned and the data hold none."""
+    """Raise a ValueError if a condition thins counts but the data are log-normalised."""
     if data.target_sum is None and any(condition.thin < 1 for condition in conditions):
-        raise ValueError("thin= draws from raw counts, but the data are log-normalised (normalize=False).")
+        raise ValueError("thin= needs raw counts, but the data are log-normalised (normalize=False); pass layer=.")
 
 
 def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int) -> np.ndarray:
     """Expression ``e`` of the numbered genes if only a share ``thin`` of all counts had been seen; cells × genes.
 
     Every count is kept with that probability (binomial thinning); the library size shrinks by its expectation. Each
-    gene has its own random numbers, so what it becomes depends neither on the genes that are asked for with it nor on
-    their order.
+    gene has its own random numbers, so its result does not depend on which other genes are requested, or in which
+    order.
 
     Raises
     ------
     ValueError
-        If the matrix holds fractions.
+        If the matrix holds fractional values.
     """
     if thin == 1:
         return data.host_expression(genes)
     counts = replace(data, target_sum=None).host_expression(genes)
     if (counts != np.floor(counts)).any():
-        raise ValueError("thin= draws from raw counts, but the matrix holds fractions.")
+        raise ValueError("thin= needs raw counts, but the matrix holds fractional values; pass raw counts with layer=.")
     factor = data.target_sum / np.maximum(thin * library_sizes(data), 1e-300)
     for column, gene in enumerate(genes):
         rng = np.random.default_rng((random_state, *_seed(data.names[gene])))
@@ -67,12 +69,12 @@ def library_sizes(data: Dataset) -> np.ndarray:
 
 
 def failed(names: np.ndarray, dropout: float, seed: tuple[int, ...]) -> np.ndarray:
-    """Mask of the named genes that fail, each with probability ``dropout``; the same genes for every list."""
+    """Mask of the named genes that fail, each with probability ``dropout``; the same genes fail in every list."""
     if not dropout:
         return np.zeros(len(names), dtype=bool)
     return np.array([np.random.default_rng((*seed, *_seed(name))).random() < dropout for name in names])
 
 
 def _seed(name: str) -> tuple[int, ...]:
-    """Numbers that stand for a gene whatever its place in the matrix."""
+    """Seed numbers from the name of a gene, independent of its place in the matrix."""
     return tuple(str(name).encode())

@@ -1,4 +1,4 @@
-"""Every metric of the metric by its name; all of them follow from true × predicted counts of cells."""
+"""All metrics by name, computed from confusion matrices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOWEST = dict.fromkeys(METRICS, 0.0) | {"cohen_kappa": -1.0, "mcc": -1.0}
 
 
 def confusion_of(true: np.ndarray, predicted: np.ndarray, n_groups: int) -> np.ndarray:
-    """Cells by true (rows) and predicted group (columns); groups × groups, int64."""
+    """Number of cells by true (rows) and predicted group (columns); groups × groups, int64."""
     return np.bincount(true * n_groups + predicted, minlength=n_groups**2).reshape(n_groups, n_groups)
 
 
@@ -33,12 +33,12 @@ def metrics_of_labels(true: np.ndarray, predicted: np.ndarray) -> dict[str, floa
 def metrics_of(confusion: np.ndarray) -> dict[str, float]:
     """All metrics of one confusion matrix; groups × groups, true groups in rows.
 
-    ``misclassification`` is 1 − accuracy (the tables of SMaSH's paper); ``macro_1_minus_precision`` its equation 1 as
-    written; ``macro_1_minus_recall``; ``f1_weighted`` by group size (the tables); ``f1_macro`` equation 2 as written.
-    ``accuracy`` is PERSIST's, scGIST's and mfishtools' "fraction correct"; ``balanced_accuracy`` the mean recall
-    (Spapros' accuracy). ``cohen_kappa`` and ``mcc`` (Matthews, for several groups) are 0 for a prediction that knows
-    nothing, whatever the sizes of the groups. Means run over the groups that have cells; a group that is never
-    predicted has precision 0.
+    ``misclassification`` is 1 − accuracy, as in the tables of the SMaSH paper; ``macro_1_minus_precision`` is its
+    equation 1 as written; ``macro_1_minus_recall`` is 1 − macro recall; ``f1_weighted`` is weighted by group size (its
+    tables); ``f1_macro`` is its equation 2 as written. ``accuracy`` is the "fraction correct" of PERSIST, scGIST and
+    mfishtools; ``balanced_accuracy`` is the mean recall (the accuracy of Spapros). ``cohen_kappa`` and ``mcc``
+    (Matthews, for several groups) are 0 for a prediction without information, for any group sizes. Means are over the
+    groups that have cells; a group that is never predicted has precision 0.
     """
     size = confusion.sum(axis=1)
     recall, precision, f1 = per_group(confusion)[:, size > 0]
@@ -65,7 +65,7 @@ def per_group(confusion: np.ndarray) -> np.ndarray:
 
 
 def _beyond_chance(confusion: np.ndarray) -> tuple[float, float]:
-    """Cohen's kappa (NaN where chance is never wrong), and Matthews' correlation (0 where a side has one group)."""
+    """Cohen's kappa (NaN if chance is never wrong), and Matthews' correlation (0 if one side has one group)."""
     n, hit = confusion.sum(), np.trace(confusion)
     true, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     excess, scale = hit * n - true @ predicted, n**2 - true @ predicted

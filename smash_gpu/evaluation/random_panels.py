@@ -1,4 +1,4 @@
-"""Random panels with the same expression levels as the panel that they are compared with: the baseline."""
+"""Baseline panels: random genes with the same expression levels as the panel they are compared with."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ N_BINS = 20
 
 
 def expression_bins(mean: np.ndarray, names: np.ndarray, n_bins: int = N_BINS) -> np.ndarray:
-    """Bin of each gene by mean expression: equal numbers of expressed genes; genes without any form bin −1.
+    """Bin of each gene by mean expression: bins of equal numbers of expressed genes; −1 for genes not expressed.
 
     Parameters
     ----------
     mean
         Mean expression of every gene over all cells.
     names
-        Gene names; they decide between equal means.
+        Gene names, used to order genes with equal means.
     """
     bins = np.full(len(mean), -1)
     expressed = np.flatnonzero(mean > 0)
@@ -25,9 +25,9 @@ def expression_bins(mean: np.ndarray, names: np.ndarray, n_bins: int = N_BINS) -
 
 
 def matched_panel(panel: np.ndarray, bins: np.ndarray, names: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
-    """As many different genes, the i-th from the expression bin of the panel's i-th; so prefixes match as well.
+    """Different random genes, the i-th from the bin of the panel's i-th gene, so that prefixes match as well.
 
-    The panel's own genes may be drawn, too.
+    Genes of the panel itself may be drawn too.
     """
     rng = np.random.default_rng(seed)
     drawn = np.empty(len(panel), dtype=int)

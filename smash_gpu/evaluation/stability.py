@@ -1,9 +1,9 @@
-"""How much of a panel another draw of cells or samples would have chosen as well.
+"""How stable a panel is: how much of it would be chosen again from other cells or samples.
 
-Everything is chosen anew on halves, drawn without replacement. A bootstrap would hold cells twice, and trees grow pure
-leaves on twins, whether they are repeated or weighted; halves drawn without replacement vary as much as a bootstrap of
-the whole, to first order (Buja & Stuetzle 2006; Friedman & Hall 2007). Halves come in complementary pairs (Shah &
-Samworth 2013): the two panels of a pair share no cell, so their overlap is that of two independent studies, each with
+The whole choice is repeated on halves, drawn without replacement. A bootstrap would repeat cells, and trees grow pure
+leaves on repeated cells, also when these are weighted instead. To first order, halves drawn without replacement vary as
+much as a bootstrap of all cells (Buja & Stuetzle 2006; Friedman & Hall 2007). Halves come in complementary pairs (Shah
+& Samworth 2013): the two panels of a pair share no cell, so their overlap is that of two independent studies, each with
 half as many cells.
 """
 
@@ -22,23 +22,23 @@ from smash_gpu.runtime.progress import track
 FEWEST_SAMPLES = 4
 FEWEST_CELLS = 4
 TAIL = 0.05
-LIKENESS = 0.5
+MIN_CORRELATION = 0.5
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """Ordered gene numbers: chosen on all cells (genes), and on each half (halves × genes), pair after pair."""
+    """Ordered gene numbers chosen on all cells (genes) and on each half (halves × genes); pairs are adjacent."""
 
     panel: np.ndarray
     halves: np.ndarray
 
     @property
     def chosen(self) -> np.ndarray:
-        """Numbers of the genes that were chosen at all, sorted."""
+        """Numbers of all genes that were chosen at least once, sorted."""
         return np.union1d(self.panel, self.halves)
 
     def ranks(self, genes: np.ndarray) -> np.ndarray:
-        """Rank of the numbered genes in each half, from 1; one more than the panel is long if not chosen."""
+        """Rank of the numbered genes in each half, from 1; panel length + 1 if not chosen."""
         match = self.halves[:, :, None] == genes
         return np.where(match.any(axis=1), match.argmax(axis=1) + 1, self.halves.shape[1] + 1)
 
@@ -46,7 +46,7 @@ class Resampled:
 def resample(
     data: Dataset, choose: Callable[[Dataset], np.ndarray], *, n_resamples: int, random_state: int = 0
 ) -> Resampled:
-    """Choose on all cells, and on ``n_resamples`` halves of the cells of each group, or of the samples if known.
+    """Choose on all cells, and on ``n_resamples`` halves of the cells of each group, or of the samples if given.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def resample(
         If ``n_resamples`` is not an even number above 0, or there are fewer than four samples.
     """
     if n_resamples < 2 or n_resamples % 2:
-        raise ValueError(f"n_resamples={n_resamples}: halves come in pairs, so an even number is needed.")
+        raise ValueError(f"n_resamples={n_resamples} must be an even number above 0, because halves come in pairs.")
     rng = np.random.default_rng(random_state)
     sample = None if data.sample is None else data.sample.codes[data.cells]
     pairs = [
@@ -67,7 +67,7 @@ def resample(
 
 
 def halves(group: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two halves of every group; an odd cell goes to either. Groups with fewer than four cells are whole in both.
+    """Two halves of every group; an odd cell goes to either half. Groups with fewer than four cells are in both halves.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def halves(group: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
 
     Returns
     -------
-    Cell numbers, sorted.
+    Sorted cell numbers of both halves.
     """
     first, second = [], []
     for code in np.unique(group):
@@ -92,7 +92,7 @@ def halves(group: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
 
 
 def halves_of_samples(sample: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The cells of either half of the samples; an odd sample goes to either.
+    """The cells of each half of the samples; an odd sample goes to either half.
 
     Raises
     ------
@@ -101,19 +101,21 @@ def halves_of_samples(sample: np.ndarray, rng: np.random.Generator) -> tuple[np.
     """
     names = rng.permutation(np.unique(sample))
     if len(names) < FEWEST_SAMPLES:
-        raise ValueError(f"{len(names)} samples cannot be halved in different ways: leave sample_key out.")
+        raise ValueError(
+            f"sample_key has {len(names)} samples; halves need at least {FEWEST_SAMPLES}. Omit sample_key."
+        )
     is_first = np.isin(sample, names[: (len(names) + rng.integers(2)) // 2])
     return np.flatnonzero(is_first), np.flatnonzero(~is_first)
 
 
 def gene_table(found: Resampled, names: np.ndarray) -> pd.DataFrame:
-    """A row a gene that was chosen at all, the most frequent first.
+    """One row per gene that was chosen at least once, the most frequent first.
 
     Returns
     -------
-    ``name``; ``rank`` in the panel from all cells, 0 if it is not there; ``frequency``, the share of halves that chose
-    it; ``rank_median``, ``rank_low``, ``rank_high``: median, 5 % and 95 % quantile of its rank over the halves, where
-    one more than the length of the panel means not chosen.
+    ``name``; ``rank`` in the panel from all cells, 0 if absent; ``frequency``, the share of halves that chose it;
+    ``rank_median``, ``rank_low``, ``rank_high``: median, 5 % and 95 % quantile of its rank over the halves, where panel
+    length + 1 means not chosen.
     """
     genes = found.chosen
     ranks = found.ranks(genes)
@@ -133,12 +135,12 @@ def gene_table(found: Resampled, names: np.ndarray) -> pd.DataFrame:
 
 
 def overlap_table(found: Resampled, n_genes: int) -> pd.DataFrame:
-    """Genes that the two panels of each pair share, and their Jaccard index; a row a pair.
+    """Number of genes that the two panels of each pair share, and their Jaccard index; one row per pair.
 
     Parameters
     ----------
     n_genes
-        Genes in the data: two random panels of n genes share n²/n_genes (column ``shared_by_chance``).
+        Number of genes in the data; two random panels of n genes share n²/n_genes (column ``shared_by_chance``).
     """
     pairs = [np.intersect1d(*pair) for pair in _pairs(found.halves)]
     size = found.halves.shape[1]
@@ -155,11 +157,11 @@ def overlap_table(found: Resampled, n_genes: int) -> pd.DataFrame:
 
 
 def substitutes(found: Resampled, mean: np.ndarray, names: np.ndarray, n_substitutes: int) -> pd.DataFrame:
-    """For every gene of the panel the genes most like it among those that some half chose and the panel does not hold.
+    """For every gene of the panel, the most similar genes that some half chose but the panel does not contain.
 
-    Likeness is the Pearson correlation of mean expression over the groups, at least 0.5: genes with the same profile
-    tell the same groups apart, and having been chosen shows that they are strong enough to. Equal ones by frequency,
-    then by name. A gene without such a likeness has no substitute.
+    Similarity is the Pearson correlation of mean expression over the groups, at least 0.5. Genes with the same profile
+    separate the same groups, and a gene that some half chose is strong enough to do so. Ties are ordered by frequency,
+    then by name. A gene without a similar gene has no substitute.
 
     Parameters
     ----------
@@ -169,8 +171,8 @@ def substitutes(found: Resampled, mean: np.ndarray, names: np.ndarray, n_substit
     Returns
     -------
     ``name``, ``substitute``, ``correlation``; ``frequency`` of the substitute; ``when_absent`` and ``when_present``:
-    the share of halves that chose the substitute among those that did not and did choose the gene (NaN if there are
-    none). A substitute that takes the gene's place has the first above the second.
+    the share of halves that chose the substitute among the halves that did not, or did, choose the gene (NaN if there
+    are none). For a substitute that takes the gene's place, the first is larger than the second.
     """
     others = np.setdiff1d(found.chosen, found.panel)
     size = found.halves.shape[1]
@@ -180,7 +182,7 @@ def substitutes(found: Resampled, mean: np.ndarray, names: np.ndarray, n_substit
     rows = []
     for number, gene in enumerate(found.panel):
         order = np.lexsort((names[others].astype(str), -frequency, -np.nan_to_num(alike[number], nan=-2)))
-        for other in order[alike[number, order] >= LIKENESS][:n_substitutes]:
+        for other in order[alike[number, order] >= MIN_CORRELATION][:n_substitutes]:
             row = {"name": names[gene], "substitute": names[others[other]], "correlation": alike[number, other]}
             row |= {"frequency": frequency[other], "when_absent": _share(has_other[~has[:, number], other])}
             rows.append(row | {"when_present": _share(has_other[has[:, number], other])})
@@ -193,7 +195,7 @@ def _pairs(halves: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson correlation of the columns; NaN where one does not vary."""
+    """Pearson correlation of the columns; NaN for constant columns."""
     with np.errstate(invalid="ignore", divide="ignore"):
         a, b = ((x - x.mean(axis=0)) / np.linalg.norm(x - x.mean(axis=0), axis=0) for x in (first, second))
         return a.T @ b

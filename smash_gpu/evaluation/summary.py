@@ -1,4 +1,4 @@
-"""From the rows of an evaluation to tables: intervals over splits, differences, groups, pairs, curves."""
+"""Summaries of an evaluation: intervals over splits, differences between lists, results per group and per pair."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def interval(values: np.ndarray, test_to_train: float, *, level: float = LEVEL) 
 
     Splits of the same cells are not independent, so the variance of their mean is not ``s²/J`` but about
     ``(1/J + n_test/n_train) s²`` (Nadeau & Bengio 2003, equation 7; for repeated folds Bouckaert & Frank 2004), with
-    J − 1 degrees of freedom. It covers what another draw of cells (with folds by sample: of samples) from the same
-    population would change, the choice of the genes included where that was repeated in every split. It does not cover
-    other tissues, platforms or labels.
+    J − 1 degrees of freedom. It covers the variation from drawing other cells (with folds by sample: other samples)
+    from the same population, including the choice of genes if that was repeated in every split. It does not cover other
+    tissues, platforms or labels.
 
     Parameters
     ----------
     values
-        One value a split; NaN is left out.
+        One value per split; NaN is ignored.
     test_to_train
-        Held-out cells for each training cell.
+        Number of held-out cells per training cell.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def interval(values: np.ndarray, test_to_train: float, *, level: float = LEVEL) 
 
 
 def described(values: np.ndarray, test_to_train: float, *, level: float, bounds: tuple[float, float]) -> dict:
-    """`STATISTICS` of one value a split, NaN left out; the interval is cut at ``bounds``."""
+    """`STATISTICS` of one value per split, ignoring NaN; the interval is clipped to ``bounds``."""
     seen = values[~np.isnan(values)]
     if not len(seen):
         return dict.fromkeys(STATISTICS, np.nan)
@@ -55,13 +55,13 @@ def described(values: np.ndarray, test_to_train: float, *, level: float, bounds:
 
 
 def by_split(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a column ``is_random``, and the random panels of each list and split as one row, their mean."""
+    """The table with a column ``is_random``; the random panels of each list and split become one row, their mean."""
     table = table.assign(is_random=table["random"] > 0)
     return table.groupby([*CASE, "split"], sort=False, as_index=False).mean().drop(columns="random")
 
 
 def comparison(table: pd.DataFrame, *, level: float = LEVEL) -> pd.DataFrame:
-    """A row a case (`CASE`) and metric: `STATISTICS` over the splits."""
+    """One row per case (`CASE`) and metric, with `STATISTICS` over the splits."""
     rows = []
     for case, part in by_split(table).groupby(list(CASE), sort=False):
         for metric in METRICS:
@@ -89,9 +89,9 @@ def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) ->
 
 
 def groups(table: pd.DataFrame, confusions: np.ndarray, names: list[str], *, level: float = LEVEL) -> pd.DataFrame:
-    """Recall, precision and F1 of every group over the splits of one case; a row a group and metric.
+    """Recall, precision and F1 of every group over the splits of one case; one row per group and metric.
 
-    A split that holds no cell of a group says nothing about it.
+    Splits without cells of a group are ignored for that group.
     """
     rows = []
     for metric, values in zip(PER_GROUP, per_group(confusions), strict=True):
@@ -105,10 +105,10 @@ def groups(table: pd.DataFrame, confusions: np.ndarray, names: list[str], *, lev
 
 
 def unresolved_pairs(confusion: np.ndarray, names: list[str]) -> pd.DataFrame:
-    """Pairs of groups by how often they are taken for each other, worst first; pairs that never are, are left out.
+    """Pairs of groups by how often they are confused, worst first; pairs that are never confused are left out.
 
     ``confusion`` of a pair is the mean of two shares: held-out cells of the first group that are predicted as the
-    second, and the reverse; so a rare group counts as much as a frequent one. Equal pairs by name.
+    second, and the reverse, so a rare group counts as much as a frequent one. Ties are ordered by name.
     """
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     first, second = np.triu_indices(len(names), 1)
@@ -127,12 +127,12 @@ def unresolved_pairs(confusion: np.ndarray, names: list[str]) -> pd.DataFrame:
 
 
 def one_case(table: pd.DataFrame, wanted: Mapping[str, Any]) -> np.ndarray:
-    """Mask of the rows of one case; what ``wanted`` leaves None is the first list, all its genes, and so on.
+    """Mask of the rows of one case; None in ``wanted`` means the default: first list, all its genes, and so on.
 
     Raises
     ------
     KeyError
-        If there is no such case, with what there is.
+        If there is no such case; the message lists the existing ones.
     """
     mask = (table["random"] > 0) if wanted.get("is_random") else (table["random"] == 0)
     defaults = {"genes": "first", "classifier": "first", "n_genes": "max", "thin": "max", "dropout": "min"}

@@ -1,4 +1,4 @@
-"""Which genes can be markers at all: predicates on names and on group statistics."""
+"""Gene filters: rules on group statistics, and how many genes each rule removes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_GROUPS = 0.50
 
 
 def expressed(fraction: np.ndarray, min_fraction: float = MIN_FRACTION) -> np.ndarray:
-    """Genes that at least ``min_fraction`` of the cells of at least one group express (paper, Methods: > 30 %).
+    """Genes expressed by at least ``min_fraction`` of the cells of at least one group (paper, Methods: > 30 %).
 
     Parameters
     ----------
@@ -22,10 +22,10 @@ def expressed(fraction: np.ndarray, min_fraction: float = MIN_FRACTION) -> np.nd
 
 
 def ubiquitous(fraction: np.ndarray, max_fraction: float = MAX_FRACTION, max_groups: float = MAX_GROUPS) -> np.ndarray:
-    """Genes that at least ``max_fraction`` of the cells express in at least ``max_groups`` of the groups (paper: 75 %,
+    """Genes expressed by at least ``max_fraction`` of the cells in at least ``max_groups`` of the groups (paper: 75 %,
     50 %).
 
-    One group is never enough: of two groups it is half, and its best markers would go.
+    At least two groups are required: with two groups, one is already half, and its best markers would be removed.
     """
     common = fraction >= max_fraction
     return (common.mean(axis=0) >= max_groups) & (common.sum(axis=0) > 1)
@@ -37,14 +37,14 @@ def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, 
     Parameters
     ----------
     rules
-        What each rule would remove, masks over genes.
+        Mask of the genes that each rule removes.
     keep
-        Genes that no rule removes.
+        Mask of genes that are exempt from all rules.
 
     Returns
     -------
-    The mask of remaining genes, and a row a rule: ``rule``, ``matched`` (what it hits by itself), ``removed`` (what it
-    hits among the genes still there), ``left``.
+    The mask of remaining genes, and one row per rule: ``rule``, ``matched`` (genes it matches on its own), ``removed``
+    (genes it removes after the earlier rules), ``left``.
     """
     left = np.ones_like(keep)
     rows = []

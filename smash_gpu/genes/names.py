@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-MADE_UNIQUE = r"(?:_ENS\w+|[-.]\d+)?$"  # what is appended to a symbol that occurs twice
+MADE_UNIQUE = r"(?:_ENS\w+|[-.]\d+)?$"  # the suffix appended to duplicate symbols
 FAMILIES = {
     "human": {
         "mitochondrial": r"^MT-",
@@ -52,7 +52,7 @@ FAMILY_NAMES = (*FAMILIES["human"], "housekeeping")
 
 
 def detect_species(symbols: Iterable[str]) -> str | None:
-    """Human if most symbols are in capitals, mouse if most have one capital, else None."""
+    """Return "human" if most symbols are upper case, "mouse" if most are capitalised, else None."""
     spelled = [s for s in symbols if re.search("[A-Za-z]{2}", s)]
     shares = {
         "human": np.mean([s.isupper() for s in spelled]) if spelled else 0.0,
@@ -68,7 +68,7 @@ def are_ensembl_ids(symbols: Collection[str]) -> bool:
 
 
 def family(name: str, symbols: np.ndarray, species: str | None) -> np.ndarray:
-    """Genes of one family of `FAMILY_NAMES`; none where the species is unknown."""
+    """Mask of the genes of one family of `FAMILY_NAMES`; all False if the species is unknown."""
     if species is None:
         return np.zeros(len(symbols), dtype=bool)
     if name == "housekeeping":
@@ -78,17 +78,17 @@ def family(name: str, symbols: np.ndarray, species: str | None) -> np.ndarray:
 
 
 def named(wanted: Iterable[str], names: np.ndarray, symbols: np.ndarray, what: str) -> np.ndarray:
-    """The genes of a user's list, by name or by symbol.
+    """Mask of the genes of a user's list, by name or by symbol.
 
     Raises
     ------
     KeyError
-        If one is absent, with near matches.
+        If a gene is absent; the message suggests similar names.
     TypeError
         If the list is a string.
     """
     if isinstance(wanted, str):
-        raise TypeError(f"{what}={wanted!r} is one string; give a list of genes.")
+        raise TypeError(f"{what}={wanted!r} is one string; pass a list of genes.")
     wanted = list(dict.fromkeys(wanted))
     known = set(names) | set(symbols)
     absent = [gene for gene in wanted if gene not in known]

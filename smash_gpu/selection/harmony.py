@@ -1,4 +1,4 @@
-"""Batch correction: Harmony on principal components, carried back to genes as a low-rank shift."""
+"""Batch correction: Harmony on principal components, mapped back to genes as a low-rank shift."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from smash_gpu.compute.pca import eigh
 from smash_gpu.compute.xp import namespace, on_gpu, take
 from smash_gpu.data.stats import Moments
 
-# A gene gets back only what the components hold of it, and Harmony's usual ridge (1) keeps a part of each
+# The correction reaches a gene only through the components, and Harmony's default ridge (1) keeps part of each
 # difference between batches; trees find what is left. In twelve subsets of pbmc_3batch_symphony with a planted batch
-# gene and cell types confounded with batches, the gene's rank for the confounded type was 2–29 without correction and
-# 27–123 with these; 50 components and a ridge of 1 hardly moved it. In nine further draws: 2–11 and 38–117.
+# gene and cell types confounded with batches, the rank of that gene for the confounded type was 2–29 without correction
+# and 27–123 with these values; 50 components and a ridge of 1 hardly changed it. Nine further draws: 2–11 and 38–117.
 N_COMPONENTS = 200
 RIDGE = 1e-3
-CELLS_PER_PART = 65_536  # of the shift, in float64; for all cells at once it takes three times what the expression does
+CELLS_PER_PART = 65_536  # rows computed at once, in float64; all cells need three times the memory of the expression
 
 
 @dataclass(frozen=True)
 class Shift:
-    """A change of expression of low rank: ``ẽ = e + scores · loadingsᵀ``.
+    """A low-rank change of expression: ``ẽ = e + scores · loadingsᵀ``.
 
     ``scores`` is cells × components, ``loadings`` is genes × components.
     """
@@ -41,7 +41,7 @@ class Shift:
 
 
 def parts(n_cells: int) -> list[slice]:
-    """Rows of a matrix that are computed on at once."""
+    """Slices of rows that are computed at once."""
     return [slice(start, start + CELLS_PER_PART) for start in range(0, n_cells, CELLS_PER_PART)]
 
 
@@ -52,7 +52,7 @@ def leading_components(moments: Moments, n_components: int = N_COMPONENTS) -> An
 
 
 def harmonize(components: Any, batch: np.ndarray, *, random_state: int = 0) -> Any:
-    """Principal components corrected by Harmony (Korsunsky et al. 2019): harmonypy, or rapids-singlecell on a device.
+    """Principal components corrected by Harmony (Korsunsky et al. 2019): harmonypy, or rapids-singlecell on a GPU.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def harmonize(components: Any, batch: np.ndarray, *, random_state: int = 0) -> A
 
 
 def _harmonize_on_device(components: Any, batches: pd.DataFrame, random_state: int) -> Any:
-    """The same with a fixed ridge, which rapids-singlecell has in its first Harmony only."""
+    """The same on a GPU, with a fixed ridge, which rapids-singlecell supports only in flavor="harmony1"."""
     with same_allocator():
         import rapids_singlecell as rsc
     from anndata import AnnData

@@ -18,7 +18,7 @@ UP, DOWN = "up", "down"
 
 @dataclass(frozen=True)
 class Eligible:
-    """Which genes may be markers of which group, and the share of samples that show them (both groups × genes)."""
+    """Which genes may be markers of which group, and the share of samples that express them (both groups × genes)."""
 
     allowed: np.ndarray
     samples: np.ndarray
@@ -34,8 +34,8 @@ def sample_rule(
     detected
         Cells of each group and sample that express each gene; groups × samples × genes.
     cells
-        Cells of each group and sample; groups × samples. Samples with fewer than ``min_cells`` of a group do not count
-        for it; a group that no sample has enough cells of has no markers.
+        Cells of each group and sample; groups × samples. Samples with fewer than ``min_cells`` cells of a group do not
+        count for it; a group without any such sample has no markers.
     """
     counts = cells >= min_cells
     seen = ((detected > 0) & counts[:, :, None]).sum(axis=1)
@@ -44,36 +44,36 @@ def sample_rule(
 
 
 def order(scores: np.ndarray, names: np.ndarray) -> np.ndarray:
-    """Genes by falling score, equal scores by name, NaN last; along the last axis."""
+    """Gene numbers by descending score along the last axis; ties by name, NaN last."""
     by_name = np.argsort(names, kind="stable")
     falling = np.argsort(-np.nan_to_num(scores[..., by_name], nan=-np.inf), axis=-1, kind="stable")
     return by_name[falling]
 
 
 def directions(stats: GroupStats) -> np.ndarray:
-    """True where the mean expression in the group is at least that of the rest; groups × genes."""
+    """True where mean expression in the group is at least that of all other cells; groups × genes."""
     return stats.mean >= stats.rest.mean
 
 
 def first_of_each(scores: np.ndarray, names: np.ndarray, n_top: int, *, unique: bool = False) -> list[np.ndarray]:
-    """The first ``n_top`` genes with a score, for every group; with ``unique`` a gene serves one group, see `draft`."""
+    """The best ``n_top`` scored genes of every group; with ``unique`` every gene is used once, see `take_turns`."""
     if not unique:
         return [row[:n_top] for row in ranked(scores, names)]
     chosen: list[list[int]] = [[] for _ in scores]
-    for group, gene in draft(scores, names, n_top):
+    for group, gene in take_turns(scores, names, n_top):
         chosen[group].append(gene)
     return [np.array(row, dtype=int) for row in chosen]
 
 
 def ranked(scores: np.ndarray, names: np.ndarray) -> list[np.ndarray]:
-    """For every group the genes that have a score, best first."""
+    """The genes with a score of every group, best first."""
     return [row[~np.isnan(score[row])] for row, score in zip(order(scores, names), scores, strict=True)]
 
 
-def draft(scores: np.ndarray, names: np.ndarray, n_turns: int) -> Iterator[tuple[int, int]]:
-    """Groups choose genes in turn, none twice: ``(group, gene)`` in the order of choice.
+def take_turns(scores: np.ndarray, names: np.ndarray, n_turns: int) -> Iterator[tuple[int, int]]:
+    """Groups choose genes in turn, each gene once; yields ``(group, gene)`` in order of choice.
 
-    Within a turn the group whose best remaining gene has the highest score goes first, equal scores by name.
+    Within a turn the group whose best remaining gene has the highest score goes first; ties by name.
     """
     queues = [deque(row) for row in ranked(scores, names)]
     taken: set[int] = set()
@@ -100,7 +100,7 @@ def marker_table(
     names: np.ndarray,
     samples: np.ndarray | None,
 ) -> pd.DataFrame:
-    """A row a marker: group, rank, name, score, direction, fraction and mean in and out of the group, samples."""
+    """One row per marker: group, rank, name, score, direction, fraction and mean in and out of the group, samples."""
     group = np.repeat(np.arange(len(groups)), [len(row) for row in markers])
     gene = np.concatenate(markers).astype(int)
     rest = stats.rest
@@ -123,17 +123,17 @@ def marker_table(
 
 
 def panel(scores: np.ndarray, names: np.ndarray, n_genes: int) -> np.ndarray:
-    """Exactly ``n_genes`` different genes in the order of the `draft`.
+    """Exactly ``n_genes`` different genes, in the order of `take_turns`.
 
     Raises
     ------
     ValueError
-        If fewer genes than that have a score.
+        If fewer than ``n_genes`` genes have a score.
     """
     n_scored = int((~np.isnan(scores)).any(axis=0).sum())
     if n_genes > n_scored:
         raise ValueError(
-            f"a panel of {n_genes} genes was asked for, but only {n_scored} have a score: relax the filters "
-            "(pp.filter_genes) or the sample rule, or ask for fewer genes."
+            f"cannot choose a panel of {n_genes} genes: only {n_scored} have a score; relax the filters "
+            "(pp.filter_genes) or the sample rule, or choose fewer genes."
         )
-    return np.array([gene for _, gene in islice(draft(scores, names, n_genes), n_genes)], dtype=int)
+    return np.array([gene for _, gene in islice(take_turns(scores, names, n_genes), n_genes)], dtype=int)

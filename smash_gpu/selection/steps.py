@@ -23,9 +23,10 @@ from smash_gpu.selection.scoring import Scores, importance
 
 @dataclass(frozen=True)
 class Selection:
-    """What the four steps found. Arrays are groups × genes; ``eligible`` is NaN where a marker is forbidden.
+    """The results of the four steps. Arrays are groups × genes.
 
-    ``fraction`` is the share of the cells that express the gene.
+    ``eligible`` holds the scores, NaN where a gene may not be a marker. ``fraction`` is the share of cells that express
+    the gene.
     """
 
     groups: np.ndarray
@@ -39,14 +40,14 @@ class Selection:
 
 
 def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFrame]:
-    """Candidate genes, and what each rule removed.
+    """Mask of candidate genes, and a table of what each rule removed.
 
     Raises
     ------
     NothingLeftError
         If no gene is left.
     KeyError
-        If ``exclude`` or ``keep`` names an absent gene.
+        If a gene in ``exclude`` or ``keep`` is absent.
     """
     keep = gene_names.named(filters.keep, data.names, data.symbols, "keep")
     rules = {"excluded by the user": gene_names.named(filters.exclude, data.names, data.symbols, "exclude")}
@@ -62,24 +63,24 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
     if not mask.any():
         raise NothingLeftError(
             "no gene is left after the filters:\n" + ledger.to_string(index=False) + "\n"
-            "Relax the rule that removed most (min_fraction, max_fraction, max_groups, families, exclude), "
-            "or pass keep= for genes that must stay."
+            "Relax the rule that removed the most genes (min_fraction, max_fraction, max_groups, families, exclude), "
+            "or pass the genes that must stay as keep=."
         )
     return mask, ledger
 
 
 def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple[np.ndarray, pd.DataFrame]:
-    """Candidates with a large loading on a leading component of ``z``, and what was removed."""
+    """Mask of candidates with a large loading on a leading component of ``z``, and what was removed."""
     keep = gene_names.named(how.keep, data.names, data.symbols, "keep")
     chosen = {"candidates": candidates, "n_top": how.n_top, "variance": how.variance}
-    found = data.kept("candidates after the inverse PCA", chosen, lambda: {"mask": _load_much(data, candidates, how)})
+    found = data.kept("candidates after the inverse PCA", chosen, lambda: {"mask": _by_loading(data, candidates, how)})
     mask = found["mask"]
     rule = f"small loadings (inverse PCA, {how.variance:.0%} of the variance)"
     left, ledger = gene_filters.ledger({rule: candidates & ~mask}, keep | ~candidates)
     return left & candidates, ledger.assign(left=int((left & candidates).sum()))
 
 
-def _load_much(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.ndarray:
+def _by_loading(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.ndarray:
     index = np.flatnonzero(candidates)
     stats = data.stats.pooled
     ceiling = (stats.mean + Z_CEILING * stats.std)[0, index]
@@ -92,7 +93,7 @@ def _load_much(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.nda
 
 
 def eligible_scores(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.ndarray, np.ndarray | None]:
-    """Scores with NaN where the sample rule or ``positive_only`` forbids a marker, and the share of samples."""
+    """Scores, NaN where the sample rule or ``positive_only`` excludes a marker, and the share of samples."""
     allowed, samples = np.ones_like(scores, dtype=bool), None
     if data.sample is not None:
         rule = _sample_rule(data, ~np.isnan(scores).all(axis=0), how)
@@ -103,14 +104,15 @@ def eligible_scores(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np
 
 
 def rank_markers(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.ndarray, pd.DataFrame]:
-    """Eligible scores (groups × genes), and the markers of every group; only positive scores make markers."""
+    """Eligible scores (groups × genes), and the marker table; only genes with positive scores become markers."""
     eligible, samples = eligible_scores(data, scores, how)
     positive = np.where(eligible > 0, eligible, np.nan)
     markers = ranking.first_of_each(positive, data.names, how.n_top, unique=how.unique)
     short = [str(data.groups[c]) for c, row in enumerate(markers) if len(row) < how.n_top]
     if short:
         warnings.warn(
-            f"fewer than {how.n_top} genes speak for {', '.join(short)}: shorter lists of markers there.", stacklevel=2
+            f"found fewer than {how.n_top} markers for {', '.join(short)}; relax the filters or lower n_top.",
+            stacklevel=2,
         )
     return eligible, ranking.marker_table(
         markers, scores, data.stats, groups=data.groups, names=data.names, samples=samples
@@ -118,7 +120,7 @@ def rank_markers(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.nd
 
 
 def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
-    """All steps in order; ``within`` names the broad group that the data are, in tables and complaints."""
+    """All four steps; ``within`` is the broad group that the data are from, named in tables and errors."""
     candidates = np.ones(len(data.names), dtype=bool)
     ledgers = []
     try:
@@ -129,7 +131,7 @@ def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
             candidates, ledger = inverse_pca(data, candidates, recipe.inverse_pca)
             ledgers.append(ledger)
     except NothingLeftError as error:
-        raise NothingLeftError(f"inside {within!r}: {error}" if within else str(error)) from None
+        raise NothingLeftError(f"within {within!r}: {error}" if within else str(error)) from None
     scores = importance(data, candidates, recipe.importance)
     eligible, markers = rank_markers(data, scores.mean, recipe.ranking)
     ledger = pd.concat(ledgers, ignore_index=True) if ledgers else gene_filters.ledger({}, candidates)[1]
@@ -141,7 +143,7 @@ def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
 
 
 def inside(data: Dataset, broad: pd.Categorical) -> dict[str, Dataset]:
-    """The data of each broad group, with groups named "broad / group"; groups of one cell are left out.
+    """The data of each broad group, with groups named "broad / group"; groups with one cell are left out.
 
     Parameters
     ----------
@@ -160,14 +162,18 @@ def inside(data: Dataset, broad: pd.Categorical) -> dict[str, Dataset]:
         groups = np.array([f"{name} / {g}" for g in part.groups], dtype=object)
         parts[name] = replace(part, groups=groups, work=replace(part.work, within=name))
     if skipped:
-        warnings.warn(f"nothing to tell apart inside {', '.join(skipped)}: one group only.", stacklevel=3)
+        warnings.warn(
+            f"{', '.join(skipped)}: one group only, so there is nothing to separate within it; skipped.", stacklevel=3
+        )
     if not parts:
-        raise ValueError("no broad group holds two groups with at least two cells each.")
+        raise ValueError(
+            "no broad group holds two groups with at least two cells each; use a coarser column for within=."
+        )
     return parts
 
 
 def merge(parts: Mapping[str, Selection]) -> Selection:
-    """Several selections over the same genes as one: groups one after the other, candidates of any."""
+    """Combine selections over the same genes: groups are concatenated, and a candidate of any selection is kept."""
     found = list(parts.values())
     if len(found) == 1:
         return found[0]
@@ -191,7 +197,7 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
 
 
 def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray]:
-    """A function from data to the numbers of ``n_genes`` genes, chosen by the recipe."""
+    """A function that takes data and returns the numbers of ``n_genes`` genes chosen by the recipe."""
 
     def choose(data: Dataset) -> np.ndarray:
         return ranking.panel(select(data, recipe).eligible, data.names, n_genes)
@@ -203,14 +209,14 @@ def _species(symbols: np.ndarray, filters: Filters) -> str | None:
     species = gene_names.detect_species(symbols) if filters.species == "auto" else filters.species
     if filters.families and gene_names.are_ensembl_ids(symbols):
         warnings.warn(
-            "the gene names are Ensembl ids, so no gene family was removed: pass gene_symbols= with the column of "
+            "the gene names are Ensembl ids, so no gene family was removed; pass gene_symbols= with the column of "
             "adata.var that holds the symbols.",
             stacklevel=2,
         )
     elif filters.families and species is None:
         warnings.warn(
-            "neither human (ACTB) nor mouse (Actb) spelling was recognised in the gene names, so no gene family was "
-            "removed: pass species='human' or 'mouse', or families=() to say that none shall be.",
+            "the gene names look neither human (ACTB) nor mouse (Actb), so no gene family was removed; pass "
+            "species='human' or 'mouse', or families=() to remove none.",
             stacklevel=2,
         )
     return species

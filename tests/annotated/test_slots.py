@@ -10,7 +10,7 @@ from cases.slots import FEW_TREES, GROUPS, assert_same, smash
 import smash_gpu as smg
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:Writing zarr v2", "ignore:fewer than .* genes speak for:UserWarning", "ignore:Trying to modify attribute"
+    "ignore:Writing zarr v2", "ignore:found fewer than .* markers for:UserWarning", "ignore:Trying to modify attribute"
 )
 
 

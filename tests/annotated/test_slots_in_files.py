@@ -12,7 +12,7 @@ import smash_gpu as smg
 from smash_gpu.annotated import slots
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:Writing zarr v2", "ignore:fewer than .* genes speak for:UserWarning", "ignore:Trying to modify attribute"
+    "ignore:Writing zarr v2", "ignore:found fewer than .* markers for:UserWarning", "ignore:Trying to modify attribute"
 )
 
 

@@ -68,7 +68,7 @@ def test_first_of_each_takes_the_best_of_every_group():
     assert [row.tolist() for row in ranking.first_of_each(scores, letters("abc"), 2)] == [[0, 1], [1, 0]]
 
 
-def plain_draft(scores, names, n_turns):
+def plain_turns(scores, names, n_turns):
     """In each turn every group chooses once, the one with the highest best score first."""
     free, order = set(range(len(names))), []
     for _ in range(n_turns):
@@ -88,14 +88,14 @@ def plain_draft(scores, names, n_turns):
 
 @FEW
 @given(score_tables(), st.integers(0, 6))
-def test_draft_is_the_plain_loop(table, n_turns):
+def test_taking_turns_is_the_plain_loop(table, n_turns):
     scores, names = table
-    assert list(ranking.draft(scores, names, n_turns)) == plain_draft(scores, names, n_turns)
+    assert list(ranking.take_turns(scores, names, n_turns)) == plain_turns(scores, names, n_turns)
 
 
 def test_a_group_that_lost_its_first_gene_takes_its_second_before_anyone_chooses_twice():
     scores = np.array([[9.0, 8.0, 7.0, 6.0], [5.0, NAN, 1.0, NAN]])
-    assert list(ranking.draft(scores, letters("abcd"), 2)) == [(0, 0), (1, 2), (0, 1)]
+    assert list(ranking.take_turns(scores, letters("abcd"), 2)) == [(0, 0), (1, 2), (0, 1)]
 
 
 @FEW

@@ -1,1 +1,1 @@
-"""Other tools' metrics for gene lists, by their own definitions."""
+"""Metrics for gene lists from other tools, as those tools define them."""

@@ -1,4 +1,4 @@
-"""Spapros' marker_corr and gene_corr (version 0.1.6), from the correlations of the genes in question only."""
+"""Spapros' marker_corr and gene_corr (version 0.1.6), computed only for the genes concerned."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def linear_step(x: np.ndarray, threshold: float = THRESHOLD, tolerance: float = 
 def correlation(data: Dataset, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pearson correlation of the numbered genes over the cells (genes × genes), and their mean expression.
 
-    NaN for a gene that does not vary. Read block by block; no matrix of all genes is made.
+    NaN for a constant gene. Reads block by block; the full genes × genes matrix is never made.
     """
     sums = moments(data.matrix, data.group, genes, target_sum=data.target_sum, device=data.device)
     found = np.array(to_host(sums.correlation))
@@ -34,17 +34,17 @@ def correlation(data: Dataset, genes: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def gene_corr(correlation: np.ndarray) -> dict[str, float]:
-    """How little the genes of a panel repeat each other.
+    """How little redundancy there is among the genes of a panel.
 
     Parameters
     ----------
     correlation
-        Genes × genes of the panel.
+        Correlation of the genes of the panel; genes × genes.
 
     Returns
     -------
     "gene_corr 1 - mean": one minus the mean |r| over pairs; "gene_corr perct max < 0.8": share of genes whose largest
-    |r| to another is below 0.8, counted linearly from 0.85 to 0.75. NaN pairs are left out.
+    |r| with another gene is below 0.8, on a linear scale from 0.85 (0) to 0.75 (1). NaN pairs are left out.
     """
     size = np.abs(correlation)
     pairs = size[np.tril_indices(len(size), -1)]
@@ -57,7 +57,7 @@ def gene_corr(correlation: np.ndarray) -> dict[str, float]:
 
 
 def marker_corr(correlation: np.ndarray, mean: np.ndarray, markers: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """How well a panel stands in for known markers: of each marker the largest r with any gene of the panel.
+    """How well a panel represents known markers: the largest r of each marker with any gene of the panel.
 
     Parameters
     ----------
@@ -66,12 +66,13 @@ def marker_corr(correlation: np.ndarray, mean: np.ndarray, markers: Mapping[str,
     mean
         Mean expression of each marker.
     markers
-        Rows of ``correlation`` by group; a gene that several groups name counts for the first.
+        Rows of ``correlation`` by group; a gene in several groups counts for the first.
 
     Returns
     -------
-    "marker_corr per marker": mean over markers; "per celltype": over the best of each group (markers within 1e-4 of it
-    count as well); "per marker mean > 0.025": over markers that are expressed more than that. NaN is left out.
+    "marker_corr per marker": mean over markers; "per celltype": mean over the best marker of each group
+    (and markers within 1e-4 of it); "per marker mean > 0.025": mean over markers with a mean expression above 0.025.
+    NaN is left out.
     """
     best = np.where(np.isnan(correlation), -np.inf, correlation).max(axis=1)
     best = np.where(np.isfinite(best), best, np.nan)

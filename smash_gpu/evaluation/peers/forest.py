@@ -1,4 +1,4 @@
-"""Spapros' forest_clfs (version 0.1.6): boosted trees, cross-validated, on the genes of a panel."""
+"""Spapros' forest_clfs (version 0.1.6): cross-validated boosted trees on the genes of a panel."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ MAX_SEED = 100_000
 def forest_clfs(
     X: Any, group: np.ndarray, *, device: str = "cpu", n_seeds: int = N_SEEDS, random_state: int = 0
 ) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
-    """Accuracy of boosted trees in 5-fold cross-validation with five seeds, every group weighing the same.
+    """Accuracy of boosted trees in 5-fold cross-validation with five seeds, with equal weight per group.
 
-    Groups with fewer than 40 cells do not take part. As in Spapros the rounds stop on the held-out cells, which makes
-    the numbers somewhat optimistic; `tl.evaluate` does without.
+    Groups with fewer than 40 cells are left out. As in Spapros, early stopping uses the held-out cells, which makes the
+    numbers somewhat optimistic; `tl.evaluate` does not do this.
 
     Parameters
     ----------
     X
-        Expression, cells × genes, as CSR: XGBoost takes what is not stored for missing and not for zero, which is what
-        Spapros does with the sparse matrices that are usual.
+        Expression, cells × genes, as CSR: XGBoost treats values that are not stored as missing, not as zero. This is
+        also what happens in Spapros with the usual sparse matrices.
     group
         Group code of every cell.
 
     Returns
     -------
     "forest_clfs accuracy": mean of the diagonal of the confusion matrix (rows sum to one) averaged over folds and
-    seeds; "forest_clfs perct acc > 0.8": share of groups above 0.8, counted linearly from 0.75 to 0.85. Then that
-    matrix, and the group codes that its rows are.
+    seeds; "forest_clfs perct acc > 0.8": share of groups above 0.8, on a linear scale from 0.75 (0) to 0.85 (1). Then
+    that matrix, and the group code of each of its rows.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def forest_clfs(
         )
     taken = np.isin(group, large)
     first = {code: int(np.argmax(group == code)) for code in large}
-    order = np.array(sorted(large, key=first.__getitem__))  # Spapros numbers the groups as they come
+    order = np.array(sorted(large, key=first.__getitem__))  # Spapros numbers the groups by first occurrence
     X, y = X[taken], np.argsort(order)[np.searchsorted(large, group[taken])]
     seeds = np.random.default_rng(random_state).integers(0, MAX_SEED, n_seeds) if n_seeds > 1 else [random_state]
     parts = [

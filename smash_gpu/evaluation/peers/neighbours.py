@@ -1,4 +1,4 @@
-"""Spapros' knn_overlap and cluster_similarity (version 0.1.6): does a panel keep the shape of the data?"""
+"""Spapros' knn_overlap and cluster_similarity (version 0.1.6): does a panel preserve the structure of the data?"""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ KS = (5, 10, 15, 20, 25, 30)
 NUMBERS_OF_CLUSTERS = (5, 60)
 COARSE_AND_FINE = ((5, 20), (21, 60))
 CLOSEST_RESOLUTIONS = 5e-5
-LOWEST_RESOLUTION, HIGHEST_RESOLUTION = 2.0**-20, 2.0**20  # a graph in pieces never falls to five clusters
-CELLS_FOR_APPROXIMATION = 8192  # from here on scanpy, and so Spapros, searches neighbours approximately
+LOWEST_RESOLUTION, HIGHEST_RESOLUTION = 2.0**-20, 2.0**20  # a disconnected graph may never reach five clusters
+CELLS_FOR_APPROXIMATION = 8192  # from this size, scanpy (and so Spapros) searches neighbours approximately
 
 
 def space(X: Any) -> np.ndarray:
-    """Where neighbours are looked for: 50 principal components, or the genes themselves if there are at most 50.
+    """The space for neighbour search: 50 principal components, or the genes themselves if there are at most 50.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def sparse_expression(data: Dataset, genes: np.ndarray) -> sparse.csr_matrix:
 
 
 def neighbours(points: np.ndarray, k: int, *, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
-    """The ``k`` nearest points of every point, itself not among them, nearest first, and their distances.
+    """The ``k`` nearest points of every point except itself, nearest first, and their distances.
 
-    Exact on a device and below 8,192 points; above by nearest-neighbour descent, as scanpy does it.
+    Exact on a GPU and below 8,192 points; otherwise by nearest-neighbour descent, as in scanpy.
     """
     if device == "cuda":
         from cuml.neighbors import NearestNeighbors
@@ -69,21 +69,23 @@ def neighbours(points: np.ndarray, k: int, *, device: str = "cpu") -> tuple[np.n
 
         index, distance = NNDescent(points, n_neighbors=k + 1, metric="euclidean", random_state=0).neighbor_graph
     itself = index == np.arange(len(points))[:, None]
-    itself[~itself.any(axis=1), -1] = True  # among many equal points a point may miss itself: its last one goes
+    itself[~itself.any(axis=1), -1] = (
+        True  # among many equal points a point may miss itself; then drop its last neighbour
+    )
     shape = len(points), k
     return index[~itself].reshape(shape), distance[~itself].reshape(shape)
 
 
 def mean_overlap(index: np.ndarray, distance: np.ndarray, other: np.ndarray, other_distance: np.ndarray) -> float:
-    """Mean over cells of the share of neighbours that two graphs have in common, of the smaller of the two.
+    """Mean over cells of the share of neighbours that two graphs have in common, of the smaller set.
 
-    Neighbours at distance 0 do not count, as Spapros reads its graphs from sparse matrices that drop zeros; a cell
-    without any shares nothing.
+    Neighbours at distance 0 do not count, because Spapros reads its graphs from sparse matrices that drop zeros. A cell
+    without neighbours counts as 0.
 
     Parameters
     ----------
     index, distance, other, other_distance
-        Neighbours and their distances in both graphs; cells × k.
+        Neighbours and distances in both graphs; cells × k.
     """
     n, k = index.shape
     cell = np.repeat(np.arange(n), k)
@@ -96,11 +98,11 @@ def mean_overlap(index: np.ndarray, distance: np.ndarray, other: np.ndarray, oth
 def knn_overlap(points: np.ndarray, reference: np.ndarray, *, device: str = "cpu") -> tuple[dict, pd.Series]:
     """Overlap of the neighbours in two spaces for k = 5, 10, …, 30 (the cell itself included in k).
 
-    One search for the largest k serves all.
+    One search for the largest k is used for all k.
 
     Returns
     -------
-    "knn_overlap mean_overlap_AUC": mean over k from 5 to 30, linear between; then the overlap for each k.
+    "knn_overlap mean_overlap_AUC": mean over k from 5 to 30, linearly interpolated; then the overlap for each k.
     """
     graphs = [neighbours(p, max(KS) - 1, device=device) for p in (points, reference)]
     (index, distance), (other, other_distance) = graphs
@@ -113,9 +115,9 @@ def knn_overlap(points: np.ndarray, reference: np.ndarray, *, device: str = "cpu
 
 
 def leiden_clusterings(points: np.ndarray) -> dict[int, np.ndarray]:
-    """Leiden clusterings of the 15-nearest-neighbour graph with 5 to 60 clusters, as far as resolutions give them.
+    """Leiden clusterings of the 15-nearest-neighbour graph with 5 to 60 clusters, for the numbers that can be reached.
 
-    The resolution is halved and doubled until both ends are passed, and then the gaps are bisected.
+    The resolution is halved and doubled until both ends are passed; then the gaps are bisected.
     """
     cluster = _leiden(points)
     low, high = NUMBERS_OF_CLUSTERS
@@ -141,7 +143,7 @@ def leiden_clusterings(points: np.ndarray) -> dict[int, np.ndarray]:
     searching = True
     while searching and not set(range(low, high + 1)) <= set(found):
         searching = False
-        for i in range(len(tried) - 1):  # over the list as it grows, as Spapros
+        for i in range(len(tried) - 1):  # over the growing list, as in Spapros
             (left, n_left), (right, n_right) = tried[i], tried[i + 1]
             wanted = any(n_left < n < n_right for n in range(low, high + 1))
             if n_right - n_left > 1 and wanted and right - left > CLOSEST_RESOLUTIONS:
@@ -155,8 +157,8 @@ def cluster_similarity(clusterings: dict[int, np.ndarray], reference: dict[int, 
 
     Returns
     -------
-    "cluster_similarity nmi_5_20" and "nmi_21_60": sums over numbers of clusters, those that neither has interpolated,
-    divided by how many there are; then the value for each number.
+    "cluster_similarity nmi_5_20" and "nmi_21_60": sums over the numbers of clusters, missing
+    numbers interpolated, divided by how many numbers there are; then the value for each number.
     """
     from sklearn.metrics import normalized_mutual_info_score
 
@@ -170,7 +172,7 @@ def cluster_similarity(clusterings: dict[int, np.ndarray], reference: dict[int, 
 
 
 def _leiden(points: np.ndarray) -> Any:
-    """From a resolution to clusters of the neighbour graph; scanpy's, with its defaults."""
+    """A function from a resolution to clusters of the neighbour graph, with scanpy's defaults."""
     try:
         import igraph  # noqa: F401
     except ImportError:

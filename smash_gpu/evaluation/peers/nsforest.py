@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 BETA = 0.5
-ROUNDING = 1e-7  # scikit-learn takes values that differ by less for equal
+ROUNDING = 1e-7  # scikit-learn treats values that differ by less as equal
 
 
 def medians(X: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
@@ -30,13 +30,13 @@ def binary_scores(median: np.ndarray) -> np.ndarray:
 
 
 def on_target(median: np.ndarray) -> np.ndarray:
-    """Share of a gene's medians that is the group's, ``m_gc / Σ_j m_gj``; groups × genes, 0 for a gene without any."""
+    """Share of each group in the sum of a gene's medians, ``m_gc / Σ_j m_gj``; groups × genes, 0 if the sum is 0."""
     total = median.sum(axis=0)
     return np.divide(median, total, out=np.zeros_like(median), where=total > 0)
 
 
 def stump(values: np.ndarray, positive: np.ndarray) -> float:
-    """The threshold of a decision tree with one split: the largest fall of Gini impurity, the lowest of equals.
+    """The threshold of a decision tree with one split: the largest drop in Gini impurity; the lowest of ties.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def stump(values: np.ndarray, positive: np.ndarray) -> float:
 
     Returns
     -------
-    Midway between two neighbouring values; NaN for a gene that does not vary.
+    Midpoint between two neighbouring values; NaN for a constant gene.
     """
     level, place = np.unique(values.astype(np.float32), return_inverse=True)
     below = np.cumsum(np.bincount(place))[:-1].astype(np.float64)
@@ -65,24 +65,24 @@ def stump(values: np.ndarray, positive: np.ndarray) -> float:
 def scores(
     X: np.ndarray, group: np.ndarray, groups: np.ndarray, markers: Mapping[int, np.ndarray], *, beta: float = BETA
 ) -> pd.DataFrame:
-    """Every metric for the markers of each group; a row a group.
+    """All metrics for the markers of each group; one row per group.
 
-    A cell is predicted to belong to the group if it lies above the threshold of every marker (`stump`).
+    A cell is predicted to belong to the group if it is above the threshold of every marker (`stump`).
 
     Parameters
     ----------
     X
-        Expression of the genes that are anyone's markers; cells × genes.
+        Expression of all genes that are markers of any group; cells × genes.
     markers
-        Columns of ``X`` that are the markers of each group code.
+        Columns of ``X`` with the markers of each group code.
     beta
         Weight of recall against precision.
 
     Returns
     -------
     Columns ``group``, ``n_markers``, ``f_beta``, ``precision``, ``recall``, ``TN``, ``FP``, ``FN``, ``TP``,
-    ``on_target`` and ``binary_score`` (medians over the markers). If a marker does not vary, where NS-Forest itself
-    fails, ``f_beta``, ``precision`` and ``recall`` are NaN and the counts −1.
+    ``on_target`` and ``binary_score`` (medians over the markers). If a marker is constant (NS-Forest itself
+    fails then), ``f_beta``, ``precision`` and ``recall`` are NaN and the counts −1.
     """
     median = medians(X, group, len(groups))
     share, binary = on_target(median), binary_scores(median)
