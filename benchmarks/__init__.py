@@ -1,1 +1,1 @@
-"""Measurements, run by hand: ``python -m benchmarks NAME [options]``; each prints and appends JSON lines."""
+"""Benchmarks, run by hand: ``python -m benchmarks NAME [options]``. Each prints and appends JSON lines."""

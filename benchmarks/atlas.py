@@ -1,9 +1,9 @@
 """Selections from files that do not fit in memory: time per cell, peak memory, and whether planted markers are found.
 
-``--folder`` keeps the synthetic files (`atlas_data`), 2.4 GB for a million cells. Every measurement is a process of its
-own, so that its peak memory is its own. The statistics pass is compared with merely reading the same two arrays of the
-file in the same process: by HDF5, in one thread, as AnnData does, and by `smash_gpu.io.hdf5`, in all threads.
-``waiting`` is the share of the statistics pass in which nothing was computed since no block was there yet.
+``--folder`` keeps the synthetic files (`atlas_data`), 2.4 GB for a million cells. Every measurement runs in a separate
+process, so that peak memory is measured separately. The statistics pass is compared with only reading the same two
+arrays of the file in the same process: by HDF5 in one thread, as in AnnData, and by `smash_gpu.io.hdf5` in all threads.
+``waiting`` is the share of the statistics pass spent waiting for the next block.
 ``--device cuda`` has not run yet.
 """
 
@@ -31,7 +31,7 @@ GROUPBY = "cell_type"
 
 
 def main(arguments: list[str]) -> None:
-    """Make what is missing, measure, print and append a line a measurement."""
+    """Create missing files, measure, print and append one line per measurement."""
     options = parse(arguments)
     if options.measure:
         print(json.dumps(MEASURES[options.measure](options)))
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The options."""
+    """The command-line options."""
     parser = record.parser("atlas")
     add = parser.add_argument
     add("--cells", type=int, nargs="+", default=list(SIZES))
@@ -68,7 +68,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def reading(options: argparse.Namespace) -> dict:
-    """Seconds to read and decompress, and seconds of the statistics pass, on one file, in turn."""
+    """Seconds to read and decompress one file, and seconds of the statistics pass on it, alternating."""
     import h5py
 
     from smash_gpu.blocks import fold
@@ -178,7 +178,7 @@ def _statistics(files, stats, options: argparse.Namespace, codes: np.ndarray) ->
 
 
 def _watched(fold: ModuleType) -> list[float]:
-    """Seconds of every wait for a block, from now on."""
+    """A list to which the seconds of every wait for a block are appended."""
     waits: list[float] = []
     prefetched = fold.prefetched
 

@@ -1,8 +1,8 @@
 """Synthetic counts for the atlas benchmark: an h5ad file of any number of cells, written block by block.
 
 Library sizes are log-normal (median 2,200 counts, σ 0.45). Genes' shares of a library are log-normal (σ 2.5), so that
-about 1,000 of 20,000 genes are detected in a cell. Lineages (6) and classes (30, five a lineage) change the shares of
-some genes at random; 3 % of every library is ambient. The classes' sizes fall geometrically to 0.05 %. Five markers are
+about 1,000 of 20,000 genes are detected in a cell. Lineages (6) and classes (30, five per lineage) change the shares
+of some genes at random; 3 % of every library is ambient. Class sizes fall geometrically to 0.05 %. Five markers are
 planted in every class: genes of 0.05 to 0.12 % of its libraries, and nearly absent elsewhere.
 """
 
@@ -26,7 +26,7 @@ LINEAGE_GENES, LINEAGE_SIGMA, CLASS_GENES, CLASS_SIGMA = 0.10, 0.4, 0.03, 0.4
 MARKER_SHARE, ABSENT_SHARE = (5e-4, 1.2e-3), 1e-6
 DONORS = 10
 CELLS_PER_BLOCK = 2_048
-VALUES_PER_CHUNK = 65_536  # about what h5py takes by itself for an array of this size
+VALUES_PER_CHUNK = 65_536  # about what h5py chooses by default for an array of this size
 GZIP_LEVEL = 4  # h5py's default
 
 
@@ -41,7 +41,7 @@ def proportions() -> np.ndarray:
 
 
 def profiles(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Share of a library of every gene (classes × genes), and the planted markers (classes × `MARKERS`)."""
+    """Share of every gene in a library (classes × genes), and the planted markers (classes × `MARKERS`)."""
     rng = np.random.default_rng(seed)
     base = rng.lognormal(0, ABUNDANCE_SIGMA, GENES)
     logs = np.log(base / base.sum())[None] + np.repeat(
@@ -59,7 +59,7 @@ def profiles(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write(path: Path, n_cells: int, *, seed: int = 0, gzip: bool = True) -> Path:
-    """An h5ad file of ``n_cells``, CSR float32 with int32 or int64 indices, deflated as h5py's "gzip" does or plain."""
+    """An h5ad file of ``n_cells``, CSR float32 with int32 or int64 indices, gzip-compressed or not."""
     labels = classes(n_cells, seed)
     index = "i4" if n_cells * 1_500 < 2**31 else "i8"
     obs = pd.DataFrame(
@@ -95,7 +95,7 @@ def write(path: Path, n_cells: int, *, seed: int = 0, gzip: bool = True) -> Path
 
 
 def classes(n_cells: int, seed: int) -> np.ndarray:
-    """The class of every cell: fixed numbers of each, in random order."""
+    """The class of every cell: a fixed number of cells per class, in random order."""
     ends = np.round(np.cumsum(proportions()) * n_cells).astype(int)
     labels = np.searchsorted(ends, np.arange(n_cells), side="right").clip(max=CLASSES - 1)
     return np.random.default_rng(seed + 1).permutation(labels).astype(np.int8)
@@ -107,7 +107,7 @@ def class_names() -> list[str]:
 
 
 def gene_names(seed: int) -> list[str]:
-    """Names of the genes; planted ones say of which class they are."""
+    """Gene names; the names of planted markers contain their class."""
     names = np.array([f"gene{g:05d}" for g in range(GENES)], dtype=object)
     for c, genes in enumerate(profiles(seed)[1]):
         names[genes] = [f"planted{c:02d}.{k}" for k in range(MARKERS)]
@@ -133,7 +133,7 @@ def blocks(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarr
 
 
 class Column:
-    """A one-dimensional array in an HDF5 group that grows, chunk by chunk, compressed in threads."""
+    """A growing one-dimensional array in an HDF5 group, written chunk by chunk and compressed in threads."""
 
     def __init__(self, group: h5py.Group, name: str, kind: str, pool: ThreadPoolExecutor, *, gzip: bool) -> None:
         filters = {"compression": "gzip", "compression_opts": GZIP_LEVEL} if gzip else {}
@@ -142,7 +142,7 @@ class Column:
         self.rest = np.empty(0, kind)
 
     def append(self, values: np.ndarray) -> None:
-        """Write the whole chunks of what is there, keep the rest."""
+        """Write all complete chunks and keep the rest."""
         values = np.concatenate([self.rest, values.astype(self.rest.dtype)])
         whole = len(values) // VALUES_PER_CHUNK * VALUES_PER_CHUNK
         self._write(values[:whole].reshape(-1, VALUES_PER_CHUNK), whole)
@@ -167,7 +167,7 @@ def _changes(rng: np.random.Generator, n: int, share: float, sigma: float) -> np
 
 
 def _alias_tables(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Walker's alias method, a table a class, flat: to draw a gene, draw a place, keep it or take its alias."""
+    """Walker's alias method with one table per class, flattened: draw a position, then keep it or take its alias."""
     tables = [_alias_table(p) for p in shares]
     return tuple(np.concatenate(part) for part in zip(*tables, strict=True))
 

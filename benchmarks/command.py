@@ -1,6 +1,6 @@
-"""Wall time and peak memory of ``smash-gpu find``, whole process, beside smashpy 0.1.2 where its Python is given.
+"""Wall time and peak memory of the whole ``smash-gpu find`` process, compared with smashpy 0.1.2 if installed.
 
-Neither draws the markers; smashpy draws what it always does.
+Neither plots the markers; smashpy makes the plots that it always makes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SMASHPY = Path(__file__).with_name("smashpy_baseline.py")
 
 
 def main(arguments: list[str]) -> None:
-    """Run every set with every model, ``--repeats`` times each; print and append a line a set, model and program."""
+    """Run every set with every model, ``--repeats`` times each; print and append a line per set, model and program."""
     options = record.parser("command")
     options.add_argument("--smashpy", type=Path, help="Python of an environment with smashpy 0.1.2")
     options.add_argument("--models", nargs="+", default=["dnn", "rf"])
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
 
 
 def compare(name: str, species: str, model: str, options, folder: Path) -> list[dict]:
-    """One set and model, by both programs in turn."""
+    """One set and model, by both programs alternately."""
     data = options.data / f"{name}.h5ad"
     imports = "torch, " * (model == "dnn") + "sklearn.ensemble, anndata, smash_gpu"
     programs = {
@@ -85,7 +85,7 @@ def measured(command: list[str], folder: Path) -> tuple[float, float]:
 
 
 def table(path: Path) -> str:
-    """The README's table from JSON lines with both programs."""
+    """The table in the README, from JSON lines of both programs."""
     import pandas as pd
 
     rows = pd.read_json(path, lines=True)

@@ -1,4 +1,4 @@
-"""DeepLIFT in closed form beside ``shap.DeepExplainer``, on one problem in one process."""
+"""DeepLIFT in closed form compared with ``shap.DeepExplainer``, on one problem in one process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Kernels and the whole pipeline on a CUDA device, on synthetic counts made there. It has not run on a GPU yet.
 
-Each line of a kernel states the bytes that it must move, counted from the problem (values and indices of the non-zeros
+Each line of a kernel gives the bytes that it must move, counted from the problem (values and indices of the non-zeros
 once, results once), the time by CUDA events after warm-up, and the share of the copy bandwidth measured on the device
-at the start: 70 % and more is the aim. Cells × 20,000 genes, about 1,500 of them detected in a cell, 30 classes.
+at the start; the goal is 70 % or more. Cells × 20,000 genes, about 1,500 of them detected per cell, 30 classes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PACKAGES = ("cupy", "cuml", "cudf", "rmm", "rapids", "xgboost", "torch", "nvidia
 
 @dataclass(frozen=True)
 class Problem:
-    """The sizes from which bytes are counted."""
+    """The sizes from which the number of bytes is computed."""
 
     cells: int
     genes: int
@@ -38,11 +38,11 @@ class Problem:
 
     @property
     def matrix_bytes(self) -> int:
-        """Values and indices of the non-zeros, and where the cells begin; each read once."""
+        """Bytes of the values and indices of the non-zeros and of the cell offsets, each read once."""
         return self.nonzeros * (self.value_bytes + self.index_bytes) + (self.cells + 1) * self.index_bytes
 
     def group_stats_bytes(self, n_groups: int) -> int:
-        """The matrix, a label a cell, and four tables of 8 bytes."""
+        """The matrix, one label per cell, and four tables of 8-byte values."""
         return self.matrix_bytes + self.cells * 8 + 4 * 8 * n_groups * self.genes
 
     def gather_dense_bytes(self, n_columns: int) -> int:
@@ -51,7 +51,7 @@ class Problem:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, print and append a line a stage and size."""
+    """Measure, print and append one line per stage and size."""
     options = parse(arguments)
     from smash_gpu.compute.device import resolve_device
     from smash_gpu.compute.xp import cupy
@@ -62,12 +62,12 @@ def main(arguments: list[str]) -> None:
     for cells in options.cells:
         for stage in stages(cupy, cells or cells_that_fit(cupy), options, copy):
             row = context | {"seed": options.seed} | stage
-            record.write(options.json, [row])  # at once: a later stage may end the process
+            record.write(options.json, [row])  # immediately, because a later stage may end the process
             print(row, flush=True)
 
 
 def stages(cupy, cells: int, options: argparse.Namespace, copy: float) -> Iterator[dict]:
-    """A line a stage; a stage that fails is a line too. The counts are gone at the end."""
+    """One line per stage, also for a stage that fails. The counts are freed at the end."""
     blocks, group, sample = matrix(cupy, cells, options.seed)
     cells = {"cells": len(group)}
     parts = [("kernels", lambda: kernels(cupy, blocks[0], group, sample, copy))]
@@ -77,7 +77,7 @@ def stages(cupy, cells: int, options: argparse.Namespace, copy: float) -> Iterat
         try:
             for row in run():
                 yield cells | row
-        except Exception as error:  # noqa: BLE001 - the other stages still count
+        except Exception as error:  # noqa: BLE001 - the other stages still run
             yield cells | {"what": what, "failed": f"{type(error).__name__}: {error}"[:500]}
 
 
@@ -104,7 +104,7 @@ def device(cupy) -> dict:
 
 
 def events(run: Callable[[], object], repeats: int = 10) -> dict:
-    """Seconds of a run by CUDA events, after two that do not count."""
+    """Seconds of a run by CUDA events, after two warm-up runs."""
     from cupyx.profiler import benchmark
 
     seconds = benchmark(run, n_warmup=2, n_repeat=repeats).gpu_times[0]
@@ -112,21 +112,21 @@ def events(run: Callable[[], object], repeats: int = 10) -> dict:
 
 
 def copy_bandwidth(cupy, n_bytes: int = 4 * 2**30) -> float:
-    """GB/s of a copy in device memory, read and written bytes counted."""
+    """GB/s of a copy in device memory; bytes read and written are both counted."""
     source, target = cupy.zeros(n_bytes // 4, dtype=cupy.float32), cupy.empty(n_bytes // 4, dtype=cupy.float32)
     return 2 * n_bytes / events(lambda: cupy.copyto(target, source))["min_s"] / 1e9
 
 
 def cells_that_fit(cupy) -> int:
-    """Cells whose matrix takes `SHARE_FOR_DATA` of the device's free memory."""
+    """Number of cells whose matrix fills `SHARE_FOR_DATA` of the free device memory."""
     cupy.get_default_memory_pool().free_all_blocks()
     return int(SHARE_FOR_DATA * cupy.cuda.runtime.memGetInfo()[0] / (DETECTED * 8))
 
 
 def rates(rng: np.random.Generator, n_genes: int, n_classes: int, detected: float) -> np.ndarray:
-    """Probability that a cell of a class has a gene (classes × genes): skewed over genes, and markers of each class."""
+    """Probability that a gene is detected in a cell, classes × genes: skewed over genes, with markers per class."""
     rate = rng.gamma(0.3, size=n_genes)
-    rate = np.minimum(rate * detected / rate.sum(), 0.95)  # and once more, as the cut took some away
+    rate = np.minimum(rate * detected / rate.sum(), 0.95)  # rescale again, because clipping removed some
     rate = np.tile(np.minimum(rate * detected / rate.sum(), 0.95), (n_classes, 1))
     markers = rng.permutation(n_genes)[: n_classes * MARKERS_PER_CLASS].reshape(n_classes, -1)
     rate[:, markers.ravel()] = BACKGROUND_RATE
@@ -149,7 +149,7 @@ def counts(xp, rate: np.ndarray, group: np.ndarray, seed: int) -> tuple:
 
 
 def matrix(cupy, n_cells: int, seed: int) -> tuple[list, np.ndarray, np.ndarray]:
-    """CuPy CSR blocks of cells × genes, the class of each cell and its sample."""
+    """CuPy CSR blocks of cells × genes, and the class and sample of each cell."""
     from cupyx.scipy.sparse import csr_matrix
 
     rng = np.random.default_rng(seed)
@@ -187,13 +187,13 @@ def kernels(cupy, block, group: np.ndarray, sample: np.ndarray, copy: float) -> 
 
 
 def rate_of(what: str, n_bytes: int, found: dict, copy: float) -> dict:
-    """A stage's line: bytes, seconds, bandwidth and its share of a copy's."""
+    """The line of a stage: bytes, seconds, bandwidth and its share of the bandwidth of a copy."""
     bandwidth = n_bytes / found["median_s"] / 1e9
     return {"what": what, **found, "bytes": n_bytes, "gb_per_s": bandwidth, "share_of_copy": bandwidth / copy}
 
 
 def aggregate(cupy, block, group: np.ndarray) -> Iterator[dict]:
-    """The same sums of log-normalised values by rapids-singlecell and by us; without it, nothing."""
+    """The same sums of log-normalised values by rapids-singlecell and by us; skipped if it is not installed."""
     from smash_gpu.compute.device import same_allocator
 
     try:
@@ -233,9 +233,9 @@ def pipeline(blocks: list, group: np.ndarray, sample: np.ndarray, model: str) ->
 
 
 def joined(blocks: list):
-    """One block as it is, several as a Dask array: a CSR matrix of more than 2³¹ values cannot be relied upon.
+    """One block unchanged, several as a Dask array: CSR matrices of more than 2³¹ values are not reliable.
 
-    Without ``name=False`` Dask would copy every block to the host to make a name of its contents.
+    Without ``name=False`` Dask would copy every block to the host to derive a name from its contents.
     """
     if len(blocks) == 1:
         return blocks[0]

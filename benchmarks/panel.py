@@ -1,6 +1,6 @@
-"""The panel's greedy at the size of an atlas: 1,000 classes × 20,000 genes × 300 picks, from made-up class statistics.
+"""The greedy panel choice at atlas size: 1,000 classes × 20,000 genes × 300 picks, from simulated class statistics.
 
-The statistics imitate counts of 3,000 molecules a cell: 40 broad classes with effects on a tenth of the genes, 25
+The statistics imitate counts of 3,000 molecules per cell: 40 broad classes with effects on a tenth of the genes, 25
 sub-types in each with effects on a thirtieth, overdispersed counts.
 """
 
@@ -18,7 +18,7 @@ MOLECULES = 3000.0
 
 
 def main(arguments: list[str]) -> None:
-    """Time the greedy, print and append one line."""
+    """Time the greedy choice, print and append one line."""
     options = record.parser("panel")
     options.add_argument("--broad", type=int, default=40)
     options.add_argument("--within", type=int, default=25, help="sub-types in each broad class")
@@ -63,7 +63,7 @@ def run(broad: int, within: int, n_genes: int, picks: int) -> dict:
 
 
 def peak_mib(*, reset: bool = False) -> float:
-    """The largest resident memory since the last reset, on Linux."""
+    """Peak resident memory since the last reset, on Linux."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("VmHWM"))

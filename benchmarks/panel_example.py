@@ -1,8 +1,8 @@
-"""100 genes on top of a printed panel of 300, with a cap on crowding: the worked example of the README.
+"""100 genes added to an existing panel of 300, with a cap on crowding: the worked example of the README.
 
-The printed panel tells the seven broad types of Zeisel's mouse cortex apart; the add-on shall tell the 46 sub-types
-apart, and no class may carry more than 1.1 times the transcripts of the printed panel's fullest class. Everything is
-chosen on the training cells of three stratified 70/30 splits, and judged by kNN(3) on the others.
+The existing panel separates the seven broad types of Zeisel's mouse cortex. The add-on must separate the 46 sub-types,
+and no class may have more than 1.1 times the transcripts of the fullest class with the existing panel. All genes are
+chosen on the training cells of three stratified 70/30 splits, and evaluated by kNN(3) on the held-out cells.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PRINTED, ADDED, ROOM, BRIGHTEST = 300, 100, 1.1, 30.0
 
 
 def main(arguments: list[str]) -> None:
-    """Run, print and append one line a panel."""
+    """Run, print and append one line per panel."""
     options = record.parser("panel_example").parse_args(arguments)
     warnings.simplefilter("ignore")
     rows = run(options.data)
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
 
 
 def run(folder) -> list[dict]:
-    """The printed panel alone, with a free and with a capped add-on, and with as many genes at random."""
+    """The existing panel alone, with an uncapped add-on, with a capped add-on, and with as many random genes."""
     import anndata as ad
 
     from smash_gpu import evaluation

@@ -1,8 +1,8 @@
-"""What a nested list costs beside a panel for each size, and what weights by frequency change: leak-free kNN(3).
+"""What a nested list costs compared with one panel per size, and the effect of frequency weights: leak-free kNN(3).
 
-Eleven label columns of the shared sets (classes of fewer than 10 cells left out), three stratified 70/30 splits, 10, 30
-and 100 genes. Differences to a panel chosen for its size with all pairs alike, in points; standard errors over columns
-and sizes.
+Eleven label columns of the shared sets (classes with fewer than 10 cells left out), three stratified 70/30 splits, 10,
+30 and 100 genes. Differences from a panel chosen for its size with equal pair weights, in percentage points; standard
+errors over columns and sizes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ METRICS = ("misclassification", "macro_1_minus_recall")
 
 
 def main(arguments: list[str]) -> None:
-    """Run all columns, print the differences and append a line a mode."""
+    """Run all columns, print the differences and append one line per mode."""
     options = record.parser("panel_modes").parse_args(arguments)
     warnings.simplefilter("ignore")
     rows = pd.DataFrame([row for name, column in COLUMNS for row in judged(options.data, name, column)])
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
 
 
 def judged(folder, name: str, column: str) -> list[dict]:
-    """A row a mode, size and split."""
+    """One row per mode, size and split."""
     import anndata as ad
 
     from smash_gpu import evaluation, panel

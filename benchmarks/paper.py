@@ -1,10 +1,10 @@
-"""The paper's protocol on its three public sets, beside what smashpy's own notebooks printed.
+"""The paper's protocol on its three public sets, compared with the output of smashpy's own notebooks.
 
 Selection on 80 % of the cells (seed 42), the union of the top 20 genes of each class, kNN(3) on z-scores, stratified
-70/30 with seed 42: test cells took part in the selection. As in the notebooks, Zeisel and CITE-seq go through no filter
-and are log1p of raw counts, and Paul15's XGBoost skips the 30 % filter. Two more metrics show what differences come
-from: the same genes judged on log values (what smashpy's aliasing bug did on Paul15), and tree scores made with the
-class mean of log values (the same bug) instead of z. For the network a third: as few cells are explained as in the
+70/30 with seed 42: test cells took part in the selection. As in the notebooks, Zeisel and CITE-seq are log1p of raw
+counts without any filter, and XGBoost on Paul15 skips the 30 % filter. Two more metrics show where differences come
+from: the same genes evaluated on log values (the effect of smashpy's aliasing bug on Paul15), and tree scores made with
+the class mean of log values (the same bug) instead of z. A third, for the network: as few cells are explained as in the
 notebooks.
 """
 
@@ -27,7 +27,7 @@ PUBLISHED = {
 
 
 def main(arguments: list[str]) -> None:
-    """Run all sets, models and seeds; print the table of the README and append a line a run."""
+    """Run all sets, models and seeds; print the table of the README and append one line per run."""
     options = record.parser("paper")
     options.add_argument("--sets", nargs="+", default=list(PUBLISHED), choices=list(PUBLISHED))
     options.add_argument("--models", nargs="+", default=["dnn", "rf", "brf", "xgboost"])
@@ -74,7 +74,7 @@ def run(folder, name: str, model: str, seed: int) -> dict:
 
 
 def judged(adata, source: dict, prefix: str) -> dict:
-    """The metrics of the union of the top 20 of each class, on z and on log values."""
+    """Metrics of the union of the top 20 genes of each class, on z and on log values."""
     import smash_gpu as smg
     from smash_gpu import evaluation
     from smash_gpu.data import splits
@@ -106,7 +106,7 @@ def on_log(adata, genes: list[str], group: np.ndarray, split, *, normalize: bool
 
 
 class LogMeans:
-    """A tree model whose importances are spread over the classes by mean expression, as smashpy's bug does."""
+    """A tree model with importances distributed over the classes by mean expression, as in smashpy's bug."""
 
     def __init__(self, model: str, seed: int) -> None:
         from smash_gpu import models
@@ -129,7 +129,7 @@ class LogMeans:
 
 
 def table(path) -> str:
-    """The README's table from JSON lines: M in %, median of the seeds and their range."""
+    """The table in the README, from JSON lines: M in %, median and range over the seeds."""
     import pandas as pd
 
     rows = pd.read_json(path, lines=True)

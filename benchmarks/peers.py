@@ -1,4 +1,4 @@
-"""Spapros' metrics by smash-gpu and by Spapros itself: the same values on real data, and seconds."""
+"""Spapros' metrics computed by smash-gpu and by Spapros itself on real data: agreement and seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORIGINAL = Path(__file__).with_name("peers_original.py")
 
 
 def main(arguments: list[str]) -> None:
-    """Both programs on every set; print and append a line a set and metric."""
+    """Run both programs on every set; print and append one line per set and metric."""
     options = record.parser("peers")
     options.add_argument("--spapros", type=Path, required=True, help="Python of an environment with spapros 0.1.6")
     options = options.parse_args(arguments)
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
 
 
 def compare(name: str, options) -> list[dict]:
-    """One set: the most variable genes as reference, every sixteenth of them as panel."""
+    """One set, with the most variable genes as reference and every sixteenth of them as panel."""
     path = options.data / f"{name}.h5ad"
     adata = ad.read_h5ad(path)
     counts = adata.X.toarray()

@@ -1,6 +1,6 @@
-"""Numbers of NS-Forest and Spapros themselves, which the tests of `smash_gpu.evaluation.peers` hold ours against.
+"""Metrics from NS-Forest and Spapros themselves; the tests of `smash_gpu.evaluation.peers` compare ours with them.
 
-Runs in an environment of its own, with the originals and without smash-gpu:
+Runs in a separate environment, with the originals and without smash-gpu:
 
     pip install --no-deps nsforest==4.1 spapros==0.1.6
     pip install scanpy xgboost-cpu igraph plotly seaborn rich questionary ruamel.yaml upsetplot venndata pytest
@@ -38,7 +38,7 @@ METRICS = ("forest_clfs", "knn_overlap", "marker_corr", "gene_corr")
 
 
 def cells() -> Any:
-    """The cells of the tests, log-normalised; four cells of one group made rare enough to be left out."""
+    """The cells of the tests, log-normalised; four cells form a group that is rare enough to be left out."""
     adata = planted(np.random.default_rng(0))
     adata.uns["sum"] = float(adata.X.sum())
     adata.uns["weighted"] = float((adata.X.toarray() * np.arange(1, 61)).sum())
@@ -65,7 +65,7 @@ def nsforest(adata: Any) -> dict:
 
 
 def spapros(adata: Any, panel: list[str]) -> dict:
-    """Summary metrics as the evaluator makes them."""
+    """Summary metrics as computed by the evaluator."""
     from spapros.evaluation import metrics as m
 
     found = {}
@@ -86,7 +86,7 @@ def spapros(adata: Any, panel: list[str]) -> dict:
 
 
 def similarity(adata: Any, panel: list[str]) -> dict:
-    """Leiden clusterings of the panel and of all genes, and what `cluster_similarity` makes of them."""
+    """Leiden clusterings of the panel and of all genes, and the result of `cluster_similarity` on them."""
     from spapros.evaluation import metrics as m
 
     parameters = m.get_metric_default_parameters()["cluster_similarity"]

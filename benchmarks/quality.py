@@ -1,10 +1,10 @@
-"""Panels of equal budget, chosen on training cells only, by our models and by other people's methods.
+"""Panels of equal size, chosen on training cells only, by our models and by other methods.
 
-A unit is a set and a column of labels (classes below ten cells left out). Every seed holds out 30 % of each class; a
-method sees the other 70 %, and kNN(3) on z-scores (mean and deviation of the training cells) judges its first 10, 30
-and 100 genes on what was held out. Selections run one at a time in a process of their own, on ``--threads`` threads,
-under a limit of CPU seconds. A line is appended per unit, seed, method and budget, also where there is no result; what
-the file already holds is not run again.
+A unit is a set and a label column (classes with fewer than ten cells are left out). Every seed holds out 30 % of each
+class; a method sees the other 70 %, and kNN(3) on z-scores (mean and standard deviation of the training cells)
+evaluates its first 10, 30 and 100 genes on the held-out cells. Selections run one at a time, each in a separate process
+on ``--threads`` threads with a limit of CPU seconds. One line per unit, seed, method and budget is appended, also if
+there is no result; lines already in the file are not computed again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ THREAD_LIMITS = (
 
 @dataclass(frozen=True)
 class Chosen:
-    """A selection: its genes, or why there are none, and what it cost."""
+    """A selection: its genes, or why there are none, and its run time."""
 
     genes: np.ndarray
     status: str = OK
@@ -63,7 +63,7 @@ class Chosen:
 
 
 def main(arguments: list[str]) -> None:
-    """Run what is missing in the file of JSON lines, cheap methods first, and print the table."""
+    """Run everything missing from the file of JSON lines, cheap methods first, and print the table."""
     options = record.parser("quality")
     options.add_argument("--sets", nargs="+", default=list(UNITS), help="set, or set:column of labels")
     options.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> None:
 
 
 def run(options) -> None:
-    """All methods on all units and seeds; a line a budget."""
+    """All methods on all units and seeds; one line per budget."""
     units = [unit for unit in UNITS if {unit, unit.partition(":")[0]} & set(options.sets)]
     done = _done(options.json)
     for name, unit, seed in product(options.methods, units, options.seeds):
@@ -109,7 +109,7 @@ def run(options) -> None:
 
 @lru_cache(maxsize=1)
 def read(folder: Path, name: str, column: str) -> Dataset:
-    """The labelled cells of classes with at least `MIN_CELLS` cells."""
+    """The labelled cells of all classes with at least `MIN_CELLS` cells."""
     import anndata as ad
 
     from smash_gpu.annotated.read import read as read_dataset
@@ -120,7 +120,7 @@ def read(folder: Path, name: str, column: str) -> Dataset:
 
 
 def held_out(data: Dataset, seed: int) -> Split:
-    """70 % of each class to choose on, 30 % to judge on."""
+    """70 % of each class for the choice, 30 % for the evaluation."""
     from smash_gpu import evaluation
     from smash_gpu.data import splits
 
@@ -129,12 +129,12 @@ def held_out(data: Dataset, seed: int) -> Split:
 
 
 def training(data: Dataset, split: Split) -> Dataset:
-    """The data with the held-out cells left out."""
+    """The data without the held-out cells."""
     return data.only(data.cells[split.train])
 
 
 def selections(method: Method, data: Dataset, seed: int, limit: int) -> list[tuple[int, Chosen]]:
-    """A selection for every budget; one serves all where the method's order is nested."""
+    """One selection per budget, or one for all budgets if the lists of the method are nested."""
     if method.missing:
         nothing = Chosen(np.array([], dtype=int), NOT_INSTALLED, f"no module {', '.join(method.missing)}")
         return [(k, nothing) for k in BUDGETS]
@@ -190,14 +190,14 @@ def _answer(sender, choose: partial, limit: int) -> None:
         genes = np.asarray(choose(), dtype=int)
         _check(genes, n_genes, len(data.names))
         chosen = Chosen(genes, OK, "", time.perf_counter() - start, _cpu_seconds() - cpu)
-    except Exception as error:  # noqa: BLE001, whatever a peer raises is its result
+    except Exception as error:  # noqa: BLE001, any error of a method is recorded as its result
         message = f"{type(error).__name__}: {error}"[:300]
         chosen = Chosen(np.array([], dtype=int), FAILED, message, time.perf_counter() - start, _cpu_seconds() - cpu)
     sender.send(chosen)
 
 
 def _unanswered(process, limit: int, seconds: float) -> Chosen:
-    """What a process that sent nothing ended of; one that still runs has waited too long for its CPU seconds."""
+    """The result of a process that sent nothing; one that still runs counts as over the limit of CPU seconds."""
     process.join(timeout=1)
     nothing, ended = np.array([], dtype=int), process.exitcode
     if ended in (None, -signal.SIGXCPU, -signal.SIGKILL):
@@ -207,7 +207,7 @@ def _unanswered(process, limit: int, seconds: float) -> Chosen:
 
 def _check(genes: np.ndarray, n_genes: int, n_known: int) -> None:
     if len(genes) > n_genes or len(set(genes.tolist())) < len(genes) or not ((genes >= 0) & (genes < n_known)).all():
-        raise ValueError("the list is too long, holds a gene twice or a gene that does not exist")
+        raise ValueError("the gene list is too long, or holds a gene twice or an unknown gene")
 
 
 def _cpu_seconds() -> float:

@@ -1,4 +1,4 @@
-"""Markdown tables of the quality benchmark's JSON lines."""
+"""Markdown tables from the JSON lines of the quality benchmark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNIT = ["set", "groupby"]
 
 
 def table(path: Path) -> str:
-    """A row a method, then a row a method and unit; M in %."""
+    """One row per method, then one row per method and unit; M in %."""
     rows = latest(path)
     return "\n\n".join([by_method(rows), against_paper(rows), by_unit(rows), without_result(rows)])
 
@@ -25,13 +25,13 @@ def latest(path: Path) -> pd.DataFrame:
 
 
 def per_unit(rows: pd.DataFrame, metric: str = "misclassification") -> pd.DataFrame:
-    """Mean over the seeds in %, a row a (budget, unit), a column a method; NaN unless every seed has a result."""
+    """Mean over the seeds in %, one row per (budget, unit) and one column per method; NaN if a seed has no result."""
     means = rows.groupby(["k", *UNIT, "method"])[metric].agg(lambda v: v.mean(skipna=False)).unstack("method")
     return 100 * means.reindex(columns=means.columns.union([REFERENCE]))
 
 
 def by_method(rows: pd.DataFrame) -> str:
-    """Means over units, ranks among the methods that have a result, and the paired difference to Wilcoxon."""
+    """Means over units, ranks among the methods with a result, and the paired difference from Wilcoxon."""
     m, budgets = per_unit(rows), sorted(rows["k"].unique())
     recall, f1 = per_unit(rows, "macro_1_minus_recall"), per_unit(rows, "f1_macro")
     ranks = m.rank(axis=1)
@@ -64,7 +64,7 @@ def by_unit(rows: pd.DataFrame) -> str:
 
 
 def against_paper(rows: pd.DataFrame) -> str:
-    """M of each model's defaults minus M of the paper's setting, over the units and seeds that both have."""
+    """M with each model's defaults minus M with the paper's settings, over the units and seeds that have both."""
     rows = rows[rows["status"] == "ok"]
     where = ["k", *UNIT, "seed"]
     m = 100 * rows.pivot_table(index=where, columns="method", values="misclassification")

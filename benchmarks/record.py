@@ -1,4 +1,4 @@
-"""What a measurement is worth nothing without: the machine, the versions, the spread; and the file of JSON lines."""
+"""The context of a measurement (machine, versions, spread), and the file of JSON lines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def machine() -> dict:
-    """Processor, cores in use and system."""
+    """Processor, number of usable cores, and system."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
@@ -43,7 +43,7 @@ def machine() -> dict:
 
 
 def versions() -> dict:
-    """Python's version and those of the packages that matter."""
+    """Versions of Python and of the relevant packages."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -54,7 +54,7 @@ def versions() -> dict:
 
 
 def parser(name: str) -> argparse.ArgumentParser:
-    """Options that every benchmark has."""
+    """Options shared by all benchmarks."""
     options = argparse.ArgumentParser(prog=f"python -m benchmarks {name}")
     options.add_argument("--data", type=Path, default=SHARED, help="folder with the annotated sets")
     options.add_argument("--json", type=Path, default=RESULTS / f"{name}.jsonl", help="file that lines are appended to")
@@ -70,7 +70,7 @@ def write(path: Path, rows: list[dict]) -> None:
 
 
 def timed(run: Callable[[], object], repeats: int) -> dict:
-    """Median, smallest and largest of several timings, in seconds, after one run that does not count."""
+    """Median, smallest and largest of several timings in seconds, after one warm-up run."""
     run()
     seconds = []
     for _ in range(repeats):

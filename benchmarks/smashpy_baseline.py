@@ -1,8 +1,8 @@
-"""smashpy 0.1.2 as its README uses it, run by the Python of an environment that holds it (3.8); see `command`.
+"""smashpy 0.1.2 as used in its README; run it with the Python 3.8 of an environment with smashpy (see `command`).
 
     python smashpy_baseline.py DATA.npz dnn|rf SPECIES
 
-The file holds CSR counts, gene names and labels as NumPy arrays, since AnnData of 2021 cannot read today's files.
+The file holds CSR counts, gene names and labels as NumPy arrays, because AnnData of 2021 cannot read current files.
 """
 
 import sys

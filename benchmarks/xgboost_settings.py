@@ -1,7 +1,7 @@
-"""What XGBoost's settings cost on 4,000 genes, and whether a faster one chooses worse panels.
+"""Run time of XGBoost settings on 4,000 genes, and whether faster settings choose worse panels.
 
 Zeisel, all 4,000 genes, 80 % of 3,005 cells, 7 groups, 200 rounds of depth 9 at rate 0.25. The panel of 30 genes is
-judged by kNN(3) on the held-out 20 %.
+evaluated by kNN(3) on the held-out 20 %.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SETTINGS = {
 
 
 def main(arguments: list[str]) -> None:
-    """Time each setting, one run each; print and append a line a setting."""
+    """Time each setting with one run; print and append one line per setting."""
     import anndata as ad
 
     from smash_gpu import evaluation
