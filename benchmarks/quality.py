@@ -207,7 +207,7 @@ def _unanswered(process, limit: int, seconds: float) -> Chosen:
 
 def _check(genes: np.ndarray, n_genes: int, n_known: int) -> None:
     if len(genes) > n_genes or len(set(genes.tolist())) < len(genes) or not ((genes >= 0) & (genes < n_known)).all():
-        raise ValueError("the gene list is too long, or holds a gene twice or an unknown gene")
+        raise ValueError("the gene list is too long, or holds a gene twice, or one that does not exist")
 
 
 def _cpu_seconds() -> float:
