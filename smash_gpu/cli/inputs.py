@@ -27,9 +27,9 @@ def kept_in(options: argparse.Namespace) -> Any:
     """Where ``--work`` says that finished stages are kept; a line is printed for each."""
     from smash_gpu.data.stages import Work
 
-    def tell(told: Any) -> None:
-        where = f"found in {options.work}: {told.stage} ({told.made:%Y-%m-%d %H:%M})"
-        print(where if told.found else f"kept: {told.stage}", flush=True)
+    def tell(notice: Any) -> None:
+        where = f"found in {options.work}: {notice.stage} ({notice.made:%Y-%m-%d %H:%M})"
+        print(where if notice.found else f"kept: {notice.stage}", flush=True)
 
     return Work(writable(options.work), tell, Path(named(options)).name)
 

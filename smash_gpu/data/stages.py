@@ -1,10 +1,11 @@
-"""A folder of finished stages, so that a run that was stopped goes on where it was.
+"""A folder of finished stages, so that a stopped run continues where it was.
 
-A stage is a set of named arrays in one file, named after the stage and a hash of all that it depends on: the data, the
-parameters, the versions of the packages. A file appears under its name in one step (`smash_gpu.runtime.atomic`).
+A stage is a set of named arrays in one npz file. The file is named after the stage and a hash of all that the stage
+depends on: the data, the parameters, the versions of the packages. It appears in one step (`smash_gpu.runtime.atomic`),
+and the checksums of the zip format show whether it is damaged.
 
-joblib.Memory does much of this, but it keeps pickles (a foreign file could run code, a damaged one is not noticed),
-does not flush them to the disk, knows arguments only by reading all their values, and its files have no readable names.
+joblib.Memory does much of this, but it keeps pickles (a foreign file could run code, damage goes unnoticed), does not
+flush them to the disk, reads all values of the arguments to recognise a call, and its files have no readable names.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,47 +31,46 @@ import pandas as pd
 from smash_gpu.io import integrity, matrices
 from smash_gpu.runtime import atomic, versions
 
-FORMAT = 1  # of the files, and of what the stages hold
-ABOUT, DATA = "about.json", "data.json"
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+FORMAT = 2  # of the files, and of what the stages hold
+ABOUT, MADE, DATA = "about", "made", "data.txt"
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 Stage = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Told:
-    """A stage was ``found`` in a folder, or made and kept there now."""
+class Notice:
+    """A stage was ``found`` in the folder, or computed and kept there now."""
 
     stage: str
     made: datetime
     found: bool
 
 
-def _silent(told: Told) -> None:
+def _nothing(*_: Notice) -> None:
     pass
 
 
 @dataclass(frozen=True)
 class Work:
-    """Where finished stages are kept; without a folder nowhere.
+    """Where finished stages are kept; without a folder, nowhere.
 
     Attributes
     ----------
     folder
         May hold the stages of any number of data sets.
-    tell
+    notify
         Called for every stage that was found or kept.
     data
-        Name of the data in notes, e.g. that of their file.
+        Name of the data in warnings, e.g. of their file.
     within
-        Name of the part of the data at hand, in the names of stages.
+        Name of the part of the data that the stages are made from, shown in their names.
     """
 
     folder: Path | None = None
-    tell: Callable[[Told], None] = _silent
+    notify: Callable[[Notice], None] = _nothing
     data: str = ""
     within: str = ""
-    _places: tuple[Path, ...] = ()
-    _files: integrity.Files = field(default_factory=dict)
+    _require_unchanged: Callable[[], None] = _nothing
 
     @classmethod
     def of(cls, work: Self | str | Path | None, data: str = "") -> Self:
@@ -79,7 +79,7 @@ class Work:
         return replace(given, data=given.data or data)
 
     def on(self, X: Any, fingerprint: Callable[[], str]) -> Self:
-        """For stages that are made from the matrix ``X``, whose files must not change from now on.
+        """For stages made from the matrix ``X``, whose files must not change from now on.
 
         Parameters
         ----------
@@ -91,18 +91,17 @@ class Work:
         OSError
             If the folder cannot be made.
         """
-        bound = replace(self, _places=(where := matrices.places(X)), _files=integrity.files(where))
+        places = matrices.places(X)
+        bound = replace(self, _require_unchanged=partial(integrity.require_unchanged, places, integrity.files(places)))
         if self.folder is None:
             return bound
-        named = fingerprint()
+        folder = self.folder / fingerprint()[:16]
         bound._require_unchanged()
-        folder = self.folder / named[:16]
-        others = sorted(self.folder.glob(f"*/{DATA}"))
-        if not folder.is_dir() and others:
-            warnings.warn(_of_other_data(self.folder, others), stacklevel=3)
+        if not folder.is_dir():
+            _warn_of_other_data(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
         atomic.remove_leftovers(folder)
-        _describe(folder / DATA, self.data, X.shape, where)
+        _describe(folder / DATA, self.data or ", ".join(dict.fromkeys(place.name for place in places)), X.shape)
         return replace(bound, folder=folder)
 
     def kept(self, name: str, parameters: Mapping[str, Any] | None, compute: Callable[[], Mapping[str, Any]]) -> Stage:
@@ -113,113 +112,48 @@ class Work:
         name
             Of the stage, for people.
         parameters
-            All that the stage depends on beside the data: plain values, arrays, lists and mappings of those. None if
-            that cannot be put into a file: the stage is then not kept.
+            All that the stage depends on besides the data: plain values, arrays, lists and mappings of those. None if
+            that cannot be written to a file: the stage is then not kept.
         compute
             Makes the stage: a mapping from names to arrays without objects, or numbers.
 
         Raises
         ------
-        stores.ChangedError
-            If a file of the data changed meanwhile.
+        smash_gpu.errors.ChangedError
+            If a file of the data changed in the meantime.
         """
         if self.folder is None or parameters is None:
-            return self._made(compute)
-        about = {"stage": name, "format": FORMAT, "data": self.folder.name, "versions": versions.installed()}
-        about = json.loads(json.dumps(about | {"parameters": parameters}, sort_keys=True, default=_plain))
-        key = sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-        told = f"{self.within}: {name}" if self.within else name
-        path = self.folder / f"{re.sub('[^0-9A-Za-z]+', '-', told).strip('-')[:80]}-{key[:16]}.npz"
+            return self._computed(compute)
+        depends = {"stage": name, "format": FORMAT, "data": self.folder.name, "versions": versions.installed()}
+        about = _as_json(depends | {"parameters": parameters})
+        shown = f"{self.within}: {name}" if self.within else name
+        file = f"{re.sub('[^0-9A-Za-z]+', '-', shown).strip('-')[:80]}-{sha256(about.encode()).hexdigest()[:16]}.npz"
         self._require_unchanged()
-        found = _load(path, about)
-        if found is not None:
+        if (found := _load(self.folder / file, about)) is not None:
             stage, made = found
-        else:
-            stage, made = self._made(compute), datetime.now()
-            if not _saved(path, stage, {"about": about, "made": made.isoformat(timespec="seconds")}):
-                return stage
-        self.tell(Told(told, made, found is not None))
+            self.notify(Notice(shown, made, found=True))
+            return stage
+        stage, made = self._computed(compute), datetime.now()
+        if _is_saved(self.folder / file, stage, about, made):
+            self.notify(Notice(shown, made, found=False))
         return stage
 
-    def _made(self, compute: Callable[[], Mapping[str, Any]]) -> Stage:
-        """What ``compute`` returns if no file of the data changed meanwhile."""
+    def _computed(self, compute: Callable[[], Mapping[str, Any]]) -> Stage:
+        """What ``compute`` returns if no file of the data changed in the meantime."""
         self._require_unchanged()
         try:
             return {name: np.asarray(value) for name, value in compute().items()}
         finally:
             self._require_unchanged()
 
-    def _require_unchanged(self) -> None:
-        integrity.require_unchanged(self._places, self._files)
+
+def digest(parameters: Mapping[str, Any]) -> str:
+    """SHA-256 of plain values, arrays, lists and mappings of those."""
+    return sha256(_as_json(parameters).encode()).hexdigest()
 
 
-def _load(path: Path, about: Mapping[str, Any]) -> tuple[Stage, datetime] | None:
-    """The stage and when it was made; None if it is not there, not whole, or another one."""
-    if not path.exists():
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            noted = json.loads(archive.read(ABOUT))
-            if noted["about"] != about:
-                raise ValueError("it holds another stage")
-            stage = {name: _array(archive.read(f"{name}.npy")) for name in noted["arrays"]}  # compares checksums
-        return stage, datetime.fromisoformat(noted["made"])
-    except UNREADABLE as error:
-        warnings.warn(f"{path} cannot be used ({type(error).__name__}: {error}): its stage is made anew.", stacklevel=4)
-        return None
-
-
-def _array(content: bytes) -> np.ndarray:
-    return np.lib.format.read_array(BytesIO(content), allow_pickle=False)
-
-
-def _saved(path: Path, stage: Stage, noted: Mapping[str, Any]) -> bool:
-    """Whether the stage could be kept; a warning if not, since the run itself goes on."""
-    try:
-        with atomic.written(path) as partial:
-            _write(partial, stage, noted)
-    except OSError as error:
-        needed = sum(array.nbytes for array in stage.values())
-        warnings.warn(
-            f"{path.name} could not be kept in {path.parent} ({error.strerror or error}): it takes up to "
-            f"{_size(needed)}, {_free(path.parent)} are free. The run goes on, but could not be resumed from here.",
-            stacklevel=4,
-        )
-        return False
-    return True
-
-
-def _write(path: Path, stage: Stage, noted: Mapping[str, Any]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr(ABOUT, json.dumps(noted | {"arrays": list(stage)}, indent=1))
-        for name, array in stage.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
-
-
-def _describe(path: Path, data: str, shape: tuple[int, int], where: tuple[Path, ...]) -> None:
-    """Note which data a folder is for, once, for the note to a run with other data."""
-    if path.exists():
-        return
-    noted = {
-        "data": data or ", ".join(dict.fromkeys(place.name for place in where)),
-        "shape": f"{shape[0]:,} cells × {shape[1]:,} genes",
-        "used": f"{datetime.now():%Y-%m-%d %H:%M}",
-    }
-    with suppress(OSError), atomic.written(path) as partial:
-        partial.write_text(json.dumps(noted, indent=1))
-
-
-def _of_other_data(folder: Path, described: list[Path]) -> str:
-    found = []
-    for path in described:
-        with suppress(*UNREADABLE):
-            noted = json.loads(path.read_text())
-            found.append(f"{noted['data'] or 'data'} as it was on {noted['used']} ({noted['shape']})")
-    return (
-        f"{folder} holds stages of {'; '.join(found) or 'other data'}. The data at hand are others, or have changed "
-        "since: their stages are made anew, and the old ones stay."
-    )
+def _as_json(parameters: Mapping[str, Any]) -> str:
+    return json.dumps(parameters, sort_keys=True, default=_plain)
 
 
 def _plain(value: Any) -> Any:
@@ -231,15 +165,66 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         array = np.ascontiguousarray(value.astype(str) if value.dtype.hasobject else value)
         return f"{array.dtype.str} {array.shape} {sha256(array).hexdigest()}"
-    raise TypeError(f"a stage cannot be named after a {type(value).__name__}.")
+    raise TypeError(f"cannot name a stage after a parameter of type {type(value).__name__}.")
 
 
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:,.1f} MB"
+def _load(path: Path, about: str) -> tuple[Stage, datetime] | None:
+    """The stage and when it was made; None if it is not there, damaged, or another one."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if damaged := file.zip.testzip():  # compares checksums
+                raise ValueError(f"{damaged} is damaged")
+            stage = dict(file)
+        if stage.pop(ABOUT).item() != about:
+            raise ValueError("it holds another stage")
+        return stage, datetime.fromisoformat(stage.pop(MADE).item())
+    except UNREADABLE as error:
+        warnings.warn(f"ignoring {path} ({type(error).__name__}: {error}); its stage is recomputed.", stacklevel=4)
+        return None
+
+
+def _is_saved(path: Path, stage: Stage, about: str, made: datetime) -> bool:
+    """Whether the stage could be written; a warning if not, since the run itself continues."""
+    if objects := [name for name, array in stage.items() if array.dtype.hasobject]:
+        raise ValueError(f"object arrays cannot be kept in {path.name}: {', '.join(objects)}")
+    try:
+        with atomic.written(path) as partly:
+            np.savez(partly, **stage, **{ABOUT: about, MADE: made.isoformat(timespec="seconds")})
+    except OSError as error:
+        n_bytes = sum(array.nbytes for array in stage.values())
+        warnings.warn(
+            f"cannot keep {path.name} in {path.parent} ({error.strerror or error}): it needs {n_bytes / 1e6:,.1f} MB, "
+            f"{_free(path.parent)}. The run continues, but could not be resumed from here.",
+            stacklevel=4,
+        )
+        return False
+    return True
 
 
 def _free(folder: Path) -> str:
-    try:
-        return _size(shutil.disk_usage(folder).free)
-    except OSError:
-        return "an unknown number of bytes"
+    with suppress(OSError):
+        return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB free"
+    return "free space unknown"
+
+
+def _describe(path: Path, data: str, shape: tuple[int, int]) -> None:
+    """Write down once which data a folder is for, to warn a run with other data."""
+    if not path.exists():
+        with suppress(OSError), atomic.written(path) as partly:
+            text = f"{data or 'data'} as of {datetime.now():%Y-%m-%d %H:%M} ({shape[0]:,} cells × {shape[1]:,} genes)"
+            partly.write_text(text, encoding="utf-8")
+
+
+def _warn_of_other_data(folder: Path) -> None:
+    found = []
+    for path in sorted(folder.glob(f"*/{DATA}")):
+        with suppress(OSError, ValueError):
+            found.append(path.read_text(encoding="utf-8"))
+    if found:
+        warnings.warn(
+            f"{folder} holds stages of {'; '.join(found)}. The current data differ from these, so all stages are "
+            "recomputed; existing files are kept.",
+            stacklevel=4,
+        )

@@ -1,8 +1,8 @@
-"""Files that are there as a whole or not at all, whenever the program that writes them ends.
+"""Files that exist whole or not at all, at any moment at which the program may end.
 
-A file is written in a partial folder beside its place, and put there in one step when all of it is on the disk. The
-folder is locked by its writer; the system gives up a lock when its process ends, however that ends, so that what is not
-locked is a leftover. Process numbers would not tell: those of containers and of other machines are others.
+A file is written in a partial folder next to its place, and moved there in one step when all of it is on the disk. The
+writer locks the folder. The system releases a lock when its process ends, however that ends, so an unlocked folder is a
+leftover. Process numbers would not show that: containers and other machines have their own.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
+from tempfile import TemporaryDirectory
 
 try:
     import fcntl
-except ImportError:  # Windows: leftovers stay, since nothing tells whether they are held
+except ImportError:  # Windows: leftovers stay, since nothing shows whether they are in use
     fcntl = None
 
 PARTIAL = ".part"
@@ -26,28 +26,25 @@ SECONDS_TO_LOCK = 60
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """Where to write the file ``path``, which is there after the block if that ends well; the folder is for it alone.
+    """Where to write the file ``path``, alone in a folder; it is moved to ``path`` after the block if that ends well.
 
-    Several processes may write the same file at once: the last one's stays.
+    Several processes may write the same file at once: the last one to finish wins.
     """
-    partial = path.with_name(f".{path.name}.{uuid4().hex}{PARTIAL}")
-    partial.mkdir()
-    try:
-        held = lock(partial)
+    options = {"prefix": f".{path.name}.", "suffix": PARTIAL, "dir": path.parent, "ignore_cleanup_errors": True}
+    with TemporaryDirectory(**options) as folder:
+        partial, held = Path(folder, path.name), lock(Path(folder))
         try:
-            yield partial / path.name
-            _flush(partial / path.name)
-            (partial / path.name).replace(path)
-            with suppress(OSError):  # not every file system can do that to a folder
+            yield partial
+            _flush(partial)
+            partial.replace(path)
+            with suppress(OSError):  # not every file system can flush a folder
                 _flush(path.parent)
         finally:
             os.close(held)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def lock(folder: Path) -> int:
-    """Hold a partial folder until the number that is returned is closed, or the program ends, however it does."""
+    """Lock a partial folder until the returned file descriptor is closed, or the program ends in any way."""
     if fcntl is None:
         return os.open(os.devnull, os.O_RDONLY)
     number = os.open(folder, os.O_RDONLY)
@@ -57,25 +54,26 @@ def lock(folder: Path) -> int:
 
 
 def remove_leftovers(folder: Path, names: str = ".*") -> None:
-    """Remove partial folders that nobody holds any more, of those with such ``names``."""
+    """Remove the partial folders with such ``names`` that no process holds any more."""
     for partial in folder.glob(f"{names}{PARTIAL}") if fcntl else ():
         with suppress(OSError):
             if time.time() - partial.stat().st_mtime > SECONDS_TO_LOCK:
-                with _opened(partial) as number:
-                    fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(partial, ignore_errors=True)
+                _remove_unlocked(partial)
+
+
+def _remove_unlocked(partial: Path) -> None:
+    number = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(partial, ignore_errors=True)
+    finally:
+        os.close(number)
 
 
 def _flush(path: Path) -> None:
-    """Wait until the file, or the list of a folder's files, is on the disk."""
-    with _opened(path) as number:
-        os.fsync(number)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
+    """Wait until a file, or the list of a folder's files, is on the disk."""
     number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        yield number
+        os.fsync(number)
     finally:
         os.close(number)

@@ -149,7 +149,7 @@ def test_matrices_stored_by_genes_are_converted_once_a_folder(adata, tmp_path, m
     os.truncate(converted, converted.stat().st_size // 2)
     with pytest.warns(UserWarning, match="stored by genes"):
         assert markers_of(path, work, random_state=1) is not None
-    assert {file.name for file in converted.parent.iterdir() if file.suffix != ".npz"} == {"data.json", converted.name}
+    assert {file.name for file in converted.parent.iterdir() if file.suffix != ".npz"} == {"data.txt", converted.name}
 
 
 def markers_of(path, work, **options):
@@ -196,6 +196,6 @@ def test_stages_hold_no_pickles(adata, tmp_path):
     markers(adata, tmp_path, n_models=2, sample_key="sample")
     for path in tmp_path.glob("*/*.npz"):
         with zipfile.ZipFile(path) as archive:
-            assert {name.rpartition(".")[2] for name in archive.namelist()} == {"npy", "json"}
+            assert {name.rpartition(".")[2] for name in archive.namelist()} == {"npy"}
         with np.load(path, allow_pickle=False) as found:
             assert all(found[name] is not None for name in found.files)

@@ -67,7 +67,7 @@ def test_finished_stages_of_several_files_are_found_again_until_one_changes(adat
         no_more.setattr(csc_to_csr, "_convert", again)
         pd.testing.assert_frame_equal(markers(paths, work=tmp_path / "work"), first)
     os.utime(paths[2], (0, 0))
-    with pytest.warns(UserWarning, match="holds stages of .*part0.*, or have changed since"):
+    with pytest.warns(UserWarning, match="holds stages of .*part0.* current data differ"):
         markers(paths, work=tmp_path / "work")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import sys
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from smash_gpu.runtime import memory as runtime_memory
@@ -19,8 +21,8 @@ def test_amounts_of_memory(memory, expected):
 
 
 @pytest.mark.parametrize("memory", ["much", "-1GB", "8 XB", "", "0", "GB"])
-def test_what_is_no_amount_of_memory(memory):
-    with pytest.raises(ValueError, match="no amount of memory"):
+def test_an_amount_that_cannot_be_parsed(memory):
+    with pytest.raises(ValueError, match="cannot parse memory="):
         runtime_memory.n_bytes(memory)
 
 
@@ -38,17 +40,38 @@ def test_a_limit_holds_inside_only_and_none_leaves_the_outer_one():
     assert runtime_memory.room() < free * 100
 
 
-def test_a_limit_below_what_the_program_has_is_refused():
-    with pytest.raises(ValueError, match="before it reads anything"), runtime_memory.limit("1MB"):
+def test_a_limit_below_what_the_process_uses_is_refused():
+    with (
+        pytest.raises(ValueError, match=r"too low: the process already uses \d.* MB and needs at least 67 MB more"),
+        runtime_memory.limit("1MB"),
+    ):
         pass
 
 
 def test_what_is_free_is_less_than_what_is_there_and_more_than_nothing():
-    assert 0 < runtime_memory.available() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < runtime_memory.available() <= psutil.virtual_memory().total
     before = runtime_memory.taken()
     held = np.ones(100_000_000, dtype=np.uint8)
     assert runtime_memory.taken() - before == pytest.approx(held.nbytes, rel=0.2)
     assert runtime_memory.taken() <= runtime_memory.peak() * 1.01
+
+
+def test_the_peak_stays_when_memory_is_given_back():
+    held = np.ones(200_000_000, dtype=np.uint8)
+    most = runtime_memory.taken()
+    del held
+    assert runtime_memory.peak() >= most - 2**20
+    assert runtime_memory.taken() < most - 100_000_000
+
+
+def test_the_peak_comes_from_windows_where_it_has_one_and_else_from_the_system(monkeypatch, tmp_path):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(runtime_memory, "OWN_STATUS", tmp_path / "absent")
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    assert runtime_memory.peak() == pytest.approx(most, rel=0.01)
+    now = SimpleNamespace(rss=5, peak_wset=7)
+    monkeypatch.setattr("psutil.Process.memory_info", lambda _: now)
+    assert (runtime_memory.taken(), runtime_memory.peak()) == (5, 7)
 
 
 def write_group(folder, files):
@@ -68,7 +91,7 @@ def cgroups(tmp_path, monkeypatch):
     """An empty tree of control groups; a function that says in which this process is."""
     monkeypatch.setattr(runtime_memory, "CGROUPS", tmp_path)
     monkeypatch.setattr(runtime_memory, "OWN_CGROUPS", tmp_path / "own")
-    monkeypatch.setattr(runtime_memory, "_free", lambda: 2**50)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**50))
     return (tmp_path / "own").write_text
 
 

@@ -10,9 +10,9 @@ import pytest
 
 @pytest.mark.slow
 def test_systems_without_the_modules_of_unix(tmp_path):
-    """Windows: the package is imported, memory is guessed, files are written, leftovers stay."""
+    """Windows: the package is imported, memory is known, files are written, leftovers stay."""
     code = """if True:
-        import os, sys
+        import os, psutil, sys
         from pathlib import Path
         sys.modules["fcntl"] = sys.modules["resource"] = None
         del os.sysconf
@@ -24,8 +24,8 @@ def test_systems_without_the_modules_of_unix(tmp_path):
         Path.read_text = absent
         from smash_gpu.runtime import atomic, memory
         import smash_gpu
-        assert memory.available() == memory.WITHOUT_A_WORD
-        assert memory.taken() == memory.peak() == 0
+        assert memory.available() > 0
+        assert memory.taken() > 0
         (Path(sys.argv[1]) / ".left.part").mkdir()
         atomic.remove_leftovers(Path(sys.argv[1]))
         with atomic.written(Path(sys.argv[1]) / "a") as path:
