@@ -2,7 +2,7 @@
 
 A block is a canonical CSR matrix of consecutive cells × all genes. Where a matrix is cut into blocks is up to
 `sizes.row_cuts`, which bounds memory and keeps a block's non-zeros below 2³¹. While one block is computed on, threads
-read and decode the next ones. Where memory does not do for a block, ``fold`` halves it, says so, and goes on.
+read and decode the next ones. If a block does not fit in memory, ``fold`` warns, halves it and continues.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
     step
         Maps one CSR block, in the memory of ``device``, and its part of each ``per_cell`` to an ``Additive``.
     per_cell
-        Arrays of one value a cell, on the host.
+        Arrays of one value per cell, on the host.
     """
     if is_dask(X):
         fold_blocks = partial(_fold_blocks, step=step, device=device)
@@ -79,8 +79,8 @@ def stream(X: Any, *per_cell: np.ndarray, step: Callable | None = None, device: 
     Parameters
     ----------
     step
-        Maps a block and its parts to an array that is handed on in their place. Of a Dask array only that leaves the
-        workers, so that what is not needed is not sent.
+        Maps a block and its parts to an array that is yielded in their place. With a Dask array only this result leaves
+        the workers, so nothing else is sent.
     """
     if is_dask(X):
         yield from _stream_dask(X, step, device, per_cell)
@@ -103,12 +103,12 @@ def _ready(X: Any, device: str) -> tuple[Callable[[slice], Any], list[slice]]:
 
 
 def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
-    """``step(cut, *per_cell)``, or the sum over the halves of ``cut`` where memory does not do for all of it.
+    """``step(cut, *per_cell)``, or the sum over the halves of ``cut`` if there is not enough memory for all of it.
 
     Raises
     ------
     MemoryError
-        If it does not do for a single cell.
+        If there is not enough for a single cell.
     """
     n_cells = cut.stop - cut.start
     try:
@@ -119,7 +119,7 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
     except MemoryError as error:
         if n_cells == 1:
             raise
-        warnings.warn(f"{error.args[0].partition('. ')[0]}: going on with half as many.", stacklevel=2)
+        warnings.warn(f"{error.args[0].partition('. ')[0]}: continuing with half as many.", stacklevel=2)
     gc.collect()  # since Python 3.12 the error lies in a cycle, and its traceback holds the arrays of the whole block
     release_memory()
     middle = cut.start + n_cells // 2

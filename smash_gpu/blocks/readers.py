@@ -41,7 +41,7 @@ def rows(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
     if on_gpu(X):
         return (lambda cut: _device_rows(X, cut)) if device_sparse.issparse(X) else X.__getitem__
     raise TypeError(
-        f"a matrix of type {type(X).__module__}.{type(X).__name__} cannot be read. Use NumPy, SciPy CSR or CSC, "
+        f"cannot read a matrix of type {type(X).__module__}.{type(X).__name__}. Use NumPy, SciPy CSR or CSC, "
         "CuPy, a backed or zarr AnnData matrix, or a Dask array of CSR blocks."
     )
 
@@ -61,7 +61,7 @@ def _(X: CSRDataset, offsets: np.ndarray | None = None) -> Callable[[slice], Any
         whole = int(starts[0]), int(starts[-1])
         genes = columns(*whole)
         if (np.diff(starts) < 0).any() or (len(genes) and (genes.min() < 0 or genes.max() >= X.shape[1])):
-            raise ValueError(f"row offsets fall, or columns lie beyond the {X.shape[1]:,} genes: it is damaged")
+            raise ValueError(f"row offsets decrease, or column numbers are not below the {X.shape[1]:,} genes")
         parts = values(*whole), genes.astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
         return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
 
@@ -76,7 +76,7 @@ def _(X: Stack, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
 def by_rows(X: Any, folder: Path | None = None) -> Any:
     """``X`` in an order that can be cut by cells: CSC is converted once, a file's CSC on disk, after a warning.
 
-    ``folder`` keeps what was converted for later runs; None: a temporary one.
+    ``folder`` keeps the converted matrix for later runs; None: a temporary folder.
     """
     if is_dask(X):
         return X if X.numblocks[1] == 1 else X.rechunk({0: block_sizes.CELLS_PER_BLOCK, 1: X.shape[1]})
@@ -91,7 +91,7 @@ def as_csr(block: Any) -> Any:
     elif not sparse.issparse(block):
         block = sparse.csr_matrix(np.asarray(block))
     block = block.tocsr()
-    if not block.has_canonical_format:  # synchronises where a device has not been asked before
+    if not block.has_canonical_format:  # synchronises the first time
         block = block.copy()
         block.sum_duplicates()
     return block
@@ -107,6 +107,6 @@ def _device_rows(X: Any, cut: slice) -> Any:
     indptr = X.indptr[cut.start : cut.stop + 1] - first
     parts = X.data[first:last], X.indices[first:last], indptr
     block = device_sparse.csr_matrix(parts, (len(indptr) - 1, X.shape[1]))  # synchronises
-    if X.has_canonical_format:  # synchronises, once a matrix; of the block it would once a block
+    if X.has_canonical_format:  # synchronises once per matrix; for the block it would once per block
         block.has_canonical_format = True
     return block

@@ -1,4 +1,4 @@
-"""Where a matrix is cut into blocks of cells: as many as suit the device and the memory that may be taken."""
+"""Where a matrix is cut into blocks of cells: of a size that suits the device and the memory that may be used."""
 
 from __future__ import annotations
 

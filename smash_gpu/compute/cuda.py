@@ -1,4 +1,4 @@
-"""Finds, compiles and launches ``kernels/*.cu``. A launcher is named as its kernel and its twin in `ops`.
+"""Finds, compiles and launches ``kernels/*.cu``. A launcher has the name of its kernel and of its twin in `ops`.
 
 Everything runs on the current device and its current stream, and nothing waits for it. Preparation is array code in the
 namespace of the block: tests replace `launch` and `shared_memory` and run the same launchers without a device.
@@ -141,9 +141,9 @@ def gather_dense(
     Parameters
     ----------
     mean, scale
-        One value a chosen gene: the result is ``(e − mean) · scale``. Both or neither.
+        One value per chosen gene: the result is ``(e − mean) · scale``. Both or neither.
     ceiling
-        One value a chosen gene; what is larger is cut to it, after scaling.
+        One value per chosen gene; what is larger is cut to it, after scaling.
     """
     xp = namespace(block.data)
     (n_cells, n_genes), n_columns = block.shape, len(genes)

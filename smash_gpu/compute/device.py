@@ -1,4 +1,4 @@
-"""The CUDA device: is there one, its memory, and what a lack of memory is called."""
+"""The CUDA device: whether there is one, its memory, and how a lack of memory is recognised."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def resolve_device(device: str) -> str:
     Raises
     ------
     ValueError
-        For any other word.
+        For any other value.
     RuntimeError
-        If "cuda" is asked for and CuPy, a driver that is new enough, or a device is missing.
+        For "cuda" if CuPy, a driver that is new enough, or a device is missing.
     """
     if device not in DEVICES:
         raise ValueError(f"device={device!r} is not one of {', '.join(DEVICES)}.")
@@ -32,18 +32,16 @@ def resolve_device(device: str) -> str:
     if problem is None:
         return "cuda"
     if device == "cuda":
-        raise RuntimeError(f"device='cuda' was asked for, but {problem}; or use device='cpu'.")
+        raise RuntimeError(f"cannot use device='cuda': {problem}; or use device='cpu'.")
     if xp.cupy is not None and xp.cupy.cuda.runtime.driverGetVersion():
         warnings.warn(f"computing on the CPU: {problem}.", stacklevel=2)
     return "cpu"
 
 
 def device_problem() -> str | None:
-    """Why nothing can be computed on a CUDA device, and the way out; None if it can."""
+    """Why a CUDA device cannot be used, and what to do; None if it can be used."""
     if xp.cupy is None:
-        return (
-            f"CuPy cannot be imported ({xp.why_no_cupy}): install an extra with CUDA, pip install 'smash-gpu[cuda13]'"
-        )
+        return f"cannot import CuPy ({xp.why_no_cupy}): install an extra with CUDA, pip install 'smash-gpu[cuda13]'"
     runtime = xp.cupy.cuda.runtime
     try:
         if runtime.getDeviceCount():
@@ -53,7 +51,7 @@ def device_problem() -> str | None:
         if 0 < present < needed and "InsufficientDriver" in str(error):
             return (
                 f"the NVIDIA driver supports CUDA {_release(present)} and CuPy was built for {_release(needed)}: "
-                "update the driver, or install the extra for its release (smash-gpu[cuda12])"
+                "update the driver, or install the extra for CUDA 12 (smash-gpu[cuda12])"
             )
         if not present:
             return "there is no NVIDIA driver: check `nvidia-smi`"
@@ -61,9 +59,9 @@ def device_problem() -> str | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether NumPy, CuPy, RMM, cuML, torch or XGBoost says that memory did not do, or said so before this error.
+    """Whether this error, or one that caused it, is a lack of memory in NumPy, CuPy, RMM, cuML, torch or XGBoost.
 
-    CuPy turns a lack of memory while it indexes a sparse matrix into ``IndexError: invalid index``.
+    CuPy reports a lack of memory during the indexing of a sparse matrix as ``IndexError: invalid index``.
     """
     words = f"{type(error).__name__} {error}".lower()
     if isinstance(error, MemoryError) or any(word in words for word in OUT_OF_MEMORY):
@@ -74,34 +72,34 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def enough_memory(purpose: str, way_out: str, n_bytes: int = 0) -> Iterator[None]:
-    """Turn a library's complaint about memory into a ``MemoryError`` that says for what, how much, and the way out."""
+    """Turn any library's lack of memory into a ``MemoryError`` that says for what, how much, and what to do."""
     try:
         yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        needed = f" ({n_bytes / GIB:,.2f} GiB)" if n_bytes else ""
-        raise MemoryError(f"memory does not do for {purpose}{needed}{device_memory()}. {way_out}") from error
+        numbers = ", ".join(filter(None, [f"needs {n_bytes / GIB:,.2f} GiB" * bool(n_bytes), device_memory()]))
+        raise MemoryError(f"not enough memory for {purpose}{f' ({numbers})' * bool(numbers)}. {way_out}") from error
 
 
 def device_room() -> int:
-    """Bytes that are free on the device, or held by CuPy's pool and used by nobody."""
+    """Bytes that are free on the device, or unused in CuPy's pool."""
     pool = xp.cupy.get_default_memory_pool()
     return xp.cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
 
 
 def device_memory() -> str:
-    """What is free on the device and what CuPy's pool holds, as a remark; empty without a device."""
+    """What is free on the device and what CuPy's pool holds, for messages; empty without a device."""
     if device_problem() is not None:
         return ""
     free, total = xp.cupy.cuda.runtime.memGetInfo()
     pool = xp.cupy.get_default_memory_pool().total_bytes()
-    return f"; of {total / GIB:,.1f} GiB on the device {free / GIB:,.1f} are free and {pool / GIB:,.1f} are CuPy's"
+    return f"{free / GIB:,.1f} of {total / GIB:,.1f} GiB free on the device, {pool / GIB:,.1f} GiB held by CuPy"
 
 
 @contextmanager
 def same_allocator() -> Iterator[None]:
-    """CuPy's allocator afterwards as it was before.
+    """Restore CuPy's allocator afterwards.
 
     The first import of cuDF, cuML or rapids-singlecell makes RMM the allocator. RMM has no pool unless it is given one:
     every array then costs a ``cudaMalloc`` and a ``cudaFree``, which waits for the device.
@@ -117,7 +115,7 @@ def same_allocator() -> Iterator[None]:
 
 
 def release_memory() -> None:
-    """Give back what the pools of CuPy and torch hold and nobody uses, so that other libraries can have it."""
+    """Free what the pools of CuPy and torch hold but do not use, so that other libraries can use it."""
     if device_problem() is None:  # without a driver the pool itself cannot be asked
         xp.cupy.get_default_memory_pool().free_all_blocks()
     torch = sys.modules.get("torch")

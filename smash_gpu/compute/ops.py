@@ -48,7 +48,7 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
 
 
 def gather_dense(block: Any, genes: Any, target_sum: float | None, *, ceiling: np.ndarray | None = None) -> Any:
-    """Expression ``e`` of the chosen genes, cut to one ceiling a gene; dense float32, cells × ``len(genes)``."""
+    """Expression ``e`` of the chosen genes, cut to one ceiling per gene; dense float32, cells × ``len(genes)``."""
     if on_gpu(block):
         return cuda.gather_dense(block, genes, target_sum, ceiling=ceiling)
     chosen = block[:, genes]
@@ -74,7 +74,7 @@ def _log_normalized(block: Any, target_sum: float | None, library_size: np.ndarr
 def moments(dense: Any) -> tuple[Any, Any]:
     """``Σ x`` (genes) and ``Σ x xᵀ`` (genes × genes) over the cells of a dense block, in float64.
 
-    A dense product on either device: see ``kernels/README.md`` for why no kernel of our own takes its place.
+    A dense product on either device: see ``kernels/README.md`` for why there is no kernel for it.
     """
     x = dense.astype(np.float64)
     return x.sum(axis=0), x.T @ x

@@ -14,7 +14,7 @@ SMALL = 1000
 
 
 def eigh(matrix: Any) -> tuple[Any, Any]:
-    """Eigenvalues, rising, and eigenvectors of a symmetric matrix; a small one on one thread, as others only wait."""
+    """Ascending eigenvalues and eigenvectors of a symmetric matrix; a small one on one thread, as more only wait."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1 if len(matrix) < SMALL else None, user_api="blas"):

@@ -1,4 +1,4 @@
-"""NumPy or CuPy? The array library of a value, moving values between host and device, and what a device lacks."""
+"""NumPy or CuPy? The array library of a value, moving values between host and device."""
 
 from __future__ import annotations
 

@@ -32,31 +32,32 @@ class ValueChecks(Additive):
         return cls(*(np.atleast_1d(to_host(n)) for n in ops.value_checks(block, LOG_CEILING)))
 
     def complain(self, *, are_counts: bool) -> None:
-        """Raise where raw counts, or logarithms, cannot be what the matrix holds.
+        """Raise if the matrix cannot hold raw counts, or logarithms.
 
         Raises
         ------
         ValueError
-            With the way out.
+            The message says what to do.
         """
         if self.not_finite[0]:
-            raise ValueError(f"the matrix holds {self.not_finite[0]:,} NaN or infinite values; replace them first.")
+            raise ValueError(f"the matrix has {self.not_finite[0]:,} NaN or infinite values; replace them first.")
         if self.negative[0]:
             raise ValueError(
-                f"the matrix holds {self.negative[0]:,} negative values, as scaled data do. Raw counts are needed: "
-                "pass layer= if a layer holds them, or log-normalised values with normalize=False (often use_raw=True)."
+                f"the matrix has {self.negative[0]:,} negative values, so it seems to be scaled. Raw counts are "
+                "needed: pass layer= if a layer holds them, or log-normalised values with normalize=False "
+                "(often use_raw=True)."
             )
         if not self.nonzero[0]:
-            raise ValueError("the matrix holds nothing but zeros.")
+            raise ValueError("the matrix has only zeros; pass layer= or use_raw=True if the counts are elsewhere.")
         if are_counts and self.fractional[0] and not self.large[0]:
             raise ValueError(
-                "raw counts are expected, but the matrix holds fractions and no value above 20, as log-normalised data "
-                "do. Pass normalize=False if it is log-normalised, or layer= for the layer that holds the counts."
+                "raw counts are expected, but the matrix has fractions and no value above 20, so it seems to be "
+                "log-normalised. Pass normalize=False if it is, or layer= for the layer that holds the counts."
             )
         if not are_counts and not self.fractional[0]:
             raise ValueError(
-                "normalize=False says that the matrix is log-normalised, but it holds whole numbers only, as raw "
-                "counts do. Leave normalize out."
+                "normalize=False is for log-normalised values, but the matrix has whole numbers only, so it seems to "
+                "hold raw counts. Leave normalize out."
             )
 
 

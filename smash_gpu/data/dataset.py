@@ -1,4 +1,4 @@
-"""Everything a selection needs to know of the data, as arrays; no AnnData from here on."""
+"""Everything a selection needs to know about the data, as arrays; no AnnData from here on."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Dataset:
         return stage["cells"], stage["detected"]
 
     def only(self, cells: np.ndarray) -> Self:
-        """The same matrix with all but the numbered cells left out, and the groups that remain numbered anew."""
+        """The same matrix with all but the numbered cells left out, and the remaining groups renumbered."""
         group = np.full_like(self.group, LEFT_OUT)
         present, codes = np.unique(self.group[cells], return_inverse=True)
         group[cells] = codes

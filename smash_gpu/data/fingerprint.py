@@ -22,8 +22,8 @@ VALUES_PER_SAMPLE = 4096
 def fingerprint(matrix: Any, names: Iterable[str], labels: Iterable[str | None]) -> str:
     """SHA-256 of the shape, the gene names, the label of every cell and every value that is not zero, all in order.
 
-    The same for every container and block size (dense, CSR, CSC, file, Dask) and for counts of every type; explicit
-    zeros do not count. Values are compared as float64: fractions rounded to float32 are other values. Cell names, other
+    The same for every container and block size (dense, CSR, CSC, file, Dask) and for every dtype of counts; explicit
+    zeros are ignored. Values are compared as float64: fractions rounded to float32 give another hash. Cell names, other
     annotation and other layers are not covered.
 
     Parameters
@@ -56,8 +56,8 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
     last change of every file that holds the matrix, which matrix of the file it is (such as ``layers/counts``), the
     length of every cell's row in the file, and `N_SAMPLES` evenly spread runs of values and columns; not the place and
     name of the file. Not noticed: values changed in place, outside those runs, by a program that sets the time of the
-    last change back. On the other hand any other change of an h5ad file, such as a new column of ``obs``, makes it
-    another one. Labels are never covered.
+    last change back. On the other hand any change of an h5ad file, such as a new column of ``obs``, changes the
+    hash. Labels are never covered.
 
     Parameters
     ----------

@@ -19,8 +19,8 @@ def block_cuts(n_cells: int, n_genes: int) -> list[slice]:
 def shuffled(n_cells: int, n_genes: int) -> np.ndarray:
     """An order of the cells in which every block of `block_cuts` holds a uniform random sample of them.
 
-    Within a block the order is that of the data; so it is altogether where one block holds all. It depends on the shape
-    alone, neither on a seed, so that one file serves many models, nor on the memory that happens to be free.
+    Within a block the order is that of the data; if one block holds all cells, nothing is shuffled. It depends on
+    the shape alone: not on a seed, so that one file serves many models, and not on free memory.
     """
     if len(block_cuts(n_cells, n_genes)) == 1:
         return np.arange(n_cells)
@@ -30,6 +30,6 @@ def shuffled(n_cells: int, n_genes: int) -> np.ndarray:
 
 
 def by_block(cells: np.ndarray, shape: tuple[int, int]) -> list[np.ndarray]:
-    """The sorted numbers of ``cells``, those of each block of a matrix of this shape for themselves."""
+    """The sorted numbers of ``cells``, split by the blocks of a matrix of this shape."""
     ends = [cut.stop for cut in block_cuts(*shape)]
     return [part for part in np.split(cells, np.searchsorted(cells, ends[:-1])) if len(part)]

@@ -1,4 +1,4 @@
-"""Dividing cells into a part to learn from and a part to judge on."""
+"""Dividing cells into a part to train on and a part to test on."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ MIN_SAMPLE_FRACTION = 0.70  # of the samples with cells of a group: there its ma
 
 @dataclass(frozen=True)
 class Split:
-    """Numbers of the cells to learn from and of the cells held out; disjoint, sorted."""
+    """Numbers of the training cells and of the held-out cells; disjoint, sorted."""
 
     train: np.ndarray
     test: np.ndarray
 
 
 def stratified(group: np.ndarray, *, test_fraction: float = TEST_FRACTION, random_state: int = 0) -> Split:
-    """Hold out a share of every group, as scikit-learn's ``train_test_split(stratify=)``; no group misses a side.
+    """Hold out a share of every group, as scikit-learn's ``train_test_split(stratify=)``; both sides have every group.
 
-    Where a group is too small for scikit-learn to give each side a cell, one of its cells is moved, with a warning.
+    If a group is so small that scikit-learn leaves one side without it, one of its cells is moved and a warning given.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ def stratified(group: np.ndarray, *, test_fraction: float = TEST_FRACTION, rando
         is_test[first] = ~is_test[first]
     if absent:
         warnings.warn(
-            f"{len(absent)} group(s) with few cells (sizes {sizes[absent].tolist()}) got one cell moved "
-            "so that training and held-out part both have some.",
+            f"{len(absent)} small groups (of {', '.join(map(str, sizes[absent]))} cells) had no cell in the training "
+            "or the held-out part; one cell of each was moved there.",
             stacklevel=2,
         )
     return Split(np.flatnonzero(~is_test), np.flatnonzero(is_test))
 
 
 def repeated(group: np.ndarray, *, n_splits: int, test_fraction: float, random_state: int) -> Iterator[Split]:
-    """Independent stratified splits, one a seed ``random_state``, ``random_state + 1``, …"""
+    """Independent stratified splits, one per seed ``random_state``, ``random_state + 1``, …"""
     for seed in range(random_state, random_state + n_splits):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
@@ -71,7 +71,7 @@ def by_sample(
     n_splits
         Folds; no more than there are samples.
     n_seeds
-        How often the folds are made anew, with the following seeds; once if each fold is one sample.
+        How many times the folds are made, each with the next seed; once if each fold is one sample.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -91,8 +91,8 @@ def draw(
     Parameters
     ----------
     at_least
-        Cells that every group keeps, or all it has; where ``n`` does not allow that, the same number of each group as
-        far as they go.
+        Cells that every group keeps, or all it has; if ``n`` does not allow that, the same number of each group as far
+        as possible.
     """
     if len(cells) <= n:
         return np.sort(cells)

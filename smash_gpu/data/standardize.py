@@ -19,7 +19,7 @@ def mean_std(X: Any, cells: np.ndarray | None = None) -> tuple[np.ndarray, np.nd
     Parameters
     ----------
     cells
-        Numbers of the rows that count; None: all.
+        Numbers of the rows to use; None: all.
     """
     xp = namespace(X)
     total, square = xp.zeros((1, X.shape[1])), xp.zeros((1, X.shape[1]))

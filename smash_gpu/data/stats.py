@@ -119,7 +119,7 @@ def detections(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cells of each group, and how many of them express each of the numbered ``genes`` (groups × ``len(genes)``).
 
-    For groups by the thousand: memory goes with groups × ``len(genes)``, not with all genes.
+    For thousands of groups: memory grows with groups × ``len(genes)``, not with all genes.
     """
 
     def step(block: Any, group: np.ndarray) -> _Detections:
@@ -141,14 +141,14 @@ def moments(
 ) -> Moments:
     """First and second moments of the expression of ``genes``, in float64, over cells whose group is not negative.
 
-    Dense float64 exists for `CELLS_PER_PRODUCT` cells at a time only.
+    Only `CELLS_PER_PRODUCT` cells at a time are dense float64.
 
     Parameters
     ----------
     genes
         Column numbers.
     ceiling
-        One value a gene; larger expression is cut to it (``z`` cut at 10 is ``e`` cut at ``μ + 10 σ``).
+        One value per gene; larger expression is cut to it (``z`` cut at 10 is ``e`` cut at ``μ + 10 σ``).
     """
 
     def step(block: Any, group: np.ndarray) -> Moments:

@@ -1,4 +1,4 @@
-"""A progress bar for whatever lasts more than a few seconds; silence for what does not."""
+"""A progress bar for work that takes more than a few seconds; silence otherwise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SECONDS_OF_SILENCE = 2.0
 
 
 def track(steps: Sequence, what: str, *, unit: str, size: Callable[[Any], int] = lambda _: 1) -> Iterator:
-    """Iterate over ``steps`` with a bar on a terminal or in a notebook, once it has lasted long enough.
+    """Iterate over ``steps`` with a bar on a terminal or in a notebook, after `SECONDS_OF_SILENCE`.
 
     Parameters
     ----------

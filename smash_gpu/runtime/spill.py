@@ -20,10 +20,10 @@ WAY_OUT = "Pass max_cells=, narrow the candidates, or set TMPDIR to a folder wit
 
 
 class Scratch(AbstractContextManager):
-    """A float32 matrix in a file without a name: nobody else sees it, and it is gone however the program ends.
+    """A float32 matrix in a file without a name: no other program sees it, and it is gone when the program ends.
 
     ``X[rows]`` is a NumPy array, and ``X[rows] = values`` writes one, for a slice or an array of row numbers. The file
-    is mapped for `BYTES_AT_ONCE` at a time, so that little of it counts as memory of the program.
+    is mapped for `BYTES_AT_ONCE` at a time, so that little of it counts as memory of the process.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class Scratch(AbstractContextManager):
 
 
 def folder() -> Path:
-    """Where large temporary files go: ``TMPDIR`` if it is set, else /var/tmp, else where Python puts them."""
+    """Where large temporary files go: ``TMPDIR`` if it is set, else /var/tmp, else the default of Python."""
     if "TMPDIR" not in os.environ and os.access(LARGE_FILES, os.W_OK):
         return LARGE_FILES
     return Path(tempfile.gettempdir())
@@ -81,25 +81,26 @@ def need_disk(n_bytes: int, purpose: str) -> Path:
     Raises
     ------
     OSError
-        If not, with both numbers, the folder and the way out.
+        If not; the message has both numbers, the folder and what to do.
     """
     where = folder()
     free = shutil.disk_usage(where).free
     if free < n_bytes:
         raise OSError(
-            f"{purpose} takes {n_bytes / 1e9:,.2f} GB of disk, and {where} has {free / 1e9:,.2f} GB free. {WAY_OUT}"
+            f"not enough disk space in {where} for {purpose} (needs {n_bytes / 1e9:,.2f} GB, {free / 1e9:,.2f} GB "
+            f"free). {WAY_OUT}"
         )
     return where
 
 
 def _reserved(where: Path, n_bytes: int) -> IO[bytes]:
-    """A file without a name and all of its blocks: a mapped file that finds the disk full ends the program."""
+    """A file without a name, with all of its disk space reserved: a full disk under a mapped file ends the program."""
     file = tempfile.TemporaryFile(prefix="smash-gpu-", dir=where)  # noqa: SIM115  closed by `Scratch`
     try:
         os.posix_fallocate(file.fileno(), 0, n_bytes)
     except (AttributeError, OSError) as error:
         if getattr(error, "errno", None) == errno.ENOSPC:
             file.close()
-            raise OSError(f"the disk of {where} is full: {n_bytes / 1e9:,.2f} GB are needed. {WAY_OUT}") from error
+            raise OSError(f"the disk of {where} is full (needs {n_bytes / 1e9:,.2f} GB). {WAY_OUT}") from error
         file.truncate(n_bytes)
     return file

@@ -21,7 +21,7 @@ def names_of(names: Iterable[str], what: str) -> tuple[str, ...]:
         If it is a string.
     """
     if isinstance(names, str):
-        raise TypeError(f"{what}={names!r} is one string; give a list of names.")
+        raise TypeError(f"{what}={names!r} is a string; pass a list of names.")
     return tuple(map(str, names))
 
 

@@ -94,10 +94,10 @@ BAD = {
         with_column("alike", lambda n: [1, "1", "A"] * (n // 3)), {"groupby": "alike"}, ValueError, "'alike'.*'?1'?"
     ),
     "negative counts": (with_value(-1), {}, ValueError, r"1 negative.*layer=.*normalize=False"),
-    "scaled values": (with_scaled_values, {}, ValueError, r"negative values, as scaled data.*layer="),
+    "scaled values": (with_scaled_values, {}, ValueError, r"negative values, so it seems to be scaled.*layer="),
     "NaN": (with_value(np.nan), {}, ValueError, "1 NaN or infinite.*replace"),
     "infinity": (with_value(np.inf), {}, ValueError, "1 NaN or infinite.*replace"),
-    "zeros only": (with_zeros, {}, ValueError, "nothing but zeros"),
+    "zeros only": (with_zeros, {}, ValueError, "only zeros"),
     "logged values as counts": (with_logged_values, {}, ValueError, "raw counts are expected.*normalize=False.*layer="),
     "counts as logged values": (as_it_is, {"normalize": False}, ValueError, "whole numbers only.*Leave normalize out"),
     "duplicated genes": (with_duplicated_genes, {}, ValueError, r"MARKER0X.*var_names_make_unique\(\)"),

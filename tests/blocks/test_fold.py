@@ -45,7 +45,7 @@ def test_dask_blocks_too_large_for_memory_are_halved(cells):
     np.testing.assert_array_equal(halved.detected, fold(X, limited(100), group).detected)
 
 
-@pytest.mark.filterwarnings("ignore:memory does not do")
+@pytest.mark.filterwarnings("ignore:not enough memory")
 def test_memory_for_no_cell_at_all_is_an_error_with_a_way_out(cells):
     X, group = cells
     with pytest.raises(MemoryError, match="1 cell at once.*device='cpu'"):

@@ -88,7 +88,7 @@ class OutOfMemoryError(RuntimeError):
     ],
 )
 def test_every_library_s_word_for_out_of_memory_is_understood(error):
-    message = r"memory does not do for the forest \(2.00 GiB\).*Narrow"
+    message = r"not enough memory for the forest \(needs 2\.00 GiB.*\)\. Narrow"
     memory = enough_memory("the forest", "Narrow the candidates.", 2 * 2**30)
     with pytest.raises(MemoryError, match=message) as raised, memory:
         raise error

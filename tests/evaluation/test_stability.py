@@ -207,7 +207,7 @@ def test_one_seed_one_result_that_survives_a_file(adata, tmp_path):
         pd.testing.assert_frame_equal(function(again), function(adata))
 
 
-@pytest.mark.filterwarnings("ignore:.*got one cell moved")
+@pytest.mark.filterwarnings("ignore:.*one cell of each was moved")
 def test_a_group_of_two_cells_is_no_obstacle(adata):
     labels = adata.obs["cell_type"].astype(str).to_numpy()
     labels[:2] = "rare type"

@@ -30,7 +30,7 @@ def test_counts_are_asked_for_where_they_are_needed(adata):
         ({"sample_fraction": 70}, "not a percentage"),
         ({"class_weights": {"A": -1}}, "not negative"),
         ({"min_markers": {"fine": 1}}, "not a label column"),
-        ({"ignore": "A"}, "one string"),
+        ({"ignore": "A"}, "is a string"),
         ({"n_gene": 3}, "a panel has no option n_gene"),
     ],
 )

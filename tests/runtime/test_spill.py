@@ -51,7 +51,7 @@ def test_a_matrix_in_a_file_has_no_name_and_is_gone_when_it_is_closed(own_folder
 def test_too_little_disk_is_said_before_anything_is_written(own_folder, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 0, 3 * 10**8))
     with pytest.raises(
-        OSError, match=r"1,000,000 cells × 100 genes takes 0.40 GB.*0.30 GB free.*max_cells=.*TMPDIR"
+        OSError, match=r"1,000,000 cells × 100 genes \(needs 0\.40 GB, 0\.30 GB free.*max_cells=.*TMPDIR"
     ) as e:
         Scratch((10**6, 100))
     assert str(own_folder) in str(e.value)
@@ -62,7 +62,7 @@ def test_a_disk_that_fills_up_in_between_is_said(own_folder, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match=r"disk of .* is full: 0.40 GB are needed.*max_cells="):
+    with pytest.raises(OSError, match=r"disk of .* is full \(needs 0\.40 GB\).*max_cells="):
         Scratch((10**6, 100))
 
 

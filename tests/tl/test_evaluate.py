@@ -89,7 +89,7 @@ def test_more_genes_than_have_a_score_is_an_error_with_both_numbers(adata):
     assert "evaluation" not in adata.uns["smash"]
 
 
-@pytest.mark.filterwarnings("ignore:.*one training cell only", "ignore:.*got one cell moved")
+@pytest.mark.filterwarnings("ignore:.*one training cell only", "ignore:.*one cell of each was moved")
 @pytest.mark.parametrize("size", [2, 3])
 def test_a_rare_group_is_judged_or_named_with_the_way_out(adata, size):
     labels = adata.obs["cell_type"].astype(str).to_numpy()
