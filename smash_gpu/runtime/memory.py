@@ -55,7 +55,11 @@ def room() -> int:
     At least `LEAST_ROOM`, so that a run continues slowly rather than not at all.
     """
     most = _limit.get()
-    return max(int(available() * SHARE_OF_FREE) if most is None else most - taken(), LEAST_ROOM)
+    try:
+        free = int(available() * SHARE_OF_FREE) if most is None else most - taken()
+    except OSError:  # too many open files: the next file that is opened says so, with its name
+        return LEAST_ROOM
+    return max(free, LEAST_ROOM)
 
 
 def n_bytes(memory: int | str) -> int:

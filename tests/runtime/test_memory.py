@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from types import SimpleNamespace
 
@@ -72,6 +73,14 @@ def test_the_peak_comes_from_windows_where_it_has_one_and_else_from_the_system(m
     now = SimpleNamespace(rss=5, peak_wset=7)
     monkeypatch.setattr("psutil.Process.memory_info", lambda _: now)
     assert (runtime_memory.taken(), runtime_memory.peak()) == (5, 7)
+
+
+def test_the_least_room_where_the_system_cannot_be_asked(monkeypatch):
+    def fails(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("psutil.virtual_memory", fails)
+    assert runtime_memory.room() == runtime_memory.LEAST_ROOM
 
 
 def write_group(folder, files):
