@@ -61,7 +61,7 @@ def _(X: CSRDataset, offsets: np.ndarray | None = None) -> Callable[[slice], Any
         whole = int(starts[0]), int(starts[-1])
         genes = columns(*whole)
         if (np.diff(starts) < 0).any() or (len(genes) and (genes.min() < 0 or genes.max() >= X.shape[1])):
-            raise ValueError(f"row offsets decrease, or column numbers are not below the {X.shape[1]:,} genes")
+            raise ValueError(f"row offsets decrease, or column numbers lie beyond the {X.shape[1]:,} genes")
         parts = values(*whole), genes.astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
         return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
 
