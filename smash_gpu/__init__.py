@@ -2,9 +2,15 @@
 
 from importlib.metadata import version
 
-from smash_gpu import export, get, models, pl, pp, report, tl
-from smash_gpu.io.open import open_file as read
+from smash_gpu import datasets, errors, export, get, models, pl, pp, report, tl
+from smash_gpu.io.read import read
 from smash_gpu.selection.options import paper
 
 __version__ = version("smash-gpu")
-__all__ = ["export", "get", "models", "paper", "pl", "pp", "read", "report", "tl"]
+__all__ = [
+    "__version__", "datasets", "errors", "export", "get", "models", "paper", "pl", "pp", "read", "report", "tl",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,12 +1,54 @@
-"""Errors that callers may want to catch."""
+"""Errors that callers may want to catch, and warnings that point at the caller's line."""
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
+
 import pandas as pd
+
+__all__ = ["ChangedError", "InfeasibleError", "NotFoundError", "NothingLeftError"]
+PACKAGE = str(Path(__file__).parent / "_")[:-1]  # with the separator at the end
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class NotFoundError(KeyError):
+    """A column, layer, gene, group or result is not in the data; the message names near matches.
+
+    It is a `KeyError` that prints its sentence; a plain one prints the ``repr`` of it.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> try:
+    ...     smg.pp.filter_genes(adata, "celltype")
+    ... except smg.errors.NotFoundError as error:
+    ...     print(error)
+    adata.obs has no column 'celltype'. Did you mean 'cell_type'? Columns: cell_type, sample, batch.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 class NothingLeftError(ValueError):
-    """No gene passed the filters; the message holds the table of what removed them."""
+    """No gene passed the filters; the message holds the table of the genes that each rule removed.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> try:
+    ...     smg.pp.filter_genes(adata, "cell_type", exclude=adata.var_names)
+    ... except smg.errors.NothingLeftError as error:
+    ...     print(str(error).splitlines()[0])
+    no gene is left after the filters:
+    """
 
 
 class InfeasibleError(ValueError):
@@ -15,8 +57,18 @@ class InfeasibleError(ValueError):
     Attributes
     ----------
     certificate
-        A row a constraint in the way: ``constraint``, ``of`` (the class), ``asked``, ``possible`` (a bound on the best
-        that can be had), ``way_out``.
+        One row per constraint in the way: ``constraint``, ``of`` (the class), ``asked``, ``possible`` (a bound on the
+        best value), ``way_out``.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> try:
+    ...     smg.tl.panel(adata, "cell_type", n_genes=10, exclude=adata.var_names[5:])
+    ... except smg.errors.InfeasibleError as error:
+    ...     print(error.certificate["way_out"].tolist())
+    ['ask for at most 5 genes, or relax a rule', 'without it 60 genes would be left']
     """
 
     def __init__(self, message: str, certificate: pd.DataFrame) -> None:
@@ -28,4 +80,22 @@ class InfeasibleError(ValueError):
 
 
 class ChangedError(RuntimeError):
-    """A file was changed while it was read; the message says which."""
+    """A file changed while it was read; the message names it. Start the call again."""
+
+
+def warn(message: str) -> None:
+    """Warn at the line that called the package.
+
+    ``skip_file_prefixes`` of `warnings.warn` does this since Python 3.12; we support 3.11. Here the outermost call of
+    the package counts, also where a function of the user's stands in between.
+    """
+    frame = sys._getframe()
+    caller = frame
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(PACKAGE):
+            caller = frame.f_back or frame
+        frame = frame.f_back
+    names = caller.f_globals
+    registry = names.setdefault("__warningregistry__", {})
+    place = {"filename": caller.f_code.co_filename, "lineno": caller.f_lineno}
+    warnings.warn_explicit(message, UserWarning, **place, module=names.get("__name__"), registry=registry)

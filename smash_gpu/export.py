@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -22,12 +21,18 @@ from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.blocks.fold import stream
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import draw
+from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.genes.names import are_ensembl_ids
 
+__all__ = ["merscope", "xenium", "xenium_reference"]
 XENIUM_COLUMNS = ("Gene", "Ensembl ID", "Probe sets", "Force")
 FORCED = "forced"
 XENIUM_BYTES = 2 * 10**9
 BYTES_PER_VALUE = 24  # of a line "gene cell count" of the matrix, at most
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def xenium(
@@ -138,12 +143,12 @@ def _ensembl(adata: AnnData, column: str | None) -> pd.Series:
     """The Ensembl id of every gene, by name; empty, with a warning, where they are not known."""
     names = adata.var_names.astype(str)
     if column is not None and column not in adata.var:
-        raise KeyError(f"ensembl_key: adata.var has no column {column!r}.")
+        raise NotFoundError(f"ensembl_key: adata.var has no column {column!r}.")
     if column is None and are_ensembl_ids(names):
         return pd.Series(names, index=names)
     column = column or ("gene_ids" if "gene_ids" in adata.var else None)
     if column is None:
-        warnings.warn("the Ensembl ids are not known and left empty: pass ensembl_key=.", stacklevel=3)
+        warn("the Ensembl ids are not known and left empty: pass ensembl_key=.")
         return pd.Series("", index=names)
     return pd.Series(adata.var[column].astype(str).to_numpy(), index=names)
 
@@ -164,7 +169,7 @@ def _cells_that_fit(data: Dataset, max_bytes: int, random_state: int) -> np.ndar
         low, high = (n, high) if fits else (low, n)
     if not low:
         raise ValueError(f"max_bytes={max_bytes:,} leaves no room for a single cell of {len(data.names):,} genes.")
-    warnings.warn(f"{low:,} of {len(data.cells):,} cells fit into {max_bytes:,} bytes.", stacklevel=3)
+    warn(f"{low:,} of {len(data.cells):,} cells fit into {max_bytes:,} bytes.")
     return draw(data.group, data.cells, low, random_state, balanced=False)
 
 

@@ -19,6 +19,12 @@ from smash_gpu.runtime.words import names_of
 from smash_gpu.selection import steps
 from smash_gpu.selection.options import Filters, InversePCA
 
+__all__ = ["filter_genes", "inverse_pca"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @takes_source
 def filter_genes(

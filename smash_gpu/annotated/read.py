@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from smash_gpu.compute.device import resolve_device
 from smash_gpu.data.dataset import LEFT_OUT, Dataset
 from smash_gpu.data.fingerprint import sampled
 from smash_gpu.data.stages import Work
+from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.io import integrity, matrices
 from smash_gpu.io.lazy import OnDisk, matrix_of
 from smash_gpu.runtime.words import did_you_mean, join_names
@@ -104,9 +104,7 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
         raise ValueError(f"labels of {groupby!r} read alike, as number and as text: {', '.join(map(repr, alike))}.")
     missing = int((codes < 0).sum())
     if missing:
-        warnings.warn(
-            f"{missing:,} of {len(codes):,} cells have no label in {groupby!r} and are left out.", stacklevel=3
-        )
+        warn(f"{missing:,} of {len(codes):,} cells have no label in {groupby!r} and are left out.")
     sizes = np.bincount(codes[codes >= 0], minlength=len(groups))
     fewest = max(min_cells or 0, CELLS_FOR_A_SPLIT)
     small = np.flatnonzero(sizes < fewest)
@@ -117,7 +115,7 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
             f"held-out cells: {listed}. Pass min_cells={CELLS_FOR_A_SPLIT} to leave them out, or merge them."
         )
     if small.size:
-        warnings.warn(f"groups with fewer than {fewest} cells are left out: {listed}.", stacklevel=3)
+        warn(f"groups with fewer than {fewest} cells are left out: {listed}.")
     kept = np.setdiff1d(np.arange(len(groups)), small)
     if len(kept) < 2:
         raise ValueError(
@@ -171,7 +169,7 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
     if layer is not None:
         if layer not in layers:
             near = did_you_mean(layer, layers)
-            raise KeyError(f"adata.layers has no {layer!r}.{near} Layers: {join_names(layers)}.")
+            raise NotFoundError(f"adata.layers has no {layer!r}.{near} Layers: {join_names(layers)}.")
         return matrix_of(adata, layer)
     if not use_raw:
         matrix = matrix_of(adata)
@@ -196,7 +194,7 @@ def _text(column: pd.Series) -> np.ndarray:
 
 def _column(frame: pd.DataFrame, column: str, where: str) -> pd.Series:
     if column not in frame.columns:
-        raise KeyError(
+        raise NotFoundError(
             f"adata.{where} has no column {column!r}." + did_you_mean(column, frame) + f" Columns: {join_names(frame)}."
         )
     return frame[column]

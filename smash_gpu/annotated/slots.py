@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime import versions
 
 KEY = "smash"
@@ -47,7 +48,7 @@ def require(adata: AnnData, slot: str, key: str, step: str) -> Any:
     try:
         return adata.uns[key][slot]
     except KeyError:
-        raise KeyError(f"adata.uns[{key!r}] holds no {slot}: run {step} first.") from None
+        raise NotFoundError(f"adata.uns[{key!r}] holds no {slot}: run {step} first.") from None
 
 
 def candidates(adata: AnnData, key: str) -> np.ndarray:
@@ -65,7 +66,7 @@ def write_candidates(adata: AnnData, mask: np.ndarray, ledger: pd.DataFrame, key
 def scores(adata: AnnData, key: str) -> np.ndarray:
     """Importance of every gene; groups × genes, NaN where there is none."""
     if key not in adata.varm:
-        raise KeyError(f"adata.varm holds no {key!r}: run tl.importance or tl.smash first.")
+        raise NotFoundError(f"adata.varm holds no {key!r}: run tl.importance or tl.smash first.")
     return np.asarray(adata.varm[key]).T
 
 
@@ -98,7 +99,7 @@ def write_markers(
 def profile(adata: AnnData, what: str, key: str) -> np.ndarray:
     """``.varm["smash_mean"]`` or ``["smash_fraction"]`` as groups × genes."""
     if f"{key}_{what}" not in adata.varm:
-        raise KeyError(f"adata.varm holds no {key}_{what}: run tl.rank_markers or tl.smash first.")
+        raise NotFoundError(f"adata.varm holds no {key}_{what}: run tl.rank_markers or tl.smash first.")
     return np.asarray(adata.varm[f"{key}_{what}"]).T
 
 

@@ -8,7 +8,6 @@ read and decode the next ones. If a block does not fit in memory, ``fold`` warns
 from __future__ import annotations
 
 import gc
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial, reduce
@@ -24,6 +23,7 @@ from smash_gpu.blocks.prefetch import prefetched
 from smash_gpu.blocks.readers import as_csr, reader
 from smash_gpu.compute.device import enough_memory, is_out_of_memory, release_memory
 from smash_gpu.compute.xp import place, to_host
+from smash_gpu.errors import warn
 from smash_gpu.io.matrices import row_offsets
 from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.runtime.progress import track
@@ -119,7 +119,7 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
     except MemoryError as error:
         if n_cells == 1:
             raise
-        warnings.warn(f"{error.args[0].partition('. ')[0]}: continuing with half as many.", stacklevel=2)
+        warn(f"{error.args[0].partition('. ')[0]}: continuing with half as many.")
     gc.collect()  # since Python 3.12 the error lies in a cycle, and its traceback holds the arrays of the whole block
     release_memory()
     middle = cut.start + n_cells // 2

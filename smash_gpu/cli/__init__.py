@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         with memory.limit(getattr(options, "memory", None)):
             options.run(options)
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        print(f"smash-gpu: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        print(f"smash-gpu: {error}", file=sys.stderr)
         if getattr(error, "errno", None) == ENOSPC:
             print(_after_a_full_disk(options), file=sys.stderr)
         return 2

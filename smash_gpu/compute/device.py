@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from smash_gpu.compute import xp
+from smash_gpu.errors import warn
 
 DEVICES = ("auto", "cpu", "cuda")
 GIB = 2**30
@@ -34,7 +34,7 @@ def resolve_device(device: str) -> str:
     if device == "cuda":
         raise RuntimeError(f"cannot use device='cuda': {problem}; or use device='cpu'.")
     if xp.cupy is not None and xp.cupy.cuda.runtime.driverGetVersion():
-        warnings.warn(f"computing on the CPU: {problem}.", stacklevel=2)
+        warn(f"computing on the CPU: {problem}.")
     return "cpu"
 
 

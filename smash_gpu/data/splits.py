@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from smash_gpu.errors import warn
+
 TEST_FRACTION = 0.2
 MIN_CELLS_PER_CLASS = 200  # in a sample of cells to learn from
 MIN_SAMPLE_FRACTION = 0.70  # of the samples with cells of a group: there its markers are detected (paper, Methods)
@@ -45,10 +47,9 @@ def stratified(group: np.ndarray, *, test_fraction: float = TEST_FRACTION, rando
         first = np.flatnonzero(group == c)[0]
         is_test[first] = ~is_test[first]
     if absent:
-        warnings.warn(
+        warn(
             f"{len(absent)} small groups (of {', '.join(map(str, sizes[absent]))} cells) had no cell in the training "
-            "or the held-out part; one cell of each was moved there.",
-            stacklevel=2,
+            "or the held-out part; one cell of each was moved there."
         )
     return Split(np.flatnonzero(~is_test), np.flatnonzero(is_test))
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -28,6 +27,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from smash_gpu.errors import warn
 from smash_gpu.io import integrity, matrices
 from smash_gpu.runtime import atomic, versions
 
@@ -181,7 +181,7 @@ def _load(path: Path, about: str) -> tuple[Stage, datetime] | None:
             raise ValueError("it holds another stage")
         return stage, datetime.fromisoformat(stage.pop(MADE).item())
     except UNREADABLE as error:
-        warnings.warn(f"ignoring {path} ({type(error).__name__}: {error}); its stage is recomputed.", stacklevel=4)
+        warn(f"ignoring {path} ({type(error).__name__}: {error}); its stage is recomputed.")
         return None
 
 
@@ -194,10 +194,9 @@ def _is_saved(path: Path, stage: Stage, about: str, made: datetime) -> bool:
             np.savez(partly, **stage, **{ABOUT: about, MADE: made.isoformat(timespec="seconds")})
     except OSError as error:
         n_bytes = sum(array.nbytes for array in stage.values())
-        warnings.warn(
+        warn(
             f"cannot keep {path.name} in {path.parent} ({error.strerror or error}): it needs {n_bytes / 1e6:,.1f} MB, "
-            f"{_free(path.parent)}. The run continues, but could not be resumed from here.",
-            stacklevel=4,
+            f"{_free(path.parent)}. The run continues, but could not be resumed from here."
         )
         return False
     return True
@@ -223,8 +222,7 @@ def _warn_of_other_data(folder: Path) -> None:
         with suppress(OSError, ValueError):
             found.append(path.read_text(encoding="utf-8"))
     if found:
-        warnings.warn(
+        warn(
             f"{folder} holds stages of {'; '.join(found)}. The current data differ from these, so all stages are "
-            "recomputed; existing files are kept.",
-            stacklevel=4,
+            "recomputed; existing files are kept."
         )

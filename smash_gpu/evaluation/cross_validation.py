@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -12,6 +11,7 @@ import pandas as pd
 
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import Split
+from smash_gpu.errors import warn
 from smash_gpu.evaluation import degrade, random_panels
 from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.degrade import INTACT, Condition
@@ -147,10 +147,7 @@ def training_data(data: Dataset, cells: np.ndarray) -> Dataset:
     sizes = np.bincount(data.labels[cells], minlength=data.n_groups)
     alone = np.flatnonzero(sizes == 1)
     if len(alone):
-        warnings.warn(
-            f"{', '.join(map(str, data.groups[alone]))}: one training cell only, left out while genes are chosen.",
-            stacklevel=3,
-        )
+        warn(f"{', '.join(map(str, data.groups[alone]))}: one training cell only, left out while genes are chosen.")
     return data.only(data.cells[cells[sizes[data.labels[cells]] > 1]])
 
 

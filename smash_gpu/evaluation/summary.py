@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation.metrics import LOWEST, METRICS, PER_GROUP, per_group
 
 CASE = ("genes", "is_random", "classifier", "n_genes", "thin", "dropout")
@@ -139,11 +140,11 @@ def one_case(table: pd.DataFrame, wanted: Mapping[str, Any]) -> np.ndarray:
     for column, default in defaults.items():
         there = table.loc[mask, column]
         if not len(there):
-            raise KeyError("no random panels were judged: pass n_random= to tl.evaluate.")
+            raise NotFoundError("no random panels were judged: pass n_random= to tl.evaluate.")
         value = wanted.get(column)
         if value is not None and value not in set(there):
             known = ", ".join(map(str, there.unique()))
-            raise KeyError(f"no row of the evaluation has {column}={value!r}; there is {known}.")
+            raise NotFoundError(f"no row of the evaluation has {column}={value!r}; there is {known}.")
         if value is None:
             value = there.iloc[0] if default == "first" else getattr(there, default)()
         mask &= table[column] == value

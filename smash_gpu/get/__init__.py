@@ -6,6 +6,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.errors import NotFoundError
 from smash_gpu.get._evaluation import (
     comparison,
     confusion,
@@ -45,6 +46,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd.DataFrame:
     """The markers of all groups or of one; a row a marker.
 
@@ -59,7 +64,9 @@ def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd
         return table.copy()
     group = str(group)
     if group not in set(table["group"]):
-        raise KeyError(f"no group {group!r} among the markers; groups: {', '.join(map(str, table['group'].unique()))}.")
+        raise NotFoundError(
+            f"no group {group!r} among the markers; groups: {', '.join(map(str, table['group'].unique()))}."
+        )
     return table[table["group"] == group].reset_index(drop=True)
 
 

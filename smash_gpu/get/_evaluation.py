@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation import METRICS, summary
 from smash_gpu.runtime.words import did_you_mean
 
@@ -121,7 +122,7 @@ def learning_curve(
     table = comparison(adata, metric, level=level, key=key)
     judges = list(table["classifier"].unique())
     if classifier not in (None, *judges):
-        raise KeyError(f"classifier={classifier!r} did not judge; {', '.join(judges)} did.")
+        raise NotFoundError(f"classifier={classifier!r} did not judge; {', '.join(judges)} did.")
     wanted = judges[0] if classifier is None else classifier
     table = table[(table["thin"] == 1) & (table["dropout"] == 0) & (table["classifier"] == wanted)]
     order = {name: number for number, name in enumerate(table["genes"].unique())}
@@ -154,7 +155,7 @@ def differences(
     names = list(table["genes"].unique())
     reference = names[0] if reference is None else reference
     if reference not in names:
-        raise KeyError(f"no list {reference!r} was judged; there is {', '.join(names)}.")
+        raise NotFoundError(f"no list {reference!r} was judged; there is {', '.join(names)}.")
     return _of_metric(summary.differences(table, reference, level=level), metric)
 
 
@@ -223,5 +224,7 @@ def _of_metric(table: pd.DataFrame, metric: str | None) -> pd.DataFrame:
     if metric is None:
         return table
     if metric not in METRICS:
-        raise KeyError(f"no metric {metric!r}." + did_you_mean(metric, METRICS) + f" There is {', '.join(METRICS)}.")
+        raise NotFoundError(
+            f"no metric {metric!r}." + did_you_mean(metric, METRICS) + f" There is {', '.join(METRICS)}."
+        )
     return table[table["metric"] == metric].reset_index(drop=True)

@@ -6,6 +6,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime.words import did_you_mean
 
 
@@ -55,5 +56,5 @@ def substitutes(adata: AnnData, gene: str | None = None, *, key: str = slots.KEY
         return table.copy()
     names = list(dict.fromkeys(table["name"]))
     if gene not in names:
-        raise KeyError(f"{gene!r} is not in the panel of tl.stability." + did_you_mean(gene, names))
+        raise NotFoundError(f"{gene!r} is not in the panel of tl.stability." + did_you_mean(gene, names))
     return table[table["name"] == gene].reset_index(drop=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from glob import has_magic
 from os.path import commonpath
@@ -13,6 +12,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.io.lazy import Held, OnDisk, matrix_of
 from smash_gpu.io.mismatch import FEWEST_IN_COMMON, alike, differences, foreign
 from smash_gpu.io.open import is_large, open_file
@@ -24,7 +24,7 @@ KEY = "smash_files"
 Paths = str | Path | Iterable[str | Path]
 
 
-def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
+def open_cells(paths: Paths, source: Mapping[str, Any], *, lazily: bool | None = None) -> ad.AnnData:
     """One or several h5ad files and zarr stores as annotated cells; in memory where `open.is_large` says no.
 
     Several are one data set: cells below cells, genes joined by their names (those of all files, in the order of the
@@ -42,6 +42,8 @@ def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
         What every one of several files must have: ``groupby`` (a column of ``obs`` with labels, or several), and of the
         options of `smash_gpu.annotated.source.Source` ``layer``, ``use_raw``, ``sample_key`` and ``batch_key``. With
         ``use_raw`` the genes are those of ``raw``; ``X`` and layers are left out then.
+    lazily
+        As for `open.open_file`.
 
     Raises
     ------
@@ -53,8 +55,8 @@ def open_cells(paths: Paths, source: Mapping[str, Any]) -> ad.AnnData:
     layer, use_raw = source.get("layer"), source.get("use_raw", False)
     used = f"layers/{layer}" if layer else "raw/X" if use_raw else "X"
     if len(found) == 1:
-        return open_file(found[0], used=used)
-    large = is_large(path for path in found if path.exists())
+        return open_file(found[0], lazily=lazily, used=used)
+    large = is_large(path for path in found if path.exists()) if lazily is None else lazily
     opened = (open_file(path, lazily=large, used=used) for path in found)
     parts = dict(zip(names_of(found), opened, strict=True))
     labels = [column for column in np.atleast_1d(np.array(source.get("groupby"), dtype=object)) if column is not None]
@@ -159,10 +161,9 @@ def _common(genes: dict[str, pd.Index], tables: dict[str, pd.DataFrame]) -> tupl
         if species or not len(common):
             why = f"are of different species, {species}" if species else "have no genes in common, by their names"
             raise ValueError(f"the {n_files} files {why}: they cannot be joined.\n{report}")
-        warnings.warn(
+        warn(
             f"the {n_files} files have {len(common):,} genes in common{', fewer than half' if few else ''}; the others "
-            f"are left out, also of the sums that counts are scaled by.\n{report}",
-            stacklevel=5,
+            f"are left out, also of the sums that counts are scaled by.\n{report}"
         )
     return common, [own.get_indexer(common) for own in genes.values()]
 
@@ -231,14 +232,14 @@ def _listed(genes: dict[str, pd.Index], common: pd.Index, places: list[str], cel
 def _has_column(name: str, part: ad.AnnData, column: str) -> None:
     if column not in part.obs:
         listed = ", ".join(map(str, part.obs)) or "none"
-        raise KeyError(f"{name}: obs has no column {column!r}.{did_you_mean(column, part.obs)} Columns: {listed}.")
+        raise NotFoundError(f"{name}: obs has no column {column!r}.{did_you_mean(column, part.obs)} Columns: {listed}.")
 
 
 def _has_matrix(name: str, part: ad.AnnData, layer: str | None, *, use_raw: bool) -> None:
     layers = [one for one in part.layers if one is not None]
     if layer is not None and layer not in layers:
         listed = ", ".join(layers) or "none"
-        raise KeyError(f"{name} has no layer {layer!r}.{did_you_mean(layer, layers)} Layers: {listed}.")
+        raise NotFoundError(f"{name} has no layer {layer!r}.{did_you_mean(layer, layers)} Layers: {listed}.")
     if use_raw and part.raw is None:
         raise ValueError(f"use_raw was asked for, but {name} has no raw: name a layer, or leave use_raw out to read X.")
     if layer is None and not use_raw and matrix_of(part) is None:
@@ -248,8 +249,7 @@ def _has_matrix(name: str, part: ad.AnnData, layer: str | None, *, use_raw: bool
 def _warn_of_alike(column: str, parts: dict[str, ad.AnnData]) -> None:
     pairs = alike({name: part.obs[column] for name, part in parts.items()})
     if pairs:
-        warnings.warn(
+        warn(
             f"labels of {column!r} that differ in case, spaces or dashes only are taken for different groups: {pairs}. "
-            "Rename them in one of the files if they are the same.",
-            stacklevel=4,
+            "Rename them in one of the files if they are the same."
         )

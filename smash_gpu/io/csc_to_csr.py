@@ -7,7 +7,6 @@ on disk there are two copies of a bucket at most.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from errno import ENOSPC
@@ -23,6 +22,7 @@ import numpy as np
 from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
+from smash_gpu.errors import warn
 from smash_gpu.io import hdf5, integrity, matrices
 from smash_gpu.runtime import atomic, spill
 from smash_gpu.runtime import memory as runtime_memory
@@ -63,10 +63,9 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
     if folder is not None and _can_be_opened(at / name):
         return _opened(at / name)
     needed = _check_disk(X, at)
-    warnings.warn(
+    warn(
         f"the matrix is stored by genes (CSC): converting {_where(X)} once to CSR, {needed / 1e9:,.2f} GB in {at}. "
-        "Store it as CSR to avoid that.",
-        stacklevel=3,
+        "Store it as CSR to avoid that."
     )
     if folder is not None:
         atomic.remove_leftovers(at)

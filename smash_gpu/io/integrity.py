@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import zarr
 
-from smash_gpu.errors import ChangedError
+from smash_gpu.errors import ChangedError, warn
 from smash_gpu.io.matrices import arrays, layout, n_values, parts, place, places
 
 Files = Mapping[Path, tuple[int, int]]
@@ -129,7 +128,7 @@ def _require_whole(X: Any) -> None:
             offsets = _checked_offsets(X, array)
         elif absent and not name.endswith("indices"):
             few = f"{place(array)} lacks {len(absent):,} of its {len(chunks):,} chunks"
-            warnings.warn(f"{few}: they are read as zeros, which zarr does not store.", stacklevel=4)
+            warn(f"{few}: they are read as zeros, which zarr does not store.")
 
 
 @singledispatch

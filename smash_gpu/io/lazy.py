@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import anndata as ad
 import pandas as pd
 import zarr
 
+from smash_gpu.errors import warn
 from smash_gpu.io.matrices import to_memory
 from smash_gpu.io.stack import Stack
 
@@ -146,10 +146,9 @@ class OnDisk(ad.AnnData):
 
     def _without_matrices(self, target: Any) -> ad.AnnData:
         _keep(target, map(Path, self.places))
-        warnings.warn(
+        warn(
             f"annotation and results are written without the matrices, which stay in {', '.join(self.places)}; "
-            "adata.to_memory() can be written whole.",
-            stacklevel=3,
+            "adata.to_memory() can be written whole."
         )
         return ad.AnnData(None, **self._annotation(lambda value: value))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import anndata as ad
 import h5py
 import zarr
 
+from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.io import integrity, matrices
 from smash_gpu.io.kinds import know_codecs, undecodable, what_it_is
 from smash_gpu.io.lazy import Held, OnDisk, matrix_of
@@ -132,7 +132,7 @@ def _require_whole(element: Any, *, is_used: bool) -> None:
     except ValueError as error:
         if is_used:
             raise
-        warnings.warn(f"{error} It is not used here.", stacklevel=5)
+        warn(f"{error} It is not used here.")
 
 
 FILE, FOLDER = "*", "*/"  # any whose suffix is not among the others
@@ -151,7 +151,7 @@ def _lazily(path: Path, root: Any) -> ad.AnnData:
     if hasattr(root.get("obs"), "dtype"):
         return ad.read_h5ad(path, backed="r")  # tables of records, as anndata wrote them before 0.7
     if "X" not in root and "layers" not in root and "raw" not in root:
-        raise KeyError("it holds neither X nor layers nor raw")
+        raise NotFoundError("it holds neither X nor layers nor raw")
     parts = {name: ad.io.read_elem(root[name]) for name in ("obs", "var", "uns", "varm") if name in root}
     raw = root["raw"] if "raw" in root and "raw/X" in root else {}
     raw_parts = {name: ad.io.read_elem(raw[name]) for name in ("var", "varm") if name in raw}

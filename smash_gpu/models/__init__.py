@@ -11,6 +11,7 @@ import numpy as np
 
 from smash_gpu.data.splits import Split
 
+__all__ = ["MODELS", "Boosted", "Forest", "Model", "Network"]
 CLASSES = {"Forest": "forest", "Boosted": "boosted", "Network": "network"}
 DEFAULT = "rf"
 MAX_CELLS = 100_000
@@ -21,6 +22,10 @@ MODELS = {
     "xgboost": ("smash_gpu.models.boosted", "Boosted"),
     "dnn": ("smash_gpu.models.network", "Network"),
 }
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from smash_gpu.data.stats import GroupStats
+from smash_gpu.errors import warn
 from smash_gpu.panel.classes import Classes, Strata
 from smash_gpu.panel.profiles import Profiles
 
@@ -50,10 +49,9 @@ def profiles(
     low, high = sample_limits(sample_means, n >= min_cells_per_sample, mean, sample_fraction)
     silent = np.flatnonzero(~(n >= min_cells_per_sample).any(axis=1))
     if len(silent):
-        warnings.warn(
+        warn(
             f"no sample has {min_cells_per_sample} cells of {', '.join(classes.labels[silent])}: the sample rule does "
-            "not apply there.",
-            stacklevel=4,
+            "not apply there."
         )
     return Profiles(mean, variance, low, high)
 
@@ -72,10 +70,9 @@ def batch_offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.nda
     n = n[: first.stop]
     parts = connected_components(n.T @ n)[0]
     if parts > 1:
-        warnings.warn(
+        warn(
             f"the batches fall into {parts} parts that share no class: classes of different parts cannot be told from "
-            "batches.",
-            stacklevel=5,
+            "batches."
         )
     used = strata.rows[:, 0] >= 0
     of_batch = np.zeros((n_batches, stats.total.shape[1]))

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from smash_gpu.data.stats import GroupStats
+from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime.words import did_you_mean
 
 NONE = -1
@@ -69,7 +70,7 @@ class Classes:
         """
         found = np.flatnonzero(self.names == str(name))
         if not len(found):
-            raise KeyError(f"{what}: there is no class {name!r}." + did_you_mean(str(name), self.names))
+            raise NotFoundError(f"{what}: there is no class {name!r}." + did_you_mean(str(name), self.names))
         return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.data.stats import GroupStats
+from smash_gpu.errors import NotFoundError
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
 from smash_gpu.panel.classes import Classes
@@ -39,7 +40,7 @@ class Genes:
             If the column is missing, or not numeric.
         """
         if name not in self.table:
-            raise KeyError(f"{what}: adata.var has no column {name!r}." + did_you_mean(name, self.table.columns))
+            raise NotFoundError(f"{what}: adata.var has no column {name!r}." + did_you_mean(name, self.table.columns))
         try:
             return self.table[name].to_numpy(dtype=float, na_value=np.nan)
         except (TypeError, ValueError):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.errors import NotFoundError
 from smash_gpu.panel import adjust
 from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed
 from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, preference
@@ -110,7 +111,7 @@ def promises(classes: Classes, request: Request) -> np.ndarray:
     if isinstance(asked, Mapping):
         unknown = set(asked) - set(classes.spans)
         if unknown:
-            raise KeyError(
+            raise NotFoundError(
                 f"min_markers: {', '.join(unknown)} is not a label column; they are {', '.join(classes.spans)}."
             )
         promised = np.array([asked.get(level, 0) for level in classes.levels])

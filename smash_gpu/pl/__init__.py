@@ -20,3 +20,7 @@ __all__ = [
     "panel_resolution",
     "unresolved_pairs",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

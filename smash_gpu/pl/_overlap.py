@@ -11,6 +11,7 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
+from smash_gpu.errors import NotFoundError
 from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
 from smash_gpu.runtime.words import did_you_mean
 
@@ -67,7 +68,8 @@ def _given(adata: AnnData, panels: Mapping[str, Iterable[str]]) -> tuple[list[st
     known = set(adata.var_names.astype(str))
     for name, one in genes.items():
         for gene in sorted(one - known)[:1]:
-            raise KeyError(f"gene {gene!r} of panels[{name!r}] is not in adata.var_names." + did_you_mean(gene, known))
+            near = did_you_mean(gene, known)
+            raise NotFoundError(f"gene {gene!r} of panels[{name!r}] is not in adata.var_names.{near}")
     return list(genes), _shared(list(genes.values()))
 
 

@@ -10,6 +10,7 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
+from smash_gpu.errors import NotFoundError
 from smash_gpu.pl._canvas import (
     COLOURS,
     FEWEST_ROWS,
@@ -112,5 +113,5 @@ def _of_column(pairs: pd.DataFrame, column: str | None) -> pd.DataFrame:
         return pairs
     known = [str(name) for name in pairs["column"].unique()]
     if column not in known:
-        raise KeyError(f"the panel was not chosen for the column {column!r}; available: {', '.join(known)}.")
+        raise NotFoundError(f"the panel was not chosen for the column {column!r}; available: {', '.join(known)}.")
     return pairs[pairs["column"] == column]

@@ -3,3 +3,7 @@
 from smash_gpu.report._page import page, write
 
 __all__ = ["page", "write"]
+
+
+def __dir__() -> list[str]:
+    return __all__

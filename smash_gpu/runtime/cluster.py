@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from smash_gpu.errors import warn
 from smash_gpu.runtime import memory
 
 SHARE_OF_WORKER = 0.6  # of a worker's memory limit; there Dask begins to spill
@@ -79,7 +79,7 @@ def despite_losses(attempt: Callable[[], Any], client: Any, purpose: str) -> Any
                     f"{len(before)}. Give them more memory (see their logs), or use fewer cells: max_cells=."
                 ) from error
             _wait_for(len(before), client)
-            warnings.warn(f"{lost} of {len(before)} workers were lost while {purpose}: once more.", stacklevel=2)
+            warn(f"{lost} of {len(before)} workers were lost while {purpose}: once more.")
     raise AssertionError
 
 

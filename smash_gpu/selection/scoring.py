@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from smash_gpu.data.shuffle import by_block, shuffled
 from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, draw, stratified
 from smash_gpu.data.stages import Stage
 from smash_gpu.data.stats import moments
+from smash_gpu.errors import warn
 from smash_gpu.models.on_cluster import boosted, forests
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.spill import Scratch
@@ -45,10 +45,9 @@ class Scores:
 def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
     """Score every candidate gene for every group with one model or the mean of several."""
     if how.objects and data.work.folder is not None:
-        warnings.warn(
+        warn(
             f"scores are not kept in {data.work.folder}, and made anew every time: {', '.join(how.objects)} cannot be "
-            "put into a file. All other stages are kept.",
-            stacklevel=2,
+            "put into a file. All other stages are kept."
         )
     found = [one for part, seeds in _learnt_from(data, how) for one in _fitted(part, candidates, how, seeds)]
     scores, accuracy = (np.array([one[name] for one in found]) for name in ("scores", "accuracy"))
@@ -130,10 +129,9 @@ def _learnt_from(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequ
         return
     first = sample(data, most, seeds[0])
     drawn, whole = (np.bincount(part.labels) for part in (first, data))
-    warnings.warn(
+    warn(
         f"trained on {most:,} of {there:,} cells, drawn in proportion to the groups with at least "
-        f"{min(MIN_CELLS_PER_CLASS, *drawn[drawn < whole])} of each, or all it has; max_cells= changes it.",
-        stacklevel=3,
+        f"{min(MIN_CELLS_PER_CLASS, *drawn[drawn < whole])} of each, or all it has; max_cells= changes it."
     )
     yield first, seeds[:1]
     yield from ((sample(data, most, seed), [seed]) for seed in seeds[1:])

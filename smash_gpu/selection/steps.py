@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,7 @@ from smash_gpu.compute import pca
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.standardize import Z_CEILING
 from smash_gpu.data.stats import moments
-from smash_gpu.errors import NothingLeftError
+from smash_gpu.errors import NothingLeftError, warn
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
 from smash_gpu.selection import ranking
@@ -110,10 +109,7 @@ def rank_markers(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.nd
     markers = ranking.first_of_each(positive, data.names, how.n_top, unique=how.unique)
     short = [str(data.groups[c]) for c, row in enumerate(markers) if len(row) < how.n_top]
     if short:
-        warnings.warn(
-            f"found fewer than {how.n_top} markers for {', '.join(short)}; relax the filters or lower n_top.",
-            stacklevel=2,
-        )
+        warn(f"found fewer than {how.n_top} markers for {', '.join(short)}; relax the filters or lower n_top.")
     return eligible, ranking.marker_table(
         markers, scores, data.stats, groups=data.groups, names=data.names, samples=samples
     )
@@ -162,9 +158,7 @@ def inside(data: Dataset, broad: pd.Categorical) -> dict[str, Dataset]:
         groups = np.array([f"{name} / {g}" for g in part.groups], dtype=object)
         parts[name] = replace(part, groups=groups, work=replace(part.work, within=name))
     if skipped:
-        warnings.warn(
-            f"{', '.join(skipped)}: one group only, so there is nothing to separate within it; skipped.", stacklevel=3
-        )
+        warn(f"{', '.join(skipped)}: one group only, so there is nothing to separate within it; skipped.")
     if not parts:
         raise ValueError(
             "no broad group holds two groups with at least two cells each; use a coarser column for within=."
@@ -208,16 +202,14 @@ def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray
 def _species(symbols: np.ndarray, filters: Filters) -> str | None:
     species = gene_names.detect_species(symbols) if filters.species == "auto" else filters.species
     if filters.families and gene_names.are_ensembl_ids(symbols):
-        warnings.warn(
+        warn(
             "the gene names are Ensembl ids, so no gene family was removed; pass gene_symbols= with the column of "
-            "adata.var that holds the symbols.",
-            stacklevel=2,
+            "adata.var that holds the symbols."
         )
     elif filters.families and species is None:
-        warnings.warn(
+        warn(
             "the gene names look neither human (ACTB) nor mouse (Actb), so no gene family was removed; pass "
-            "species='human' or 'mouse', or families=() to remove none.",
-            stacklevel=2,
+            "species='human' or 'mouse', or families=() to remove none."
         )
     return species
 

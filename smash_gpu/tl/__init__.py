@@ -16,3 +16,7 @@ __all__ = [
     "spapros_metrics",
     "stability",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

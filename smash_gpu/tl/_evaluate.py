@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import Unpack
@@ -16,6 +15,7 @@ from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data import splits
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.errors import warn
 from smash_gpu.evaluation import Condition, Judging
 from smash_gpu.evaluation.classifiers import check
 from smash_gpu.evaluation.cross_validation import LIST, SELECTION
@@ -165,15 +165,14 @@ def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:
     listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
     shortest = min(lengths.values())
     if not sizes and len(set(lengths.values())) > 1:
-        warnings.warn(
+        warn(
             f"the lists differ in length ({listed}), and more genes alone tell more apart: pass n_genes={shortest} to "
-            "judge them at an equal budget.",
-            stacklevel=5,
+            "judge them at an equal budget."
         )
     if sizes and shortest < sizes[0]:
         raise ValueError(f"n_genes={sizes[0]}, but a list is shorter ({listed}).")
     if sizes and shortest < sizes[-1]:
-        warnings.warn(f"each list is judged at no more genes than it holds ({listed}).", stacklevel=5)
+        warn(f"each list is judged at no more genes than it holds ({listed}).")
 
 
 def _splits(data: Dataset, protocol: str, n_splits: int, n_seeds: int, random_state: int) -> Iterable[splits.Split]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.data.stages import Work
+from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.panel.tables import tables
 
@@ -155,10 +155,9 @@ def panel(
     written = tables(found)
     short = written["certificate"]
     if len(short):
-        warnings.warn(
+        warn(
             f"{len(short)} of {len(found.problem.classes.names)} classes have fewer markers than promised: "
-            f"{', '.join(short['class'].astype(str)[:10])}; get.panel_table(adata, 'certificate') says why.",
-            stacklevel=3,
+            f"{', '.join(short['class'].astype(str)[:10])}; get.panel_table(adata, 'certificate') says why."
         )
     noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | source
     noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
@@ -188,7 +187,9 @@ def _mask(adata: AnnData, mask_var: str | None) -> np.ndarray | None:
     if mask_var is None:
         return None
     if mask_var not in adata.var:
-        raise KeyError(f"mask_var: adata.var has no column {mask_var!r}; run pp.filter_genes first, or name another.")
+        raise NotFoundError(
+            f"mask_var: adata.var has no column {mask_var!r}; run pp.filter_genes first, or name another."
+        )
     return adata.var[mask_var].to_numpy(dtype=bool)
 
 

@@ -15,6 +15,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source, takes_source
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation.peers import correlation, forest, neighbours, nsforest
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
@@ -143,7 +144,7 @@ def _reference(adata: AnnData, mask_var: str | None) -> np.ndarray:
     if mask_var is None:
         return np.arange(adata.n_vars)
     if mask_var not in adata.var:
-        raise KeyError(f"adata.var has no column {mask_var!r}." + did_you_mean(mask_var, adata.var))
+        raise NotFoundError(f"adata.var has no column {mask_var!r}." + did_you_mean(mask_var, adata.var))
     return np.flatnonzero(adata.var[mask_var].to_numpy(dtype=bool))
 
 
@@ -186,7 +187,7 @@ def _by_group(data: Dataset, markers: Markers) -> dict[int, np.ndarray]:
     codes = {str(group): code for code, group in enumerate(data.groups)}
     absent = [name for name in markers if str(name) not in codes]
     if absent:
-        raise KeyError(
+        raise NotFoundError(
             f"markers: no group {absent[0]!r}." + did_you_mean(absent[0], codes) + f" Groups: {', '.join(codes)}."
         )
     if not markers:
