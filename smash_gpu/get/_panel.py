@@ -11,16 +11,67 @@ TABLES = "genes, pairs, purposes, curve, rules, caps, certificate"
 
 
 def panel(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
-    """The genes of the last `tl.panel`, in the order of choice; existing genes that it extends are not among them."""
+    """The genes of the last `tl.panel`, in the order of choice; existing genes that it extends are not among them.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.panel`.
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    Names of the genes.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no panel was designed yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.panel(adata, "cell_type", n_genes=3)
+    >>> sorted(adata.var["marker_of"][smg.get.panel(adata)])
+    ['A', 'B / b', 'CD4+ T']
+    """
     return panel_table(adata, key=key)["name"].tolist()
 
 
 def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL) -> pd.DataFrame:
-    """A table of the last `tl.panel`: see there for what each holds.
+    """A table of the last `tl.panel`.
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.panel`.
     table
-        "genes", "pairs", "purposes", "curve", "rules", "caps" or "certificate".
+        "genes" (one row per gene, in the order of choice), "pairs" (per pair of classes, least resolved first),
+        "purposes" (the pairs that need each gene most), "curve" (size against resolution), "rules" (genes that each
+        rule removed), "caps" (sums against their caps) or "certificate" (promises that could not be kept, and why).
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    The table; `tl.panel` describes its columns. Shares and gains are float64, from 0 to 1; ``mean_counts`` and
+    ``max_counts`` are raw counts per cell.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no panel was designed yet, or there is no such table.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.panel(adata, "cell_type", n_genes=3)
+    >>> smg.get.panel_table(adata)["rank"].tolist()
+    [1, 2, 3]
+    >>> smg.get.panel_table(adata, "pairs")[["class_a", "class_b"]].shape
+    (3, 2)
     """
     return slots.require(adata, table, key, f"tl.panel (tables: {TABLES})").copy()

@@ -11,13 +11,36 @@ from smash_gpu.runtime.words import did_you_mean
 
 
 def stability(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
-    """How often each gene was chosen again by the last `tl.stability`; a row a gene, the most frequent first.
+    """How often the last `tl.stability` chose each gene again; one row per gene, the most frequent first.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.stability`.
+    key
+        Name of the slots.
 
     Returns
     -------
-    Columns ``name``; ``rank`` in the panel from all cells (0: not in it); ``frequency``, the share of halves that chose
-    it; ``rank_median``, ``rank_low`` and ``rank_high`` (5 % and 95 % quantiles) of its rank over the halves, where one
-    more than the size of the panel means not chosen.
+    Columns ``name``; ``rank`` in the panel from all cells (int64; 0: not in it); ``frequency``, the share of halves
+    that chose it (float64); ``rank_median``, ``rank_low`` and ``rank_high`` (int64; the median and the 5 % and 95 %
+    quantiles) of its rank over the halves. A rank of one more than the size of the panel means not chosen.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.stability` has not run yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> first = lambda cells, n_genes: cells.var_names[:n_genes]
+    >>> smg.tl.stability(adata, "cell_type", n_genes=2, n_resamples=2, choose=first)
+    >>> smg.get.stability(adata)[["name", "rank", "frequency"]]
+           name  rank  frequency
+    0  MARKER0X     1        1.0
+    1  MARKER0Y     2        1.0
     """
     return slots.require(adata, "stability", key, "tl.stability").copy()
 
@@ -25,10 +48,32 @@ def stability(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
 def panel_overlap(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     """Genes that two panels from halves without a common cell share: mean, spread and range over the pairs of halves.
 
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.stability`.
+    key
+        Name of the slots.
+
     Returns
     -------
-    Rows ``shared`` (genes), ``jaccard`` and ``shared_by_chance`` (genes that two random panels share); columns
-    ``mean``, ``std``, ``min``, ``max``. Panels from as many cells as there are overlap more than these from halves.
+    Rows ``shared`` (number of genes), ``jaccard`` (from 0 to 1) and ``shared_by_chance`` (genes that two random panels
+    share); columns ``mean``, ``std``, ``min``, ``max`` (float64). Two panels from all cells would overlap more than
+    these from halves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.stability` has not run yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> first = lambda cells, n_genes: cells.var_names[:n_genes]
+    >>> smg.tl.stability(adata, "cell_type", n_genes=2, n_resamples=2, choose=first)
+    >>> float(smg.get.panel_overlap(adata).loc["jaccard", "mean"])
+    1.0
     """
     table = slots.require(adata, "stability_overlap", key, "tl.stability")
     return table[["shared", "jaccard", "shared_by_chance"]].agg(["mean", "std", "min", "max"]).T
@@ -37,24 +82,44 @@ def panel_overlap(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
 def substitutes(adata: AnnData, gene: str | None = None, *, key: str = slots.KEY) -> pd.DataFrame:
     """Near substitutes of the genes of the panel, from the last `tl.stability`; the most similar first.
 
-    They are genes that some half chose, that the panel does not hold, and whose profile over the groups correlates with
-    the gene's by 0.5 or more; a gene without any has no row.
+    A substitute was chosen by some half, is not in the panel, and its profile over the groups correlates with the
+    gene's by 0.5 or more. A gene without any has no row.
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.stability`.
     gene
         A gene of the panel; None for all.
+    key
+        Name of the slots.
 
     Returns
     -------
     Columns ``name``, ``substitute``; ``correlation`` of their mean expression over the groups; ``frequency`` of the
-    substitute over the halves; ``when_absent``, ``when_present``: its frequency among the halves that did not and that
-    did choose the gene. One that takes the gene's place has the first above the second.
+    substitute over the halves; ``when_absent`` and ``when_present``, its frequency among the halves that did not and
+    that did choose the gene (all float64). A gene that takes the place of another has ``when_absent`` above
+    ``when_present``.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.stability` has not run yet, or the gene is not in its panel.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> most = lambda cells, n_genes: cells.var_names[cells.X.sum(axis=0).A1.argsort()[::-1][:n_genes]]
+    >>> smg.tl.stability(adata, "cell_type", n_genes=4, n_resamples=4, choose=most)
+    >>> smg.get.substitutes(adata)["name"].isin(adata.var_names).all()
+    np.True_
     """
     table = slots.require(adata, "substitutes", key, "tl.stability")
     if gene is None:
         return table.copy()
     names = list(dict.fromkeys(table["name"]))
     if gene not in names:
-        raise NotFoundError(f"{gene!r} is not in the panel of tl.stability." + did_you_mean(gene, names))
+        near = did_you_mean(gene, names)
+        raise NotFoundError(f"{gene!r} is not in the panel of tl.stability, or has no substitutes.{near}")
     return table[table["name"] == gene].reset_index(drop=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 import numpy as np
 from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.get._evaluation import Case
 from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
 
 if TYPE_CHECKING:
@@ -19,17 +18,53 @@ INCHES_PER_CELL = 0.3
 SMALLEST_PRINTED = 0.005
 
 
-def confusion(adata: AnnData, *, key: str = slots.KEY, ax: Axes | None = None, **case: Unpack[Case]) -> Axes:
-    """Confusion matrix of the last `tl.evaluate`: share of each true group (rows) predicted as each group (columns).
+def confusion(
+    adata: AnnData,
+    *,
+    genes: str | None = None,
+    n_genes: int | None = None,
+    classifier: str | None = None,
+    thin: float | None = None,
+    dropout: float | None = None,
+    is_random: bool = False,
+    key: str = slots.KEY,
+    ax: Axes | None = None,
+) -> Axes:
+    """Held-out cells of the last `tl.evaluate`: share of each true group (rows) predicted as each group (columns).
 
-    The numbers are percentages of the held-out cells of the true group; numbers below 0.5 % are not printed.
+    The numbers are in %; those below half a percent are left out.
 
     Parameters
     ----------
-    case
-        As in `get.evaluation`.
+    adata
+        Annotated data after `tl.evaluate`.
+    genes, n_genes, classifier, thin, dropout, is_random
+        The case, as in `get.evaluation`.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.evaluate` has not run yet, or it had no such case.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.evaluate(adata, "cell_type", genes=["MARKER0X", "MARKER1X"], n_splits=1)
+    >>> ax = smg.pl.confusion(adata)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('predicted', 'true')
     """
-    counts = get.confusion(adata, key=key, **case)
+    case = {"genes": genes, "n_genes": n_genes, "classifier": classifier, "thin": thin, "dropout": dropout}
+    counts = get.confusion(adata, **case, is_random=is_random, key=key)
     share = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
     groups = shown(counts.index)
     size = INCHES_PER_CELL * max(len(groups), FEWEST_ROWS) + room(groups)

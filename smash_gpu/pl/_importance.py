@@ -19,15 +19,43 @@ BAR_INCHES = 4.5
 
 
 def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: Axes | None = None) -> Axes:
-    """The genes with the largest importance summed over the groups, stacked by group (paper, figure 3A).
+    """The genes with the largest importance summed over the groups, stacked by group.
 
     With more than eight groups the eight colours are used again with hatches. The legend lists the groups in the order
     of the stack. The label of each bar names the group with the largest part of it, and the size of that part.
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.smash` or `tl.importance`.
     n_genes
-        Number of genes; the most important is on top.
+        Number of genes to show, the most important on top.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no genes were scored yet.
+
+    References
+    ----------
+    SMaSH, bioRxiv 2021.04.08.438978, figure 3A.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", n_top=3)
+    >>> ax = smg.pl.importance(adata, n_genes=5)
+    >>> len(ax.get_yticklabels())
+    5
     """
     scores = np.nan_to_num(np.abs(slots.scores(adata, key)))
     names = adata.var_names.astype(str).to_numpy(dtype=object)

@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.evaluation import summary
+from smash_gpu.evaluation import METRICS, summary
 from smash_gpu.pl._canvas import COLOURS, MARKERS, canvas, legend, quiet, room, shown
 from smash_gpu.pl._labels import list_label, metric_label
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def learning_curve(
     adata: AnnData,
-    metric: str = "misclassification",
+    metric: str = METRICS[0],
     *,
     classifier: str | None = None,
     level: float = summary.LEVEL,
@@ -34,12 +34,37 @@ def learning_curve(
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.evaluate` with several ``n_genes``.
     metric
-        One of `evaluation.METRICS`.
+        Name of a metric, e.g. "misclassification".
     classifier
-        Name of a classifier; None for the first.
+        Name of the classifier; None for the first.
     level
-        Confidence level of the intervals.
+        Level of the interval, from 0 to 1.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.evaluate` has not run yet, or there is no such metric or classifier.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> genes = ["MARKER0X", "MARKER1X", "MARKER2X"]
+    >>> smg.tl.evaluate(adata, "cell_type", genes=genes, n_genes=[1, 3], n_splits=2)
+    >>> ax = smg.pl.learning_curve(adata)
+    >>> ax.get_ylabel()
+    'misclassification'
     """
     table = get.learning_curve(adata, metric, classifier=classifier, level=level, key=key)
     lists = list(table["genes"].unique())

@@ -60,16 +60,44 @@ class _Blocks:
 def markers(
     adata: AnnData, *, n_top: int | None = None, swap_axes: bool = False, key: str = slots.KEY, ax: Axes | None = None
 ) -> Axes:
-    """Mean expression of the markers in every group, each gene scaled from 0 to 1 (paper, figures 3B and 4).
+    """Mean expression of the markers in every group, each gene scaled from 0 to 1.
 
     Frames show the markers of each group.
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.smash` or `tl.rank_markers`.
     n_top
         Markers per group; None for all.
     swap_axes
-        Whether to draw genes in rows, for long lists.
+        Whether genes are in rows; useful for many genes.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no markers were ranked yet.
+
+    References
+    ----------
+    SMaSH, bioRxiv 2021.04.08.438978, figures 3B and 4.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", n_top=3)
+    >>> ax = smg.pl.markers(adata, n_top=2)
+    >>> len(ax.get_xticklabels())
+    6
     """
     blocks = _blocks(adata, n_top, key)
     ax = ax or _canvas(blocks, swap_axes=swap_axes)
@@ -89,10 +117,34 @@ def dotplot(
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.smash` or `tl.rank_markers`.
     n_top
         Markers per group; None for all.
     swap_axes
-        Whether to draw genes in rows, for long lists.
+        Whether genes are in rows; useful for many genes.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no markers were ranked yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", n_top=3)
+    >>> ax = smg.pl.dotplot(adata, n_top=2)
+    >>> len(ax.get_xticklabels())
+    6
     """
     blocks = _blocks(adata, n_top, key)
     share = slots.profile(adata, "fraction", key)[:, blocks.columns]

@@ -34,14 +34,34 @@ def overlap(
 
     Parameters
     ----------
+    adata
+        Annotated data; after `tl.evaluate` if ``panels`` is None.
     panels
-        Name → genes. None for the lists of the last `tl.evaluate` or, if it was one list, the genes chosen in each of
-        its splits. For a list that was chosen again in each split, numbers are means over the splits.
+        Name → genes. None: the lists that the last `tl.evaluate` judged side by side, or, if it was one list, its
+        choices in the splits. A list that was chosen in every split counts with the mean over the splits.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
 
     Raises
     ------
-    KeyError, ValueError
-        If a gene is not in ``adata``, or ``panels`` is empty.
+    smash_gpu.errors.NotFoundError
+        If a gene is not in ``adata``, or ``panels`` is None and `tl.evaluate` has not run yet.
+    ValueError
+        If ``panels`` is empty.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> ax = smg.pl.overlap(adata, {"a": ["MARKER0X", "MARKER1X"], "b": ["MARKER0X", "NOISE9"]})
+    >>> [text.get_text() for text in ax.texts]
+    ['2', '1', '1', '2']
     """
     names, shared = _given(adata, panels) if panels is not None else _judged(get.evaluation_panels(adata, key=key))
     sizes = np.diag(shared)

@@ -33,7 +33,35 @@ BAR = "#D9D9D9"
 
 
 def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
-    """Resolution of the last `tl.panel` by number of genes, and the share of pairs that are more than half resolved."""
+    """Size against resolution of the last `tl.panel`, and the share of pairs of classes that are half resolved.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.panel`.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no panel was designed yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.panel(adata, "cell_type", n_genes=3)
+    >>> ax = smg.pl.panel_curve(adata)
+    >>> ax.get_xlabel()
+    'genes'
+    """
     curve = get.panel_table(adata, "curve", key=key)
     ax = ax or canvas(6, 4)
     n, later = curve["n_genes"], curve[1:]
@@ -61,10 +89,34 @@ def panel_pairs(
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.panel`.
     column
         One of the label columns; None for all.
     n_pairs
-        Number of pairs.
+        Number of pairs to show.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no panel was designed yet, or not for this column.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.panel(adata, "cell_type", n_genes=3)
+    >>> ax = smg.pl.panel_pairs(adata, n_pairs=2)
+    >>> len(ax.get_yticklabels())
+    2
     """
     pairs = _of_column(get.panel_table(adata, "pairs", key=key), column).head(n_pairs)
     names = paired(pairs["class_a"], pairs["class_b"])
@@ -89,8 +141,32 @@ def panel_resolution(
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.panel`.
     column
         One of the label columns; None for the first.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no panel was designed yet, or not for this column.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.panel(adata, "cell_type", n_genes=3)
+    >>> ax = smg.pl.panel_resolution(adata)
+    >>> len(ax.get_yticklabels())
+    3
     """
     pairs = get.panel_table(adata, "pairs", key=key)
     pairs = _of_column(pairs, pairs["column"].cat.categories[0] if column is None else column)

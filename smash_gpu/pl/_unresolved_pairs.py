@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.get._evaluation import Case
 from smash_gpu.pl._canvas import COLOURS, GROUP, canvas, legend, paired, quiet, room
 
 if TYPE_CHECKING:
@@ -18,7 +17,17 @@ INCHES_PER_PAIR = 0.3
 
 
 def unresolved_pairs(
-    adata: AnnData, *, n_pairs: int = 12, key: str = slots.KEY, ax: Axes | None = None, **case: Unpack[Case]
+    adata: AnnData,
+    *,
+    n_pairs: int = 12,
+    genes: str | None = None,
+    n_genes: int | None = None,
+    classifier: str | None = None,
+    thin: float | None = None,
+    dropout: float | None = None,
+    is_random: bool = False,
+    key: str = slots.KEY,
+    ax: Axes | None = None,
 ) -> Axes:
     """Pairs of groups that were confused in the last `tl.evaluate`, worst on top.
 
@@ -27,12 +36,37 @@ def unresolved_pairs(
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.evaluate`.
     n_pairs
-        Number of pairs.
-    case
-        As in `get.evaluation`.
+        Number of pairs to show.
+    genes, n_genes, classifier, thin, dropout, is_random
+        The case, as in `get.evaluation`.
+    key
+        Name of the slots.
+    ax
+        Axes to draw on; None for a new figure of fitting size.
+
+    Returns
+    -------
+    The axes, which `matplotlib.axes.Axes.figure` saves.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.evaluate` has not run yet, or it had no such case.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.evaluate(adata, "cell_type", genes=["MARKER0X", "MARKER1X"], n_splits=1)
+    >>> ax = smg.pl.unresolved_pairs(adata, n_pairs=2)
+    >>> len(ax.patches)
+    2
     """
-    pairs = get.unresolved_pairs(adata, key=key, **case)[:n_pairs]
+    case = {"genes": genes, "n_genes": n_genes, "classifier": classifier, "thin": thin, "dropout": dropout}
+    pairs = get.unresolved_pairs(adata, **case, is_random=is_random, key=key)[:n_pairs]
     names = paired(pairs["group"], pairs["other"])
     ax = ax or canvas(room(names) + 4.2, INCHES_PER_PAIR * max(len(names), 2) + 1.0)
     place = range(len(pairs))

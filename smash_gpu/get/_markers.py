@@ -1,0 +1,128 @@
+"""The markers that `tl.smash` or `tl.rank_markers` found."""
+
+from __future__ import annotations
+
+import pandas as pd
+from anndata import AnnData
+
+from smash_gpu.annotated import slots
+from smash_gpu.errors import NotFoundError
+from smash_gpu.runtime.words import did_you_mean, join_names
+from smash_gpu.selection import ranking
+
+
+def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd.DataFrame:
+    """The markers of all groups or of one; one row per marker.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.smash` or `tl.rank_markers`.
+    group
+        Name of a group; None for all groups.
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    Columns ``group`` (categorical), ``rank`` (int64, from 1), ``name``, ``score`` (float32, in the units of the model;
+    larger is better), ``direction`` ("up" or "down" against the other cells), ``fraction_in`` and ``fraction_out``
+    (share of the cells in and outside the group that express the gene), ``mean_in`` and ``mean_out`` (mean of log1p of
+    counts per 10,000, or of the log-normalised values). With a ``sample_key`` also ``samples`` (share of the samples
+    in which the gene is detected), with ``within`` that column.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no markers were ranked yet, or there is no such group.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", n_top=3)
+    >>> sorted(smg.get.markers(adata, "A")["name"])
+    ['MARKER0X', 'MARKER0Y', 'MARKER0Z']
+    """
+    table = slots.require(adata, "markers", key, "tl.smash or tl.rank_markers")
+    if group is None:
+        return table.copy()
+    group = str(group)
+    known = list(map(str, table["group"].unique()))
+    if group not in known:
+        near = did_you_mean(group, known)
+        raise NotFoundError(f"no group {group!r} among the markers.{near} Groups: {join_names(known)}.")
+    return table[table["group"] == group].reset_index(drop=True)
+
+
+def markers_dict(adata: AnnData, n_top: int | None = None, *, key: str = slots.KEY) -> dict[str, list[str]]:
+    """Group → names of its markers, best first, as ``scanpy.pl.dotplot`` takes them.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.smash` or `tl.rank_markers`.
+    n_top
+        Markers per group; None for all.
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    One list of gene names per group that has markers.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no markers were ranked yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", n_top=3)
+    >>> {group: sorted(genes) for group, genes in smg.get.markers_dict(adata).items()}["CD4+ T"]
+    ['MARKER2X', 'MARKER2Y', 'MARKER2Z']
+    """
+    table = markers(adata, key=key)
+    rows = table.groupby("group", observed=True, sort=False)["name"]
+    return {str(group): names.tolist()[:n_top] for group, names in rows}
+
+
+def marker_panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[str]:
+    """The markers of all groups as one list: exactly ``n_genes`` different genes, best first.
+
+    The groups choose in turn, each its best gene that is still free, the group with the highest score first; so every
+    prefix serves all groups. A group does not choose genes that the sample rule or ``positive_only`` forbids for it.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.smash` or `tl.importance`.
+    n_genes
+        Number of genes.
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    Names of ``n_genes`` genes.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no genes were scored yet.
+    ValueError
+        If fewer than ``n_genes`` genes have a score.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type")
+    >>> panel = smg.get.marker_panel(adata, 3)
+    >>> sorted(adata.var["marker_of"][panel])
+    ['A', 'B / b', 'CD4+ T']
+    """
+    names = adata.var_names.astype(str).to_numpy(dtype=object)
+    return names[ranking.panel(slots.eligible_scores(adata, key), names, n_genes)].tolist()
