@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO, Unpack
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,13 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
-from smash_gpu.annotated.source import Source, takes_source
+from smash_gpu.annotated.source import Source
 from smash_gpu.blocks.fold import stream
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import draw
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.genes.names import are_ensembl_ids
+from smash_gpu.runtime.memory import limit
 
 __all__ = ["merscope", "xenium", "xenium_reference"]
 XENIUM_COLUMNS = ("Gene", "Ensembl ID", "Probe sets", "Force")
@@ -50,8 +51,10 @@ def xenium(
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.panel`.
     path
-        The CSV file.
+        The CSV file to write.
     ensembl_key
         Column of ``adata.var`` with Ensembl ids. None: ``var_names`` if they are such ids, else "gene_ids" if there is
         such a column.
@@ -59,6 +62,32 @@ def xenium(
         Column of ``adata.var`` with numbers of probe sets; None leaves them to the designer.
     forced
         Genes marked "forced", which the designer then keeps in spite of its warnings. None: those that had to be in.
+    key
+        Name of the slots of the panel.
+
+    Returns
+    -------
+    None. Writes one row per gene, in the order of choice.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no panel was designed yet, or a column is not in ``adata.var``.
+
+    References
+    ----------
+    10x Genomics, Xenium Panel Designer, gene list format.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg, tempfile, pathlib
+    >>> adata = smg.datasets.planted()
+    >>> adata.var["ensembl"] = [f"ENSG{i:011}" for i in range(adata.n_vars)]
+    >>> smg.tl.panel(adata, "cell_type", n_genes=3, include=["NOISE9"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     smg.export.xenium(adata, f"{folder}/panel.csv", ensembl_key="ensembl")
+    ...     print(pathlib.Path(folder, "panel.csv").read_text().splitlines()[:2])
+    ['Gene,Ensembl ID,Probe sets,Force', 'NOISE9,ENSG00000000009,,forced']
     """
     table = get.panel_table(adata, key=key)
     var = adata.var.set_axis(adata.var_names.astype(str)).loc[table["name"]]
@@ -74,10 +103,38 @@ def merscope(adata: AnnData, path: str | Path, *, ensembl_key: str | None = None
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.panel`.
     path
-        The CSV file.
+        The CSV file to write.
     ensembl_key
-        As for `xenium`.
+        Column of ``adata.var`` with Ensembl ids, as for `xenium`.
+    key
+        Name of the slots of the panel.
+
+    Returns
+    -------
+    None. Writes one row per gene, in the order of choice; counts are raw counts per cell.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no panel was designed yet, or the column is not in ``adata.var``.
+
+    References
+    ----------
+    Vizgen, MERSCOPE Gene Panel Design Portal.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg, tempfile, pathlib
+    >>> adata = smg.datasets.planted()
+    >>> adata.var["ensembl"] = [f"ENSG{i:011}" for i in range(adata.n_vars)]
+    >>> smg.tl.panel(adata, "cell_type", n_genes=3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     smg.export.merscope(adata, f"{folder}/panel.csv", ensembl_key="ensembl")
+    ...     print(pathlib.Path(folder, "panel.csv").read_text().splitlines()[0])
+    Gene,Ensembl ID,Counts per cell
     """
     table = get.panel_table(adata, key=key)
     counts = table.get("mean_counts", pd.Series("", index=table.index))
@@ -85,7 +142,6 @@ def merscope(adata: AnnData, path: str | Path, *, ensembl_key: str | None = None
     _write(Path(path), [("Gene", "Ensembl ID", "Counts per cell"), *rows])
 
 
-@takes_source
 def xenium_reference(
     adata: AnnData,
     folder: str | Path,
@@ -94,7 +150,13 @@ def xenium_reference(
     ensembl_key: str | None = None,
     max_bytes: int = XENIUM_BYTES,
     random_state: int = 0,
-    **source: Unpack[Source],
+    layer: str | None = Source.layer,
+    use_raw: bool = Source.use_raw,
+    normalize: bool = Source.normalize,
+    gene_symbols: str | None = Source.gene_symbols,
+    min_cells: int | None = Source.min_cells,
+    device: str = Source.device,
+    memory: int | str | None = None,
 ) -> None:
     """Write the reference that the Xenium Panel Designer asks for: raw counts and cell types.
 
@@ -103,28 +165,63 @@ def xenium_reference(
 
     Parameters
     ----------
+    adata
+        Annotated cells × genes with raw counts.
     folder
-        Made if it is absent.
+        Folder to write to; made if it is absent.
     groupby
         Column of ``adata.obs`` with the cell types.
     ensembl_key
-        As for `xenium`.
+        Column of ``adata.var`` with Ensembl ids, as for `xenium`.
     max_bytes
-        What the bundle may hold uncompressed. Above that, cells are drawn in proportion to the cell types.
+        Largest size of the bundle in bytes, uncompressed. Above that, cells are drawn in proportion to the cell types.
     random_state
         Seed of that draw.
-    source
-        As in `pp.filter_genes`; raw counts are needed.
+    layer, use_raw
+        Where the raw counts are, as in `pp.filter_genes`.
+    normalize
+        True, since raw counts are needed; False is an error.
+    gene_symbols, min_cells
+        Column of ``adata.var`` with gene symbols, and the size of the smallest cell type, as in `pp.filter_genes`.
+    device, memory
+        "auto", "cpu" or "cuda", and the most memory of the whole process; as in `pp.filter_genes`.
+
+    Returns
+    -------
+    None. Writes four files.
 
     Raises
     ------
+    smash_gpu.errors.NotFoundError
+        If a column or layer is not in the data.
     ValueError
-        If the data are log-normalised.
+        If the matrix does not hold raw counts, or ``max_bytes`` leaves no room for a cell.
+
+    References
+    ----------
+    10x Genomics, Xenium Panel Designer, single-cell reference format.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg, tempfile, pathlib
+    >>> adata = smg.datasets.planted()
+    >>> adata.var["ensembl"] = [f"ENSG{i:011}" for i in range(adata.n_vars)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     smg.export.xenium_reference(adata, folder, groupby="cell_type", ensembl_key="ensembl")
+    ...     print(sorted(path.name for path in pathlib.Path(folder).iterdir()))
+    ['barcodes.tsv.gz', 'celltypes.csv', 'features.tsv.gz', 'matrix.mtx.gz']
     """
-    if not source.get("normalize", True):
-        raise ValueError("the Xenium Panel Designer asks for raw counts: pass the layer that holds them.")
-    data = read(adata, {"groupby": groupby, **source})
-    folder = Path(folder)
+    if not normalize:
+        raise ValueError("the Xenium Panel Designer needs raw counts: pass the layer that holds them.")
+    source = Source(layer=layer, use_raw=use_raw, gene_symbols=gene_symbols, min_cells=min_cells, device=device)
+    how = {"ensembl_key": ensembl_key, "max_bytes": max_bytes, "random_state": random_state}
+    with limit(memory):
+        _write_reference(adata, Path(folder), read(adata, {"groupby": groupby} | vars(source)), **how)
+
+
+def _write_reference(
+    adata: AnnData, folder: Path, data: Dataset, *, ensembl_key: str | None, max_bytes: int, random_state: int
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     cells = _cells_that_fit(data, max_bytes, random_state)
     ids = _ensembl(adata, ensembl_key)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Unpack
 
 import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
-from smash_gpu.annotated.source import Source, takes_source
-from smash_gpu.compute import pca
-from smash_gpu.genes import filters as gene_filters
-from smash_gpu.genes import names as gene_names
+from smash_gpu.annotated.source import Source
+from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.words import names_of
 from smash_gpu.selection import steps
 from smash_gpu.selection.options import Filters, InversePCA
@@ -26,35 +23,42 @@ def __dir__() -> list[str]:
     return __all__
 
 
-@takes_source
 def filter_genes(
     adata: AnnData,
     groupby: str,
     *,
-    min_fraction: float = gene_filters.MIN_FRACTION,
-    max_fraction: float | None = None,
-    max_groups: float = gene_filters.MAX_GROUPS,
-    families: Iterable[str] = gene_names.FAMILY_NAMES,
-    species: str = "auto",
-    exclude: Iterable[str] = (),
-    keep: Iterable[str] = (),
+    min_fraction: float = Filters.min_fraction,
+    max_fraction: float | None = Filters.max_fraction,
+    max_groups: float = Filters.max_groups,
+    families: Iterable[str] = Filters.families,
+    species: str = Filters.species,
+    exclude: Iterable[str] = Filters.exclude,
+    keep: Iterable[str] = Filters.keep,
+    layer: str | None = Source.layer,
+    use_raw: bool = Source.use_raw,
+    normalize: bool = Source.normalize,
+    gene_symbols: str | None = Source.gene_symbols,
+    min_cells: int | None = Source.min_cells,
+    sample_key: str | None = Source.sample_key,
+    batch_key: str | None = Source.batch_key,
+    device: str = Source.device,
+    memory: int | str | None = None,
     key: str = slots.KEY,
-    **source: Unpack[Source],
 ) -> None:
-    """Take general, rare and ubiquitous genes out of the candidates (paper, Methods, "Filtering").
+    """Take general, rare and ubiquitous genes out of the candidates.
 
     Parameters
     ----------
     adata
-        Annotated cells × genes; raw counts unless ``normalize=False``.
+        Annotated cells × genes; raw counts unless ``normalize=False``. Sparse (CSR, CSC), dense, Dask or on disk.
     groupby
         Column of ``adata.obs`` with the cell types or states.
     min_fraction
-        A gene stays if at least this share of the cells of at least one group express it.
+        A gene stays if at least this share of the cells of at least one group express it; from 0 to 1.
     max_fraction, max_groups
         None: no such rule. The paper's is 0.75: a gene goes if at least ``max_fraction`` of the cells express it in at
         least ``max_groups`` of the groups, and in two at least (with two groups, half of them is the one whose marker
-        it may be). It asks where a gene is detected, not how much of it: LYZ goes where two of four groups are
+        it may be). The rule asks where a gene is detected, not how much of it: LYZ goes where two of four groups are
         monocytes, and panels of equal size tell groups apart less well (``benchmarks/quality.py``).
     families
         Gene families to remove: "mitochondrial", "ribosomal", "heat_shock", "hla" (MHC), "housekeeping".
@@ -62,29 +66,68 @@ def filter_genes(
         "human", "mouse", or "auto": by the spelling of the gene names.
     exclude, keep
         Genes to remove, and genes that no rule removes; names or symbols.
+    layer
+        Layer to read instead of ``X``.
+    use_raw
+        Whether to read ``adata.raw`` instead of ``X``; it must hold the same genes.
+    normalize
+        True: the matrix holds raw counts, which are scaled to 10,000 per cell and log-transformed; of several files by
+        the sum over the genes that all have. False: it is log-normalised already.
+    gene_symbols
+        Column of ``adata.var`` with gene symbols, if ``var_names`` are something else (Ensembl ids).
+    min_cells
+        Leave out groups with fewer cells, with a warning. None: a group of fewer than 2 cells is an error.
+    sample_key
+        Column of ``adata.obs`` with the sample, patient or donor of each cell; "file" if each of several files is one.
+    batch_key
+        Column of ``adata.obs`` with the batch of each cell, which Harmony corrects; or "file".
+    device
+        "auto", "cpu" or "cuda".
+    memory
+        Most memory that the whole process may use during this call: bytes, or "8GB". None: what it uses, and half of
+        what is free. This decides how many cells are read at a time, and whether the cells to train on are kept on
+        disk; results do not depend on it.
     key
         Prefix of the slots.
-    source
-        ``layer``, ``use_raw``, ``normalize``, ``gene_symbols``, ``min_cells``, ``sample_key``, ``batch_key``,
-        ``device``: see `smash_gpu.annotated.source.Source`. Later steps read the same source.
 
     Returns
     -------
-    None. Fills ``.var["smash_candidate"]`` (bool) and ``.uns["smash"]["filters"]`` (a row a rule: rule, matched,
-    removed, left).
+    None. Fills ``.var["smash_candidate"]`` (bool) and ``.uns["smash"]["filters"]`` (one row per rule: ``rule``,
+    ``matched``, ``removed``, ``left``; numbers of genes, int64). Later steps read the same matrix and cells.
 
     Raises
     ------
-    KeyError, ValueError
-        If the input cannot be used, or no gene is left; the message says what to do.
+    smash_gpu.errors.NotFoundError
+        If a column, layer or gene is not in the data.
+    smash_gpu.errors.NothingLeftError
+        If no gene is left.
+    ValueError
+        If an option, label, gene name or value cannot be used; the message says what to do.
+
+    References
+    ----------
+    SMaSH, bioRxiv 2021.04.08.438978, Methods, "Filtering".
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.pp.filter_genes(adata, "cell_type", exclude=["NOISE9"])
+    >>> bool(adata.var["smash_candidate"]["MARKER0X"]), bool(adata.var["smash_candidate"]["NOISE9"])
+    (True, False)
     """
     lists = {"families": families, "exclude": exclude, "keep": keep}
     numbers = {"min_fraction": min_fraction, "max_fraction": max_fraction, "max_groups": max_groups}
     options = Filters.of(numbers | lists | {"species": species})
-    data = read(adata, {"groupby": groupby, **source})
-    candidates, ledger = steps.filter_genes(data, options)
+    source = Source(
+        layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols, min_cells=min_cells,
+        sample_key=sample_key, batch_key=batch_key, device=device,
+    )  # fmt: skip
+    where = {"groupby": groupby} | vars(source)
+    with limit(memory):
+        candidates, ledger = steps.filter_genes(read(adata, where), options)
     slots.start(adata, key)
-    slots.record(adata, key, "source", {"groupby": groupby, **source})
+    slots.record(adata, key, "source", where)
     slots.record(adata, key, "filters", asdict(options))
     slots.write_candidates(adata, candidates, ledger, key)
 
@@ -92,12 +135,13 @@ def filter_genes(
 def inverse_pca(
     adata: AnnData,
     *,
-    n_top: int = pca.N_TOP,
-    variance: float = pca.VARIANCE,
-    keep: Iterable[str] = (),
+    n_top: int = InversePCA.n_top,
+    variance: float = InversePCA.variance,
+    keep: Iterable[str] = InversePCA.keep,
+    memory: int | str | None = None,
     key: str = slots.KEY,
 ) -> None:
-    """Keep candidates with a large loading on a leading principal component (paper, Methods, "Inverse PCA").
+    """Keep candidates with a large loading on a leading principal component.
 
     Equal to standardising every gene and a full PCA, but from the correlation matrix of the candidates (genes × genes),
     which is summed block by block; cells without a group do not take part.
@@ -105,22 +149,48 @@ def inverse_pca(
     Parameters
     ----------
     adata
-        After `filter_genes`.
+        Annotated cells × genes after `filter_genes`.
     n_top
-        Genes a component.
+        Genes per component.
     variance
-        Components count until their cumulative share of the variance first exceeds this.
+        Components count until their cumulative share of the variance first exceeds this; from 0 to 1.
     keep
-        Genes that stay whatever their loadings; those kept in `filter_genes` stay anyway.
+        Genes that stay with any loadings. Those kept in `filter_genes` stay as well.
+    memory
+        Most memory of the whole process during this call, as in `filter_genes`.
+    key
+        Prefix of the slots.
 
     Returns
     -------
-    None. Narrows ``.var["smash_candidate"]`` and adds a row to ``.uns["smash"]["filters"]``.
+    None. Narrows ``.var["smash_candidate"]`` (bool) and adds a row to ``.uns["smash"]["filters"]``.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If a gene of ``keep`` is not in the data.
+    ValueError
+        If `filter_genes` has not run yet.
+
+    References
+    ----------
+    SMaSH, bioRxiv 2021.04.08.438978, Methods, "Inverse PCA".
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.pp.filter_genes(adata, "cell_type")
+    >>> before = adata.var["smash_candidate"].sum()
+    >>> smg.pp.inverse_pca(adata, n_top=1, variance=0.3)
+    >>> bool(adata.var["smash_candidate"].sum() < before)
+    True
     """
-    data = read(adata, slots.source(adata, key))
+    where = slots.source(adata, key)
     kept_before = slots.recorded(adata, key, "filters").get("keep", ())
     options = InversePCA(n_top, variance, (*kept_before, *names_of(keep, "keep")))
-    candidates, ledger = steps.inverse_pca(data, slots.candidates(adata, key), options)
+    with limit(memory):
+        candidates, ledger = steps.inverse_pca(read(adata, where), slots.candidates(adata, key), options)
     ledger = pd.concat([slots.require(adata, "filters", key, "pp.filter_genes"), ledger], ignore_index=True)
     slots.record(adata, key, "inverse_pca", asdict(options))
     slots.write_candidates(adata, candidates, ledger, key)

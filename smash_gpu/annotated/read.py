@@ -10,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from smash_gpu.annotated.slots import require_annotated
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import resolve_device
 from smash_gpu.data.dataset import LEFT_OUT, Dataset
@@ -42,6 +43,7 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     ValueError
         If labels, gene names or values cannot be used, with the way out, or a zarr store lacks chunks.
     """
+    require_annotated(adata)
     if "groupby" not in source:
         raise ValueError("no groups are known yet: run pp.filter_genes(adata, groupby) or tl.smash first.")
     device = resolve_device(source.get("device", "auto"))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from smash_gpu.annotated.source import EARLIER, Earlier, Source
 from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime import versions
 
@@ -26,9 +27,43 @@ def recorded(adata: AnnData, key: str, step: str = "source") -> dict[str, Any]:
     return {name: _plain(value) for name, value in options.items()}
 
 
-def source(adata: AnnData, key: str, **given: Any) -> dict[str, Any]:
-    """Where a step reads: what it is told, and what an earlier step was told."""
-    return recorded(adata, key) | given
+def source(
+    adata: AnnData,
+    key: str,
+    *,
+    groupby: str | Earlier = EARLIER,
+    layer: str | None | Earlier = EARLIER,
+    use_raw: bool | Earlier = EARLIER,
+    normalize: bool | Earlier = EARLIER,
+    gene_symbols: str | None | Earlier = EARLIER,
+    min_cells: int | None | Earlier = EARLIER,
+    sample_key: str | None | Earlier = EARLIER,
+    batch_key: str | None | Earlier = EARLIER,
+    device: str | Earlier = EARLIER,
+) -> dict[str, Any]:
+    """``groupby`` and the options of `Source`: the given ones, else those of the earlier step, else the defaults.
+
+    Raises
+    ------
+    TypeError
+        If ``adata`` is a path.
+    """
+    require_annotated(adata)
+    options = {
+        "groupby": groupby, "layer": layer, "use_raw": use_raw, "normalize": normalize, "gene_symbols": gene_symbols,
+        "min_cells": min_cells, "sample_key": sample_key, "batch_key": batch_key, "device": device,
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not EARLIER}
+    return vars(Source()) | recorded(adata, key) | given
+
+
+def require_annotated(adata: Any) -> None:
+    """Raise a TypeError for anything but AnnData."""
+    if not isinstance(adata, AnnData):
+        raise TypeError(
+            f"AnnData is needed, not {type(adata).__name__}. Read a file by smash_gpu.read(path), or use tl.smash, "
+            "which takes paths."
+        )
 
 
 def start(adata: AnnData, key: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from smash_gpu.cli import demo, evaluate, find, panel, report
 from smash_gpu.runtime import memory
+from smash_gpu.selection.options import Importance
 
 COMMANDS = (demo, find, panel, evaluate, report)
 
@@ -54,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=command.run)
         metavar, what = getattr(command, "OUT", ("DIR", "folder for tables and figures"))
         added.add_argument("--out", type=Path, metavar=metavar, help=what)
-        added.add_argument("--random-state", type=int, default=0, help="seed; one seed, one result")
+        added.add_argument(
+            "--random-state", type=int, default=Importance.random_state, help="seed; one seed, one result"
+        )
         command.add_arguments(added)
     return parser

@@ -11,10 +11,10 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, writable
+from smash_gpu.genes.names import FAMILY_NAMES
+from smash_gpu.panel import Request
 
 PURPOSE = "exactly N genes that tell all classes of a file apart"
-N_GENES = 100
-FAMILIES = ("mitochondrial", "ribosomal", "heat_shock", "hla", "housekeeping")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -22,10 +22,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_source(command, several=True)
     add = command.add_argument
     add("--column-weights", nargs="+", type=float, metavar="W", help="weight of each column of --groupby")
-    add("--n-genes", type=int, default=N_GENES, help="genes to choose, --include counted, --extend not")
+    add("--n-genes", type=int, default=Request.n_genes, help="genes to choose, --include counted, --extend not")
     add("--nested", action="store_true", help="every prefix is a good panel of its size")
     add("--batch-key", metavar="COLUMN", help="column of obs with batches: classes are compared within them")
-    add("--sample-fraction", type=float, default=0.7, help="share of the samples that must agree")
+    add("--sample-fraction", type=float, default=Request.sample_fraction, help="share of the samples that must agree")
     for name, what in (
         ("include", "genes that must be in"),
         ("extend", "existing panel to add to"),
@@ -33,8 +33,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         ("wanted", "genes to choose before all others"),
         ("spare", "genes to choose only when nothing else may be"),
     ):
-        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}, one a line or a table with 'name' or 'gene'")
-    add("--exclude-families", nargs="+", choices=FAMILIES, default=[], help="gene families to leave out")
+        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}, one per line or a table with 'name' or 'gene'")
+    add("--exclude-families", nargs="+", choices=FAMILY_NAMES, default=[], help="gene families to leave out")
     for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with most")):
         add(
             f"--{name}-counts", nargs=2, type=_end, metavar=("LOW", "HIGH"), help=f"window of {what}; - for an open end"
@@ -48,12 +48,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--cost-key", metavar="COLUMN", help="column with costs")
     add("--budget", type=float, help="what the panel may cost")
     add("--positive-only", action="store_true", help="no genes that stand out by absence")
-    add("--min-markers", type=int, default=0, help="markers promised to every class")
-    add("--ignore", nargs="+", default=[], metavar="CLASS", help="classes that need not be told from others")
+    add("--min-markers", type=int, default=Request.min_markers, help="markers promised to every class")
+    add("--ignore", nargs="+", default=[], metavar="CLASS", help="classes that need not be distinguished")
     add(
         "--pair", nargs=3, action="append", default=[], metavar=("A", "B", "WEIGHT"), help="weight of a pair of classes"
     )
-    add("--prior", type=float, default=0.0, help="0: all pairs alike, 1: by the frequency of the classes")
+    add("--prior", type=float, default=Request.prior, help="0: all pairs alike, 1: by the frequency of the classes")
     add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
     add("--xenium-reference", action="store_true", help="also write the reference bundle of the Xenium Panel Designer")
     add("--tables", choices=("csv", "parquet"), default="csv", help="format of the tables (parquet needs pyarrow)")

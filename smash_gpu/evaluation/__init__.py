@@ -4,9 +4,7 @@ from smash_gpu.evaluation.classifiers import CLASSIFIERS, N_NEIGHBORS, predict
 from smash_gpu.evaluation.cross_validation import Evaluation, Judging, evaluate
 from smash_gpu.evaluation.degrade import INTACT, Condition
 from smash_gpu.evaluation.metrics import METRICS, confusion_of, metrics_of, metrics_of_labels, per_group
-
-TEST_FRACTION = 0.3
-PAPER_SEED = 42
+from smash_gpu.evaluation.splitting import PAPER_SEED, PROTOCOLS, TEST_FRACTION, Splitting
 
 __all__ = [
     "CLASSIFIERS",
@@ -14,6 +12,8 @@ __all__ = [
     "N_NEIGHBORS",
     "PAPER_SEED",
     "METRICS",
+    "PROTOCOLS",
+    "Splitting",
     "TEST_FRACTION",
     "Condition",
     "Evaluation",

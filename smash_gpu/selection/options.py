@@ -17,12 +17,38 @@ from smash_gpu.runtime.words import names_of
 
 PERCENT = 2.0  # a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4
+SPECIES = ("auto", *gene_names.FAMILIES)
 LISTS = ("families", "exclude", "keep")
 PANEL_GENES = 30
 
 
 def paper(model: str = models.DEFAULT) -> dict[str, Any]:
-    """The paper's filters and scores where our defaults are others: ``tl.smash(adata, groupby, **paper("dnn"))``."""
+    """Options of `tl.smash` for the paper's filters and scores, where our defaults differ.
+
+    Parameters
+    ----------
+    model
+        "rf", "brf", "xgboost" or "dnn".
+
+    Returns
+    -------
+    ``model``, ``filters`` and ``model_options`` of `tl.smash`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown model.
+
+    References
+    ----------
+    SMaSH, bioRxiv 2021.04.08.438978, Methods.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> smg.paper("xgboost")
+    {'model': 'xgboost', 'filters': {'max_fraction': 0.75}, 'model_options': {'importance': 'gain'}}
+    """
     options = {"dnn": {"by_expression": False}, "xgboost": {"importance": "gain"}}.get(model, {})
     return {"model": model, "filters": {"max_fraction": gene_filters.MAX_FRACTION}, "model_options": options}
 
@@ -43,7 +69,7 @@ class Filters:
         for name in ("min_fraction", "max_fraction", "max_groups"):
             if not 0 <= (getattr(self, name) or 0) < PERCENT:
                 raise ValueError(f"{name}={getattr(self, name)} is a share from 0 to 1, not a percentage.")
-        known = {"species": ("auto", *gene_names.FAMILIES), "families": gene_names.FAMILY_NAMES}
+        known = {"species": SPECIES, "families": gene_names.FAMILY_NAMES}
         wrong = [name for name in self.families if name not in known["families"]]
         if wrong:
             raise ValueError(f"families={wrong} are not among {', '.join(known['families'])}.")

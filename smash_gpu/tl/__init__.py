@@ -1,9 +1,12 @@
 """Scores, markers and their evaluation."""
 
 from smash_gpu.tl._evaluate import evaluate
+from smash_gpu.tl._importance import importance
+from smash_gpu.tl._nsforest import nsforest_metrics
 from smash_gpu.tl._panel import panel
-from smash_gpu.tl._peers import nsforest_metrics, spapros_metrics
-from smash_gpu.tl._smash import importance, rank_markers, smash
+from smash_gpu.tl._rank_markers import rank_markers
+from smash_gpu.tl._smash import smash
+from smash_gpu.tl._spapros import spapros_metrics
 from smash_gpu.tl._stability import stability
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
-from typing import Unpack
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
@@ -12,51 +12,60 @@ from anndata import AnnData
 from smash_gpu import evaluation
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
-from smash_gpu.annotated.source import Source, takes_source
-from smash_gpu.data import splits
+from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.errors import warn
-from smash_gpu.evaluation import Condition, Judging
+from smash_gpu.evaluation import Condition, Judging, Splitting
 from smash_gpu.evaluation.classifiers import check
 from smash_gpu.evaluation.cross_validation import LIST, SELECTION
+from smash_gpu.evaluation.splitting import PAPER
+from smash_gpu.runtime.memory import limit
 from smash_gpu.selection.options import PANEL_GENES
 from smash_gpu.tl._choosers import Choose, OwnFunction, given, own, repeated_selection
 
-PROTOCOLS = ("leak-free", "paper")
 Genes = Iterable[str] | OwnFunction | None
 
 
-@takes_source
 def evaluate(
     adata: AnnData,
     groupby: str,
     *,
     genes: Genes | Mapping[str, Genes] = None,
     n_genes: int | Iterable[int] | None = None,
-    classifier: str | Iterable[str] = "knn",
-    protocol: str = "leak-free",
-    n_splits: int = 3,
-    n_seeds: int = 1,
-    n_random: int = 0,
+    classifier: str | Iterable[str] = Judging.classifiers,
+    protocol: str = Splitting.protocol,
+    n_splits: int = Splitting.n_splits,
+    n_seeds: int = Splitting.n_seeds,
+    n_random: int = Judging.n_random,
     thin: float | Iterable[float] = (),
     dropout: float | Iterable[float] = (),
-    random_state: int = 0,
+    random_state: int = Splitting.random_state,
+    layer: str | None | Earlier = EARLIER,
+    use_raw: bool | Earlier = EARLIER,
+    normalize: bool | Earlier = EARLIER,
+    gene_symbols: str | None | Earlier = EARLIER,
+    min_cells: int | None | Earlier = EARLIER,
+    sample_key: str | None | Earlier = EARLIER,
+    batch_key: str | None | Earlier = EARLIER,
+    device: str | Earlier = EARLIER,
+    memory: int | str | None = None,
     key: str = slots.KEY,
-    **source: Unpack[Source],
 ) -> None:
     """How well a classifier that sees nothing but a list of genes (their z-scores) tells the groups apart.
 
     Parameters
     ----------
+    adata
+        Annotated cells × genes, after `tl.smash` unless ``genes`` is given.
     groupby
         Column of ``adata.obs`` with the cell types or states.
     genes
-        None: the selection of the last `smash` is repeated inside the training cells of every split, so that no
+        None: the selection of the last `tl.smash` is repeated inside the training cells of every split, so that no
         held-out cell took part in its choice. A list is judged as it is: if it was chosen on these cells, the result is
-        optimistic. A function of (annotated training cells, number of genes) to gene names, best first, is called in
-        every split as the selection is. A mapping from names to any of these is judged side by side on the same splits.
+        optimistic. A function of (annotated training cells, number of genes) that returns gene names, best first, is
+        called in every split. A mapping from names to any of these is judged side by side on the same splits.
     n_genes
-        Length, or several lengths, of the prefixes that are judged (a learning curve); each selection runs once a
+        Length, or several lengths, of the prefixes that are judged (a learning curve). Each selection runs once per
         split, for the longest. A given list must be in order of preference then. None: the whole of a given list, and
         30 genes of a selection.
     classifier
@@ -66,11 +75,11 @@ def evaluate(
         from the training cells. "paper": one stratified 70/30 split with seed 42, z-scores from all cells. Neither
         corrects batches in what the classifier sees.
     n_splits, n_seeds
-        Splits, and how often they are made anew with the following seeds. With as many folds as samples there is
-        nothing to make anew.
+        Number of splits, and how often they are repeated with the following seeds. With as many folds as samples the
+        repeats are equal.
     n_random
-        Random panels beside every list and split, of the same size and matched in mean expression gene by gene (in 20
-        bins), as a baseline.
+        Random panels for each list and split as a baseline, of the same size and matched in mean expression gene by
+        gene (in 20 bins).
     thin
         Shares of the counts, below 1, at which everything is judged once more: binomial thinning of all cells, training
         cells included, so that the panel is judged and not the step from one platform to another. Raw counts only.
@@ -79,37 +88,81 @@ def evaluate(
         combination with each of ``thin``. The genes are chosen on the intact data in either case.
     random_state
         Seed of the first split; the others follow.
-    source
-        As in `pp.filter_genes`; what an earlier step was told holds here too.
+    layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
+        Where expression and cells come from, as in `pp.filter_genes`. Options left out are taken from the earlier step.
+    memory
+        Most memory of the whole process during this call, as in `pp.filter_genes`.
+    key
+        Prefix of the slots.
 
     Returns
     -------
-    None. Fills ``.uns["smash"]``: ``["evaluation"]`` (a row a list, split, condition, classifier and number of genes,
-    with every metric of `evaluation.METRICS`), ``["confusion"]`` (rows × groups × groups), ``["evaluation_groups"]``,
-    ``["evaluation_panels"]`` (the genes that were judged). Read them by `get.evaluation`, `get.comparison`,
-    `get.learning_curve`, `get.differences`, `get.group_metrics`, `get.unresolved_pairs`, `get.confusion`.
+    None. Fills ``.uns["smash"]``: ``["evaluation"]`` (one row per list, split, condition, classifier and number of
+    genes, with every metric), ``["confusion"]`` (rows × groups × groups, numbers of held-out cells, int32),
+    ``["evaluation_groups"]``, ``["evaluation_panels"]`` (the genes that were judged). Read them by `get.evaluation`,
+    `get.comparison`, `get.learning_curve`, `get.differences`, `get.group_metrics`, `get.unresolved_pairs` and
+    `get.confusion`.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If a column, layer or gene is not in the data, or neither ``genes`` is given nor `tl.smash` has run.
+    ValueError
+        If an option cannot be used, a list is too short, or the selection cannot be repeated.
+
+    References
+    ----------
+    Protocol "paper", misclassification and F1: SMaSH, bioRxiv 2021.04.08.438978, Methods and equations 1 and 2.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> lists = {"markers": ["MARKER0X", "MARKER1X", "MARKER2X"], "noise": ["NOISE9", "NOISE10", "NOISE11"]}
+    >>> smg.tl.evaluate(adata, "cell_type", genes=lists)
+    >>> table = smg.get.comparison(adata, "misclassification").set_index("genes")
+    >>> bool(table.loc["markers", "mean"] < 0.1 < table.loc["noise", "mean"])
+    True
+
+    The selection, repeated inside the training cells of every split:
+
+    >>> smg.tl.smash(adata, "cell_type", model_options={"n_estimators": 10})
+    >>> smg.tl.evaluate(adata, "cell_type", n_genes=[3, 6], n_splits=2)
+    >>> smg.get.learning_curve(adata)["n_genes"].tolist()
+    [3, 6]
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}.")
+    splitting = Splitting(protocol, n_splits, n_seeds, random_state)
     how = Judging(
         tuple([classifier] if isinstance(classifier, str) else classifier), _sizes(n_genes), _conditions(thin, dropout),
-        _at_least_none(n_random), protocol == "paper", random_state,
+        _at_least_none(n_random), protocol == PAPER, random_state,
     )  # fmt: skip
     for name in how.classifiers:
         check(name)
-    data = read(adata, slots.source(adata, key, groupby=groupby, **source))
-    choosers = _choosers(adata, data, genes, how.n_genes, key)
-    parts = list(_splits(data, protocol, n_splits, n_seeds, random_state))
-    found = evaluation.evaluate(data, choosers, parts, how=how)
+    where = slots.source(
+        adata, key, groupby=groupby, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
+        min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
+    )  # fmt: skip
+    with limit(memory):
+        data = read(adata, where)
+        choosers = _choosers(adata, data, genes, how.n_genes, key)
+        parts = list(splitting.of(data))
+        found = evaluation.evaluate(data, choosers, parts, how=how)
     options = {
         "protocol": protocol, "n_splits": len(parts), "random_state": random_state, "genes": tuple(choosers),
-        "classifier": how.classifiers, "n_random": n_random,
-        "inside_splits": tuple(name for name, one in _named(genes).items() if one is None or isinstance(one, Callable)),
+        "classifier": how.classifiers, "n_random": n_random, "inside_splits": _inside_splits(genes),
     }  # fmt: skip
+    _write(adata, data, found, options, key)
+
+
+def _write(adata: AnnData, data: Dataset, found: evaluation.Evaluation, options: dict[str, Any], key: str) -> None:
     panels = found.panels.assign(name=data.names[found.panels["gene"]]).drop(columns="gene")
-    slots.write_evaluation(
-        adata, found.table, found.confusions, groups=data.groups, panels=panels, options=options, key=key
-    )
+    tables = {"groups": data.groups, "panels": panels, "options": options}
+    slots.write_evaluation(adata, found.table, found.confusions, **tables, key=key)
+
+
+def _inside_splits(genes: Genes | Mapping[str, Genes]) -> tuple[str, ...]:
+    """Names of the lists that are chosen in every split."""
+    return tuple(name for name, one in _named(genes).items() if one is None or isinstance(one, Callable))
 
 
 def _sizes(n_genes: int | Iterable[int] | None) -> tuple[int, ...]:
@@ -173,19 +226,3 @@ def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:
         raise ValueError(f"n_genes={sizes[0]}, but a list is shorter ({listed}).")
     if sizes and shortest < sizes[-1]:
         warn(f"each list is judged at no more genes than it holds ({listed}).")
-
-
-def _splits(data: Dataset, protocol: str, n_splits: int, n_seeds: int, random_state: int) -> Iterable[splits.Split]:
-    share = evaluation.TEST_FRACTION
-    if protocol == "paper":
-        return splits.repeated(data.labels, n_splits=1, test_fraction=share, random_state=evaluation.PAPER_SEED)
-    fewest = 1 if data.sample is None else 2
-    if n_splits < fewest:
-        raise ValueError(f"n_splits={n_splits}: at least {fewest} are needed" + " with a sample_key." * (fewest == 2))
-    if n_seeds < 1:
-        raise ValueError(f"n_seeds={n_seeds}: at least one is needed.")
-    if data.sample is None:
-        n = n_splits * n_seeds
-        return splits.repeated(data.labels, n_splits=n, test_fraction=share, random_state=random_state)
-    sample = data.sample.codes[data.cells]
-    return splits.by_sample(data.labels, sample, n_splits=n_splits, n_seeds=n_seeds, random_state=random_state)

@@ -1,10 +1,9 @@
-"""Other tools' metrics for gene lists."""
+"""Spapros' metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
-from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -13,76 +12,47 @@ from scipy import sparse
 
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
-from smash_gpu.annotated.source import Source, takes_source
+from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.errors import NotFoundError
-from smash_gpu.evaluation.peers import correlation, forest, neighbours, nsforest
+from smash_gpu.evaluation.peers import correlation, forest, neighbours
+from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
 
 SPAPROS = ("forest_clfs", "knn_overlap", "cluster_similarity", "marker_corr", "gene_corr")
-Markers = Mapping[str, Iterable[str]]
 
 
-@takes_source
-def nsforest_metrics(
-    adata: AnnData,
-    groupby: str,
-    *,
-    markers: Markers | None = None,
-    beta: float = nsforest.BETA,
-    key: str = slots.KEY,
-    **source: Unpack[Source],
-) -> None:
-    """NS-Forest's metrics (version 4.1) for the markers of each group: F-beta, binary score, on-target fraction.
-
-    Equal to its ``DecisionTree`` (all markers of a group together, ``combinations=False``) on log-normalised data. The
-    thresholds are learned on the cells that they are judged on, as there.
-
-    Parameters
-    ----------
-    groupby
-        Column of ``adata.obs`` with the cell types or states.
-    markers
-        Group → its markers, for some or all groups. None: those of the last `smash`.
-    beta
-        Weight of recall against precision.
-    source
-        As in `pp.filter_genes`; what an earlier step was told holds here too.
-
-    Returns
-    -------
-    None. Fills ``.uns["smash"]["nsforest"]``; read it by `get.nsforest_metrics`.
-    """
-    data = read(adata, slots.source(adata, key, groupby=groupby, **source))
-    found = _by_group(data, _markers_of(adata, key) if markers is None else markers)
-    union = np.unique(np.concatenate(list(found.values())))
-    columns = {code: np.searchsorted(union, genes) for code, genes in found.items()}
-    table = nsforest.scores(data.host_expression(union), data.labels, data.groups, columns, beta=beta)
-    slots.write_tables(adata, "nsforest", {"nsforest": table}, {"beta": beta}, key=key)
-
-
-@takes_source
 def spapros_metrics(
     adata: AnnData,
     groupby: str,
     *,
     genes: Iterable[str] | Mapping[str, Iterable[str]],
-    markers: Markers | None = None,
+    markers: Mapping[str, Iterable[str]] | None = None,
     metrics: Iterable[str] | None = None,
     mask_var: str | None = None,
     random_state: int = 0,
+    layer: str | None | Earlier = EARLIER,
+    use_raw: bool | Earlier = EARLIER,
+    normalize: bool | Earlier = EARLIER,
+    gene_symbols: str | None | Earlier = EARLIER,
+    min_cells: int | None | Earlier = EARLIER,
+    sample_key: str | None | Earlier = EARLIER,
+    batch_key: str | None | Earlier = EARLIER,
+    device: str | Earlier = EARLIER,
+    memory: int | str | None = None,
     key: str = slots.KEY,
-    **source: Unpack[Source],
 ) -> None:
-    """Spapros' five metrics (version 0.1.6) for one or several panels, on log-normalised expression.
+    """Spapros' five metrics for one or several panels, on log-normalised expression.
 
     Definitions and parameters are its own. Correlations are computed for the genes in question only, and neighbours
     searched once for all k, in place of dense matrices of all genes and loops over all pairs of cells. As in Spapros
-    all cells take part in everything: for held-out numbers use `evaluate`.
+    all cells take part in everything: for held-out numbers use `tl.evaluate`.
 
     Parameters
     ----------
+    adata
+        Annotated cells × genes.
     groupby
         Column of ``adata.obs`` with the cell types, for "forest_clfs".
     genes
@@ -97,19 +67,65 @@ def spapros_metrics(
         advises the 8,000 most variable ones). None: all genes.
     random_state
         Seed of "forest_clfs".
-    source
-        As in `pp.filter_genes`; what an earlier step was told holds here too.
+    layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
+        Where expression and cells come from, as in `pp.filter_genes`. Options left out are taken from the earlier step.
+    memory
+        Most memory of the whole process during this call, as in `pp.filter_genes`.
+    key
+        Prefix of the slots.
 
     Returns
     -------
     None. Fills ``.uns["smash"]["spapros"]``; read it by `get.spapros_metrics`.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If a column, layer or gene is not in the data.
+    ValueError
+        If there is no such metric, or "marker_corr" is wanted without ``markers``.
+    ImportError
+        If "cluster_similarity" is wanted and igraph is not installed.
+
+    References
+    ----------
+    Spapros, version 0.1.6; Kuemmerle et al., Nature Methods 2024.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> genes = ["MARKER0X", "MARKER1X", "MARKER2X"]
+    >>> smg.tl.spapros_metrics(adata, "cell_type", genes=genes, metrics=["gene_corr"])
+    >>> smg.get.spapros_metrics(adata).columns.tolist()
+    ['gene_corr 1 - mean', 'gene_corr perct max < 0.8']
     """
     wanted = _wanted(metrics, has_markers=markers is not None)
-    data = read(adata, slots.source(adata, key, groupby=groupby, **source))
-    panels = genes if isinstance(genes, Mapping) else {"list": genes}
-    panels = {str(name): numbers(panel, data, f"genes[{name!r}]") for name, panel in panels.items()}
-    known = {str(name): numbers(m, data, f"markers[{name!r}]") for name, m in (markers or {}).items()}
-    reference = _reference(adata, mask_var)
+    where = slots.source(
+        adata, key, groupby=groupby, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
+        min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
+    )  # fmt: skip
+    with limit(memory):
+        data = read(adata, where)
+        panels = genes if isinstance(genes, Mapping) else {"list": genes}
+        panels = {str(name): numbers(panel, data, f"genes[{name!r}]") for name, panel in panels.items()}
+        known = {str(name): numbers(m, data, f"markers[{name!r}]") for name, m in (markers or {}).items()}
+        reference = _reference(adata, mask_var)
+        values = _by_panel(data, panels, known, wanted, random_state)
+        _shapes(data, panels, reference, wanted, values)
+    rows = [(name, metric, value) for name, found in values.items() for metric, value in found.items()]
+    table = pd.DataFrame(rows, columns=["genes", "metric", "value"])
+    slots.write_tables(adata, "spapros", {"spapros": table}, {"random_state": random_state, "metrics": wanted}, key=key)
+
+
+def _by_panel(
+    data: Dataset,
+    panels: Mapping[str, np.ndarray],
+    known: Mapping[str, np.ndarray],
+    wanted: tuple[str, ...],
+    random_state: int,
+) -> dict[str, dict[str, float]]:
+    """The metrics that look at one panel at a time; name of the panel → metrics."""
     values: dict[str, dict[str, float]] = {name: {} for name in panels}
     for metric, compute in (
         ("forest_clfs", lambda panel: _forest(data, panel, random_state)),
@@ -118,10 +134,7 @@ def spapros_metrics(
     ):
         for name, panel in panels.items():
             values[name] |= compute(panel) if metric in wanted else {}
-    _shapes(data, panels, reference, wanted, values)
-    rows = [(name, metric, value) for name, found in values.items() for metric, value in found.items()]
-    table = pd.DataFrame(rows, columns=["genes", "metric", "value"])
-    slots.write_tables(adata, "spapros", {"spapros": table}, {"random_state": random_state, "metrics": wanted}, key=key)
+    return values
 
 
 def _wanted(metrics: Iterable[str] | None, *, has_markers: bool) -> tuple[str, ...]:
@@ -181,20 +194,3 @@ def _shapes(
         if clusters:
             found = neighbours.cluster_similarity(neighbours.leiden_clusterings(points), clusters)
             values[name] |= found[0]
-
-
-def _by_group(data: Dataset, markers: Markers) -> dict[int, np.ndarray]:
-    codes = {str(group): code for code, group in enumerate(data.groups)}
-    absent = [name for name in markers if str(name) not in codes]
-    if absent:
-        raise NotFoundError(
-            f"markers: no group {absent[0]!r}." + did_you_mean(absent[0], codes) + f" Groups: {', '.join(codes)}."
-        )
-    if not markers:
-        raise ValueError("markers: no group has any.")
-    return {codes[str(name)]: numbers(genes, data, f"markers[{name!r}]") for name, genes in markers.items()}
-
-
-def _markers_of(adata: AnnData, key: str) -> dict[str, list[str]]:
-    table = slots.require(adata, "markers", key, "tl.smash (or pass markers=)")
-    return {str(group): rows["name"].tolist() for group, rows in table.groupby("group", observed=True, sort=False)}

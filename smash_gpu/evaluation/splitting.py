@@ -1,0 +1,51 @@
+"""Which cells train and which are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from smash_gpu.data import splits
+from smash_gpu.data.dataset import Dataset
+
+LEAK_FREE, PAPER = "leak-free", "paper"
+PROTOCOLS = (LEAK_FREE, PAPER)
+TEST_FRACTION = 0.3
+PAPER_SEED = 42
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How cells are split; see `smash_gpu.tl.evaluate` for the parameters."""
+
+    protocol: str = LEAK_FREE
+    n_splits: int = 3
+    n_seeds: int = 1
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol={self.protocol!r} is not one of {', '.join(PROTOCOLS)}.")
+        if self.n_seeds < 1:
+            raise ValueError(f"n_seeds={self.n_seeds}: at least one is needed.")
+
+    def of(self, data: Dataset) -> Iterable[splits.Split]:
+        """The splits of the cells of ``data``: by cells, or by sample if it has samples.
+
+        Raises
+        ------
+        ValueError
+            If there are too few splits.
+        """
+        if self.protocol == PAPER:
+            return splits.repeated(data.labels, n_splits=1, test_fraction=TEST_FRACTION, random_state=PAPER_SEED)
+        fewest = 1 if data.sample is None else 2
+        if self.n_splits < fewest:
+            more = " with a sample_key" if fewest == 2 else ""
+            raise ValueError(f"n_splits={self.n_splits}: at least {fewest} are needed{more}.")
+        if data.sample is None:
+            n = self.n_splits * self.n_seeds
+            return splits.repeated(data.labels, n_splits=n, test_fraction=TEST_FRACTION, random_state=self.random_state)
+        sample = data.sample.codes[data.cells]
+        how = {"n_splits": self.n_splits, "n_seeds": self.n_seeds, "random_state": self.random_state}
+        return splits.by_sample(data.labels, sample, **how)

@@ -1,0 +1,113 @@
+"""Scores of the candidate genes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from anndata import AnnData
+
+from smash_gpu import models
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
+from smash_gpu.annotated.source import EARLIER, Earlier
+from smash_gpu.runtime.memory import limit
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import Importance
+
+
+def importance(
+    adata: AnnData,
+    groupby: str,
+    *,
+    model: str | models.Model = Importance.model,
+    n_models: int = Importance.n_models,
+    max_cells: int | None = Importance.max_cells,
+    random_state: int = Importance.random_state,
+    model_options: Mapping[str, Any] | None = None,
+    layer: str | None | Earlier = EARLIER,
+    use_raw: bool | Earlier = EARLIER,
+    normalize: bool | Earlier = EARLIER,
+    gene_symbols: str | None | Earlier = EARLIER,
+    min_cells: int | None | Earlier = EARLIER,
+    sample_key: str | None | Earlier = EARLIER,
+    batch_key: str | None | Earlier = EARLIER,
+    device: str | Earlier = EARLIER,
+    memory: int | str | None = None,
+    key: str = slots.KEY,
+) -> None:
+    """Train a classifier of the groups and score how much each candidate gene tells about each group.
+
+    Trees see log-normalised expression, the network z-scores; 80 % of the cells train, stratified.
+
+    Parameters
+    ----------
+    adata
+        Annotated cells × genes, usually after `pp.filter_genes`; else all genes are candidates.
+    groupby
+        Column of ``adata.obs`` with the cell types or states.
+    model
+        * "rf": random forest, "brf": balanced random forest; Gini importance × class mean of z.
+        * "xgboost": boosted trees; summed gain × class mean of z, the paper's average gain
+          (``model_options={"importance": "gain"}``), or TreeSHAP (``"shap"``).
+        * "dnn": neural network; mean |Shapley value| by DeepLIFT × class mean of z, or the paper's mean |Shapley value|
+          alone (``model_options={"by_expression": False}``).
+        * an object with ``fit``, ``importance`` and ``predict``: see `smash_gpu.models.Model`.
+    n_models
+        Models trained on different splits and seeds, whose scores are averaged; their standard deviation is kept.
+    max_cells
+        Most cells that a model is given, to learn from and to hold out. Of more, each model draws its own sample, in
+        proportion to the groups, with at least 200 cells of each group or all it has, and a warning says so. None:
+        100,000 for "rf" and "brf", all for the others and for objects. For a forest of all cells, give any number as
+        large as the data.
+    random_state
+        Seed; two runs with one seed are equal. Model i uses ``random_state + i``.
+    model_options
+        Options of the model: `models.Boosted`, `models.Network`, or of scikit-learn's and imbalanced-learn's forests.
+    layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
+        Where expression and cells come from, as in `pp.filter_genes`. Options left out are taken from the earlier step.
+    memory
+        Most memory of the whole process during this call, as in `pp.filter_genes`.
+    key
+        Prefix of the slots.
+
+    Returns
+    -------
+    None. Fills ``.varm["smash"]`` (genes × groups, float32; larger is better, NaN for genes that are no candidates),
+    with several models ``.varm["smash_spread"]`` (their standard deviation), ``.uns["smash"]["groups"]`` and
+    ``.uns["smash"]["accuracy"]`` (of each model on held-out cells, with all candidates; float64, from 0 to 1).
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If a column or layer is not in the data.
+    ValueError, TypeError
+        If an option or the input cannot be used; the message says what to do.
+    ImportError
+        If the model needs a package that is not installed.
+
+    References
+    ----------
+    SMaSH, bioRxiv 2021.04.08.438978, Methods. TreeSHAP: Lundberg et al., Nature Machine Intelligence 2020. DeepLIFT:
+    Shrikumar et al., ICML 2017.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.importance(adata, "cell_type", model_options={"n_estimators": 20})
+    >>> adata.varm["smash"].shape, str(adata.varm["smash"].dtype)
+    ((60, 3), 'float32')
+    """
+    how = Importance(model, dict(model_options or {}), n_models, random_state, max_cells)
+    where = slots.source(
+        adata, key, groupby=groupby, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
+        min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
+    )  # fmt: skip
+    with limit(memory):
+        data = read(adata, where)
+        scores = steps.importance(data, slots.candidates(adata, key), how)
+    slots.record(adata, key, "source", where)
+    slots.record(adata, key, "importance", how.noted)
+    slots.record(adata, key, "within", {})
+    slots.write_scores(adata, scores, data.groups, key)

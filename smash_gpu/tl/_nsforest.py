@@ -1,0 +1,110 @@
+"""NS-Forest's metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from anndata import AnnData
+
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
+from smash_gpu.annotated.source import EARLIER, Earlier
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.errors import NotFoundError
+from smash_gpu.evaluation.peers import nsforest
+from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.words import did_you_mean
+from smash_gpu.tl._choosers import numbers
+
+
+def nsforest_metrics(
+    adata: AnnData,
+    groupby: str,
+    *,
+    markers: Mapping[str, Iterable[str]] | None = None,
+    beta: float = nsforest.BETA,
+    layer: str | None | Earlier = EARLIER,
+    use_raw: bool | Earlier = EARLIER,
+    normalize: bool | Earlier = EARLIER,
+    gene_symbols: str | None | Earlier = EARLIER,
+    min_cells: int | None | Earlier = EARLIER,
+    sample_key: str | None | Earlier = EARLIER,
+    batch_key: str | None | Earlier = EARLIER,
+    device: str | Earlier = EARLIER,
+    memory: int | str | None = None,
+    key: str = slots.KEY,
+) -> None:
+    """NS-Forest's metrics for the markers of each group: F-beta, binary score, on-target fraction.
+
+    Equal to its ``DecisionTree`` (all markers of a group together, ``combinations=False``) on log-normalised data. The
+    thresholds are learned on the cells that they are judged on, as there.
+
+    Parameters
+    ----------
+    adata
+        Annotated cells × genes, after `tl.smash` unless ``markers`` is given.
+    groupby
+        Column of ``adata.obs`` with the cell types or states.
+    markers
+        Group → its markers, for some or all groups. None: those of the last `tl.smash`.
+    beta
+        Weight of recall against precision.
+    layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
+        Where expression and cells come from, as in `pp.filter_genes`. Options left out are taken from the earlier step.
+    memory
+        Most memory of the whole process during this call, as in `pp.filter_genes`.
+    key
+        Prefix of the slots.
+
+    Returns
+    -------
+    None. Fills ``.uns["smash"]["nsforest"]``; read it by `get.nsforest_metrics`.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If a column, layer, group or gene is not in the data, or neither ``markers`` is given nor `tl.smash` has run.
+    ValueError
+        If ``markers`` is empty.
+
+    References
+    ----------
+    NS-Forest, version 4.1; Aevermann et al., Genome Research 2021.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.nsforest_metrics(adata, "cell_type", markers={"A": ["MARKER0X", "MARKER0Y"]})
+    >>> smg.get.nsforest_metrics(adata)["n_markers"].tolist()
+    [2]
+    """
+    where = slots.source(
+        adata, key, groupby=groupby, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
+        min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
+    )  # fmt: skip
+    with limit(memory):
+        data = read(adata, where)
+        found = _by_group(data, _markers_of(adata, key) if markers is None else markers)
+        union = np.unique(np.concatenate(list(found.values())))
+        columns = {code: np.searchsorted(union, genes) for code, genes in found.items()}
+        table = nsforest.scores(data.host_expression(union), data.labels, data.groups, columns, beta=beta)
+    slots.write_tables(adata, "nsforest", {"nsforest": table}, {"beta": beta}, key=key)
+
+
+def _by_group(data: Dataset, markers: Mapping[str, Iterable[str]]) -> dict[int, np.ndarray]:
+    codes = {str(group): code for code, group in enumerate(data.groups)}
+    absent = [name for name in markers if str(name) not in codes]
+    if absent:
+        raise NotFoundError(
+            f"markers: no group {absent[0]!r}." + did_you_mean(absent[0], codes) + f" Groups: {', '.join(codes)}."
+        )
+    if not markers:
+        raise ValueError("markers: no group has any.")
+    return {codes[str(name)]: numbers(genes, data, f"markers[{name!r}]") for name, genes in markers.items()}
+
+
+def _markers_of(adata: AnnData, key: str) -> dict[str, list[str]]:
+    table = slots.require(adata, "markers", key, "tl.smash (or pass markers=)")
+    return {str(group): rows["name"].tolist() for group, rows in table.groupby("group", observed=True, sort=False)}

@@ -1,0 +1,111 @@
+"""From scores to markers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from anndata import AnnData
+
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.read import read
+from smash_gpu.annotated.source import EARLIER, Earlier
+from smash_gpu.runtime.memory import limit
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import Ranking
+
+
+def rank_markers(
+    adata: AnnData,
+    *,
+    n_top: int = Ranking.n_top,
+    unique: bool = Ranking.unique,
+    positive_only: bool = Ranking.positive_only,
+    sample_fraction: float = Ranking.sample_fraction,
+    min_cells_per_sample: int = Ranking.min_cells_per_sample,
+    layer: str | None | Earlier = EARLIER,
+    use_raw: bool | Earlier = EARLIER,
+    normalize: bool | Earlier = EARLIER,
+    gene_symbols: str | None | Earlier = EARLIER,
+    min_cells: int | None | Earlier = EARLIER,
+    sample_key: str | None | Earlier = EARLIER,
+    batch_key: str | None | Earlier = EARLIER,
+    device: str | Earlier = EARLIER,
+    memory: int | str | None = None,
+    key: str = slots.KEY,
+) -> None:
+    """Rank the genes of each group by their score; equal scores by name.
+
+    Parameters
+    ----------
+    adata
+        Annotated cells × genes after `tl.importance`.
+    n_top
+        Markers per group.
+    unique
+        Whether a gene may serve one group only: groups then choose in turn.
+    positive_only
+        Whether to pass over genes whose mean is lower in the group than in the other cells.
+    sample_fraction, min_cells_per_sample
+        With a ``sample_key``: a marker of a group is detected in the group's cells in at least ``sample_fraction`` of
+        the samples that hold at least ``min_cells_per_sample`` of them (paper: 70 %). Other genes are passed over.
+    layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
+        Where expression and cells come from, as in `pp.filter_genes`. Options left out are taken from the earlier step.
+    memory
+        Most memory of the whole process during this call, as in `pp.filter_genes`.
+    key
+        Prefix of the slots.
+
+    Returns
+    -------
+    None. Fills ``.uns["smash"]["markers"]`` (see `get.markers`), ``.var["smash_marker"]`` (bool), and genes × groups in
+    ``.varm``: ``["smash_eligible"]`` (bool), ``["smash_mean"]`` (mean log-normalised expression) and
+    ``["smash_fraction"]`` (share of cells that express the gene; both float32).
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.importance` has not run yet.
+    ValueError
+        If the groups have changed since, or the scores come from ``tl.smash(within=...)``.
+
+    References
+    ----------
+    SMaSH, bioRxiv 2021.04.08.438978, Methods.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.importance(adata, "cell_type")
+    >>> smg.tl.rank_markers(adata, n_top=3)
+    >>> sorted(smg.get.markers_dict(adata)["A"])
+    ['MARKER0X', 'MARKER0Y', 'MARKER0Z']
+    """
+    how = Ranking(n_top, unique, positive_only, sample_fraction, min_cells_per_sample)
+    where = slots.source(
+        adata, key, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
+        min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
+    )  # fmt: skip
+    if slots.recorded(adata, key, "within"):
+        raise ValueError(
+            "these scores come from tl.smash(within=…); run that again with other options for the ranking."
+        )
+    scores = slots.scores(adata, key)
+    with limit(memory):
+        data = read(adata, where)
+        _require_same_groups([str(g) for g in slots.require(adata, "groups", key, "tl.importance")], data.groups, where)
+        eligible, table = steps.rank_markers(data, scores, how)
+        profiles = {"mean": data.stats.mean, "fraction": data.stats.fraction}
+    slots.record(adata, key, "source", where)
+    slots.record(adata, key, "ranking", asdict(how))
+    slots.write_markers(adata, table, eligible, **profiles, key=key)
+
+
+def _require_same_groups(scored: list[str], groups: Iterable[str], where: dict[str, Any]) -> None:
+    if scored != list(groups):
+        raise ValueError(
+            f"the scores are of the groups {', '.join(scored)}, but {where['groupby']!r} now has "
+            f"{', '.join(groups)}: run tl.importance again."
+        )
