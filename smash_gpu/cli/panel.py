@@ -159,7 +159,12 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     if options.xenium_reference:
         kept = {name: value for name, value in source.items() if name != "sample_key"}
         export.xenium_reference(
-            adata, out / "xenium_reference", groupby=options.groupby[0], ensembl_key=options.ensembl_key, **kept
+            adata,
+            out / "xenium_reference",
+            groupby=options.groupby[0],
+            ensembl_key=options.ensembl_key,
+            random_state=options.random_state,
+            **kept,
         )
     print(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}\n")
 
