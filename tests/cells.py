@@ -11,9 +11,10 @@ from typing import Any
 
 import anndata as ad
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import sparse
+
+from smash_gpu import datasets
 
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent
@@ -102,25 +103,11 @@ CONTAINERS = (
 PUT = {container.name: container.put for container in CONTAINERS}
 
 
-PLANTED = 3
+PLANTED = datasets.N_MARKERS
 
 
-def planted(rng, *, n_cells=240, n_genes=60, groups=("A", "B / b", "CD4+ T"), n_samples=4):
-    """Counts in which genes ``marker_<group number>_<i>`` are high in one group; the rest is noise."""
-    group = rng.integers(0, len(groups), n_cells)
-    rate = rng.uniform(0.2, 1.5, n_genes) * np.ones((n_cells, 1))
-    names = [f"NOISE{i}" for i in range(n_genes)]
-    for c in range(len(groups)):
-        for i in range(PLANTED):
-            rate[group == c, c * PLANTED + i] = 6.0
-            rate[group != c, c * PLANTED + i] = 0.3
-            names[c * PLANTED + i] = f"MARKER{c}{'XYZ'[i]}"
-    counts = rng.poisson(rate * rng.uniform(0.7, 1.4, (n_cells, 1))).astype(np.float32)
-    obs = pd.DataFrame(
-        {
-            "cell_type": pd.Categorical.from_codes(group, list(groups)),
-            "sample": [f"donor{i}" for i in rng.integers(0, n_samples, n_cells)],
-        },
-        index=[f"cell{i}" for i in range(n_cells)],
-    )
-    return ad.AnnData(sparse.csr_matrix(counts), obs=obs, var=pd.DataFrame(index=names))
+def planted(rng, **options):
+    """`smash_gpu.datasets.planted` with the columns that most tests need, and no others."""
+    adata = datasets.planted(random_state=rng, **options)
+    del adata.obs["batch"], adata.var["marker_of"]
+    return adata

@@ -8,6 +8,7 @@ import pytest
 from cases.slots import FEW_TREES, GROUPS, assert_same, smash
 
 import smash_gpu as smg
+from smash_gpu.annotated import slots
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Writing zarr v2", "ignore:found fewer than .* markers for:UserWarning", "ignore:Trying to modify attribute"
@@ -76,7 +77,7 @@ def test_a_new_selection_forgets_the_old_one(cells):
     smg.tl.evaluate(cells, "cell_type", n_genes=8)
     smash(cells, model="brf")
     assert "evaluation" not in cells.uns["smash"]
-    assert "sample_key" not in cells.uns["smash"]["params"]["source"]
+    assert slots.recorded(cells, "smash")["sample_key"] is None
     assert "smash_spread" not in cells.varm
     assert "samples" not in smg.get.markers(cells)
 

@@ -52,7 +52,7 @@ def test_differences_are_paired_by_split(adata):
     assert found.loc[("a", False), "std"] == pytest.approx((a - b).std(ddof=1))
     assert ("b", True) in found.index
     assert ("b", False) not in found.index
-    with pytest.raises(KeyError, match="no list 'c'.*a, b"):
+    with pytest.raises(KeyError, match="no results for the list 'c'.*a, b"):
         smg.get.differences(adata, reference="c")
 
 

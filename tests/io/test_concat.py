@@ -185,5 +185,5 @@ def test_what_is_neither_data_nor_paths_is_named(other):
 
 
 def test_other_steps_ask_for_annotated_data(tmp_path):
-    with pytest.raises(TypeError, match="takes annotated data"):
+    with pytest.raises(TypeError, match="AnnData is needed, not list.*tl.smash"):
         smg.pp.filter_genes(["a.h5ad", "b.h5ad"], "cell_type")

@@ -79,7 +79,7 @@ def test_nothing_is_written_if_there_is_no_panel(adata):
 
 
 def test_an_unknown_option_or_table_is_named(adata):
-    with pytest.raises(TypeError, match="no option 'max_transcript'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'max_transcript'"):
         smg.tl.panel(adata, "cell_type", max_transcript=3)
     with pytest.raises(KeyError, match="run tl.panel"):
         smg.get.panel_table(adata)

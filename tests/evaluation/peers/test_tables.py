@@ -63,6 +63,6 @@ def test_bad_options_are_named_and_nothing_is_written(cells, function, options, 
 
 
 def test_cluster_similarity_without_igraph_says_so_before_any_work(cells, monkeypatch):
-    monkeypatch.setattr("smash_gpu.tl._peers.find_spec", lambda _: None)
+    monkeypatch.setattr("smash_gpu.tl._spapros.find_spec", lambda _: None)
     with pytest.raises(ImportError, match="pip install igraph"):
         smg.tl.spapros_metrics(cells, "cell_type", genes=PANELS["mixed"])
