@@ -9,7 +9,7 @@ import pytest
 import smash_gpu as smg
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-MODULES = {name: getattr(smg, name) for name in ("pp", "tl", "get", "pl", "export", "datasets", "errors")}
+MODULES = {name: getattr(smg, name) for name in ("pp", "tl", "get", "pl", "export", "report", "datasets", "errors")}
 PUBLIC = {f"{name}.{inside}": getattr(module, inside) for name, module in MODULES.items() for inside in module.__all__}
 PUBLIC |= {"read": smg.read, "paper": smg.paper}
 FUNCTIONS = {name: one for name, one in PUBLIC.items() if inspect.isfunction(one)}

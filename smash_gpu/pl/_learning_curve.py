@@ -64,7 +64,7 @@ def learning_curve(
     >>> smg.tl.evaluate(adata, "cell_type", genes=genes, n_genes=[1, 3], n_splits=2)
     >>> ax = smg.pl.learning_curve(adata)
     >>> ax.get_ylabel()
-    'misclassification'
+    'misclassification rate'
     """
     table = get.learning_curve(adata, metric, classifier=classifier, level=level, key=key)
     lists = list(table["genes"].unique())

@@ -60,7 +60,7 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     >>> smg.tl.panel(adata, "cell_type", n_genes=3)
     >>> ax = smg.pl.panel_curve(adata)
     >>> ax.get_xlabel()
-    'genes'
+    'number of genes'
     """
     curve = get.panel_table(adata, "curve", key=key)
     ax = ax or canvas(6, 4)

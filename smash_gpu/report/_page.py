@@ -31,8 +31,10 @@ def write(
 
     Parameters
     ----------
+    adata
+        Annotated data after `tl.smash`.
     path
-        Of the HTML file.
+        The HTML file to write.
     title
         Heading; None for one that names the column of groups.
     figures
@@ -40,16 +42,59 @@ def write(
     key
         Name of the slots.
 
+    Returns
+    -------
+    None. Writes one file, UTF-8.
+
     Raises
     ------
-    KeyError
-        If `tl.smash` has not run.
+    smash_gpu.errors.NotFoundError
+        If `tl.smash` has not run yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg, tempfile, pathlib
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", n_top=3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     smg.report.write(adata, f"{folder}/report.html", figures=False)
+    ...     pathlib.Path(folder, "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    True
     """
     Path(path).write_text(page(adata, title=title, figures=figures, key=key), encoding="utf-8")
 
 
 def page(adata: AnnData, *, title: str | None = None, figures: bool = True, key: str = slots.KEY) -> str:
-    """The text that `write` writes."""
+    """The text of the HTML file that `write` writes.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.smash`.
+    title
+        Heading; None for one that names the column of groups.
+    figures
+        Whether to draw; False needs no matplotlib.
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    HTML; it needs no other file and no network.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.smash` has not run yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", n_top=3)
+    >>> "MARKER0X" in smg.report.page(adata, title="Planted markers", figures=False)
+    True
+    """
     slots.require(adata, "markers", key, "tl.smash")
     results = Results(adata, key, figures)
     markers, evaluation, designed = describe_markers(results), describe_evaluation(results), designed_tables(results)
