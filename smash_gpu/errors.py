@@ -67,8 +67,8 @@ class InfeasibleError(ValueError):
     >>> try:
     ...     smg.tl.panel(adata, "cell_type", n_genes=10, exclude=adata.var_names[5:])
     ... except smg.errors.InfeasibleError as error:
-    ...     print(error.certificate["way_out"].tolist())
-    ['ask for at most 5 genes, or relax a rule', 'without it 60 genes would be left']
+    ...     print(error.certificate["way_out"].tolist()[0])
+    ask for at most 5 genes, or relax a rule
     """
 
     def __init__(self, message: str, certificate: pd.DataFrame) -> None:
