@@ -63,7 +63,7 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
         raise NothingLeftError(
             "no gene is left after the filters:\n" + ledger.to_string(index=False) + "\n"
             "Relax the rule that removed the most genes (min_fraction, max_fraction, max_groups, families, exclude), "
-            "or pass the genes that must stay as keep=."
+            "or pass keep= with the genes that must stay."
         )
     return mask, ledger
 
