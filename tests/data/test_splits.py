@@ -78,7 +78,8 @@ def test_rare_groups_have_a_cell_on_both_sides_and_a_warning_says_which_were_hel
         _, test = train_test_split(np.arange(len(group)), test_size=0.2, stratify=group, random_state=seed)
         lacking = [c for c in range(7) if not 0 < np.count_nonzero(group[test] == c) < np.count_nonzero(group == c)]
         helped += len(lacking)
-        said = [str(w.message) for w in caught if str([size] * len(lacking)) in str(w.message)]
+        sizes = ", ".join([str(size)] * len(lacking))
+        said = [str(w.message) for w in caught if f"(of {sizes} cells)" in str(w.message)]
         assert bool(said) == bool(lacking)
     assert helped
 
