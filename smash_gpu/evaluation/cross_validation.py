@@ -147,7 +147,7 @@ def training_data(data: Dataset, cells: np.ndarray) -> Dataset:
     sizes = np.bincount(data.labels[cells], minlength=data.n_groups)
     alone = np.flatnonzero(sizes == 1)
     if len(alone):
-        warn(f"{', '.join(map(str, data.groups[alone]))}: one training cell only, left out while genes are chosen.")
+        warn(f"{', '.join(map(str, data.groups[alone]))}: one training cell only, so left out while genes are chosen.")
     return data.only(data.cells[cells[sizes[data.labels[cells]] > 1]])
 
 

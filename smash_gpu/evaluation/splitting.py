@@ -1,4 +1,4 @@
-"""Which cells train and which are held out."""
+"""How cells are split into training and held-out cells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Splitting:
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol={self.protocol!r} is not one of {', '.join(PROTOCOLS)}.")
         if self.n_seeds < 1:
-            raise ValueError(f"n_seeds={self.n_seeds}: at least one is needed.")
+            raise ValueError(f"n_seeds={self.n_seeds} must be at least 1.")
 
     def of(self, data: Dataset) -> Iterable[splits.Split]:
         """The splits of the cells of ``data``: by cells, or by sample if it has samples.
@@ -35,14 +35,14 @@ class Splitting:
         Raises
         ------
         ValueError
-            If there are too few splits.
+            If ``n_splits`` is too small.
         """
         if self.protocol == PAPER:
             return splits.repeated(data.labels, n_splits=1, test_fraction=TEST_FRACTION, random_state=PAPER_SEED)
         fewest = 1 if data.sample is None else 2
         if self.n_splits < fewest:
             more = " with a sample_key" if fewest == 2 else ""
-            raise ValueError(f"n_splits={self.n_splits}: at least {fewest} are needed{more}.")
+            raise ValueError(f"n_splits={self.n_splits} must be at least {fewest}{more}.")
         if data.sample is None:
             n = self.n_splits * self.n_seeds
             return splits.repeated(data.labels, n_splits=n, test_fraction=TEST_FRACTION, random_state=self.random_state)

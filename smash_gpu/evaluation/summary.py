@@ -140,11 +140,11 @@ def one_case(table: pd.DataFrame, wanted: Mapping[str, Any]) -> np.ndarray:
     for column, default in defaults.items():
         there = table.loc[mask, column]
         if not len(there):
-            raise NotFoundError("no random panels were judged: pass n_random= to tl.evaluate.")
+            raise NotFoundError("no random panels were evaluated; pass n_random= to tl.evaluate.")
         value = wanted.get(column)
         if value is not None and value not in set(there):
             known = ", ".join(map(str, there.unique()))
-            raise NotFoundError(f"no row of the evaluation has {column}={value!r}; there is {known}.")
+            raise NotFoundError(f"the evaluation has no {column}={value!r}; available: {known}.")
         if value is None:
             value = there.iloc[0] if default == "first" else getattr(there, default)()
         mask &= table[column] == value

@@ -98,7 +98,7 @@ def named(wanted: Iterable[str], names: np.ndarray, symbols: np.ndarray, what: s
         near = {gene: get_close_matches(gene, known, n=3) for gene in absent[:5]}
         hints = "; ".join(f"{g!r}" + (f" (did you mean {', '.join(n)}?)" if n else "") for g, n in near.items())
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        raise NotFoundError(f"{what}: not in the data: {hints}{more}.")
+        raise NotFoundError(f"{what}: genes not in the data: {hints}{more}.")
     return np.isin(names, wanted) | np.isin(symbols, wanted)
 
 

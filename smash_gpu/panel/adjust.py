@@ -47,11 +47,11 @@ def profiles(
     n = (by_sample @ stats.cells).reshape(n_classes, -1)
     sample_means = (by_sample @ adjusted).reshape(shape) / np.maximum(n, 1)[:, :, None]
     low, high = sample_limits(sample_means, n >= min_cells_per_sample, mean, sample_fraction)
-    silent = np.flatnonzero(~(n >= min_cells_per_sample).any(axis=1))
-    if len(silent):
+    too_few = np.flatnonzero(~(n >= min_cells_per_sample).any(axis=1))
+    if len(too_few):
         warn(
-            f"no sample has {min_cells_per_sample} cells of {', '.join(classes.labels[silent])}: the sample rule does "
-            "not apply there."
+            f"no sample has {min_cells_per_sample} cells of {', '.join(classes.labels[too_few])}, so the sample rule "
+            "is not applied there."
         )
     return Profiles(mean, variance, low, high)
 
@@ -71,8 +71,8 @@ def batch_offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.nda
     parts = connected_components(n.T @ n)[0]
     if parts > 1:
         warn(
-            f"the batches fall into {parts} parts that share no class: classes of different parts cannot be told from "
-            "batches."
+            f"the batches fall into {parts} parts that share no class; differences between classes of different parts "
+            "may be batch effects."
         )
     used = strata.rows[:, 0] >= 0
     of_batch = np.zeros((n_batches, stats.total.shape[1]))

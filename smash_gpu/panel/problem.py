@@ -112,7 +112,7 @@ def promises(classes: Classes, request: Request) -> np.ndarray:
         unknown = set(asked) - set(classes.spans)
         if unknown:
             raise NotFoundError(
-                f"min_markers: {', '.join(unknown)} is not a label column; they are {', '.join(classes.spans)}."
+                f"min_markers: {', '.join(unknown)} is not a label column; choose from {', '.join(classes.spans)}."
             )
         promised = np.array([asked.get(level, 0) for level in classes.levels])
     else:

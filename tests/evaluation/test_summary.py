@@ -116,7 +116,7 @@ def test_cases_are_found_by_what_names_them(adata):
     assert found.loc["n_genes", "mean"] == 2
     np.testing.assert_allclose(found.loc[list(evaluation.METRICS), "mean"], expected.mean(axis=0))
     assert smg.get.confusion(adata, genes="b", n_genes=2).to_numpy().sum() == 3 * 72
-    with pytest.raises(KeyError, match="genes='c'; there is a, b"):
+    with pytest.raises(KeyError, match="genes='c'; available: a, b"):
         smg.get.confusion(adata, genes="c")
     with pytest.raises(KeyError, match="Did you mean 'f1_macro'"):
         smg.get.comparison(adata, "f1_macr")
