@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from smash_gpu.annotated.source import Source
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
-from smash_gpu.models import MODELS
+from smash_gpu.models import MODELS, cells_to_learn_from
 from smash_gpu.selection.options import PANEL_GENES, SPECIES, Filters, Importance, Ranking
 
 PANEL = "panel"
@@ -66,6 +67,11 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-inverse-pca", action="store_true", help="skip the inverse PCA")
     if not any("--n-genes" in action.option_strings for action in command._actions):
         command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="genes of the panel")
+
+
+def _limits() -> str:
+    limits = {name: cells_to_learn_from(name, None) for name in MODELS}
+    return "".join(f"{limit:,} for {name}, " for name, limit in limits.items() if limit < math.inf)
 
 
 def add_evaluation(command: argparse.ArgumentParser, *, given: bool) -> None:

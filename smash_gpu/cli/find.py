@@ -47,6 +47,7 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
         matrix,
         adata.obs[options.groupby].nunique(),
         model=options.model,
+        model_options=_paper(options).get("model_options"),
         n_models=options.n_models,
         max_cells=options.max_cells,
         inverse_pca=not options.no_inverse_pca,
@@ -85,10 +86,9 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
 def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
     """`tl.smash` with the options of a command."""
     from smash_gpu import tl
-    from smash_gpu.selection import options as selection_options
 
     filters = {"exclude": gene_list(options.exclude), "keep": gene_list(options.keep), "species": options.species}
-    paper = selection_options.paper(options.model) if options.paper else {}
+    paper = _paper(options)
     tl.smash(
         adata,
         options.groupby,
@@ -105,6 +105,12 @@ def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
         inverse_pca=not options.no_inverse_pca,
         **source,
     )
+
+
+def _paper(options: argparse.Namespace) -> dict[str, Any]:
+    from smash_gpu.selection.options import paper
+
+    return paper(options.model) if options.paper else {}
 
 
 def _marker_lines(table: Any) -> str:

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from smash_gpu.data.splits import Split
+from smash_gpu.models import boosted, forest, network
+from smash_gpu.models.boosted import Boosted
+from smash_gpu.models.forest import Forest
+from smash_gpu.models.info import Facts, ModelInfo
+from smash_gpu.models.network import Network
 
-__all__ = ["MODELS", "Boosted", "Forest", "Model", "Network"]
-CLASSES = {"Forest": "forest", "Boosted": "boosted", "Network": "network"}
+__all__ = ["MODELS", "Boosted", "Facts", "Forest", "Model", "ModelInfo", "Network"]
+
 DEFAULT = "rf"
-MAX_CELLS = 100_000
-OF_A_SAMPLE = ("rf", "brf")
 MODELS = {
-    "rf": ("smash_gpu.models.forest", "random_forest"),
-    "brf": ("smash_gpu.models.forest", "balanced_random_forest"),
-    "xgboost": ("smash_gpu.models.boosted", "Boosted"),
-    "dnn": ("smash_gpu.models.network", "Network"),
+    "rf": forest.RANDOM_FOREST,
+    "brf": forest.BALANCED_RANDOM_FOREST,
+    "xgboost": boosted.BOOSTED,
+    "dnn": network.NETWORK,
 }
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def __getattr__(name: str) -> Any:
-    if name not in CLASSES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{CLASSES[name]}"), name)
 
 
 @runtime_checkable
@@ -41,9 +36,9 @@ class Model(Protocol):
     every code present, and ``split`` the numbers of the cells to learn from, both NumPy. Rows are in the order of the
     data if they fit into one block of `shuffle.block_cuts`, else in random order.
 
-    A model with a true attribute ``in_parts`` uses ``X[slice]``, ``X[row numbers]``, ``X.shape`` and ``len(X)`` only,
-    some rows at a time: where there is no room in memory, ``X`` is a file then (`spill.Scratch`), and where there is
-    none on the device a NumPy array.
+    A model may state its `Facts` as an attribute ``facts``. With ``Facts(reads_parts=True)`` it uses ``X[slice]``,
+    ``X[row numbers]``, ``X.shape`` and ``len(X)`` only, some rows at a time: where there is no room in memory, ``X`` is
+    a file then (`spill.Scratch`), and where there is none on the device a NumPy array.
     """
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Model:
@@ -67,21 +62,24 @@ def build(model: str | Model, *, random_state: int, device: str = "cpu", **optio
     ValueError
         For an unknown name, or options given together with an object.
     TypeError
-        For an object that lacks one of the three methods.
+        For an object that lacks one of the three methods, or whose ``facts`` are no `Facts`.
     """
     check(model, options)
     if not isinstance(model, str):
         return model
-    module, name = MODELS[model]
-    factory: Callable[..., Model] = getattr(import_module(module), name)
-    return factory(random_state=random_state, device=device, **options)
+    return MODELS[model].create(random_state=random_state, device=device, **options)
+
+
+def facts_of(model: str | Model, options: Mapping[str, Any] | None = None) -> Facts:
+    """The facts of a model with these options; the defaults for an object that states none, and an unknown name."""
+    if isinstance(model, str):
+        return MODELS[model].facts_with(options or {}) if model in MODELS else Facts()
+    return getattr(model, "facts", Facts())
 
 
 def cells_to_learn_from(model: str | Model, max_cells: int | None) -> float:
-    """How many cells a model is given at most: ``max_cells``, else `MAX_CELLS` for a forest and all for the others."""
-    if max_cells is not None:
-        return max_cells
-    return MAX_CELLS if model in OF_A_SAMPLE else math.inf
+    """How many cells a model is given at most: ``max_cells``, else as many as its facts say."""
+    return facts_of(model).max_cells if max_cells is None else max_cells
 
 
 def check(model: str | Model, options: Mapping[str, Any]) -> None:
@@ -98,4 +96,9 @@ def check(model: str | Model, options: Mapping[str, Any]) -> None:
             f"a model of type {type(model).__name__} lacks {', '.join(missing)}. See smash_gpu.models.Model; "
             "wrap a scikit-learn estimator in smash_gpu.models.Forest(estimator) and a torch module in "
             "smash_gpu.models.Network(module=...)."
+        )
+    if not isinstance(facts_of(model), Facts):
+        raise TypeError(
+            f"facts of a model of type {type(model).__name__} is not a smash_gpu.models.Facts; write for example "
+            "facts = smash_gpu.models.Facts(reads_parts=True)."
         )

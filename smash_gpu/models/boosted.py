@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
-from xgboost import Booster, DataIter, DMatrix, ExtMemQuantileDMatrix, QuantileDMatrix, build_info
 
 from smash_gpu.compute.xp import place, take, to_host
-from smash_gpu.data.shuffle import by_block
 from smash_gpu.data.splits import Split, draw
 from smash_gpu.models.attribution import treeshap
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
+from smash_gpu.models.class_weights import class_weights
+from smash_gpu.models.info import BYTES_IN_MEMORY, EXPRESSION, SHAPLEY, Facts, ModelInfo
 from smash_gpu.runtime import atomic, memory, spill
 from smash_gpu.runtime.progress import track
 
-IMPORTANCES = ("gain", "total_gain", "shap")
+IMPORTANCES = {
+    "gain": f"mean gain of the gene's splits in the boosted trees {EXPRESSION}",
+    "total_gain": f"summed gain of the gene's splits in the boosted trees {EXPRESSION}",
+    "shap": f"{SHAPLEY}, by TreeSHAP",
+}
+DEFAULT_IMPORTANCE = "total_gain"
 BYTES_PER_BIN_NUMBER = 2.4  # measured with 32 bins: XGBoost holds them by cell and by gene
+BYTES_PER_CLASS = 12  # gradients and margins of a cell
 SHARE_FOR_BINS = 0.5  # of the room
 BINS = "smash-gpu-bins-"  # folders; one whose program was killed is removed by the next that needs one
+
+
+def facts(
+    *, importance: str = DEFAULT_IMPORTANCE, tree_method: str = "hist", booster: str = "gbtree", **_: Any
+) -> Facts:
+    """The facts of boosted trees with these options; DART and other tree methods than histograms read no parts."""
+    in_parts = tree_method == "hist" and booster != "dart"
+    return Facts(
+        reads_parts=in_parts,
+        bytes_per_value=4 + BYTES_PER_BIN_NUMBER if in_parts else BYTES_IN_MEMORY,
+        bytes_per_class=BYTES_PER_CLASS,
+        score_in_words=IMPORTANCES.get(importance, importance),
+    )
 
 
 class Boosted:
@@ -56,7 +74,7 @@ class Boosted:
         *,
         random_state: int = 0,
         device: str = "cpu",
-        importance: str = "total_gain",
+        importance: str = DEFAULT_IMPORTANCE,
         n_estimators: int = 200,
         max_depth: int = 9,
         learning_rate: float = 0.25,
@@ -67,11 +85,11 @@ class Boosted:
     ) -> None:
         if importance not in IMPORTANCES:
             raise ValueError(f"importance={importance!r} is not one of {', '.join(IMPORTANCES)}.")
-        if device == "cuda" and not build_info()["USE_CUDA"]:
-            raise RuntimeError(
-                "this build of XGBoost computes on the CPU only (xgboost-cpu?): install xgboost instead "
-                "(pip install 'smash-gpu[cuda13]' in a new environment), or use device='cpu'."
-            )
+        if class_weight not in (None, "balanced"):
+            raise ValueError(f"class_weight={class_weight!r} is neither None nor 'balanced'.")
+        if device == "cuda":
+            _need_cuda()
+        self.facts = facts(importance=importance, **options)
         self.device = device
         self.kind = importance
         self.n_estimators = n_estimators
@@ -86,11 +104,6 @@ class Boosted:
             "device": device,
             "seed": random_state,
         } | options
-
-    @property
-    def in_parts(self) -> bool:
-        """Whether the expression may lie in a file: for histograms, not for DART, nor for other tree methods."""
-        return self.params.get("tree_method", "hist") == "hist" and self.params.get("booster", "gbtree") != "dart"
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
         """Boost on ``split.train``; cells × genes."""
@@ -113,41 +126,29 @@ class Boosted:
 
     def weight(self, y: np.ndarray) -> np.ndarray | None:
         """The weight of each training cell of these groups; None: all alike."""
-        if self.class_weight is None:
-            return None
-        from sklearn.utils.class_weight import compute_sample_weight
+        return None if self.class_weight is None else class_weights(y)[y]
 
-        return compute_sample_weight(self.class_weight, y)
+    def _boosted(self, X: Any, cells: np.ndarray, y: np.ndarray, folder: str | None) -> Any:
+        from xgboost import Booster, DMatrix
 
-    def _boosted(self, X: Any, cells: np.ndarray, y: np.ndarray, folder: str | None) -> Booster:
-        data = self._training_matrix(X, cells, y, folder)
+        from smash_gpu.models.xgboost_bins import binned
+
+        weight = self.weight(y)
+        if self.facts.reads_parts:
+            like = {"device": self.device, "max_bin": self.params["max_bin"], "folder": folder}
+            data = binned(X, cells, y, weight, **like)
+        else:
+            data = DMatrix(take(X, cells), y, weight=weight)
         booster = Booster(self.params | {"num_class": self.n_groups}, [data])
         for round_ in track(range(self.n_estimators), "boosting", unit="round"):
             booster.update(data, round_)
         return booster
 
-    def _training_matrix(self, X: Any, cells: np.ndarray, y: np.ndarray, folder: str | None) -> DMatrix:
-        """The numbered cells as numbers of bins, in memory or in files in a folder.
-
-        Bins are cut by the first block, a uniform random sample: XGBoost's own cut points would depend on how many
-        blocks it is given, or on which workers hold them.
-        """
-        weight = self.weight(y)
-        if not self.in_parts:
-            return DMatrix(take(X, cells), y, weight=weight)
-        batches = partial(Batches, X, y=y, weight=weight, device=self.device)
-        blocks, like = by_block(cells, X.shape), {"max_bin": self.params["max_bin"]}
-        if len(blocks) > 1:
-            like["ref"] = QuantileDMatrix(batches(blocks[:1]), **like)
-        if folder is None:
-            return QuantileDMatrix(batches(blocks), **like)
-        return ExtMemQuantileDMatrix(batches(blocks, cache_prefix=f"{folder}/bins"), **like)
-
     @contextmanager
     def _folder(self, n_cells: int, n_genes: int) -> Iterator[str | None]:
         """A folder for numbers of bins that do not fit into the memory of the host, gone afterwards, or None."""
         n_bytes = BYTES_PER_BIN_NUMBER * n_cells * n_genes
-        if not self.in_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * memory.room():
+        if not self.facts.reads_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * memory.room():
             yield None
             return
         atomic.remove_leftovers(spill.folder(), f"{BINS}*")
@@ -167,34 +168,14 @@ class Boosted:
         return gain / max(gain.sum(), np.finfo(float).tiny)
 
 
-class Batches(DataIter):
-    """The training cells of a dense matrix, a block at a time, so that no second copy of all of them is made."""
+def _need_cuda() -> None:
+    from xgboost import build_info
 
-    def __init__(
-        self,
-        X: Any,
-        blocks: list[np.ndarray],
-        *,
-        y: np.ndarray,
-        device: str,
-        weight: np.ndarray | None,
-        **cache: str,
-    ) -> None:
-        super().__init__(on_host=False, **cache)
-        self.X, self.blocks, self.y, self.weight, self.device = X, blocks, y, weight, device
-        self.reset()
+    if not build_info()["USE_CUDA"]:
+        raise RuntimeError(
+            "this build of XGBoost computes on the CPU only (xgboost-cpu?): install xgboost instead "
+            "(pip install 'smash-gpu[cuda13]' in a new environment), or use device='cpu'."
+        )
 
-    def next(self, input_data: Callable) -> bool:
-        """Hand on the next block; False at the end."""
-        if self.number == len(self.blocks):
-            return False
-        cells = self.blocks[self.number]
-        part = slice(self.start, self.start + len(cells))
-        weight = None if self.weight is None else self.weight[part]
-        input_data(data=place(take(self.X, cells), self.device), label=self.y[part], weight=weight)
-        self.number, self.start = self.number + 1, part.stop
-        return True
 
-    def reset(self) -> None:
-        """Start again."""
-        self.number = self.start = 0
+BOOSTED = ModelInfo(Boosted, facts, paper={"importance": "gain"})

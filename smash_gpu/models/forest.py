@@ -10,10 +10,13 @@ from smash_gpu.compute.device import same_allocator
 from smash_gpu.compute.xp import namespace, take, to_host
 from smash_gpu.data.splits import Split
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
+from smash_gpu.models.class_weights import class_weights
+from smash_gpu.models.info import EXPRESSION, Facts, ModelInfo
 from smash_gpu.models.on_cluster import forests
 from smash_gpu.runtime.progress import track
 
 TREES_PER_STEP = 25
+MAX_CELLS = 100_000  # a forest holds them in memory, and takes as long per cell however many there are
 
 
 class Forest:
@@ -103,12 +106,6 @@ class DeviceForest(Forest):
         return self
 
 
-def class_weights(group: np.ndarray) -> np.ndarray:
-    """N / (K · n_c) of each of the K groups that have cells."""
-    sizes = np.bincount(group)
-    return len(group) / (np.count_nonzero(sizes) * np.maximum(sizes, 1))
-
-
 def draw_weights(group: np.ndarray, *, drawn_down: bool) -> tuple[np.ndarray, float]:
     """The weight of a cell of each group in the draw (mean 1 over cells), and cells drawn / cells."""
     weights = class_weights(group)
@@ -161,3 +158,12 @@ def balanced_random_forest(
     return ClassWeightedForest(
         BalancedRandomForestClassifier(n_estimators, max_depth=max_depth, random_state=random_state, **settings)
     )
+
+
+RANDOM_FOREST, BALANCED_RANDOM_FOREST = (
+    ModelInfo(create, Facts(max_cells=MAX_CELLS, score_in_words=f"Gini importance in the {name} {EXPRESSION}"))
+    for create, name in (
+        (random_forest, "random forest"),
+        (balanced_random_forest, "balanced random forest"),
+    )
+)

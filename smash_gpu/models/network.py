@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Self
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
-from torch import nn
 
 from smash_gpu.compute.xp import take
-from smash_gpu.data.shuffle import by_block
+from smash_gpu.data.shuffle import BYTES_PER_BLOCK, by_block
 from smash_gpu.data.splits import Split, draw
 from smash_gpu.data.standardize import mean_std, standardize
-from smash_gpu.models.attribution import deeplift
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
-from smash_gpu.models.torch_training import (
-    PREDICTED_AT_ONCE,
-    Block,
-    Blocks,
-    Training,
-    class_weights,
-    learn,
-    seeded,
-    threads_for,
-)
+from smash_gpu.models.class_weights import class_weights
+from smash_gpu.models.info import EXPRESSION, SHAPLEY, Facts, ModelInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+BY_EXPRESSION = True
+BLOCKS_HELD = 3  # read, shuffled and learnt from
 
 
-def perceptron(n_genes: int, n_groups: int) -> nn.Sequential:
-    """Dense 32 – 16 with batch norm, sigmoid and drop-out (paper, Methods); cells × genes → logits, cells × groups."""
-    network = nn.Sequential(
-        nn.Linear(n_genes, 32), nn.BatchNorm1d(32, eps=1e-3, momentum=0.01), nn.Sigmoid(), nn.Dropout(0.2),
-        nn.Linear(32, 16), nn.BatchNorm1d(16, eps=1e-3, momentum=0.01), nn.Sigmoid(), nn.Dropout(0.1),
-        nn.Linear(16, n_groups),
-    )  # fmt: skip
-    for layer in network:
-        if isinstance(layer, nn.Linear):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
-    return network
+def facts(*, by_expression: bool = BY_EXPRESSION, **_: Any) -> Facts:
+    """The facts of the network with these options."""
+    return Facts(
+        reads_parts=True,
+        bytes_per_value=4,
+        bytes_at_least=BLOCKS_HELD * BYTES_PER_BLOCK,
+        score_in_words=f"{SHAPLEY}, by DeepLIFT through the network" + f" {EXPRESSION}" * bool(by_expression),
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the network learns: Keras' defaults of 2021, as the paper used them.
+
+    ``batch_size`` None means 100 up to 20,000 training cells and beyond that 1 in 200 of them, at most 8,192.
+    """
+
+    max_epochs: int = 100
+    patience: int = 5
+    learning_rate: float = 1e-3
+    batch_size: int | None = None
+
+    def cells_per_batch(self, n_cells: int) -> int:
+        """The batch size for so many training cells."""
+        return self.batch_size or min(max(100, n_cells // 200), 8192)
 
 
 class Network:
@@ -70,8 +77,6 @@ class Network:
         that a gene that is low in a group otherwise counts as its marker. False: the paper's score.
     """
 
-    in_parts = True
-
     def __init__(
         self,
         *,
@@ -82,15 +87,15 @@ class Network:
         max_background: int = 200,
         max_explained: int = 500,
         training: Training | None = None,
-        by_expression: bool = True,
+        by_expression: bool = BY_EXPRESSION,
     ) -> None:
+        from smash_gpu.models.attribution import deeplift
+
         if softmax_rule not in deeplift.SOFTMAX_RULES:
             raise ValueError(f"softmax_rule={softmax_rule!r} is not one of {', '.join(deeplift.SOFTMAX_RULES)}.")
-        if device == "cuda" and not torch.backends.cuda.is_built():
-            raise RuntimeError(
-                "this build of torch computes on the CPU only: install torch for CUDA (pip install "
-                "'smash-gpu[cuda13]' in a new environment), or use device='cpu', or model='xgboost'."
-            )
+        if device == "cuda":
+            _need_cuda()
+        self.facts = facts(by_expression=by_expression)
         self.random_state = random_state
         self.device = device
         self.module = module
@@ -102,19 +107,22 @@ class Network:
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
         """Learn from ``split.train``, stop by the loss on ``split.test``, keep the best epoch; cells × genes."""
+        from smash_gpu.models import torch_training as torch_
+
         self.mean, self.std = mean_std(X)
-        n_groups = int(group.max()) + 1
-        train, test = (self._blocks(X, group, cells) for cells in (split.train, split.test))
-        weights = class_weights(torch.as_tensor(group[split.train]), n_groups).to(self.device)
-        batch_size = self.training.cells_per_batch(len(split.train))
-        with seeded(self.random_state, self.device), threads_for(batch_size * X.shape[1]):
-            self.network = self._new_module(X.shape[1], n_groups).to(self.device)
-            learn(self.network, train, test, weights, replace(self.training, batch_size=batch_size))
+        blocks = [self._blocks(X, group, cells) for cells in (split.train, split.test)]
+        weights = torch_.as_floats(class_weights(group[split.train]), self.device)
+        training = replace(self.training, batch_size=self.training.cells_per_batch(len(split.train)))
+        with torch_.seeded(self.random_state, self.device), torch_.threads_for(training.batch_size * X.shape[1]):
+            self.network = torch_.new_module(self.module, X.shape[1], int(group.max()) + 1).to(self.device)
+            torch_.learn(self.network, *blocks, weights, **asdict(training))
         self.network.eval()
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
         """Mean |φ| of each gene for the probability of each group, × its mean ``z`` there; groups × genes."""
+        from smash_gpu.models.attribution import deeplift
+
         seed = self.random_state
         background = draw(group, split.train, self.max_background, seed, balanced=False)
         explained = draw(group, split.test, self.max_explained, seed, balanced=True)
@@ -129,24 +137,34 @@ class Network:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
-        with torch.inference_mode():
-            starts = range(0, len(X), PREDICTED_AT_ONCE)
-            parts = [self.network(self._z(X[i : i + PREDICTED_AT_ONCE])).argmax(1) for i in starts]
-        return torch.cat(parts).cpu().numpy()  # synchronises
+        from smash_gpu.models.torch_training import predicted
 
-    def _new_module(self, n_genes: int, n_groups: int) -> nn.Module:
-        if self.module is None:
-            return perceptron(n_genes, n_groups)
-        return copy.deepcopy(self.module) if isinstance(self.module, nn.Module) else self.module(n_genes, n_groups)
+        return predicted(self.network, X, self._z)
 
-    def _z(self, X: np.ndarray) -> torch.Tensor:
-        return torch.from_dlpack(standardize(X, self.mean, self.std)).to(self.device)
+    def _z(self, X: np.ndarray) -> Tensor:
+        from torch import from_dlpack
 
-    def _blocks(self, X: np.ndarray, group: np.ndarray, cells: np.ndarray) -> Sequence[Block]:
+        return from_dlpack(standardize(X, self.mean, self.std)).to(self.device)
+
+    def _blocks(self, X: np.ndarray, group: np.ndarray, cells: np.ndarray) -> Sequence[tuple[Tensor, Tensor]]:
         """The numbered cells, standardised, on the device: at once, or block by block where there are several."""
+        from smash_gpu.models.torch_training import Blocks, as_codes
 
-        def load(rows: np.ndarray) -> Block:
-            return self._z(take(X, rows)), torch.as_tensor(group[rows], dtype=torch.long, device=self.device)
+        def load(rows: np.ndarray) -> tuple[Tensor, Tensor]:
+            return self._z(take(X, rows)), as_codes(group[rows], self.device)
 
         blocks = Blocks(load, by_block(cells, X.shape))
         return list(blocks) if len(blocks) == 1 else blocks
+
+
+def _need_cuda() -> None:
+    from torch.backends import cuda
+
+    if not cuda.is_built():
+        raise RuntimeError(
+            "this build of torch computes on the CPU only: install torch for CUDA (pip install "
+            "'smash-gpu[cuda13]' in a new environment), or use device='cpu', or model='xgboost'."
+        )
+
+
+NETWORK = ModelInfo(Network, facts, paper={"by_expression": False})

@@ -49,7 +49,8 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     >>> smg.paper("xgboost")
     {'model': 'xgboost', 'filters': {'max_fraction': 0.75}, 'model_options': {'importance': 'gain'}}
     """
-    options = {"dnn": {"by_expression": False}, "xgboost": {"importance": "gain"}}.get(model, {})
+    models.check(model, {})
+    options = dict(models.MODELS[model].paper) if isinstance(model, str) else {}
     return {"model": model, "filters": {"max_fraction": gene_filters.MAX_FRACTION}, "model_options": options}
 
 
@@ -122,8 +123,9 @@ class Importance:
 
     @property
     def noted(self) -> dict[str, Any]:
-        """The options, and whether they can be repeated."""
-        return vars(self) | {"is_repeatable": self.is_repeatable}
+        """The options, whether they can be repeated, and what the scores of a model of the user's own are."""
+        own = {} if isinstance(self.model, str) else {"score_in_words": models.facts_of(self.model).score_in_words}
+        return vars(self) | {"is_repeatable": self.is_repeatable} | own
 
     def of_one(self, seed: int, *, batch: np.ndarray | None, **others: Any) -> dict[str, Any] | None:
         """What the scores of one model depend on; None if that cannot be put into a file.

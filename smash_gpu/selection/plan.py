@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from smash_gpu import models
 from smash_gpu.blocks import sizes as block_sizes
 from smash_gpu.blocks.prefetch import BLOCKS_AHEAD
-from smash_gpu.data.shuffle import BYTES_PER_BLOCK
 from smash_gpu.io import matrices
 from smash_gpu.io.matrices import stored_bytes, unpacked_bytes
 from smash_gpu.runtime import memory
 
 GB = 1e9
 TABLES = 10  # of groups × genes, 8 bytes: a block's five sums and those of all blocks
-BYTES_PER_CANDIDATE = {"rf": 7.2, "brf": 7.2, "xgboost": 6.4}  # a cell, with a forest's copy, XGBoost's bins
-OTHERS_PER_CANDIDATE = 4
-BYTES_PER_CLASS = {"xgboost": 12}  # a cell, in memory wherever the expression is: gradients and margins
-BYTES_AT_LEAST = {"dnn": 3 * BYTES_PER_BLOCK}  # blocks that are read, shuffled and learnt from
 KILO = 1000
 
 
@@ -81,6 +77,7 @@ def plan(
     n_groups: int,
     *,
     model: str | models.Model = models.DEFAULT,
+    model_options: Mapping[str, Any] | None = None,
     n_models: int = 1,
     max_cells: int | None = None,
     inverse_pca: bool = True,
@@ -99,6 +96,7 @@ def plan(
     batches
         Whether batches are corrected.
     """
+    facts = models.facts_of(model, model_options)
     training = int(min(matrix.shape[0], models.cells_to_learn_from(model, max_cells)))
     passes = ["sums per group and a check of every value"]
     passes += ["covariance of the candidates"] * inverse_pca
@@ -118,13 +116,9 @@ def plan(
         bytes_per_block=int(size * values * per_value),
         bytes_of_tables=TABLES * 8 * n_groups * matrix.shape[1],
         training_cells=training,
-        bytes_per_candidate=int(training * _of(BYTES_PER_CANDIDATE, model, OTHERS_PER_CANDIDATE)),
-        bytes_beside=_of(BYTES_AT_LEAST, model) + training * n_groups * _of(BYTES_PER_CLASS, model),
-        on_disk=model not in models.OF_A_SAMPLE,
+        bytes_per_candidate=int(training * facts.bytes_per_value),
+        bytes_beside=int(facts.bytes_at_least + training * n_groups * facts.bytes_per_class),
+        on_disk=facts.reads_parts,
         taken=memory.taken(),
         room=memory.room(),
     )
-
-
-def _of(bytes_of: dict[str, float], model: str | models.Model, otherwise: float = 0) -> float:
-    return bytes_of.get(model, otherwise) if isinstance(model, str) else otherwise

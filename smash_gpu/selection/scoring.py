@@ -26,7 +26,6 @@ from smash_gpu.selection.harmony import N_COMPONENTS, Shift, harmonize, leading_
 from smash_gpu.selection.options import Importance
 
 SHARE_FOR_EXPRESSION = 0.25  # of the room, for the expression of the candidates; more goes into a file
-COPIES_OF_A_FOREST = 1.8  # all cells, and those to learn from
 BYTES_PER_COMPONENT = 42  # a cell: measured, Harmony with its copies and clusters, in float64
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
@@ -59,17 +58,18 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
     """Scores and accuracy of one model a seed; the expression is gathered when the first of them is not kept yet."""
     genes = np.flatnonzero(candidates)
     order = shuffled(len(data.cells), len(genes))
+    facts = models.facts_of(how.model, how.options)
     with ExitStack() as held:
-        X = cache(lambda: held.enter_context(_corrected(data, genes, order, how)))
+        X = cache(lambda: held.enter_context(_corrected(data, genes, order, facts, how.random_state)))
 
         def learn(seed: int) -> Stage:
-            model = _model(how, seed, data.device)
+            model = models.build(how.model, random_state=seed, device=data.device, **how.options)
             if boosted.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
                 found = boosted.boost(data, genes, order, model=model, split=split)
                 return dict(zip(("scores", "accuracy"), found, strict=True))
             with forests.grown_where(data.matrix):
-                return _fit(X(), data.labels[order], how, seed, data.device)
+                return _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts)
 
         for seed in seeds:
             yield data.kept(
@@ -147,27 +147,40 @@ def _need_memory_for_components(n_cells: int, n_genes: int) -> None:
         )
 
 
+def _need_memory_for_all(n_cells: int, n_genes: int, bytes_per_value: float) -> None:
+    needed, room = bytes_per_value * n_cells * n_genes, _room_for_all()
+    if needed > room:
+        from_a_file = " or ".join(repr(name) for name in models.MODELS if models.facts_of(name).reads_parts)
+        raise MemoryError(
+            f"this model needs all its cells in memory: {n_cells:,} cells × {n_genes:,} genes take "
+            f"{needed / 1e9:,.2f} GB, and {room / 1e9:,.2f} GB may be taken. Pass a smaller max_cells=, narrow the "
+            f"candidates, use model={from_a_file}, which read them from a file, or memory= to allow more."
+        )
+
+
 def _room_for_all() -> int:
     """Bytes for what cannot lie in a file: all that is free, where the user sets no limit."""
     return memory.room() if memory.is_limited() else memory.available()
 
 
 @contextmanager
-def _corrected(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
+def _corrected(
+    data: Dataset, genes: np.ndarray, order: np.ndarray, facts: models.Facts, random_state: int
+) -> Iterator[Any]:
     """`_expression`, with batches corrected if they are known."""
     if data.has_batches and data.device == "cpu":
         _need_memory_for_components(len(order), len(genes))  # before a pass is made
-    with _expression(data, genes, order, how) as X:
+    with _expression(data, genes, order, facts) as X:
         if data.has_batches:
             purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
             with enough_memory(purpose, WAY_OUT, X.nbytes):
-                shift = batch_shift(data, genes, X, order, random_state=how.random_state)
+                shift = batch_shift(data, genes, X, order, random_state=random_state)
                 shift.added_to(X, np.arange(len(X)))
         yield X
 
 
 @contextmanager
-def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Importance) -> Iterator[Any]:
+def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, facts: models.Facts) -> Iterator[Any]:
     """Expression in the memory of the device, else of the host, else in a file: the first with room for it.
 
     Raises
@@ -180,33 +193,22 @@ def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, how: Import
     shape = len(order), len(genes)
     n_bytes = 4 * shape[0] * shape[1]
     gather = partial(data.expression, genes, order=order)
-    room, most = memory.room(), _room_for_all()
-    if not getattr(_model(how, how.random_state, data.device), "in_parts", False):
-        if data.device == "cpu" and COPIES_OF_A_FOREST * n_bytes > most:
-            raise MemoryError(
-                f"this model needs all its cells in memory: {shape[0]:,} cells × {shape[1]:,} genes take "
-                f"{COPIES_OF_A_FOREST * n_bytes / 1e9:,.2f} GB, and {most / 1e9:,.2f} GB may be taken. Pass a smaller "
-                "max_cells=, narrow the candidates, use model='xgboost' or 'dnn', which read them from a file, or "
-                "memory= to allow more."
-            )
+    if not facts.reads_parts:
+        if data.device == "cpu":
+            _need_memory_for_all(*shape, facts.bytes_per_value)
         yield gather()
     elif data.device == "cuda" and n_bytes <= SHARE_FOR_EXPRESSION * device_room():
         yield gather()
-    elif n_bytes <= SHARE_FOR_EXPRESSION * room:
+    elif n_bytes <= SHARE_FOR_EXPRESSION * memory.room():
         yield gather(into=np.empty(shape, np.float32))
     else:
         with Scratch(shape) as file:
             yield gather(into=file)
 
 
-def _model(how: Importance, seed: int, device: str) -> models.Model:
-    return models.build(how.model, random_state=seed, device=device, **how.options)
-
-
-def _fit(X: Any, group: np.ndarray, how: Importance, seed: int, device: str) -> Stage:
+def _fit(model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_parts: bool) -> Stage:
     split = stratified(group, random_state=seed)
-    model = _model(how, seed, device)
-    if on_gpu(X) or not getattr(model, "in_parts", False):
+    if on_gpu(X) or not reads_parts:
         X = place(X, getattr(model, "device", "cpu"))
     purpose = f"training on {X.shape[0]:,} cells × {X.shape[1]:,} genes"
     release_memory()

@@ -38,7 +38,7 @@ def can_stay(data: Dataset, model: Any) -> bool:
         return False
     from smash_gpu.models.boosted import Boosted
 
-    return isinstance(model, Boosted) and model.in_parts and model.params.get("subsample", 1) == 1
+    return isinstance(model, Boosted) and model.facts.reads_parts and model.params.get("subsample", 1) == 1
 
 
 def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, split: Split) -> tuple[np.ndarray, float]:

@@ -1,0 +1,11 @@
+"""Weights that make every class count alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def class_weights(group: np.ndarray) -> np.ndarray:
+    """N / (K · n_c) of each of the K groups that have cells; float64."""
+    sizes = np.bincount(group)
+    return len(group) / (np.count_nonzero(sizes) * np.maximum(sizes, 1))

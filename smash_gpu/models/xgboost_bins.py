@@ -1,0 +1,70 @@
+"""Expression as numbers of bins, which XGBoost makes block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from xgboost import DataIter, DMatrix, ExtMemQuantileDMatrix, QuantileDMatrix
+
+from smash_gpu.compute.xp import place, take
+from smash_gpu.data.shuffle import by_block
+
+
+def binned(
+    X: Any,
+    cells: np.ndarray,
+    y: np.ndarray,
+    weight: np.ndarray | None,
+    *,
+    device: str,
+    max_bin: int,
+    folder: str | None,
+) -> DMatrix:
+    """The numbered cells as numbers of bins, in memory or in files in a folder.
+
+    Bins are cut by the first block, a uniform random sample: XGBoost's own cut points would depend on how many
+    blocks it is given, or on which workers hold them.
+    """
+    batches = partial(Batches, X, y=y, weight=weight, device=device)
+    blocks, like = by_block(cells, X.shape), {"max_bin": max_bin}
+    if len(blocks) > 1:
+        like["ref"] = QuantileDMatrix(batches(blocks[:1]), **like)
+    if folder is None:
+        return QuantileDMatrix(batches(blocks), **like)
+    return ExtMemQuantileDMatrix(batches(blocks, cache_prefix=f"{folder}/bins"), **like)
+
+
+class Batches(DataIter):
+    """The training cells of a dense matrix, a block at a time, so that no second copy of all of them is made."""
+
+    def __init__(
+        self,
+        X: Any,
+        blocks: list[np.ndarray],
+        *,
+        y: np.ndarray,
+        device: str,
+        weight: np.ndarray | None,
+        **cache: str,
+    ) -> None:
+        super().__init__(on_host=False, **cache)
+        self.X, self.blocks, self.y, self.weight, self.device = X, blocks, y, weight, device
+        self.reset()
+
+    def next(self, input_data: Callable) -> bool:
+        """Hand on the next block; False at the end."""
+        if self.number == len(self.blocks):
+            return False
+        cells = self.blocks[self.number]
+        part = slice(self.start, self.start + len(cells))
+        weight = None if self.weight is None else self.weight[part]
+        input_data(data=place(take(self.X, cells), self.device), label=self.y[part], weight=weight)
+        self.number, self.start = self.number + 1, part.stop
+        return True
+
+    def reset(self) -> None:
+        """Start again."""
+        self.number = self.start = 0
