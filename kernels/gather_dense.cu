@@ -1,10 +1,10 @@
-// gather_dense.cu: expression e of chosen genes of a CSR block of cells, as a dense float32 matrix; standardised and cut
-// at a ceiling where those are given.
+// gather_dense.cu: expression e of chosen genes of a CSR block of cells, as a dense float32 matrix; cut at a ceiling per
+// gene where those are given.
 //
 //   indptr, indices, data   as in cell.cuh
 //   column (genes)          where a gene goes, or −1
 //   target_sum              total that counts are scaled to before log1p; 0: stored values are e already
-//   mean, scale, ceiling (columns)   null, or out = min((e − mean) · scale, ceiling); a gene that is not stored has e = 0
+//   ceiling (columns)       null, or out = min(e, ceiling); a gene that is not stored has e = 0
 //   out (cells, columns)    row-major; every element is written once
 //   grid                    cells × tiles of `columns_per_tile` columns, tiles fastest; shared_bytes: a float a column
 //
@@ -12,7 +12,7 @@
 // block lays a row of it out in shared memory, drops the cell's values into it, and writes it. The cell is read twice, for
 // its library size and for its values; the second time it lies in L1. Logarithms are taken where the values are
 // dense in the lanes, before they are scattered.
-// Memory traffic: a value and an index a non-zero, 4 bytes an element of `out`; the column map and the vectors stay in L2.
+// Memory traffic: a value and an index a non-zero, 4 bytes an element of `out`; the column map and the ceilings stay in L2.
 //
 // Determinism: every element is computed by one thread from the cell alone; the library size is added in a fixed order.
 //
@@ -35,22 +35,11 @@ __device__ double library_size_of(const T* data, Span cell) {
     return library_size;
 }
 
-// Standardising and the ceiling, each where it is given.
-struct Finish {
-    const float *mean, *scale, *ceiling;
-
-    __device__ float operator()(float e, int column) const {
-        const float z = mean == nullptr ? e : (e - mean[column]) * scale[column];
-        return ceiling == nullptr ? z : min(z, ceiling[column]);
-    }
-};
-
 template <typename T, typename I>
 __global__ void __launch_bounds__(THREADS_AT_MOST, BLOCKS_AT_ONCE)
 gather_dense(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
              const int* __restrict__ column, int n_columns, int columns_per_tile, double target_sum,
-             const float* __restrict__ mean, const float* __restrict__ scale, const float* __restrict__ ceiling,
-             float* __restrict__ out) {
+             const float* __restrict__ ceiling, float* __restrict__ out) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     __shared__ double small[SMALL_COUNTS];
     float* row = reinterpret_cast<float*>(shared_memory);
@@ -72,7 +61,7 @@ gather_dense(const I* __restrict__ indptr, const I* __restrict__ indices, const 
     });
     __syncthreads();
 
-    const Finish finish{mean, scale, ceiling};
     float* target = out + cell_number * n_columns + first_column;
-    for (int c = threadIdx.x; c < columns; c += blockDim.x) target[c] = finish(row[c], first_column + c);
+    for (int c = threadIdx.x; c < columns; c += blockDim.x)
+        target[c] = ceiling == nullptr ? row[c] : min(row[c], ceiling[first_column + c]);
 }

@@ -6,6 +6,7 @@ namespace of the block: tests replace `launch` and `shared_memory` and run the s
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, floor, log1p, log2
@@ -21,23 +22,19 @@ SOURCES = next(d for d in (_PACKAGE / "kernels", _PACKAGE.parent / "kernels") if
 OPTIONS = ("-std=c++17",)
 C_NAMES = {"float32": "float", "float64": "double", "int32": "int", "int64": "long long"}
 NO_ARRAY = np.uint64(0)
-
-GROUP_STATS_THREADS = 1024
-CELLS_PER_RUN = (32, 1024)  # fewer: more is added to the tables; more: fewer thread blocks
-BLOCKS_WANTED = 1024  # some for each of the 132 multiprocessors of an H100
-BYTES_PER_WARP = 32 * 8  # a table of logarithms
-BYTES_PER_GENE = 3 * 8  # three sums
-LARGEST_SUM = 62  # log2; half of what 64 bits with a sign hold
-LARGEST_E = 128.0  # of log-normalised input, as in the kernel
-
-GATHER_THREADS = 256
-GATHER_BYTES = 46 * 1024  # and the kernel's own are below 48 KiB, which every device gives
+INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 
 
 def source(kernel: str) -> str:
-    """The text of a kernel with its header in place: CuPy's cache of binaries does not see included files change."""
-    header = (SOURCES / "cell.cuh").read_text()
-    return (SOURCES / f"{kernel}.cu").read_text().replace('#include "cell.cuh"', header)
+    """The text of a kernel with its headers in place: CuPy's cache of binaries does not see included files change."""
+    return _with_headers(f"{kernel}.cu", set())
+
+
+def _with_headers(file: str, seen: set[str]) -> str:
+    """The text of a file with every header that it includes, each once."""
+    seen.add(file)
+    text = (SOURCES / file).read_text()
+    return INCLUDE.sub(lambda found: "" if found[1] in seen else _with_headers(found[1], seen), text)
 
 
 @dataclass(frozen=True)
@@ -77,6 +74,15 @@ def _tiles(n: int, most: int) -> tuple[int, int]:
     """The number of equal tiles of at most ``most`` that cover ``n``, and their width."""
     width = max(ceil(n / max(ceil(n / most), 1)), 1)
     return ceil(n / width), width
+
+
+GROUP_STATS_THREADS = 1024
+CELLS_PER_RUN = (32, 1024)  # fewer: more is added to the tables; more: fewer thread blocks
+BLOCKS_WANTED = 1024  # some for each of the 132 multiprocessors of an H100
+BYTES_PER_WARP = 32 * 8  # a table of logarithms
+BYTES_PER_GENE = 3 * 8  # three sums
+LARGEST_SUM = 62  # log2; half of what 64 bits with a sign hold
+LARGEST_E = 128.0  # of log-normalised input, as in the kernel
 
 
 def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None) -> tuple[Any, ...]:
@@ -133,26 +139,20 @@ def _sums(tables: Any, scales: tuple[float, float, float], one: Any) -> tuple[An
     return whole, total, square
 
 
-def gather_dense(
-    block: Any, genes: Any, target_sum: float | None, *, mean: Any = None, scale: Any = None, ceiling: Any = None
-) -> Any:
-    """`ops.gather_dense` with every element written once.
+GATHER_THREADS = 256
+GATHER_BYTES = 46 * 1024  # and the kernel's own are below 48 KiB, which every device gives
 
-    Parameters
-    ----------
-    mean, scale
-        One value per chosen gene: the result is ``(e − mean) · scale``. Both or neither.
-    ceiling
-        One value per chosen gene; what is larger is cut to it, after scaling.
-    """
+
+def gather_dense(block: Any, genes: Any, target_sum: float | None, *, ceiling: Any = None) -> Any:
+    """`ops.gather_dense` with every element written once."""
     xp = namespace(block.data)
     (n_cells, n_genes), n_columns = block.shape, len(genes)
     column = xp.full(n_genes, -1, dtype=xp.int32)
     column[xp.asarray(genes)] = xp.arange(n_columns, dtype=xp.int32)
     n_tiles, tile = _tiles(n_columns, GATHER_BYTES // 4)
-    vectors = (NO_ARRAY if v is None else xp.asarray(v, dtype=xp.float32) for v in (mean, scale, ceiling))
+    ceiling = NO_ARRAY if ceiling is None else xp.asarray(ceiling, dtype=xp.float32)
     out = xp.empty((n_cells, n_columns), dtype=xp.float32)
     shape = Shape(n_cells * n_tiles, GATHER_THREADS, tile * 4)
     sizes = (np.int32(n_columns), np.int32(tile))
-    _launch_on(block, "gather_dense", shape, column, *sizes, np.float64(target_sum or 0), *vectors, out)
+    _launch_on(block, "gather_dense", shape, column, *sizes, np.float64(target_sum or 0), ceiling, out)
     return out
