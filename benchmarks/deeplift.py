@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     import torch
 
     from smash_gpu.models.attribution import deeplift
-    from smash_gpu.models.network import perceptron, seeded
+    from smash_gpu.models.torch_training import perceptron, seeded
 
     options = record.parser("deeplift")
     options.add_argument("--shap-cells", type=int, default=20, help="cells that shap explains; its time is scaled up")

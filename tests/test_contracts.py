@@ -125,7 +125,8 @@ def test_options_of_cumls_forest_reach_it():
 
 def test_xgboost_takes_our_parameters_for_a_device(rng, monkeypatch):
     """Without a device it trains on the CPU, on host arrays, and says so; the configuration keeps what was asked."""
-    monkeypatch.setattr("smash_gpu.models.boosted.place", lambda array, device: array)
+    for module in ("boosted", "xgboost_bins"):
+        monkeypatch.setattr(f"smash_gpu.models.{module}.place", lambda array, device: array)
     group = np.repeat([0, 1, 2], 30)
     X = rng.gamma(1.0, 1.0, (90, 12)).astype(np.float32)
     X[np.arange(90), group] += 4

@@ -218,7 +218,7 @@ def test_no_memory_for_the_candidates_is_an_error_with_the_numbers(rng, pool_of)
 def test_deeplift_is_the_same_on_the_device(rng):
     torch = pytest.importorskip("torch")
     from smash_gpu.models.attribution import deeplift
-    from smash_gpu.models.network import perceptron
+    from smash_gpu.models.torch_training import perceptron
 
     torch.manual_seed(0)
     network = perceptron(40, 5).eval()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from smash_gpu import models
 from smash_gpu.selection import scoring
 from smash_gpu.selection.options import Importance
 
@@ -19,7 +20,7 @@ SHORT = {"xgboost": {"n_estimators": 6}, "dnn": {"max_explained": 60}}
 class Witness:
     """A model that reads in parts, and remembers what it was given."""
 
-    in_parts = True
+    facts = models.Facts(reads_parts=True)
 
     def fit(self, X, group, split):
         self.kind, self.X, self.group, self.split = type(X), X[np.arange(len(X))], group, split

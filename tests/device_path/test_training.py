@@ -45,16 +45,16 @@ def stand_in_for_xgboost(monkeypatch):
     """Arrays of the device cross into XGBoost's CPU build, which takes them from the host; no others may."""
     from xgboost import Booster
 
-    from smash_gpu.models import boosted
+    from smash_gpu.models import xgboost_bins
     from smash_gpu.models.attribution import treeshap
 
     def host(X):
         assert isinstance(X, DeviceArray)
         return X.get()
 
-    following, predicted, explained = boosted.Batches.next, Booster.inplace_predict, treeshap.contributions
-    monkeypatch.setattr(boosted, "build_info", lambda: {"USE_CUDA": True})
-    monkeypatch.setattr(boosted.Batches, "next", lambda self, input_data: following(
+    following, predicted, explained = xgboost_bins.Batches.next, Booster.inplace_predict, treeshap.contributions
+    monkeypatch.setattr("xgboost.build_info", lambda: {"USE_CUDA": True})
+    monkeypatch.setattr(xgboost_bins.Batches, "next", lambda self, input_data: following(
         self, lambda data, **rest: input_data(data=host(data), **rest)))  # fmt: skip
     monkeypatch.setattr(Booster, "inplace_predict", lambda self, X: DeviceArray(predicted(self, host(X))))
     monkeypatch.setattr(treeshap, "contributions", lambda booster, X, n: explained(booster, host(X), n))

@@ -44,7 +44,7 @@ MUTANTS = [
     ("group_stats", "first + cells_per_run, ", "first + cells_per_run + 1, ", "a cell in two runs"),
     ("group_stats", "(lane + 1) * per_count", "lane * per_count", "a count taken for the one before"),
     ("gather_dense", "row[c] = 0;", ";", "shared memory as it was"),
-    ("gather_dense", "finish(row[c], first_column + c)", "finish(row[c], c)", "another tile's ceiling"),
+    ("gather_dense", "ceiling[first_column + c]", "ceiling[c]", "another tile's ceiling"),
 ]  # fmt: skip
 
 

@@ -17,14 +17,17 @@ N_GENES, N_GROUPS = 120, 6
 @pytest.fixture(scope="module")
 def problem():
     """A trained network of the paper's shape with cells to explain and background cells."""
-    from smash_gpu.models.network import Training, class_weights, learn, perceptron, seeded
+    from smash_gpu.models.class_weights import class_weights
+    from smash_gpu.models.network import Training
+    from smash_gpu.models.torch_training import as_floats, learn, perceptron, seeded
 
     with seeded(1, torch.device("cpu")):
         x = torch.randn(600, N_GENES)
         y = (x @ torch.randn(N_GENES, N_GROUPS)).argmax(dim=1)
         network = perceptron(N_GENES, N_GROUPS)
         training = Training(max_epochs=40, learning_rate=1e-2, batch_size=100)
-        learn(network, [(x[:500], y[:500])], [(x[500:], y[500:])], class_weights(y[:500], N_GROUPS), training)
+        weights = as_floats(class_weights(y[:500].numpy()), "cpu")
+        learn(network, [(x[:500], y[:500])], [(x[500:], y[500:])], weights, **vars(training))
     return network.eval(), x[500:520], x[:50]
 
 

@@ -9,7 +9,8 @@ from cases.models import fitted
 
 def test_the_network_is_the_papers():
     torch = pytest.importorskip("torch")
-    from smash_gpu.models.network import Training, perceptron
+    from smash_gpu.models.network import Training
+    from smash_gpu.models.torch_training import perceptron
 
     layers = list(perceptron(50, 7))
     assert [type(layer).__name__ for layer in layers] == [
@@ -61,7 +62,8 @@ def test_a_torch_module_of_ones_own_is_explained_by_shap(cells):
 @pytest.mark.slow
 def test_the_papers_network_given_as_ones_own_gets_the_same_scores(cells):
     pytest.importorskip("torch")
-    from smash_gpu.models.network import Network, perceptron
+    from smash_gpu.models.network import Network
+    from smash_gpu.models.torch_training import perceptron
 
     settings = {"softmax_rule": "torch", "max_explained": 15, "max_background": 40}
     X, group, split = cells

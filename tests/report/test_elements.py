@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from inspect import signature
 
 import matplotlib as mpl
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from cases.page import IMAGE, PAYLOAD, TAGS, Page
 
 from smash_gpu.report._render import environment, significant
-from smash_gpu.report._scores import BY_EXPRESSION, DEFAULT_GAIN, score
+from smash_gpu.report._scores import score
 
 mpl.use("Agg")
 
@@ -36,16 +35,6 @@ def elements():
 def test_the_score_is_said_in_words(how, words):
     assert all(word in score(how) for word in words)
     assert "z-score" not in score({"model": "dnn", "options": {"by_expression": False}})
-
-
-def test_defaults_of_the_models_are_those_that_the_words_assume():
-    pytest.importorskip("torch")
-    pytest.importorskip("xgboost")
-    from smash_gpu.models.boosted import Boosted
-    from smash_gpu.models.network import Network
-
-    assert signature(Boosted).parameters["importance"].default == DEFAULT_GAIN
-    assert signature(Network).parameters["by_expression"].default is BY_EXPRESSION
 
 
 @pytest.mark.parametrize(

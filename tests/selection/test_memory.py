@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from cases.parts import N_GENES, SHORT, Witness, options_of, scored
 
+from smash_gpu import models
 from smash_gpu.runtime import memory
 from smash_gpu.selection import scoring
 
@@ -23,7 +24,7 @@ def test_a_forest_whose_cells_do_not_fit_says_what_it_needs_and_the_way_out(data
 
 
 def test_without_a_limit_a_forest_may_take_all_that_is_free(data, monkeypatch):
-    needed = scoring.COPIES_OF_A_FOREST * 4 * 2000 * N_GENES
+    needed = models.facts_of("rf").bytes_per_value * 2000 * N_GENES
     monkeypatch.setattr(memory, "room", lambda: needed // 2)
     monkeypatch.setattr(memory, "available", lambda: needed + 1)
     scored(data, "rf")
@@ -43,7 +44,7 @@ def test_batches_that_do_not_fit_say_what_they_need_before_a_pass_is_made(data, 
 
 def test_a_model_of_ones_own_that_does_not_read_in_parts_is_given_an_array(data, small_blocks, no_room):
     witness = Witness()
-    witness.in_parts = False
+    witness.facts = models.Facts()
     scored(data, witness)
     assert witness.kind is np.ndarray
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 
 import anndata as ad
 import numpy as np
@@ -62,15 +63,15 @@ def test_the_model_is_given_the_expression_of_a_sample_that_keeps_the_rare_group
     np.testing.assert_array_equal(group, codes[cells])
 
 
-def test_forests_learn_from_a_stated_number_and_the_others_from_all(monkeypatch):
-    assert models.MAX_CELLS == 100_000
+def test_forests_learn_from_a_stated_number_and_the_others_from_all():
     assert [models.cells_to_learn_from(name, None) for name in models.MODELS] == [1e5, 1e5, np.inf, np.inf]
     assert [models.cells_to_learn_from(name, 7) for name in models.MODELS] == [7] * 4
     assert models.cells_to_learn_from(Witness(), None) == np.inf
 
 
 def test_a_forest_of_more_cells_than_its_default_says_so_and_as_many_as_there_are_are_all(monkeypatch, adata):
-    monkeypatch.setattr(models, "MAX_CELLS", 100)
+    forest = models.MODELS["rf"]
+    monkeypatch.setitem(models.MODELS, "rf", replace(forest, facts=replace(forest.facts, max_cells=100)))
     data = data_of(adata)
     with pytest.warns(UserWarning, match="trained on 100 of 240 cells.*max_cells="):
         scored(data, "rf", options=FEW_TREES)

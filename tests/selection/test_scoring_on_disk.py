@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from cases.parts import N_GENES, SHORT, Witness, open_files, options_of, scored
 from cells import planted
+from xgboost import Booster
 
 from smash_gpu.annotated.read import read
 from smash_gpu.data import splits
 from smash_gpu.data.shuffle import block_cuts, shuffled
-from smash_gpu.models import boosted
+from smash_gpu.models import boosted, xgboost_bins
 from smash_gpu.runtime import atomic
 from smash_gpu.runtime.spill import Scratch
 from smash_gpu.selection import scoring
@@ -122,9 +123,9 @@ def test_bins_in_external_memory_make_the_same_trees(data, small_blocks, monkeyp
     for share in (1.0, 0):
         monkeypatch.setattr(boosted, "SHARE_FOR_BINS", share)
         for kind in ("QuantileDMatrix", "ExtMemQuantileDMatrix"):
-            made = getattr(boosted, kind)
+            made = getattr(xgboost_bins, kind)
             monkeypatch.setattr(
-                boosted, kind, lambda *a, made=made, kind=kind, **k: kinds.append(kind) or made(*a, **k)
+                xgboost_bins, kind, lambda *a, made=made, kind=kind, **k: kinds.append(kind) or made(*a, **k)
             )
         model = boosted.Boosted(n_estimators=8, class_weight="balanced").fit(X, data.labels, split)
         dumps.append(model.booster.get_dump(with_stats=True))
@@ -137,12 +138,11 @@ def test_bins_in_external_memory_make_the_same_trees(data, small_blocks, monkeyp
 @pytest.mark.parametrize("model", SHORT)
 def test_an_error_while_learning_leaves_no_file_behind(data, small_blocks, no_room, own_folder, monkeypatch, model):
     options_of(model)
-    from smash_gpu.models import boosted
 
     def fails(*_, **__):
         raise RuntimeError("as asked")
 
-    monkeypatch.setattr(boosted.Booster, "update", fails)
+    monkeypatch.setattr("xgboost.Booster.update", fails)
     if model == "dnn":
         from smash_gpu.models import torch_training
 
@@ -183,14 +183,14 @@ def test_bins_that_a_killed_program_left_are_removed_and_those_in_use_stay(
     held = atomic.lock(in_use)
     monkeypatch.setattr(atomic, "SECONDS_TO_LOCK", -1)
     at_work = []
-    update = boosted.Booster.update
+    update = Booster.update
 
     def looked_at(*arguments):
         atomic.remove_leftovers(own_folder, "*")  # as another program would
         at_work.append(len(list(own_folder.iterdir())))
         return update(*arguments)
 
-    monkeypatch.setattr(boosted.Booster, "update", looked_at)
+    monkeypatch.setattr(Booster, "update", looked_at)
     scored(data, "xgboost", options={"n_estimators": 2})
     os.close(held)
     assert at_work == [2, 2]
