@@ -57,7 +57,7 @@ def add_selection(command: argparse.ArgumentParser) -> None:
         "--max-cells",
         type=int,
         metavar="N",
-        help="most cells to learn from; default: 100,000 for forests, all for others",
+        help=f"most cells to learn from; None: {_limits()}all for others",
     )
     command.add_argument("--species", choices=SPECIES, default=Filters.species, help="for gene families")
     command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one per line")
