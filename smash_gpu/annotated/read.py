@@ -10,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from smash_gpu.annotated.remembered import known_about
 from smash_gpu.annotated.slots import require_annotated
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import resolve_device
@@ -27,7 +28,7 @@ NO_RAW = "use_raw was asked for, but adata.raw is empty: name a layer, or leave 
 
 
 def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path | None = None) -> Dataset:
-    """The data that a step works on. All input is checked before anything is computed.
+    """The data that a step works on. Nothing is read; the values are checked in the first pass over them.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     KeyError
         If a column or layer is absent, with near matches.
     ValueError
-        If labels, gene names or values cannot be used, with the way out, or a zarr store lacks chunks.
+        If labels or gene names cannot be used, with the way out, or a zarr store lacks chunks.
     """
     require_annotated(adata)
     if "groupby" not in source:
@@ -58,8 +59,9 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     symbol_column = source.get("gene_symbols")
     symbols = names if symbol_column is None else _text(_column(adata.var, symbol_column, "var"))
     target_sum = TARGET_SUM if normalize else None
-    data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch, work)
-    _ = data.stats  # the first pass, which also checks every value
+    known = known_about(adata, stored, are_counts=normalize).bind(matrix)
+    data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch, work, known)
+    known.wanted = data.name_of_sums(data.group, data.n_groups)
     return data
 
 

@@ -79,8 +79,8 @@ def stream(X: Any, *per_cell: np.ndarray, step: Callable | None = None, device: 
     Parameters
     ----------
     step
-        Maps a block and its parts to an array that is yielded in their place. With a Dask array only this result leaves
-        the workers, so nothing else is sent.
+        Maps a block and its parts to an array, or a tuple of arrays, that is yielded in their place. With a Dask array
+        only this result leaves the workers, so nothing else is sent.
     """
     if is_dask(X):
         yield from _stream_dask(X, step, device, per_cell)
@@ -134,7 +134,7 @@ def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.
     walk = partial(_packed_blocks, step=step, device=device) if step else partial(_stream_blocks, step=_as_it_is)
     for parts in dask.in_order(X, walk, per_cell, block_sizes.cells_per_block(X, device)):
         for part in parts:
-            yield place(_unpacked(part), device) if step else (place(part[0], device), *part[1:])
+            yield _each(partial(_unpacked, device=device), part) if step else (place(part[0], device), *part[1:])
 
 
 def delayed_parts(X: Any, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list[tuple[slice, Any]]:
@@ -152,18 +152,26 @@ def _as_it_is(*block_and_parts: Any) -> tuple:
 
 
 def _packed_blocks(blocks: dask.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> list:
+    return [_each(_packed, found) for found in _stream_blocks(blocks, *per_cell, step=step, device=device)]
+
+
+def _packed(a: np.ndarray) -> Any:
     """Arrays that are mostly zero are sent as CSR: expression is, and the way to the client is narrow."""
-    found = _stream_blocks(blocks, *per_cell, step=step, device=device)
-    return [sparse.csr_matrix(a) if a.ndim == 2 and np.count_nonzero(a) < SPARSE * a.size else a for a in found]
+    return sparse.csr_matrix(a) if a.ndim == 2 and np.count_nonzero(a) < SPARSE * a.size else a
 
 
-def _unpacked(part: Any) -> np.ndarray:
-    return part.toarray() if sparse.issparse(part) else part
+def _unpacked(part: Any, device: str) -> Any:
+    return place(part.toarray() if sparse.issparse(part) else part, device)
+
+
+def _each(function: Callable, found: Any) -> Any:
+    """``function`` of an array, or of each of a tuple."""
+    return tuple(map(function, found)) if isinstance(found, tuple) else function(found)
 
 
 def _stream_blocks(blocks: dask.Blocks, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list:
     parts = _loaded(blocks, per_cell)
-    return [to_host(step(*here)) for part in parts for here in _stream_here(*part, device=device)]
+    return [_each(to_host, step(*here)) for part in parts for here in _stream_here(*part, device=device)]
 
 
 def _loaded(blocks: dask.Blocks, per_cell: tuple[np.ndarray, ...]) -> Iterator[tuple]:

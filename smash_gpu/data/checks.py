@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu.blocks.fold import fold
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
 from smash_gpu.compute.xp import to_host
-from smash_gpu.data.stats import GroupStats
 
 LOG_CEILING = 20.0  # log1p of counts per 10,000 cannot exceed 9.3, of counts per million 13.9
 
@@ -30,6 +28,20 @@ class ValueChecks(Additive):
     def of(cls, block: Any) -> Self:
         """Of one block, on the host."""
         return cls(*(np.atleast_1d(to_host(n)) for n in ops.value_checks(block, LOG_CEILING)))
+
+    @classmethod
+    def none(cls) -> Self:
+        """Of no block."""
+        return cls.from_array(np.zeros(len(fields(cls)), dtype=np.int64))
+
+    @classmethod
+    def from_array(cls, numbers: Any) -> Self:
+        """The inverse of `to_array`, from host or device."""
+        return cls(*to_host(numbers)[:, None])
+
+    def to_array(self) -> np.ndarray:
+        """All numbers as one array, on the host."""
+        return np.concatenate(self._sums()).astype(np.int64)
 
     def complain(self, *, are_counts: bool) -> None:
         """Raise if the matrix cannot hold raw counts, or logarithms.
@@ -59,28 +71,3 @@ class ValueChecks(Additive):
                 "normalize=False is for log-normalised values, but the matrix has whole numbers only, so it seems to "
                 "hold raw counts. Leave normalize out."
             )
-
-
-@dataclass(frozen=True)
-class _Checked(Additive):
-    checks: ValueChecks
-    stats: GroupStats
-
-
-def checked_group_stats(
-    X: Any, group: np.ndarray, n_groups: int, *, target_sum: float | None = 1e4, device: str = "cpu"
-) -> GroupStats:
-    """`group_stats`, and in the same pass a look at every stored value.
-
-    Raises
-    ------
-    ValueError
-        If they cannot be counts (with a ``target_sum``) or logarithms (without).
-    """
-
-    def step(block: Any, group: np.ndarray) -> _Checked:
-        return _Checked(ValueChecks.of(block), GroupStats(*ops.group_stats(block, group, n_groups, target_sum)))
-
-    found = fold(X, step, group, device=device).to_host()
-    found.checks.complain(are_counts=target_sum is not None)
-    return found.stats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Self
@@ -10,13 +10,12 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from smash_gpu.blocks.fold import stream
 from smash_gpu.compute import ops
 from smash_gpu.compute.device import enough_memory
 from smash_gpu.compute.xp import namespace, to_host
-from smash_gpu.data.checks import checked_group_stats
-from smash_gpu.data.stages import Stage, Work
-from smash_gpu.data.stats import GroupStats, detections, group_stats
+from smash_gpu.data.known import Known
+from smash_gpu.data.stages import Stage, Work, digest
+from smash_gpu.data.stats import GroupStats, Moments, detections, group_stats, moments
 
 LEFT_OUT = -1
 
@@ -24,6 +23,8 @@ LEFT_OUT = -1
 @dataclass(frozen=True)
 class Dataset:
     """A matrix with annotated cells and named genes.
+
+    Every pass over the matrix is made by a method or by ``known``: the first one also checks the values.
 
     Attributes
     ----------
@@ -43,6 +44,8 @@ class Dataset:
         Sample and batch of each cell, with sorted strings for categories, all of which occur; None if not known.
     work
         Where finished stages are kept.
+    known
+        What earlier passes have shown; None: nothing.
     """
 
     matrix: Any
@@ -55,6 +58,11 @@ class Dataset:
     sample: pd.Categorical | None = None
     batch: pd.Categorical | None = None
     work: Work = field(default_factory=Work)
+    known: Known | None = None
+
+    def __post_init__(self) -> None:
+        if self.known is None or not self.known.is_about(self.matrix):
+            object.__setattr__(self, "known", Known(self.target_sum is not None).bind(self.matrix))
 
     @property
     def n_groups(self) -> int:
@@ -78,23 +86,35 @@ class Dataset:
 
     @cached_property
     def stats(self) -> GroupStats:
-        """Sums per group, from one pass over the matrix, in which its values are checked.
-
-        Raises
-        ------
-        ValueError
-            If they cannot be counts, or logarithms where ``target_sum`` is None.
-        """
-        return self._sums(checked_group_stats, self.group, self.n_groups, "group statistics")
+        """Sums per group, from one pass over the matrix."""
+        return self.stats_by(self.group, self.n_groups)
 
     def stats_by(self, code: np.ndarray, n_codes: int, name: str = "group statistics") -> GroupStats:
         """Sums per value of any other code of the cells; ``name`` is that of the stage."""
-        return self._sums(group_stats, code, n_codes, name)
-
-    def _sums(self, sums: Callable[..., GroupStats], code: np.ndarray, n_codes: int, name: str) -> GroupStats:
         how = {"target_sum": self.target_sum, "device": self.device}
-        named = how | {"code": code, "n_codes": n_codes}
-        return GroupStats(**self.work.kept(name, named, lambda: vars(sums(self.matrix, code, n_codes, **how))))
+        named, hashed = how | {"code": code, "n_codes": n_codes}, self.name_of_sums(code, n_codes)
+
+        def compute() -> Mapping[str, Any]:
+            found = self.known.sums.get(hashed)
+            return vars(found or group_stats(self.matrix, code, n_codes, **how, fold=self.known.fold))
+
+        found = GroupStats(**self.work.kept(name, named, compute))
+        self.known.keep(hashed, found)
+        return found
+
+    def name_of_sums(self, code: np.ndarray, n_codes: int) -> str:
+        """A hash of all that `stats_by` depends on beside the matrix."""
+        return digest({"target_sum": self.target_sum, "device": self.device, "code": code, "n_codes": n_codes})
+
+    def moments(self, genes: np.ndarray, ceiling: np.ndarray | None = None) -> Moments:
+        """First and second moments of the expression of the numbered genes in `cells`, from one pass."""
+        how = {"ceiling": ceiling, "target_sum": self.target_sum, "device": self.device}
+        return moments(self.matrix, self.group, genes, **how, fold=self.known.fold)
+
+    def blocks(self, code: np.ndarray | None = None, step: Callable | None = None) -> Iterator[Any]:
+        """`fold.stream` over the matrix and a code of the cells, by default their group; without a step on the host."""
+        code, device = self.group if code is None else code, "cpu" if step is None else self.device
+        return self.known.stream(self.matrix, code, step=step, device=device)
 
     def kept(self, name: str, parameters: Mapping[str, Any] | None, compute: Callable[[], Mapping[str, Any]]) -> Stage:
         """`Work.kept` for a stage that depends on the groups and the expression, too."""
@@ -106,7 +126,7 @@ class Dataset:
         """Cells of each value of a code of the cells, and those that express the numbered genes."""
 
         def compute() -> Stage:
-            found = detections(self.matrix, code, n_codes, genes, device=self.device)
+            found = detections(self.matrix, code, n_codes, genes, device=self.device, fold=self.known.fold)
             return dict(zip(("cells", "detected"), found, strict=True))
 
         stage = self.work.kept("detections per sample", {"code": code, "n_codes": n_codes, "genes": genes}, compute)
@@ -140,7 +160,7 @@ class Dataset:
             row = np.arange(shape[0]) if order is None else np.argsort(order)
             dense, end = into, 0
             gather = partial(_gather, genes=genes, target_sum=self.target_sum)
-            for part in stream(self.matrix, self.group, step=gather, device=self.device):
+            for part in self.blocks(step=gather):
                 dense = namespace(part).empty(shape, dtype=part.dtype) if dense is None else dense
                 part = part if into is None else to_host(part)
                 dense[namespace(dense).asarray(row[end : end + len(part)])] = part

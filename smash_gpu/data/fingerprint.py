@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
+from zlib import crc32
 
 import numpy as np
+from scipy import sparse
 
 from smash_gpu.blocks.fold import stream
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.io import hdf5, integrity, matrices
 from smash_gpu.io import open as io_open
+from smash_gpu.runtime.cluster import is_dask
 
 VERSION = b"smash-gpu fingerprint 1"
 SAMPLED = b"smash-gpu sampled fingerprint 1"
@@ -75,6 +78,37 @@ def sampled(matrix: Any, names: Iterable[str]) -> str:
     for numbers in matrices.chosen(matrix) or (None,):
         whole.update(b"all" if numbers is None else _little(np.append(len(numbers), numbers), "i8"))
     return whole.hexdigest()
+
+
+def identity(matrix: Any) -> str | None:
+    """What changes when the values of a matrix change, at a small part of the cost of a pass; None if there is no such.
+
+    Of a matrix on disk the size and the time of the last change of its files, of one in memory a checksum of all its
+    bytes, of a Dask array its name, which Dask itself takes for its values.
+    """
+    found = [_identity(part) for part in matrices.parts(matrix)]
+    found += ["all" if numbers is None else _checksum(np.asarray(numbers)) for numbers in matrices.chosen(matrix)]
+    return None if None in found else f"{matrix.shape} {' '.join(found)}"
+
+
+def _identity(matrix: Any) -> str | None:
+    arrays = matrices.arrays(matrix)
+    if any(getattr(getattr(array, "file", None), "mode", "r") != "r" for array in arrays.values()):
+        return None  # what is written to an open HDF5 file shows on the disk later
+    if arrays:
+        names = [f"{name} {array.name} {array.dtype.str} {array.shape}" for name, array in arrays.items()]
+        return f"{names} {dict(integrity.files(matrices.places(matrix)))}"
+    if is_dask(matrix):
+        return str(matrix.name)
+    if sparse.issparse(matrix) and matrix.format in ("csr", "csc"):
+        return f"{matrix.format} {[_checksum(array) for array in (matrix.data, matrix.indices, matrix.indptr)]}"
+    return _checksum(matrix) if isinstance(matrix, np.ndarray) else None
+
+
+def _checksum(array: np.ndarray) -> str:
+    """Of the values in the order in which they lie in memory."""
+    turned = array.T if array.flags.f_contiguous else array
+    return f"{array.dtype.str} {array.shape} {array.strides} {crc32(np.ascontiguousarray(turned)):08x}"
 
 
 def _is_read_whole(parts: list[tuple[Any, Mapping[str, Any]]]) -> bool:

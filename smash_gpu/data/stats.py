@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,13 @@ class Moments(Additive):
 
 
 def group_stats(
-    X: Any, group: np.ndarray, n_groups: int, *, target_sum: float | None = 1e4, device: str = "cpu"
+    X: Any,
+    group: np.ndarray,
+    n_groups: int,
+    *,
+    target_sum: float | None = 1e4,
+    device: str = "cpu",
+    fold: Callable = fold,
 ) -> GroupStats:
     """Cells, detections and sums of expression per group and gene, in one pass.
 
@@ -106,6 +113,8 @@ def group_stats(
         The group of each cell, 0 to ``n_groups`` − 1; cells with a negative group are left out.
     target_sum
         Total that the counts of a cell are scaled to before log1p; None if ``X`` is log-normalised.
+    fold
+        What sums over the blocks: `fold.fold`, or `known.Known.fold`, which checks the values too.
     """
 
     def step(block: Any, group: np.ndarray) -> GroupStats:
@@ -115,7 +124,7 @@ def group_stats(
 
 
 def detections(
-    X: Any, group: np.ndarray, n_groups: int, genes: np.ndarray, *, device: str = "cpu"
+    X: Any, group: np.ndarray, n_groups: int, genes: np.ndarray, *, device: str = "cpu", fold: Callable = fold
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cells of each group, and how many of them express each of the numbered ``genes`` (groups × ``len(genes)``).
 
@@ -138,6 +147,7 @@ def moments(
     ceiling: np.ndarray | None = None,
     target_sum: float | None = 1e4,
     device: str = "cpu",
+    fold: Callable = fold,
 ) -> Moments:
     """First and second moments of the expression of ``genes``, in float64, over cells whose group is not negative.
 
@@ -149,6 +159,8 @@ def moments(
         Column numbers.
     ceiling
         One value per gene; larger expression is cut to it (``z`` cut at 10 is ``e`` cut at ``μ + 10 σ``).
+    fold
+        As in `group_stats`.
     """
 
     def step(block: Any, group: np.ndarray) -> Moments:

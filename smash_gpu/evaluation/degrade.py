@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from smash_gpu.blocks.fold import stream
 from smash_gpu.compute.ops import labelled
 from smash_gpu.data.dataset import Dataset
 
@@ -64,7 +63,7 @@ def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int)
 
 def library_sizes(data: Dataset) -> np.ndarray:
     """Sum of the stored values of each of ``data.cells``; float64."""
-    parts = (labelled(*part) for part in stream(data.matrix, data.group))
+    parts = (labelled(*part) for part in data.blocks())
     return np.concatenate([np.asarray(part.sum(axis=1, dtype=np.float64)).ravel() for part in parts])
 
 

@@ -13,6 +13,8 @@ import h5py
 import numcodecs
 import numpy as np
 
+from smash_gpu.runtime.cores import cores
+
 GZIP, SHUFFLE, BLOSC, ZSTD = 1, 2, 32001, 32015  # HDF5's registered filters
 Decoder = Callable[[bytes], bytes]
 CODECS: dict[int, Callable[[tuple, int], Decoder]] = {  # of the filter's options and the bytes of a chunk
@@ -105,8 +107,3 @@ def _pool() -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not live on in a child
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

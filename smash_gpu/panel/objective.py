@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 
 from smash_gpu.compute.xp import namespace, on_gpu, place, to_host
 from smash_gpu.panel.profiles import Profiles
+from smash_gpu.runtime.cores import cores
 
 GENES_PER_BLOCK = {"cpu": 256, "cuda": 4096}
 ELEMENTS_PER_BLOCK = {"cpu": 2**16, "cuda": 2**26}  # pairs × genes: fits the cache of a core, or keeps a device busy
@@ -142,5 +142,5 @@ def summed(block: Callable[[Profiles, slice], Any], profiles: Profiles, shape: t
 def _in_threads(task: Callable, tasks: list, device: str) -> list:
     if device == "cuda" or len(tasks) == 1:
         return [task(*where) for where in tasks]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         return list(threads.map(task, *zip(*tasks, strict=True)))

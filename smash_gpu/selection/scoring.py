@@ -17,7 +17,6 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.shuffle import by_block, shuffled
 from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, draw, stratified
 from smash_gpu.data.stages import Stage
-from smash_gpu.data.stats import moments
 from smash_gpu.errors import warn
 from smash_gpu.models.on_cluster import boosted, forests
 from smash_gpu.runtime import memory
@@ -111,7 +110,7 @@ def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, 
     """
     if not on_gpu(X):
         _need_memory_for_components(*X.shape)
-    sums = moments(data.matrix, data.group, index, target_sum=data.target_sum, device=data.device)
+    sums = data.moments(index)
     xp, where = namespace(X), "cuda" if on_gpu(X) else "cpu"
     mean, axes = (place(values, where) for values in (sums.mean, leading_components(sums)))
     centre, onto = xp.asarray(mean, X.dtype), xp.asarray(axes, X.dtype)

@@ -11,7 +11,6 @@ import pandas as pd
 from smash_gpu.compute import pca
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.standardize import Z_CEILING
-from smash_gpu.data.stats import moments
 from smash_gpu.errors import NothingLeftError, warn
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
@@ -83,9 +82,7 @@ def _by_loading(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.nd
     index = np.flatnonzero(candidates)
     stats = data.stats.pooled
     ceiling = (stats.mean + Z_CEILING * stats.std)[0, index]
-    correlation = moments(
-        data.matrix, data.group, index, ceiling=ceiling, target_sum=data.target_sum, device=data.device
-    ).correlation
+    correlation = data.moments(index, ceiling).correlation
     mask = np.zeros_like(candidates)
     mask[index] = pca.inverse_pca(correlation, n_top=how.n_top, variance=how.variance)
     return mask

@@ -67,6 +67,7 @@ def own(adata: AnnData, choose: OwnFunction, n_genes: int, what: str) -> Choose:
     """
 
     def chosen(data: Dataset) -> np.ndarray:
+        data.known.check(data.matrix, data.device)
         found = numbers(choose(adata[data.cells], n_genes), replace(data, symbols=data.names), what)
         if len(found) < n_genes:
             raise ValueError(f"{what} returned {len(found)} different genes where {n_genes} were asked for.")

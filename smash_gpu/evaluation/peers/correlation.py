@@ -8,7 +8,6 @@ import numpy as np
 
 from smash_gpu.compute.xp import to_host
 from smash_gpu.data.dataset import Dataset
-from smash_gpu.data.stats import moments
 
 THRESHOLD = 0.8
 TOLERANCE = 0.05
@@ -26,7 +25,7 @@ def correlation(data: Dataset, genes: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     NaN for a constant gene. Reads block by block; the full genes × genes matrix is never made.
     """
-    sums = moments(data.matrix, data.group, genes, target_sum=data.target_sum, device=data.device)
+    sums = data.moments(genes)
     found = np.array(to_host(sums.correlation))
     constant = np.diag(found) == 0
     found[constant] = found[:, constant] = np.nan

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from smash_gpu.blocks.fold import stream
 from smash_gpu.compute.ops import labelled
 from smash_gpu.data.dataset import Dataset
 
@@ -40,7 +39,7 @@ def space(X: Any) -> np.ndarray:
 def sparse_expression(data: Dataset, genes: np.ndarray) -> sparse.csr_matrix:
     """Expression ``e`` of the numbered genes in ``data.cells``; cells × genes, CSR of float32 in host memory."""
     parts = []
-    for block in (labelled(*part) for part in stream(data.matrix, data.group)):
+    for block in (labelled(*part) for part in data.blocks()):
         values = block.data.astype(np.float64)
         if data.target_sum is not None:
             library = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()

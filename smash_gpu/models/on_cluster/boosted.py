@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.blocks.fold import delayed_parts, fold
+from smash_gpu.blocks.fold import delayed_parts
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
 from smash_gpu.compute.xp import namespace, to_host
@@ -106,7 +106,7 @@ def _binned(
 
 def _sums(data: Dataset, genes: np.ndarray, learnt: np.ndarray, held_out: np.ndarray, model: Any) -> _Sums:
     how = {"target_sum": data.target_sum, "device": data.device}
-    stats = group_stats(data.matrix, learnt, data.n_groups, **how).pooled
+    stats = group_stats(data.matrix, learnt, data.n_groups, **how, fold=data.known.fold).pooled
     mean, std = stats.mean[0, genes], stats.std[0, genes]
     n_groups, target_sum, predict = data.n_groups, data.target_sum, model.predict
 
@@ -119,4 +119,4 @@ def _sums(data: Dataset, genes: np.ndarray, learnt: np.ndarray, held_out: np.nda
         right = np.count_nonzero(predict(X) == label) if len(label) else 0
         return _Sums(to_host(total), np.array([right]))
 
-    return fold(data.matrix, step, learnt, held_out, device=data.device)
+    return data.known.fold(data.matrix, step, learnt, held_out, device=data.device)
