@@ -173,8 +173,11 @@ def _read(readers: list[Callable], n_values: int) -> None:
 
 
 def _statistics(files, stats, options: argparse.Namespace, codes: np.ndarray) -> None:
+    from smash_gpu.data.known import Known
+
     matrix = files.matrix_of(files.open_file(options.file, lazily=True))
-    stats.checked_group_stats(matrix, codes, atlas_data.CLASSES, device=options.device)
+    fold = Known(are_counts=True).fold
+    stats.group_stats(matrix, codes, atlas_data.CLASSES, device=options.device, fold=fold)
 
 
 def _watched(fold: ModuleType) -> list[float]:

@@ -106,6 +106,24 @@ PUT = {container.name: container.put for container in CONTAINERS}
 PLANTED = datasets.N_MARKERS
 
 
+class Counted(sparse.csr_matrix):
+    """A matrix that counts how often each of its cells is read."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.reads = np.zeros(self.shape[0], dtype=int)
+
+    def __getitem__(self, cells):
+        self.reads[cells[0] if isinstance(cells, tuple) else cells] += 1
+        return sparse.csr_matrix(super().__getitem__(cells))
+
+    @property
+    def passes(self):
+        """How often all of it was read; none of it more often than the rest."""
+        assert self.reads.min() == self.reads.max()
+        return int(self.reads[0])
+
+
 def planted(rng, **options):
     """`smash_gpu.datasets.planted` with the columns that most tests need, and no others."""
     adata = datasets.planted(random_state=rng, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases.steps import assert_untouched, expression, filter_genes, importance, smash, with_one_rare_cell
+from cells import Counted
 from scipy import sparse
 
 import smash_gpu as smg
@@ -16,18 +17,23 @@ def evaluate(adata, groupby="cell_type", **options):
     smg.tl.evaluate(adata, groupby, genes=MARKERS, **options)
 
 
+def panel(adata, groupby="cell_type", **options):
+    smg.tl.panel(adata, groupby, n_genes=5, **options)
+
+
+def nsforest_metrics(adata, groupby="cell_type", **options):
+    smg.tl.nsforest_metrics(adata, groupby, markers={"A": MARKERS[:2]}, **options)
+
+
 STEPS = {"tl.smash": smash, "pp.filter_genes": filter_genes, "tl.importance": importance, "tl.evaluate": evaluate}
+VALUE_STEPS = STEPS | {"tl.panel": panel, "tl.nsforest_metrics": nsforest_metrics}
 
 
 @pytest.fixture
-def nothing_is_computed(monkeypatch):
-    """Statistics and moments fail: a complaint has to come before them."""
-
-    def computed(*_, **__):
-        raise AssertionError("statistics were computed before the complaint")
-
-    monkeypatch.setattr("smash_gpu.data.dataset.group_stats", computed)
-    monkeypatch.setattr("smash_gpu.selection.steps.moments", computed)
+def adata(adata):
+    """In a matrix that counts how often it is read."""
+    adata.X = Counted(adata.X)
+    return adata
 
 
 def with_value(value):
@@ -93,13 +99,6 @@ BAD = {
     "labels that read alike": (
         with_column("alike", lambda n: [1, "1", "A"] * (n // 3)), {"groupby": "alike"}, ValueError, "'alike'.*'?1'?"
     ),
-    "negative counts": (with_value(-1), {}, ValueError, r"1 negative.*layer=.*normalize=False"),
-    "scaled values": (with_scaled_values, {}, ValueError, r"negative values, so it seems to be scaled.*layer="),
-    "NaN": (with_value(np.nan), {}, ValueError, "1 NaN or infinite.*replace"),
-    "infinity": (with_value(np.inf), {}, ValueError, "1 NaN or infinite.*replace"),
-    "zeros only": (with_zeros, {}, ValueError, "only zeros"),
-    "logged values as counts": (with_logged_values, {}, ValueError, "raw counts are expected.*normalize=False.*layer="),
-    "counts as logged values": (as_it_is, {"normalize": False}, ValueError, "whole numbers only.*Leave normalize out"),
     "duplicated genes": (with_duplicated_genes, {}, ValueError, r"MARKER0X.*var_names_make_unique\(\)"),
     "one sample": (with_column("s", "d1"), {"sample_key": "s"}, ValueError, r"sample_key='s'.*d1.*Leave sample_key"),
     "no sample column": (as_it_is, {"sample_key": "sampl"}, KeyError, "'sampl'.*Did you mean 'sample'"),
@@ -123,16 +122,41 @@ BAD = {
 }  # fmt: skip
 
 
+BAD_VALUES = {
+    "negative counts": (with_value(-1), {}, ValueError, r"1 negative.*layer=.*normalize=False"),
+    "scaled values": (with_scaled_values, {}, ValueError, r"negative values, so it seems to be scaled.*layer="),
+    "NaN": (with_value(np.nan), {}, ValueError, "1 NaN or infinite.*replace"),
+    "infinity": (with_value(np.inf), {}, ValueError, "1 NaN or infinite.*replace"),
+    "zeros only": (with_zeros, {}, ValueError, "only zeros"),
+    "logged values as counts": (with_logged_values, {}, ValueError, "raw counts are expected.*normalize=False.*layer="),
+    "counts as logged values": (as_it_is, {"normalize": False}, ValueError, "whole numbers only.*Leave normalize out"),
+}  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore:groups with fewer than:UserWarning", "ignore:.*have no label:UserWarning")
 @pytest.mark.filterwarnings("ignore:Variable names are not unique:UserWarning")
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize(("change", "options", "kind", "message"), BAD.values(), ids=BAD)
-def test_bad_input_is_named_before_any_computation(adata, nothing_is_computed, change, options, kind, message, step):
+def test_bad_input_is_named_before_any_pass(adata, change, options, kind, message, step):
     change(adata)
+    adata.X = adata.X if adata.X is None else Counted(adata.X)
     before = adata.copy()
     with pytest.raises(kind, match=message):
         step(adata, **options)
     assert_untouched(adata, before)
+    assert adata.X is None or not adata.X.reads.any()
+
+
+@pytest.mark.parametrize("step", VALUE_STEPS.values(), ids=VALUE_STEPS)
+@pytest.mark.parametrize(("change", "options", "kind", "message"), BAD_VALUES.values(), ids=BAD_VALUES)
+def test_bad_values_are_named_after_one_pass(adata, change, options, kind, message, step):
+    change(adata)
+    adata.X = Counted(adata.X)
+    before = adata.copy()
+    with pytest.raises(kind, match=message):
+        step(adata, **options)
+    assert_untouched(adata, before)
+    assert adata.X.passes == 1
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
@@ -159,12 +183,13 @@ BAD_FILTERS = {
 
 @pytest.mark.parametrize("step", ["tl.smash", "pp.filter_genes"])
 @pytest.mark.parametrize(("filters", "kind", "message"), BAD_FILTERS.values(), ids=BAD_FILTERS)
-def test_bad_filters_are_named_before_any_computation(adata, nothing_is_computed, filters, kind, message, step):
+def test_bad_filters_are_named_before_any_pass(adata, filters, kind, message, step):
     before = adata.copy()
     options = filters if step == "pp.filter_genes" else {"filters": filters}
     with pytest.raises(kind, match=message):
         STEPS[step](adata, **options)
     assert_untouched(adata, before)
+    assert not adata.X.reads.any()
 
 
 def test_an_unknown_filter_is_named_with_the_known_ones(adata):
@@ -196,11 +221,12 @@ BAD_MODELS = {
 
 @pytest.mark.parametrize("step", [smg.tl.smash, smg.tl.importance])
 @pytest.mark.parametrize(("options", "kind", "message"), BAD_MODELS.values(), ids=BAD_MODELS)
-def test_a_bad_model_is_named_before_any_computation(adata, nothing_is_computed, step, options, kind, message):
+def test_a_bad_model_is_named_before_any_pass(adata, step, options, kind, message):
     before = adata.copy()
     with pytest.raises(kind, match=message):
         step(adata, "cell_type", **options)
     assert_untouched(adata, before)
+    assert not adata.X.reads.any()
 
 
 def test_an_unknown_option_of_the_model_is_named_and_nothing_is_written(adata):
