@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.errors import NotFoundError, warn
-from smash_gpu.io.lazy import Held, OnDisk, matrix_of
+from smash_gpu.io.lazy import OnDisk, matrix_of, name_of
 from smash_gpu.io.mismatch import FEWEST_IN_COMMON, alike, differences, foreign
 from smash_gpu.io.open import is_large, open_file
 from smash_gpu.io.stack import Stack
@@ -53,7 +53,7 @@ def open_cells(paths: Paths, source: Mapping[str, Any], *, lazily: bool | None =
     """
     found = expand(paths)
     layer, use_raw = source.get("layer"), source.get("use_raw", False)
-    used = f"layers/{layer}" if layer else "raw/X" if use_raw else "X"
+    used = name_of(layer, use_raw=use_raw)
     if len(found) == 1:
         return open_file(found[0], lazily=lazily, used=used)
     large = is_large(path for path in found if path.exists()) if lazily is None else lazily
@@ -131,12 +131,12 @@ def _stacked(parts: dict[str, ad.AnnData], places: list[str], *, use_raw: bool) 
     def stack(layer: str | None = None) -> Stack | None:
         return _stack([matrix_of(part, layer, use_raw=use_raw) for part in parts.values()], columns)
 
-    if use_raw:
-        held, raw = Held(None, {}, stack()), {"var": annotation["var"].copy()}
-        return OnDisk(held, places=places, raw=raw, **annotation)
-    names = [{name for name in part.layers if name is not None} for part in parts.values()]
-    layers = {name: stack(name) for name in sorted(set.intersection(*names))}
-    return OnDisk(Held(stack(), layers), places=places, **annotation)
+    layers = [{name for name in part.layers if name is not None} for part in parts.values()]
+    wanted = [None] if use_raw else [None, *sorted(set.intersection(*layers))]
+    matrices = {name_of(layer, use_raw=use_raw): stack(layer) for layer in wanted}
+    found = {name: matrix for name, matrix in matrices.items() if matrix is not None}
+    raw = {"var": annotation["var"].copy()} if use_raw else None
+    return OnDisk(found, places=places, raw=raw, **annotation)
 
 
 def _stack(matrices: list[Any], columns: list[np.ndarray]) -> Stack | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,7 @@ from smash_gpu.io.matrices import to_memory
 from smash_gpu.io.stack import Stack
 
 FIXED = "matrices on disk cannot be changed or cut in place: use adata.to_memory(), or a part, adata[cells, genes]."
-
-
-@dataclass(frozen=True)
-class Held:
-    """Matrices of annotated cells as they lie on disk; None where there is none."""
-
-    X: Stack | None
-    layers: Mapping[str, Stack] = field(default_factory=dict)
-    raw: Stack | None = None
-
-    def only(self, cells: Any, genes: Any) -> Held:
-        """The chosen cells and genes; ``raw`` keeps all its genes, as in AnnData."""
-        layers = {name: layer.only(cells, genes) for name, layer in self.layers.items()}
-        X = None if self.X is None else self.X.only(cells, genes)
-        return Held(X, layers, None if self.raw is None else self.raw.only(cells))
+MAIN, RAW, LAYERS = "X", "raw/X", "layers/"  # as files name them; a layer's own name follows
 
 
 class OnDisk(ad.AnnData):
@@ -40,67 +25,54 @@ class OnDisk(ad.AnnData):
     A part of it (``adata[cells]``) is of the same kind: to make it reads nothing, and steps of this package read it
     block by block. To others its ``X`` is a matrix in memory, read whenever it is asked for. Written to a file it is
     without matrices, since those are in files already.
+
+    Parameters
+    ----------
+    matrices
+        By name: "X", "raw/X", and "layers/" with the name of the layer.
+    places
+        Paths of the files.
+    raw
+        ``var`` and ``varm`` of ``raw``.
     """
 
     def __init__(
         self,
-        matrices: Held,
+        matrices: Mapping[str, Stack],
         *,
-        places: Sequence[str],
+        places: Iterable[str | Path],
         raw: Mapping[str, Any] | None = None,
         is_part: bool = False,
         **annotation: Any,
     ) -> None:
         super().__init__(None, **annotation)
-        self.held, self._is_part = matrices, is_part
+        self.matrices, self.is_part = matrices, is_part
         self.places = [str(Path(place).absolute()) for place in places]
-        if matrices.raw is not None:
-            raw = {"var": pd.DataFrame(index=[str(i) for i in range(matrices.raw.shape[1])]), **(raw or {})}
-            self._raw = RawOnDisk(self, matrices.raw, raw["var"], raw.get("varm"))
+        if RAW in matrices:
+            names = pd.DataFrame(index=[str(i) for i in range(matrices[RAW].shape[1])])
+            self._raw = RawOnDisk(self, matrices[RAW], **{"var": names, **(raw or {})})
 
-    @property
-    def X(self) -> Any:
-        """Cells × genes: the matrix on disk, or a part of one in memory."""
-        return self._seen(self.held.X)
+    def seen(self, matrix: Stack | None) -> Any:
+        """What a user sees of a matrix: of a part its values in memory, else the matrix on disk."""
+        return matrix if matrix is None else matrix.to_memory() if self.is_part else matrix.plain
 
-    @property
-    def layers(self) -> Mapping[str, Any]:
-        """The layers, each as `X`."""
-        return _Layers(self.held.layers, self._seen)
-
-    @X.setter
-    def X(self, value: Any) -> None:
+    def _fixed(self, value: Any) -> None:
         raise TypeError(FIXED)
 
-    @layers.setter
-    def layers(self, value: Any) -> None:
-        if value:  # AnnData sets None when it is made
+    def _empty(self, value: Any) -> None:  # as AnnData sets layers when it is made
+        if value:
             raise TypeError(FIXED)
 
-    @property
-    def raw(self) -> RawOnDisk | None:
-        """A matrix of other genes, as `X`."""
-        return self._raw
-
-    @raw.setter
-    def raw(self, value: Any) -> None:
-        raise TypeError(FIXED)
-
-    def _inplace_subset_var(self, index: Any) -> None:
-        raise TypeError(FIXED)
-
-    _inplace_subset_obs = _inplace_subset_var
-
-    def _seen(self, matrix: Stack | None) -> Any:
-        if matrix is None:
-            return None
-        return matrix.to_memory() if self._is_part else matrix.plain
+    X = property(lambda self: self.seen(self.matrices.get(MAIN)), _fixed, doc="Cells × genes, on disk; of a part read.")
+    layers = property(lambda self: _Layers(self), _empty, doc="The layers, each as `X`.")
+    raw = property(lambda self: self._raw, _fixed, doc="A matrix of other genes, as `X`.")
+    _inplace_subset_obs = _inplace_subset_var = _fixed
 
     def __getitem__(self, index: Any) -> OnDisk:
         cells, genes = self._normalize_indices(index)
         cells, genes = (slice(i, i + 1 or None) if pd.api.types.is_integer(i) else i for i in (cells, genes))
         return OnDisk(
-            self.held.only(cells, genes),
+            {name: matrix.only(cells, slice(None) if name == RAW else genes) for name, matrix in self.matrices.items()},
             places=self.places,
             raw=self._raw_parts(),
             is_part=True,
@@ -114,18 +86,17 @@ class OnDisk(ad.AnnData):
         """A copy of the annotation, of the same matrices."""
         if filename is not None:
             raise ValueError("data on disk cannot be copied to a file: copy the file.")
-        held = self.held, self.places, self._raw_parts(), self._is_part
-        return OnDisk(held[0], places=held[1], raw=held[2], is_part=held[3], **self._annotation(deepcopy))
+        how = {"places": self.places, "raw": self._raw_parts(), "is_part": self.is_part}
+        return OnDisk(self.matrices, **how, **deepcopy(self._annotation()))
 
     def to_memory(self, *, copy: bool = False) -> ad.AnnData:
         """Everything in memory."""
-        whole = ad.AnnData(
-            None if self.held.X is None else to_memory(self.held.X.plain),
-            layers={name: to_memory(layer.plain) for name, layer in self.held.layers.items()},
-            **self._annotation(deepcopy if copy else lambda value: value),
-        )
-        if self.raw is not None:
-            whole.raw = ad.AnnData(to_memory(self.held.raw.plain), obs=self.obs[[]], **self._raw_parts())
+        read = {name: to_memory(matrix.plain) for name, matrix in self.matrices.items()}
+        layers = {name: read[LAYERS + name] for name in self.layers}
+        annotation = deepcopy(self._annotation()) if copy else self._annotation()
+        whole = ad.AnnData(read.get(MAIN), layers=layers, **annotation)
+        if RAW in read:
+            whole.raw = ad.AnnData(read[RAW], obs=self.obs[[]], **self._raw_parts())
         return whole
 
     def write_h5ad(self, filename: Any, *arguments: Any, **options: Any) -> None:
@@ -150,11 +121,10 @@ class OnDisk(ad.AnnData):
             f"annotation and results are written without the matrices, which stay in {', '.join(self.places)}; "
             "adata.to_memory() can be written whole."
         )
-        return ad.AnnData(None, **self._annotation(lambda value: value))
+        return ad.AnnData(None, **self._annotation())
 
-    def _annotation(self, handed: Callable) -> dict[str, Any]:
-        parts = {"obs": self.obs, "var": self.var, "uns": dict(self.uns), "varm": dict(self.varm)}
-        return {name: handed(part) for name, part in parts.items()}
+    def _annotation(self) -> dict[str, Any]:
+        return {"obs": self.obs, "var": self.var, "uns": dict(self.uns), "varm": dict(self.varm)}
 
     def _raw_parts(self) -> dict[str, Any]:
         return {} if self.raw is None else {"var": self.raw.var, "varm": dict(self.raw.varm)}
@@ -163,48 +133,40 @@ class OnDisk(ad.AnnData):
 class RawOnDisk(ad.Raw):
     """``raw`` of `OnDisk`."""
 
-    def __init__(self, adata: OnDisk, matrix: Stack, var: pd.DataFrame, varm: Any) -> None:
-        super().__init__(adata, X=matrix, var=var, varm=varm)
-
-    @property
-    def X(self) -> Any:
-        """Cells × genes, as ``X`` of the annotated data."""
-        return self._adata._seen(self._X)
+    X = property(lambda self: self._adata.seen(self._X), doc="Cells × genes, as ``X`` of the annotated data.")
 
     def to_adata(self) -> OnDisk:
         """The matrix as ``X``, with the annotation of the cells; nothing is read."""
         of = self._adata
-        return OnDisk(
-            Held(self._X),
-            places=of.places,
-            is_part=of._is_part,
-            obs=of.obs.copy(),
-            var=self.var.copy(),
-            varm=dict(self.varm),
-            uns=deepcopy(dict(of.uns)),
-        )
+        annotation = of._annotation() | {"var": self.var, "varm": dict(self.varm)}
+        return OnDisk({MAIN: self._X}, places=of.places, is_part=of.is_part, **deepcopy(annotation))
 
 
 class _Layers(Mapping):
-    def __init__(self, layers: Mapping[str, Stack], seen: Callable) -> None:
-        self._layers, self._seen = layers, seen
+    def __init__(self, of: OnDisk) -> None:
+        self._of = of
 
     def __getitem__(self, name: str) -> Any:
-        return self._seen(self._layers[name])
+        return self._of.seen(self._of.matrices[f"{LAYERS}{name}"])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._layers)
+        return (name.removeprefix(LAYERS) for name in self._of.matrices if name.startswith(LAYERS))
 
     def __len__(self) -> int:
-        return len(self._layers)
+        return len(list(iter(self)))
 
 
 def matrix_of(adata: ad.AnnData, layer: str | None = None, *, use_raw: bool = False) -> Any:
     """``X``, a layer or ``raw.X``, such that what is on disk stays there; None where there is no ``X``."""
     if not isinstance(adata, OnDisk):
         return adata.raw.X if use_raw else adata.X if layer is None else adata.layers[layer]
-    matrix = adata.held.raw if use_raw else adata.held.X if layer is None else adata.held.layers[layer]
+    matrix = adata.matrices.get(name_of(layer, use_raw=use_raw))
     return None if matrix is None else matrix.plain
+
+
+def name_of(layer: str | None = None, *, use_raw: bool = False) -> str:
+    """What files call a matrix."""
+    return RAW if use_raw else MAIN if layer is None else LAYERS + layer
 
 
 def _keep(target: Any, sources: Iterable[Path]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ import zarr
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.io import integrity, matrices
 from smash_gpu.io.kinds import know_codecs, undecodable, what_it_is
-from smash_gpu.io.lazy import Held, OnDisk, matrix_of
+from smash_gpu.io.lazy import LAYERS, MAIN, RAW, OnDisk, matrix_of
 from smash_gpu.io.stack import Stack
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.words import did_you_mean
 
-__all__ = ["BYTES_IN_MEMORY", "Held", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
+__all__ = ["BYTES_IN_MEMORY", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
 BYTES_IN_MEMORY = 2**30
 SHARE_IN_MEMORY = 0.125  # of the room
 MATRICES = ("array", "csr_matrix", "csc_matrix")  # as AnnData calls what is an ``X`` or a layer
@@ -94,15 +94,16 @@ def _unpacked_bytes(path: Path) -> int:
     if kind.root is None:
         return 0
     try:
-        root = kind.root(path)
-        return sum(matrices.unpacked_bytes(matrices.opened(element)) for element in _elements(root))
+        elements = _elements(kind.root(path)).values()
+        return sum(matrices.unpacked_bytes(matrices.opened(element)) for element in elements)
     except Exception:  # noqa: BLE001  what is wrong with it is said when it is opened
         return 0
 
 
-def _elements(root: Any) -> Iterator[Any]:
-    yield from (root[name] for name in ("X", "raw/X") if name in root)
-    yield from (root["layers"][name] for name in root.get("layers", ()))
+def _elements(root: Any) -> dict[str, Any]:
+    """``X``, ``raw.X`` and the layers of an AnnData, by the names of `smash_gpu.io.lazy`."""
+    names = [MAIN, RAW, *(LAYERS + name for name in root.get("layers", ()))]
+    return {name: root[name] for name in names if name in root}
 
 
 def _read_h5ad(path: Path, used: str | None) -> ad.AnnData:
@@ -116,9 +117,9 @@ def _h5ad_root(path: Path) -> h5py.File:
 
 
 def _read_zarr(path: Path, used: str | None) -> ad.AnnData:
-    for element in _elements(_zarr_root(path)):
+    for name, element in _elements(_zarr_root(path)).items():
         if element.attrs.get("encoding-type", "array") in MATRICES:
-            _require_whole(element, is_used=used in (None, element.path))
+            _require_whole(element, is_used=used in (None, name))
     return ad.read_zarr(path)
 
 
@@ -153,18 +154,9 @@ def _lazily(path: Path, root: Any) -> ad.AnnData:
     if "X" not in root and "layers" not in root and "raw" not in root:
         raise NotFoundError("it holds neither X nor layers nor raw")
     parts = {name: ad.io.read_elem(root[name]) for name in ("obs", "var", "uns", "varm") if name in root}
-    raw = root["raw"] if "raw" in root and "raw/X" in root else {}
-    raw_parts = {name: ad.io.read_elem(raw[name]) for name in ("var", "varm") if name in raw}
-    return OnDisk(
-        Held(
-            _stack(root["X"]) if "X" in root else None,
-            {name: _stack(root["layers"][name]) for name in root.get("layers", ())},
-            _stack(raw["X"]) if raw else None,
-        ),
-        places=[str(path)],
-        raw=raw_parts,
-        **parts,
-    )
+    found = {name: _stack(element) for name, element in _elements(root).items()}
+    raw = {name: ad.io.read_elem(root["raw"][name]) for name in ("var", "varm") if RAW in found and name in root["raw"]}
+    return OnDisk(found, places=[path], raw=raw, **parts)
 
 
 def _stack(element: Any) -> Stack:

@@ -11,7 +11,7 @@ from scipy import sparse
 import smash_gpu as smg
 from smash_gpu.blocks import readers
 from smash_gpu.cli import main
-from smash_gpu.io.lazy import Held, OnDisk
+from smash_gpu.io.lazy import OnDisk
 from smash_gpu.io.open import FORMATS, Format
 from smash_gpu.io.stack import Stack
 
@@ -62,7 +62,7 @@ def write_rows(adata, path):
 
 
 def read_rows(path, used):
-    return OnDisk(Held(Stack([Rows(path)], [None])), places=[path], **read_labels(path))
+    return OnDisk({"X": Stack([Rows(path)], [None])}, places=[path], **read_labels(path))
 
 
 @readers.rows.register
