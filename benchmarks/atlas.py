@@ -83,7 +83,7 @@ def reading(options: argparse.Namespace) -> dict:
         n_values = len(arrays[0])
         runs: dict[str, Callable[[], object]] = {
             "h5py": lambda: _read([lambda start, stop, array=array: array[start:stop] for array in arrays], n_values),
-            "all_threads": lambda: _read([hdf5.reader(array) for array in arrays], n_values),
+            "all_threads": lambda: _read([hdf5.array_reader(array) for array in arrays], n_values),
             "statistics": lambda: _statistics(open, stats, options, codes),
         }
         seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -175,7 +175,7 @@ def _read(readers: list[Callable], n_values: int) -> None:
 def _statistics(files, stats, options: argparse.Namespace, codes: np.ndarray) -> None:
     from smash_gpu.data.known import Known
 
-    matrix = files.matrix_of(files.open_file(options.file, lazily=True))
+    matrix = files.open_file(options.file, lazily=True).X
     fold = Known(are_counts=True).fold
     stats.group_stats(matrix, codes, atlas_data.CLASSES, device=options.device, fold=fold)
 

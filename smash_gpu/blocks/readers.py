@@ -25,12 +25,12 @@ def reader(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
 
     ``offsets`` are those of `matrices.row_offsets`, if they were read already.
     """
-    read = _told(X, offsets)
+    read = _named(X, offsets)
     return lambda cut: as_csr(read(cut))
 
 
-def _told(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
-    return integrity.telling(X, rows(X, offsets))
+def _named(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    return integrity.naming_errors(X, rows(X, offsets))
 
 
 @singledispatch
@@ -54,7 +54,7 @@ def _(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
 @rows.register
 def _(X: CSRDataset, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
     ends = matrices.row_offsets(X) if offsets is None else offsets
-    values, columns = (hdf5.reader(X.group[name]) for name in ("data", "indices"))
+    values, columns = (hdf5.array_reader(X.group[name]) for name in ("data", "indices"))
 
     def read(cut: slice) -> sparse.csr_matrix:
         starts = ends[cut.start : cut.stop + 1].astype(np.int64)
@@ -70,7 +70,7 @@ def _(X: CSRDataset, offsets: np.ndarray | None = None) -> Callable[[slice], Any
 
 @rows.register
 def _(X: Stack, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
-    return partial(X.block, reads=[_told(part) for part in X.matrices])
+    return partial(X.block, reads=[_named(part) for part in X.matrices])
 
 
 def by_rows(X: Any, folder: Path | None = None) -> Any:

@@ -122,7 +122,7 @@ def _of_files(matrix: Any, arrays: Mapping[str, Any]) -> bytes:
     for name, array in arrays.items():
         found.update(f"{name} {array.name} {array.dtype.str} {array.shape};".encode())
         for cut in [slice(None)] if name.endswith("indptr") else _spread(array.shape):
-            values = hdf5.reader(array)(*cut.indices(array.shape[0])[:2]) if array.ndim == 1 else array[cut]
+            values = hdf5.array_reader(array)(*cut.indices(array.shape[0])[:2]) if array.ndim == 1 else array[cut]
             found.update(np.ascontiguousarray(values).tobytes())
     return found.digest()
 

@@ -137,9 +137,9 @@ class _Plan:
 
     def deal(self, X: CSCDataset, folder: Path) -> list[Path]:
         """Write the values of ``X`` to the buckets of their cells, gene after gene."""
-        indptr = hdf5.reader(X.group["indptr"])(0, X.shape[1] + 1).astype(np.int64)
+        indptr = hdf5.array_reader(X.group["indptr"])(0, X.shape[1] + 1).astype(np.int64)
         n_values = matrices.n_values(X)
-        indices, values = (hdf5.reader(X.group[name]) for name in ("indices", "data"))
+        indices, values = (hdf5.array_reader(X.group[name]) for name in ("indices", "data"))
         paths = [folder / str(i) for i in range(len(self.starts))]
         with ExitStack() as stack:
             files = [stack.enter_context(path.open("wb", buffering=0)) for path in paths]

@@ -26,7 +26,7 @@ CODECS: dict[int, Callable[[tuple, int], Decoder]] = {  # of the filter's option
 
 
 @singledispatch
-def reader(array: Any) -> Callable[[int, int], np.ndarray]:
+def array_reader(array: Any) -> Callable[[int, int], np.ndarray]:
     """``(start, stop) -> array[start:stop]``, bit for bit, for a one-dimensional HDF5 or zarr array.
 
     HDF5's filters gzip, shuffle, zstd and blosc are decoded here (the last two without the package hdf5plugin); arrays
@@ -36,7 +36,7 @@ def reader(array: Any) -> Callable[[int, int], np.ndarray]:
     return lambda start, stop: array[start:stop]
 
 
-@reader.register
+@array_reader.register
 def _(array: h5py.Dataset) -> Callable[[int, int], np.ndarray]:
     decoders = _decoders(array)
     if decoders is None:

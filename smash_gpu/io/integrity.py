@@ -72,12 +72,12 @@ def require_whole(X: Any) -> None:
         _require_whole(part)
 
 
-def telling(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
+def naming_errors(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
     """``read``, from cells to their rows, such that its errors name the file and the cells."""
     if not arrays(X):
         return read
 
-    def told(cut: slice) -> Any:
+    def named(cut: slice) -> Any:
         try:
             return read(cut)
         except MemoryError:
@@ -90,7 +90,7 @@ def telling(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
                 "the file is damaged, or not whole. Copy it again."
             ) from error
 
-    return told
+    return named
 
 
 def require_handles(error: BaseException, path: Path) -> None:

@@ -54,7 +54,7 @@ class OnDisk(ad.AnnData):
 
     def seen(self, matrix: Stack | None) -> Any:
         """What a user sees of a matrix: of a part its values in memory, else the matrix on disk."""
-        return matrix if matrix is None else matrix.to_memory() if self.is_part else matrix.plain
+        return matrix if matrix is None else matrix.to_memory() if self.is_part else matrix.unstacked
 
     def _fixed(self, value: Any) -> None:
         raise TypeError(FIXED)
@@ -91,7 +91,7 @@ class OnDisk(ad.AnnData):
 
     def to_memory(self, *, copy: bool = False) -> ad.AnnData:
         """Everything in memory."""
-        read = {name: to_memory(matrix.plain) for name, matrix in self.matrices.items()}
+        read = {name: to_memory(matrix.unstacked) for name, matrix in self.matrices.items()}
         layers = {name: read[LAYERS + name] for name in self.layers}
         annotation = deepcopy(self._annotation()) if copy else self._annotation()
         whole = ad.AnnData(read.get(MAIN), layers=layers, **annotation)
@@ -161,7 +161,7 @@ def matrix_of(adata: ad.AnnData, layer: str | None = None, *, use_raw: bool = Fa
     if not isinstance(adata, OnDisk):
         return adata.raw.X if use_raw else adata.X if layer is None else adata.layers[layer]
     matrix = adata.matrices.get(name_of(layer, use_raw=use_raw))
-    return None if matrix is None else matrix.plain
+    return None if matrix is None else matrix.unstacked
 
 
 def name_of(layer: str | None = None, *, use_raw: bool = False) -> str:

@@ -157,7 +157,7 @@ def _(X: Any) -> np.ndarray:
 
 @row_offsets.register(CSRDataset)
 def _(X: CSRDataset) -> np.ndarray:
-    return hdf5.reader(X.group["indptr"])(0, X.shape[0] + 1)
+    return hdf5.array_reader(X.group["indptr"])(0, X.shape[0] + 1)
 
 
 @singledispatch

@@ -14,12 +14,11 @@ import zarr
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.io import integrity, matrices
 from smash_gpu.io.kinds import know_codecs, undecodable, what_it_is
-from smash_gpu.io.lazy import LAYERS, MAIN, RAW, OnDisk, matrix_of
+from smash_gpu.io.lazy import LAYERS, MAIN, RAW, OnDisk
 from smash_gpu.io.stack import Stack
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.words import did_you_mean
 
-__all__ = ["BYTES_IN_MEMORY", "OnDisk", "did_you_mean", "is_large", "matrix_of", "open_file"]
 BYTES_IN_MEMORY = 2**30
 SHARE_IN_MEMORY = 0.125  # of the room
 MATRICES = ("array", "csr_matrix", "csc_matrix")  # as AnnData calls what is an ``X`` or a layer

@@ -50,7 +50,7 @@ class Stack:
         return np.result_type(*(X.dtype for X in self.matrices))
 
     @property
-    def plain(self) -> Any:
+    def unstacked(self) -> Any:
         """The matrix itself where there is one only and all of it is meant; else the stack."""
         return self.matrices[0] if len(self.matrices) == 1 and self.cells is None and self.genes[0] is None else self
 

@@ -151,7 +151,7 @@ def test_too_many_files_are_told_from_damaged_ones(adata, tmp_path, on_disk, suf
     path = tmp_path / f"cells.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
     found, (soft, hard) = open_file(path), resource.getrlimit(resource.RLIMIT_NOFILE)
-    told = integrity.telling(found.X, lambda _: tmp_path.joinpath("chunk").open("w"))
+    told = integrity.naming_errors(found.X, lambda _: tmp_path.joinpath("chunk").open("w"))
     reads = [lambda: open_file(path), lambda: open_file(path, lazily=False), lambda: told(slice(5))]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(p.name) for p in Path("/proc/self/fd").iterdir()) + 3, hard))
     handles = []

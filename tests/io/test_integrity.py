@@ -199,6 +199,6 @@ def test_a_lack_of_memory_while_reading_stays_one(counts, tmp_path):
         raise MemoryError("no memory")
 
     with pytest.raises(MemoryError):
-        integrity.telling(put("h5ad_csr", counts, tmp_path), lacks)(slice(0, 3))
+        integrity.naming_errors(put("h5ad_csr", counts, tmp_path), lacks)(slice(0, 3))
     read = readers.reader(put("h5ad_csr", counts, tmp_path / "b"))
     assert read(slice(0, 3)).shape == (3, 40)

@@ -134,3 +134,10 @@ def test_the_kind_of_a_matrix_on_disk_is_asked_for_in_one_place():
     sources = {str(path.relative_to(package)): ast.parse(path.read_text()) for path in package.rglob("*.py")}
     found = {name: list(questions(tree)) for name, tree in sources.items() if name not in MAY_ASK}
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_csc_on_disk_is_converted_at_one_door():
+    """`matrices.rows_first`, with which `csc_to_csr.by_cells` is registered; nobody calls that past it."""
+    package = Path(smg.__file__).parent
+    users = {str(p.relative_to(package)) for p in package.rglob("*.py") if "by_cells" in p.read_text()}
+    assert users == {"io/csc_to_csr.py"}
