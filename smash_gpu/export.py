@@ -246,7 +246,7 @@ def _ensembl(adata: AnnData, column: str | None) -> pd.Series:
         return pd.Series(names, index=names)
     column = column or ("gene_ids" if "gene_ids" in adata.var else None)
     if column is None:
-        warn("the Ensembl ids are not known and left empty: pass ensembl_key=.")
+        warn("the Ensembl ids are not known and are left empty; pass ensembl_key=.")
         return pd.Series("", index=names)
     return pd.Series(adata.var[column].astype(str).to_numpy(), index=names)
 
@@ -266,7 +266,7 @@ def _cells_that_fit(data: Dataset, values: np.ndarray, max_bytes: int, random_st
         low, high = (n, high) if fits else (low, n)
     if not low:
         raise ValueError(f"max_bytes={max_bytes:,} leaves no room for a single cell of {len(data.names):,} genes.")
-    warn(f"{low:,} of {len(data.cells):,} cells fit into {max_bytes:,} bytes.")
+    warn(f"{low:,} of {len(data.cells):,} cells fit into {max_bytes:,} bytes; the other cells are left out.")
     return draw(data.group, data.cells, low, random_state, balanced=False)
 
 

@@ -183,7 +183,7 @@ def test_a_full_disk_loses_nothing(data, calm, tmp_path):
     full, between, after = ran.stdout.split("ended, leaving")
     assert "tables not written: 2" in after
     assert f"MB are free in {disk / 'out'}" in ran.stderr
-    assert "make room, and the same command goes on from --work" in ran.stderr
+    assert "make room, and the same command continues from --work" in ran.stderr
     assert "group-statistics" in ran.stderr
     assert "cannot keep" in ran.stderr
     assert "No space left on device" in ran.stderr

@@ -83,7 +83,7 @@ def require(adata: AnnData, slot: str, key: str, step: str) -> Any:
     try:
         return adata.uns[key][slot]
     except KeyError:
-        raise NotFoundError(f"adata.uns[{key!r}] holds no {slot}: run {step} first.") from None
+        raise NotFoundError(f"adata.uns[{key!r}] holds no {slot}; run {step} first.") from None
 
 
 def candidates(adata: AnnData, key: str) -> np.ndarray:
@@ -101,7 +101,7 @@ def write_candidates(adata: AnnData, mask: np.ndarray, ledger: pd.DataFrame, key
 def scores(adata: AnnData, key: str) -> np.ndarray:
     """Importance of every gene; groups × genes, NaN where there is none."""
     if key not in adata.varm:
-        raise NotFoundError(f"adata.varm holds no {key!r}: run tl.importance or tl.smash first.")
+        raise NotFoundError(f"adata.varm holds no {key!r}; run tl.importance or tl.smash first.")
     return np.asarray(adata.varm[key]).T
 
 
@@ -134,7 +134,7 @@ def write_markers(
 def profile(adata: AnnData, what: str, key: str) -> np.ndarray:
     """``.varm["smash_mean"]`` or ``["smash_fraction"]`` as groups × genes."""
     if f"{key}_{what}" not in adata.varm:
-        raise NotFoundError(f"adata.varm holds no {key}_{what}: run tl.rank_markers or tl.smash first.")
+        raise NotFoundError(f"adata.varm holds no {key}_{what}; run tl.rank_markers or tl.smash first.")
     return np.asarray(adata.varm[f"{key}_{what}"]).T
 
 

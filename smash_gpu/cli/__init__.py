@@ -37,7 +37,7 @@ def _after_a_full_disk(options: argparse.Namespace) -> str:
     folders = {path.absolute() for path in (options.out, getattr(options, "work", None)) if path is not None}
     there = sorted({next(path for path in (folder, *folder.parents) if path.is_dir()) for folder in folders})
     free = [f"{shutil.disk_usage(path).free / 1e6:,.1f} MB are free in {path}" for path in there]
-    again = "the same command goes on from --work" if getattr(options, "work", None) else "run the command again"
+    again = "the same command continues from --work" if getattr(options, "work", None) else "run the command again"
     return "; ".join([*free, f"make room, and {again}."])
 
 

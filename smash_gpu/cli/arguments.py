@@ -29,7 +29,9 @@ def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> No
     command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")
     command.add_argument("--device", choices=DEVICES, default=Source.device, help="where to compute")
     command.add_argument(
-        "--memory", metavar="AMOUNT", help="memory of the whole program at most, as 8GB; else half of what is free"
+        "--memory",
+        metavar="AMOUNT",
+        help="most memory of the whole program, e.g. 8GB; default: half of the free memory",
     )
 
 
@@ -39,7 +41,7 @@ def add_work(command: argparse.ArgumentParser) -> None:
         "--work",
         type=Path,
         metavar="DIR",
-        help="keep finished stages here: the same command goes on from them",
+        help="keep finished stages here; the same command continues from them",
     )
 
 
@@ -74,36 +76,31 @@ def _limits() -> str:
     return "".join(f"{limit:,} for {name}, " for name, limit in limits.items() if limit < math.inf)
 
 
-def add_evaluation(command: argparse.ArgumentParser, *, given: bool) -> None:
-    """How to judge; the lists of genes themselves where they are ``given``."""
+def add_lists(command: argparse.ArgumentParser) -> None:
+    """What to evaluate: lists of genes, and selections."""
     add = command.add_argument
-    if given:
-        add(
-            "--genes", type=Path, nargs="+", default=[], metavar="FILE",
-            help="lists of genes, one per line, or tables with a column 'name'; a list is named after its file",
-        )  # fmt: skip
-        add(
-            "--select", choices=(*MODELS, PANEL), nargs="+", default=[],
-            help="also judge what this model, or the panel design, selects, chosen inside every split",
-        )  # fmt: skip
-        add(
-            "--n-genes", type=int, nargs="+", metavar="N",
-            help=f"judge the first N genes, for every N; default: whole lists, {PANEL_GENES} genes of a selection",
-        )  # fmt: skip
-    add("--classifier", choices=CLASSIFIERS, nargs="+", default=list(Judging.classifiers), help="what judges")
+    add(
+        "--genes", type=Path, nargs="+", default=[], metavar="FILE",
+        help="lists of genes, one per line, or tables with a column 'name'; a list is named after its file",
+    )  # fmt: skip
+    add(
+        "--select", choices=(*MODELS, PANEL), nargs="+", default=[],
+        help="also evaluate what this model, or the panel design, selects inside every split",
+    )  # fmt: skip
+    add(
+        "--n-genes", type=int, nargs="+", metavar="N",
+        help=f"evaluate the first N genes, for every N; default: whole lists, {PANEL_GENES} genes of a selection",
+    )  # fmt: skip
+
+
+def add_evaluation(command: argparse.ArgumentParser) -> None:
+    """How to evaluate."""
+    add = command.add_argument
+    one, several = {"type": int}, {"type": float, "nargs": "+", "default": []}
+    add("--classifier", choices=CLASSIFIERS, nargs="+", default=list(Judging.classifiers), help="classifiers to use")
     add("--protocol", choices=PROTOCOLS, default=Splitting.protocol, help="how to split and scale")
-    add(
-        "--n-splits",
-        type=int,
-        default=Splitting.n_splits,
-        help="splits, or folds of samples, of the leak-free protocol",
-    )
-    add("--n-seeds", type=int, default=Splitting.n_seeds, help="how often the splits are repeated")
-    add(
-        "--n-random",
-        type=int,
-        default=Judging.n_random,
-        help="random panels to compare each list with, of equal expression",
-    )
-    add("--thin", type=float, nargs="+", default=[], metavar="SHARE", help="judge again with this share of the counts")
-    add("--dropout", type=float, nargs="+", default=[], metavar="CHANCE", help="judge again with genes that fail")
+    add("--n-splits", default=Splitting.n_splits, help="splits, or folds of samples, of the leak-free protocol", **one)
+    add("--n-seeds", default=Splitting.n_seeds, help="how often the splits are repeated", **one)
+    add("--n-random", default=Judging.n_random, help="random panels of equal expression to compare with", **one)
+    add("--thin", metavar="SHARE", help="repeat with this share of the counts", **several)
+    add("--dropout", metavar="CHANCE", help="repeat with genes that fail", **several)

@@ -15,7 +15,7 @@ PURPOSE = "markers of data that scanpy ships"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of ``smash-gpu demo``."""
     arguments.add_selection(command)
-    arguments.add_evaluation(command, given=False)
+    arguments.add_evaluation(command)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -18,14 +18,15 @@ WORST_PAIRS = 3
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of ``smash-gpu evaluate``."""
     arguments.add_source(command)
-    arguments.add_evaluation(command, given=True)
+    arguments.add_lists(command)
+    arguments.add_evaluation(command)
 
 
 def run(options: argparse.Namespace) -> None:
     """Judge lists of genes, and selections made inside the splits."""
     out = writable(options.out)
     if not options.genes and not options.select:
-        raise ValueError("there is nothing to judge: give lists by --genes, models by --select, or both.")
+        raise ValueError("there is nothing to evaluate; give lists by --genes, models by --select, or both.")
     lists = _lists(options.genes)
     adata, source = open_data(options)
     sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
@@ -56,7 +57,7 @@ def judge(
     print(_side_by_side(table).to_string(index=False))
     print("M of the paper's tables is misclassification, its F1 is f1_weighted. The interval covers another draw of")
     print("cells (with --sample-key: of samples), not another tissue or platform.")
-    print("\nGroups that are taken for each other most (mean share of the two, in %):")
+    print("\nGroups that are confused most (mean of the shares in both directions, in %):")
     for name in table["genes"].unique():
         pairs = get.unresolved_pairs(adata, genes=name)[:WORST_PAIRS]
         worst = [f"{row.group} / {row.other} {100 * row.confusion:.1f}" for row in pairs.itertuples()]
@@ -92,7 +93,7 @@ def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any
 
 
 def _side_by_side(table: Any) -> Any:
-    """A row a case and a column a metric, ``mean [low, high]``; columns that say the same everywhere are left out."""
+    """One row per case and one column per metric, ``mean [low, high]``; columns with one value are left out."""
     import pandas as pd
 
     case = ["genes", "is_random", "classifier", "n_genes", "thin", "dropout"]

@@ -58,13 +58,15 @@ def writable(out: Path | None) -> Path | None:
 
 
 def gene_list(path: Path | None) -> list[str]:
-    """The genes of a file: its column "name" or "gene" if it is a table, else one a line."""
+    """The genes of a file: its column "name" or "gene" if it is a table, else one per line."""
     if path is None:
         return []
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text file: give one gene a line, or a table with a column 'name'.") from None
+        raise ValueError(
+            f"{path} is not a text file; give one gene per line, or a table with a column 'name'."
+        ) from None
     rows = list(
         csv.reader(
             [line for line in lines if line.strip()], delimiter="\t" if any("\t" in line for line in lines[:1]) else ","
@@ -75,5 +77,5 @@ def gene_list(path: Path | None) -> list[str]:
     cells = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
     genes = list(dict.fromkeys(cell.strip() for cell in cells if cell.strip()))
     if not genes:
-        raise ValueError(f"{path} holds no genes: give one a line, or a table with a column 'name'.")
+        raise ValueError(f"{path} holds no genes; give one per line, or a table with a column 'name'.")
     return genes

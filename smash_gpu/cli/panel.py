@@ -135,8 +135,8 @@ def _show(adata: Any) -> None:
         fullest = caps.assign(share=caps["used"] / caps["limit"]).nlargest(5, "share")
         print(f"\nThe fullest caps:\n{fullest.to_string(index=False, float_format='{:.2f}'.format)}")
     if len(certificate):
-        told = certificate[["column", "class", "asked", "found", "in_data", "allowed", "reason", "way_out"]]
-        print(f"\nPromises that could not be kept:\n{told.to_string(index=False)}")
+        shown = certificate[["column", "class", "asked", "found", "in_data", "allowed", "reason", "way_out"]]
+        print(f"\nPromises that could not be kept:\n{shown.to_string(index=False)}")
     print()
 
 

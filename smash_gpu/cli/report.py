@@ -29,12 +29,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "--n-genes", type=int, nargs="+", metavar="N",
         help=f"sizes of the learning curve; the panel has the largest; default: those of {', '.join(map(str, SIZES))} "
-        "for which there are genes enough",
+        "that the data have enough genes for",
     )  # fmt: skip
     arguments.add_selection(command)
-    arguments.add_evaluation(command, given=False)
+    arguments.add_evaluation(command)
     add("--title", help="heading; default: the name of the file")
-    add("--again", action="store_true", help="select and judge anew even if the file holds results")
+    add("--again", action="store_true", help="select and evaluate again even if the file holds results")
     command.set_defaults(out=Path("report.html"), n_splits=5, n_random=3)
     command.set_defaults(unasked={action.dest: action.default for action in command._actions})
 
@@ -83,11 +83,11 @@ def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) 
     reasons = [f"--{name.replace('_', '-')}" for name in sorted(asked)]
     reasons += ["--again"] * options.again + [f"it is of {groupby!r}"] * (groupby != options.groupby)
     if reasons:
-        print(f"The {what} in the file is made anew: {', '.join(reasons)}.")
+        print(f"The {what} in the file is computed again: {', '.join(reasons)}.")
         return False
     made = slots.recorded(adata, slots.KEY, "importance" if slot == "markers" else "evaluation")
     named = f"model {made.get('model')}" if slot == "markers" else f"{made.get('n_splits')} splits"
-    print(f"Using the {what} in the file ({named}, seed {made.get('random_state')}); --again makes it anew.")
+    print(f"Using the {what} in the file ({named}, seed {made.get('random_state')}); --again computes it again.")
     return True
 
 
@@ -98,7 +98,7 @@ def _judge(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> N
     sizes = options.n_genes or _sizes(int(adata.varm[f"{slots.KEY}_eligible"].any(axis=1).sum()))
     within = slots.recorded(adata, slots.KEY, "within").get("column")
     genes = {f"panel chosen within {within}": get.marker_panel(adata, max(sizes))} if within else None
-    with _timed(f"Judging {', '.join(map(str, sizes))} genes in {options.n_splits * options.n_seeds} splits"):
+    with _timed(f"Evaluating {', '.join(map(str, sizes))} genes in {options.n_splits * options.n_seeds} splits"):
         tl.evaluate(
             adata, options.groupby, genes=genes, n_genes=sizes, **source,
             **{name: getattr(options, name) for name in (*JUDGING, "random_state") if name != "n_genes"},
@@ -109,7 +109,7 @@ def _sizes(scored: int) -> list[int]:
     most = max(1, int(MOST * scored))
     left_out = [n for n in SIZES if n > most]
     if left_out:
-        print(f"Not judged: {', '.join(map(str, left_out))} genes, since {scored} have a score.")
+        print(f"Not evaluated: {', '.join(map(str, left_out))} genes, since {scored} have a score.")
     return [n for n in SIZES if n <= most] or [most]
 
 

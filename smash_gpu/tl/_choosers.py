@@ -1,4 +1,4 @@
-"""From what a user hands over to functions that choose genes: lists, the last selection, functions of one's own."""
+"""Functions that choose genes, from a list, the last selection, or a function of the user."""
 
 from __future__ import annotations
 
@@ -37,22 +37,24 @@ def numbers(wanted: Iterable[str], data: Dataset, what: str) -> np.ndarray:
 
 
 def given(data: Dataset, wanted: Iterable[str], what: str) -> Choose:
-    """The same genes whatever the cells."""
+    """The same genes for all cells."""
     index = numbers(wanted, data, what)
     return lambda _: index
 
 
 def repeated_selection(adata: AnnData, n_genes: int, key: str) -> Choose:
-    """The selection of the last `tl.smash`, made again on other cells.
+    """The selection of the last `tl.smash`, repeated on other cells.
 
     Raises
     ------
     KeyError, ValueError
-        If there was none, or it cannot be made again.
+        If there was none, or it cannot be repeated.
     """
     slots.require(adata, "markers", key, "tl.smash (or pass genes=)")
     if slots.recorded(adata, key, "within"):
-        raise ValueError("a selection inside broad groups cannot be repeated in splits of all cells: pass genes=.")
+        raise ValueError(
+            "a selection inside broad groups (within=) cannot be repeated in splits of all cells; pass genes=."
+        )
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}
     return selection_steps.choose_panel(Recipe.of(steps), n_genes)
 
@@ -70,7 +72,7 @@ def own(adata: AnnData, choose: OwnFunction, n_genes: int, what: str) -> Choose:
         data.known.check(data.matrix, data.device)
         found = numbers(choose(adata[data.cells], n_genes), replace(data, symbols=data.names), what)
         if len(found) < n_genes:
-            raise ValueError(f"{what} returned {len(found)} different genes where {n_genes} were asked for.")
+            raise ValueError(f"{what} returned {len(found)} different genes; {n_genes} are needed.")
         return found[:n_genes]
 
     return chosen

@@ -183,14 +183,14 @@ def _conditions(thin: float | Iterable[float], dropout: float | Iterable[float])
 
 def _at_least_none(n_random: int) -> int:
     if n_random < 0:
-        raise ValueError(f"n_random={n_random} is a number of panels.")
+        raise ValueError(f"n_random={n_random}: the number of random panels cannot be negative.")
     return n_random
 
 
 def _choosers(
     adata: AnnData, data: Dataset, wanted: Genes | Mapping[str, Genes], sizes: tuple[int, ...], key: str
 ) -> dict[str, Choose]:
-    """A function for each list by its name; complaints and warnings about their sizes."""
+    """A function for each list by its name; errors and warnings about their sizes."""
     lists = _named(wanted)
     if not lists:
         raise ValueError("genes: there is no list to evaluate.")
@@ -219,10 +219,10 @@ def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:
     shortest = min(lengths.values())
     if not sizes and len(set(lengths.values())) > 1:
         warn(
-            f"the lists differ in length ({listed}), and more genes alone tell more apart: pass n_genes={shortest} to "
-            "judge them at an equal budget."
+            f"the lists differ in length ({listed}), and more genes separate groups better; pass n_genes={shortest} to "
+            "compare them at equal length."
         )
     if sizes and shortest < sizes[0]:
         raise ValueError(f"n_genes={sizes[0]}, but a list is shorter ({listed}).")
     if sizes and shortest < sizes[-1]:
-        warn(f"each list is judged at no more genes than it holds ({listed}).")
+        warn(f"lists shorter than n_genes are evaluated in full ({listed}).")

@@ -101,7 +101,7 @@ def _by_group(data: Dataset, markers: Mapping[str, Iterable[str]]) -> dict[int, 
             f"markers: no group {absent[0]!r}." + did_you_mean(absent[0], codes) + f" Groups: {', '.join(codes)}."
         )
     if not markers:
-        raise ValueError("markers: no group has any.")
+        raise ValueError("markers: the mapping is empty.")
     return {codes[str(name)]: numbers(genes, data, f"markers[{name!r}]") for name, genes in markers.items()}
 
 

@@ -90,7 +90,7 @@ def rank_markers(
     )  # fmt: skip
     if slots.recorded(adata, key, "within"):
         raise ValueError(
-            "these scores come from tl.smash(within=…); run that again with other options for the ranking."
+            "these scores come from tl.smash(within=…), which ranks them; call it again with other options."
         )
     scores = slots.scores(adata, key)
     with limit(memory):
@@ -106,6 +106,6 @@ def rank_markers(
 def _require_same_groups(scored: list[str], groups: Iterable[str], where: dict[str, Any]) -> None:
     if scored != list(groups):
         raise ValueError(
-            f"the scores are of the groups {', '.join(scored)}, but {where['groupby']!r} now has "
-            f"{', '.join(groups)}: run tl.importance again."
+            f"the scores are for the groups {', '.join(scored)}, but {where['groupby']!r} now has "
+            f"{', '.join(groups)}; run tl.importance again."
         )

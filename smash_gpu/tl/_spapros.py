@@ -143,13 +143,11 @@ def _wanted(metrics: Iterable[str] | None, *, has_markers: bool) -> tuple[str, .
         wanted = tuple(name for name in wanted if name != "marker_corr")
     for name in wanted:
         if name not in SPAPROS:
-            raise ValueError(
-                f"metrics: no {name!r}." + did_you_mean(name, SPAPROS) + f" There is {', '.join(SPAPROS)}."
-            )
+            raise ValueError(f"no metric {name!r}." + did_you_mean(name, SPAPROS) + f" Metrics: {', '.join(SPAPROS)}.")
     if "marker_corr" in wanted and not has_markers:
-        raise ValueError("marker_corr asks how well a panel stands in for known markers: pass markers=.")
+        raise ValueError("marker_corr compares a panel with known markers; pass markers=.")
     if "cluster_similarity" in wanted and find_spec("igraph") is None:
-        raise ImportError("cluster_similarity needs igraph: pip install igraph, or name the other metrics in metrics=.")
+        raise ImportError("cluster_similarity needs igraph; pip install igraph, or list the other metrics in metrics=.")
     return wanted
 
 

@@ -34,7 +34,12 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
     out = tmp_path / "new" / "report.html"
     code, said, _ = run(data, "--out", out, *QUICK, "--n-genes", 3, 6, "--n-top", 2)
     assert code == 0
-    steps = ["240 cells × 60 genes", "Selecting markers, model rf", "Judging 3, 6 genes in 2 splits", f"Writing {out}"]
+    steps = [
+        "240 cells × 60 genes",
+        "Selecting markers, model rf",
+        "Evaluating 3, 6 genes in 2 splits",
+        f"Writing {out}",
+    ]
     places = [said.index(step) for step in steps]
     assert places == sorted(places)
     assert len(re.findall(r"^  [\d.]+ s$", said, re.MULTILINE)) == 3
@@ -51,7 +56,7 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
 def test_sizes_for_which_there_are_too_few_genes_are_left_out_and_named(run, data, tmp_path):
     code, said, _ = run(data, "--out", tmp_path / "r.html", *QUICK, "--no-figures", "--no-inverse-pca")
     assert code == 0
-    assert re.search(r"Not judged: (50, )?100 genes, since \d+ have a score", said)
+    assert re.search(r"Not evaluated: (50, )?100 genes, since \d+ have a score", said)
     assert "<img" not in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
@@ -69,7 +74,7 @@ def test_results_in_the_file_are_used_and_said_to_be(run, judged, tmp_path):
     assert "Using the selection in the file (model rf, seed 5)" in said
     assert "Using the evaluation in the file (2 splits, seed 5)" in said
     assert "Selecting" not in said
-    assert "Judging" not in said
+    assert "Evaluating" not in said
     expected = smg.report.page(ad.read_h5ad(judged), title="Marker genes of judged", figures=False)
     assert without_date((tmp_path / "r.html").read_text(encoding="utf-8")) == without_date(expected)
 
@@ -88,9 +93,9 @@ def test_results_in_the_file_are_made_anew_where_options_ask_for_others(run, jud
     code, said, _ = run(judged, "--out", tmp_path / "r.html", "--no-figures", *QUICK, *options)
     assert code == 0
     assert ("Selecting" in said) == ("selection" in anew)
-    assert "Judging 3 genes" in said
+    assert "Evaluating 3 genes" in said
     for what in anew - {"evaluation"}:
-        assert f"The {what} in the file is made anew: {options[0]}" in said
+        assert f"The {what} in the file is computed again: {options[0]}" in said
 
 
 def test_a_selection_of_another_column_in_the_file_is_not_used(run, adata, tmp_path):

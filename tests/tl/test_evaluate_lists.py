@@ -73,7 +73,7 @@ def test_a_function_of_ones_own_sees_the_training_cells_only(adata):
     parts = list(splits.repeated(codes, n_splits=2, test_fraction=0.3, random_state=3))
     assert seen == [(adata.obs_names[part.train].tolist(), 4) for part in parts]
     np.testing.assert_array_equal(values(table, genes="mine"), values(table, genes="list"))
-    with pytest.raises(ValueError, match=r"genes\['short'\] returned 2 different genes where 4"):
+    with pytest.raises(ValueError, match=r"genes\['short'\] returned 2 different genes; 4 are needed"):
         judged(adata, genes={"short": lambda cells, n: ["NOISE20", "NOISE21", "NOISE20"]}, n_genes=4)
 
 
@@ -131,7 +131,7 @@ def test_seeds_repeat_the_splits_with_the_following_seeds(adata):
 def test_unequal_budgets_are_named(adata):
     with pytest.warns(UserWarning, match=r"differ in length \(a 6, b 3\).*n_genes=3"):
         judged(adata, genes={"a": MIXED, "b": MIXED[:3]})
-    with pytest.warns(UserWarning, match="no more genes than it holds"):
+    with pytest.warns(UserWarning, match="shorter than n_genes are evaluated in full"):
         table = judged(adata, genes={"a": MIXED, "b": MIXED[:3]}, n_genes=[3, 6], n_splits=1)
     assert table.groupby("genes")["n_genes"].apply(list).to_dict() == {"a": [3, 6], "b": [3]}
 

@@ -51,7 +51,7 @@ BAD = {
     "an absent gene": (smg.tl.spapros_metrics, {"genes": ["X"], "metrics": ["gene_corr"]}, KeyError, "'X'"),
     "no selection": (smg.tl.nsforest_metrics, {}, KeyError, "tl.smash.*markers="),
     "no such group": (smg.tl.nsforest_metrics, {"markers": {"CD4 T": ["MARKER0X"]}}, KeyError, r"'CD4\+ T'"),
-    "no markers at all": (smg.tl.nsforest_metrics, {"markers": {}}, ValueError, "no group has any"),
+    "no markers at all": (smg.tl.nsforest_metrics, {"markers": {}}, ValueError, "the mapping is empty"),
 }  # fmt: skip
 
 
