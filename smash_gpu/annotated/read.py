@@ -1,4 +1,4 @@
-"""From AnnData to a `Dataset`; every complaint about the input is made here."""
+"""From AnnData to a `Dataset`; every error about the input is raised here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from smash_gpu.annotated.remembered import known_about
 from smash_gpu.annotated.slots import require_annotated
+from smash_gpu.annotated.source import Source
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import resolve_device
 from smash_gpu.data.dataset import LEFT_OUT, Dataset
@@ -24,7 +25,7 @@ from smash_gpu.runtime.words import did_you_mean, join_names
 
 TARGET_SUM = 1e4
 CELLS_FOR_A_SPLIT = 2
-NO_RAW = "use_raw was asked for, but adata.raw is empty: name a layer, or leave use_raw out to read adata.X."
+NO_RAW = "use_raw=True, but adata.raw is empty; name a layer, or leave use_raw out to read adata.X."
 
 
 def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path | None = None) -> Dataset:
@@ -33,30 +34,30 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     Parameters
     ----------
     source
-        ``groupby``, the column with the groups, and the options of `Source`.
+        ``groupby``, the column with the groups, and options of `Source`; those left out have its defaults.
     work
         Folder for finished stages, or a `Work`.
 
     Raises
     ------
-    KeyError
-        If a column or layer is absent, with near matches.
+    NotFoundError
+        If there is no such column or layer; the message names near matches.
     ValueError
         If labels or gene names cannot be used, with the way out, or a zarr store lacks chunks.
     """
     require_annotated(adata)
     if "groupby" not in source:
-        raise ValueError("no groups are known yet: run pp.filter_genes(adata, groupby) or tl.smash first.")
-    device = resolve_device(source.get("device", "auto"))
-    group, groups = groups_of(adata, source["groupby"], source.get("min_cells"))
+        raise ValueError("no groups are known yet; run pp.filter_genes(adata, groupby) or tl.smash first.")
+    source = vars(Source()) | dict(source)
+    device = resolve_device(source["device"])
+    group, groups = groups_of(adata, source["groupby"], source["min_cells"])
     names = _gene_names(adata)
-    sample, batch = (_annotation(adata, source.get(k), group >= 0, k) for k in ("sample_key", "batch_key"))
-    stored = _matrix(adata, source.get("layer"), use_raw=source.get("use_raw", False))
+    sample, batch = (_annotation(adata, source[k], group >= 0, k) for k in ("sample_key", "batch_key"))
+    stored = _matrix(adata, source["layer"], use_raw=source["use_raw"])
     integrity.require_whole(stored)
     work = Work.of(work).on(stored, lambda: sampled(stored, names))
     matrix = by_rows(stored, work.folder)
-    normalize = source.get("normalize", True)
-    symbol_column = source.get("gene_symbols")
+    normalize, symbol_column = source["normalize"], source["gene_symbols"]
     symbols = names if symbol_column is None else _text(_column(adata.var, symbol_column, "var"))
     target_sum = TARGET_SUM if normalize else None
     known = known_about(adata, stored, are_counts=normalize).bind(matrix)
@@ -85,7 +86,7 @@ def broad_groups(adata: ad.AnnData, column: str) -> pd.Categorical:
 
     Raises
     ------
-    KeyError
+    NotFoundError
         If there is no such column.
     """
     return _categories(_column(adata.obs, column, "obs"), missing="")
@@ -96,7 +97,7 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
 
     Raises
     ------
-    KeyError, ValueError
+    NotFoundError, ValueError
         If there is no such column, or it holds groups that are too small, or fewer than two.
     """
     column = _column(adata.obs, groupby, "obs")
@@ -105,7 +106,9 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
     groups = labels.cat.categories.astype(str).to_numpy(dtype=object)
     if len(set(groups)) < len(groups):
         alike = sorted({g for g in groups if list(groups).count(g) > 1})
-        raise ValueError(f"labels of {groupby!r} read alike, as number and as text: {', '.join(map(repr, alike))}.")
+        raise ValueError(
+            f"column {groupby!r} mixes numbers and text that become the same label: {', '.join(map(repr, alike))}."
+        )
     missing = int((codes < 0).sum())
     if missing:
         warn(f"{missing:,} of {len(codes):,} cells have no label in {groupby!r} and are left out.")
@@ -123,8 +126,8 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
     kept = np.setdiff1d(np.arange(len(groups)), small)
     if len(kept) < 2:
         raise ValueError(
-            f"adata.obs[{groupby!r}] has {len(kept)} group(s) with enough cells; markers need at least two groups to "
-            f"tell apart. Its groups: {join_names(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True))}."
+            f"adata.obs[{groupby!r}] has {len(kept)} group(s) with enough cells; at least two groups are needed. "
+            f"Its groups: {join_names(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True))}."
         )
     renumbered = np.full(len(groups) + 1, LEFT_OUT)
     renumbered[kept] = np.arange(len(kept))
@@ -142,8 +145,7 @@ def _annotation(adata: ad.AnnData, column: str | None, used: np.ndarray, what: s
     present = labels[used].unique()
     if len(present) < 2:
         raise ValueError(
-            f"{what}={column!r} has one value only ({present[0]}): nothing can be compared between them. "
-            f"Leave {what} out."
+            f"{what}={column!r} has one value only ({present[0]}), so there is nothing to compare. Leave {what} out."
         )
     return labels
 
@@ -160,8 +162,8 @@ def _gene_names(adata: ad.AnnData) -> np.ndarray:
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} gene name(s) occur more than once ({join_names(twice)}): markers could not be "
-            "told apart. Call adata.var_names_make_unique() first."
+            f"{len(twice)} gene name(s) occur more than once ({join_names(twice)}); call "
+            "adata.var_names_make_unique() first."
         )
     return adata.var_names.astype(str).to_numpy(dtype=object)
 
@@ -178,7 +180,7 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
     if not use_raw:
         matrix = matrix_of(adata)
         if matrix is None:
-            raise ValueError(f"adata.X is empty: pass layer= (layers: {join_names(layers)}) or use_raw=True.")
+            raise ValueError(f"adata.X is empty; pass layer= (layers: {join_names(layers)}) or use_raw=True.")
         return matrix
     if adata.raw is None:
         raise ValueError(NO_RAW)
