@@ -26,16 +26,16 @@ IMPORTANCES = {
     "shap": f"{SHAPLEY}, by TreeSHAP",
 }
 DEFAULT_IMPORTANCE = "total_gain"
-BYTES_PER_BIN_NUMBER = 2.4  # measured with 32 bins: XGBoost holds them by cell and by gene
-BYTES_PER_CLASS = 12  # gradients and margins of a cell
-SHARE_FOR_BINS = 0.5  # of the room
-BINS = "smash-gpu-bins-"  # folders; one whose program was killed is removed by the next that needs one
+BYTES_PER_BIN_NUMBER = 2.4  # measured with 32 bins: XGBoost keeps bin numbers by cell and by gene
+BYTES_PER_CLASS = 12  # gradients and margins, per cell
+SHARE_FOR_BINS = 0.5  # of the memory that may be used
+BINS = "smash-gpu-bins-"  # folders; leftovers of a killed program are removed by the next run that needs one
 
 
 def facts(
     *, importance: str = DEFAULT_IMPORTANCE, tree_method: str = "hist", booster: str = "gbtree", **_: Any
 ) -> Facts:
-    """The facts of boosted trees with these options; DART and other tree methods than histograms read no parts."""
+    """The facts of boosted trees with these options; DART and tree methods other than "hist" need all cells at once."""
     in_parts = tree_method == "hist" and booster != "dart"
     return Facts(
         reads_parts=in_parts,
@@ -48,25 +48,25 @@ def facts(
 class Boosted:
     """The paper's XGBoost: 200 rounds, depth 9, learning rate 0.25, soft-max.
 
-    Expression is turned into numbers of bins block by block (`shuffle.block_cuts`). Where those do not fit into half of
-    the room on the host (`memory.room`), XGBoost keeps them in a temporary file and reads it for every level of every
-    tree: the same trees from the same blocks, in more time. Beside them it holds 12 bytes a cell and class.
+    Expression is converted to bin numbers block by block (`shuffle.block_cuts`). If these do not fit into half of the
+    available host memory (`memory.room`), XGBoost keeps them in a temporary file and reads it for every level of every
+    tree: this gives the same trees, more slowly. In addition it needs 12 bytes per cell and class.
 
     Parameters
     ----------
     importance
-        "total_gain": gain summed over a gene's splits × class mean of ``z``; "gain": the same with the average gain per
-        split (the paper's), which a gene earns by one split as well as by hundreds; "shap": mean |TreeSHAP| per class,
-        over at most ``max_explained`` training cells, the same number of each class.
+        "total_gain": gain summed over the splits of a gene × class mean of ``z``; "gain": the same with the mean gain
+        per split (as in the paper), which does not depend on the number of splits; "shap": mean |TreeSHAP| per class,
+        over at most ``max_explained`` training cells, with equal numbers per class.
     max_bin
-        Histogram bins a gene. XGBoost's own 256 take many times longer on thousands of genes and choose no better
-        panels; ``benchmarks/xgboost_settings.py`` measures both.
+        Histogram bins per gene. XGBoost's default of 256 takes many times longer on thousands of genes and does not
+        choose better panels; ``benchmarks/xgboost_settings.py`` measures both.
     booster
-        "gbtree". "dart" without a ``rate_drop`` drops no tree: the same result, several times slower.
+        "gbtree". "dart" without ``rate_drop`` drops no trees, so it gives the same result several times slower.
     class_weight
-        "balanced" weighs cells by n / (K · n_c); None, as the paper.
+        "balanced" weighs cells by n / (K · n_c); None: no weights, as in the paper.
     options
-        Any other parameter of ``xgboost.train``.
+        Other parameters of ``xgboost.train``.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Boosted:
         if importance not in IMPORTANCES:
             raise ValueError(f"importance={importance!r} is not one of {', '.join(IMPORTANCES)}.")
         if class_weight not in (None, "balanced"):
-            raise ValueError(f"class_weight={class_weight!r} is neither None nor 'balanced'.")
+            raise ValueError(f"class_weight={class_weight!r} must be None or 'balanced'.")
         if device == "cuda":
             _need_cuda()
         self.facts = facts(importance=importance, **options)
@@ -106,7 +106,7 @@ class Boosted:
         } | options
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
-        """Boost on ``split.train``; cells × genes."""
+        """Train on ``split.train``; ``X`` is cells × genes."""
         y = group[split.train]
         self.n_groups = int(group.max()) + 1
         with self._folder(len(split.train), X.shape[1]) as folder:
@@ -114,7 +114,7 @@ class Boosted:
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Groups × genes; see ``importance`` above."""
+        """Importance as chosen by the parameter ``importance``; groups × genes."""
         if self.kind == "shap":
             cells = draw(group, split.train, self.max_explained, self.random_state, balanced=True)
             return treeshap.mean_abs(self.booster, take(X, cells), self.n_groups)
@@ -125,7 +125,7 @@ class Boosted:
         return to_host(self.booster.inplace_predict(place(X, self.device)).argmax(axis=1))
 
     def weight(self, y: np.ndarray) -> np.ndarray | None:
-        """The weight of each training cell of these groups; None: all alike."""
+        """The weight of each training cell with these groups; None: all equal."""
         return None if self.class_weight is None else class_weights(y)[y]
 
     def _boosted(self, X: Any, cells: np.ndarray, y: np.ndarray, folder: str | None) -> Any:
@@ -146,7 +146,7 @@ class Boosted:
 
     @contextmanager
     def _folder(self, n_cells: int, n_genes: int) -> Iterator[str | None]:
-        """A folder for numbers of bins that do not fit into the memory of the host, gone afterwards, or None."""
+        """A temporary folder for bin numbers that do not fit into host memory; None if they fit."""
         n_bytes = BYTES_PER_BIN_NUMBER * n_cells * n_genes
         if not self.facts.reads_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * memory.room():
             yield None
@@ -161,7 +161,7 @@ class Boosted:
                 os.close(held)
 
     def gain(self, n_genes: int) -> np.ndarray:
-        """The gain of each gene, as a share of all."""
+        """The gain of each gene, as a share of the total."""
         gain = np.zeros(n_genes)
         for feature, value in self.booster.get_score(importance_type=self.kind).items():
             gain[int(feature[1:])] = value
@@ -173,7 +173,7 @@ def _need_cuda() -> None:
 
     if not build_info()["USE_CUDA"]:
         raise RuntimeError(
-            "this build of XGBoost computes on the CPU only (xgboost-cpu?): install xgboost instead "
+            "this build of XGBoost supports only the CPU (is it xgboost-cpu?); install xgboost "
             "(pip install 'smash-gpu[cuda13]' in a new environment), or use device='cpu'."
         )
 

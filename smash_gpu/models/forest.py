@@ -16,16 +16,16 @@ from smash_gpu.models.on_cluster import forests
 from smash_gpu.runtime.progress import track
 
 TREES_PER_STEP = 25
-MAX_CELLS = 100_000  # a forest holds them in memory, and takes as long per cell however many there are
+MAX_CELLS = 100_000  # a forest needs all cells in memory, and its time per cell does not fall with more cells
 
 
 class Forest:
-    """Any scikit-learn classifier with ``feature_importances_``, grown step by step where it can be.
+    """Any scikit-learn classifier with ``feature_importances_``, trained in steps if it can be.
 
     Parameters
     ----------
     estimator
-        A classifier that has not been fitted.
+        An unfitted classifier.
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -47,7 +47,7 @@ class Forest:
 
 
 def grow(estimator: Any, X: np.ndarray, group: np.ndarray) -> None:
-    """Fit; a forest that has ``warm_start`` grows in steps to the same trees, so that progress shows."""
+    """Fit; a forest with ``warm_start`` is grown in steps to show progress, with the same trees as result."""
     if not hasattr(estimator, "warm_start") or not hasattr(estimator, "n_estimators"):
         estimator.fit(X, group)
         return
@@ -59,11 +59,11 @@ def grow(estimator: Any, X: np.ndarray, group: np.ndarray) -> None:
 
 
 class ClassWeightedForest(Forest):
-    """A forest that draws cells alike and weighs each class by n / (K · n_c) when it splits, as in 2021.
+    """A forest that draws cells with equal probability and weighs each class by n / (K · n_c) in splits, as in 2021.
 
-    scikit-learn's own ``class_weight`` came to mean something else in 1.9: cells are drawn in proportion to it and the
-    splits are unweighted. On balanced draws (the balanced forest) that leaves trees of the rarest classes alone: paul15
-    is then predicted at 4 % accuracy instead of 63 %. So the weights are given to the trees.
+    The meaning of ``class_weight`` in scikit-learn changed in 1.9: cells are now drawn in proportion to it, and splits
+    are unweighted. With balanced draws (the balanced forest) the trees then contain only the rarest classes: accuracy
+    on paul15 is 4 % instead of 63 %. So the weights are passed to the trees instead.
     """
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
@@ -76,18 +76,18 @@ class ClassWeightedForest(Forest):
 
 
 class DeviceForest(Forest):
-    """A cuML forest, on CuPy arrays, whose class weights act through the draw.
+    """A cuML forest on CuPy arrays, with class weights applied when cells are drawn.
 
     With ``bootstrap=True`` cuML draws cells in proportion to ``sample_weight`` and splits without weights. Drawing each
-    class by its weight is then the random forest with class weights; drawing it by weight / size, as many cells as the
-    classes drawn down to the rarest would have, is the balanced forest with class weights.
+    class by its weight gives the random forest with class weights. Drawing by weight / size, and as many cells as all
+    classes have after downsampling to the rarest, gives the balanced forest with class weights.
 
     Parameters
     ----------
     estimator
         ``cuml.ensemble.RandomForestClassifier``.
     drawn_down
-        Whether every class is drawn down to the rarest.
+        Whether every class is downsampled to the size of the rarest.
     """
 
     device = "cuda"
@@ -107,7 +107,7 @@ class DeviceForest(Forest):
 
 
 def draw_weights(group: np.ndarray, *, drawn_down: bool) -> tuple[np.ndarray, float]:
-    """The weight of a cell of each group in the draw (mean 1 over cells), and cells drawn / cells."""
+    """The drawing weight of a cell of each group (mean 1 over cells), and the share of cells drawn."""
     weights = class_weights(group)
     if not drawn_down:
         return weights, 1.0
@@ -123,16 +123,16 @@ def _cuml_forest(n_estimators: int, **options: Any) -> Any:
             from cuml.ensemble import RandomForestClassifier
     except ImportError as error:
         raise ImportError(
-            f"the forests need cuML on the GPU ({error}): pip install 'smash-gpu[cuda13]', or use device='cpu', or "
+            f"forests need cuML on the GPU ({error}); pip install 'smash-gpu[cuda13]', or use device='cpu' or "
             "model='xgboost'."
         ) from error
     return RandomForestClassifier(n_estimators=n_estimators, **options)
 
 
 def random_forest(*, random_state: int = 0, device: str = "cpu", n_estimators: int = 100, **options: Any) -> Forest:
-    """The paper's random forest: 100 trees of unlimited depth, class weights; the library's defaults elsewhere.
+    """The paper's random forest: 100 trees of unlimited depth, class weights; otherwise the defaults of the library.
 
-    scikit-learn on the CPU, cuML on a device; ``options`` are theirs.
+    scikit-learn on the CPU, cuML on a GPU; ``options`` are passed to them.
     """
     if device == "cuda":
         return DeviceForest(_cuml_forest(n_estimators, random_state=random_state, **options), drawn_down=False)
@@ -144,10 +144,10 @@ def random_forest(*, random_state: int = 0, device: str = "cpu", n_estimators: i
 def balanced_random_forest(
     *, random_state: int = 0, device: str = "cpu", n_estimators: int = 200, max_depth: int = 50, **options: Any
 ) -> Forest:
-    """The paper's balanced random forest: 200 trees, depth at most 50, every class drawn down to the rarest.
+    """The paper's balanced random forest: 200 trees, depth at most 50, every class downsampled to the rarest.
 
-    The arguments that imbalanced-learn has changed since 2021 are written out: drawn without replacement, then
-    bootstrapped. imbalanced-learn on the CPU, cuML on a device; ``options`` are theirs.
+    Arguments whose defaults imbalanced-learn has changed since 2021 are set explicitly: sampling without replacement,
+    then bootstrap. imbalanced-learn on the CPU, cuML on a GPU; ``options`` are passed to them.
     """
     if device == "cuda":
         forest = _cuml_forest(n_estimators, max_depth=max_depth, random_state=random_state, **options)

@@ -1,4 +1,4 @@
-"""What the program must know of a model before it makes one: light to import, whatever the model's library is."""
+"""What the program needs to know about a model before creating it; imports no model library."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-BYTES_IN_MEMORY = 4 * 1.8  # float32 of all cells, and a copy of the cells to learn from
+BYTES_IN_MEMORY = 4 * 1.8  # float32 of all cells, and a copy of the training cells
 EXPRESSION = "× mean z-score of the gene in the group"
 SHAPLEY = "mean |Shapley value| of the gene for the group"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts of a model. An object of your own states them as its attribute ``facts``, or these defaults hold.
+    """The facts of a model. Your own model may state them in its attribute ``facts``; otherwise the defaults apply.
 
     Attributes
     ----------
     max_cells
-        Cells that it learns from and is judged on where the user sets no ``max_cells``.
+        Maximum number of training and held-out cells, unless the user sets ``max_cells``.
     reads_parts
-        Whether ``X`` may lie in a file; see `Model` for what may be done with it then.
+        Whether ``X`` may be in a file; `Model` lists the operations that it then supports.
     bytes_per_value
-        Memory for each candidate gene of each of these cells, the 4 bytes of the expression among them.
+        Bytes of memory per cell and candidate gene, including the 4 bytes of the expression.
     bytes_per_class
-        Memory for each class of each of these cells, in memory also where the expression is in a file.
+        Bytes of memory per cell and class, needed even if the expression is in a file.
     bytes_at_least
-        Memory that does not depend on the data.
+        Bytes of memory that do not depend on the data.
     score_in_words
-        What its importances are, as the report says it.
+        What its importances are, in words for the report.
     """
 
     max_cells: float = math.inf
@@ -42,16 +42,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that has a name.
+    """A model that is available by name.
 
     Attributes
     ----------
     create
-        ``create(random_state=, device=, **options)`` makes it; what that imports is imported only then.
+        ``create(random_state=, device=, **options)`` creates it; its libraries are imported only then.
     facts
-        Its facts, or a function ``facts(**options)`` where they depend on its options.
+        Its facts, or a function ``facts(**options)`` if they depend on its options.
     paper
-        The options with which it is the paper's, where our defaults differ.
+        The options of the paper, where our defaults differ.
     """
 
     create: Callable[..., Any]

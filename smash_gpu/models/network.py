@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 BY_EXPRESSION = True
-BLOCKS_HELD = 3  # read, shuffled and learnt from
+BLOCKS_HELD = 3  # one being read, one shuffled, one used for training
 
 
 def facts(*, by_expression: bool = BY_EXPRESSION, **_: Any) -> Facts:
@@ -35,9 +35,9 @@ def facts(*, by_expression: bool = BY_EXPRESSION, **_: Any) -> Facts:
 
 @dataclass(frozen=True)
 class Training:
-    """How the network learns: Keras' defaults of 2021, as the paper used them.
+    """Training settings of the network: the Keras defaults of 2021, as in the paper.
 
-    ``batch_size`` None means 100 up to 20,000 training cells and beyond that 1 in 200 of them, at most 8,192.
+    ``batch_size`` None means 100 for up to 20,000 training cells, then 1/200 of them, at most 8,192.
     """
 
     max_epochs: int = 100
@@ -46,35 +46,35 @@ class Training:
     batch_size: int | None = None
 
     def cells_per_batch(self, n_cells: int) -> int:
-        """The batch size for so many training cells."""
+        """The batch size for this number of training cells."""
         return self.batch_size or min(max(100, n_cells // 200), 8192)
 
 
 class Network:
     """A neural network on ``z``, explained by DeepLIFT.
 
-    Cells are shuffled in blocks (`shuffle.block_cuts`: 256 MiB of expression, 65,536 cells × 1,024 genes). Which cells
-    make a block is drawn at random once (`shuffle.shuffled`); an epoch takes the blocks in a new random order and the
-    cells of each in a new random order. So every batch is a uniform random sample of all training cells, as if they
-    were shuffled at once; only that cells of one block meet again in the next epoch. Data of one block are shuffled as
-    a whole. Whoever gives ``fit`` an array of several blocks gives it rows in random order.
+    Cells are shuffled in blocks (`shuffle.block_cuts`: 256 MiB of expression, 65,536 cells × 1,024 genes). Cells are
+    assigned to blocks at random once (`shuffle.shuffled`). Each epoch uses the blocks, and the cells within each block,
+    in a new random order. So every batch is a uniform random sample of all training cells, as in a full shuffle, but
+    cells of one block stay together in all epochs. Data of one block are shuffled completely. If you call ``fit`` with
+    several blocks, pass the rows in random order.
 
     Parameters
     ----------
     module
         None for the paper's network; else any torch module, or a function ``(n_genes, n_groups) -> module``, that maps
-        cells × genes to logits. Other modules than the paper's are explained by ``shap.DeepExplainer``.
+        cells × genes to logits. Modules other than the paper's are explained by ``shap.DeepExplainer``.
     softmax_rule
-        "tf", as the paper's TensorFlow; "torch", as ``shap.DeepExplainer`` on PyTorch (see `attribution.deeplift`).
+        "tf" as in the paper's TensorFlow; "torch" as in ``shap.DeepExplainer`` on PyTorch (see `attribution.deeplift`).
     max_background
-        Training cells that stand for "no information", drawn in proportion to the groups.
+        Number of training cells used as the reference without information, drawn in proportion to the groups.
     max_explained
-        Held-out cells that are explained, the same number of each group as far as they go.
+        Number of held-out cells that are explained, with equal numbers per group as far as available.
     training
         Epochs, patience, learning rate and batch size.
     by_expression
-        Whether mean |φ| is multiplied by the group's mean of ``z``, as the importances of trees are: φ has no sign, so
-        that a gene that is low in a group otherwise counts as its marker. False: the paper's score.
+        Whether mean |φ| is multiplied by the mean of ``z`` in the group, as for trees. |φ| has no sign, so otherwise a
+        gene that is low in a group counts as its marker. False: the score of the paper.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Network:
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Mean |φ| of each gene for the probability of each group, × its mean ``z`` there; groups × genes."""
+        """Mean |φ| of each gene for the probability of each group, × its mean ``z`` in the group; groups × genes."""
         from smash_gpu.models.attribution import deeplift
 
         seed = self.random_state
@@ -147,7 +147,7 @@ class Network:
         return from_dlpack(standardize(X, self.mean, self.std)).to(self.device)
 
     def _blocks(self, X: np.ndarray, group: np.ndarray, cells: np.ndarray) -> Sequence[tuple[Tensor, Tensor]]:
-        """The numbered cells, standardised, on the device: at once, or block by block where there are several."""
+        """The numbered cells, standardised, on the device: in memory if one block, else loaded block by block."""
         from smash_gpu.models.torch_training import Blocks, as_codes
 
         def load(rows: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -162,8 +162,8 @@ def _need_cuda() -> None:
 
     if not cuda.is_built():
         raise RuntimeError(
-            "this build of torch computes on the CPU only: install torch for CUDA (pip install "
-            "'smash-gpu[cuda13]' in a new environment), or use device='cpu', or model='xgboost'."
+            "this build of torch supports only the CPU; install torch for CUDA (pip install "
+            "'smash-gpu[cuda13]' in a new environment), or use device='cpu' or model='xgboost'."
         )
 
 

@@ -1,4 +1,4 @@
-"""How a network learns: batches of shuffled blocks of cells, Adam, early stopping."""
+"""Training of a network: batches from shuffled blocks of cells, Adam, early stopping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Block = tuple[torch.Tensor, torch.Tensor]
 
 
 def perceptron(n_genes: int, n_groups: int) -> nn.Sequential:
-    """Dense 32 – 16 with batch norm, sigmoid and drop-out (paper, Methods); cells × genes → logits, cells × groups."""
+    """Dense layers of 32 and 16 units, batch norm, sigmoid, dropout (paper, Methods); cells × genes in, logits out."""
     network = nn.Sequential(
         nn.Linear(n_genes, 32), nn.BatchNorm1d(32, eps=1e-3, momentum=0.01), nn.Sigmoid(), nn.Dropout(0.2),
         nn.Linear(32, 16), nn.BatchNorm1d(16, eps=1e-3, momentum=0.01), nn.Sigmoid(), nn.Dropout(0.1),
@@ -35,7 +35,7 @@ def perceptron(n_genes: int, n_groups: int) -> nn.Sequential:
 
 
 def new_module(module: Any, n_genes: int, n_groups: int) -> nn.Module:
-    """The paper's network, a copy of a user's module, or what a user's function makes; see `network.Network`."""
+    """The paper's network, a copy of a user's module, or the result of a user's function; see `network.Network`."""
     if module is None:
         return perceptron(n_genes, n_groups)
     return copy.deepcopy(module) if isinstance(module, nn.Module) else module(n_genes, n_groups)
@@ -52,12 +52,12 @@ def as_codes(group: np.ndarray, device: str) -> torch.Tensor:
 
 
 class Blocks(Sequence):
-    """Standardised cells and their groups, made a block at a time whenever they are asked for.
+    """Standardised cells and their groups, loaded one block at a time when accessed.
 
     Parameters
     ----------
     load
-        Maps row numbers to tensors: cells × genes, and groups.
+        A function from row numbers to two tensors: cells × genes, and groups.
     rows
         Row numbers of each block.
     """
@@ -75,7 +75,7 @@ class Blocks(Sequence):
 
 @contextmanager
 def seeded(random_state: int, device: str) -> Iterator[None]:
-    """Torch's generators at ``random_state`` inside, as they were outside."""
+    """Seed the random generators of torch inside the block, and restore them afterwards."""
     devices = [device] if device == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(random_state)
@@ -83,9 +83,9 @@ def seeded(random_state: int, device: str) -> Iterator[None]:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015) with Keras' ε, by torch's own fused step.
+    """Adam (Kingma & Ba 2015) with the ε of Keras, using the fused step of torch.
 
-    ``torch.optim.Adam`` takes the same step, no faster, but first loads torch's compiler: 1.1 s and 72 MB.
+    ``torch.optim.Adam`` does the same at the same speed, but first imports the torch compiler: 1.1 s and 72 MB.
     """
 
     def __init__(self, network: nn.Module, learning_rate: float) -> None:
@@ -97,7 +97,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter against its gradient, and forget the gradient."""
+        """Update every parameter from its gradient, and clear the gradient."""
         gradients = [p.grad for p in self.parameters]
         adam(
             self.parameters, gradients, self.averages, self.squares, [], self.steps, fused=True, foreach=False,
@@ -109,7 +109,7 @@ class Adam:
 
 @contextmanager
 def threads_for(values_per_batch: int) -> Iterator[None]:
-    """One thread while batches are small, which is as fast, the same on any number of cores, and good to neighbours."""
+    """Use one thread for small batches: as fast, independent of the number of cores, and leaves cores free."""
     before = torch.get_num_threads()
     torch.set_num_threads(1 if values_per_batch < SMALL_BATCH else before)
     try:
@@ -129,7 +129,7 @@ def learn(
     learning_rate: float,
     batch_size: int,
 ) -> None:
-    """Adam on weighted cross-entropy; stop ``patience`` epochs after the best held-out loss, return to its weights.
+    """Train with Adam on weighted cross-entropy; stop ``patience`` epochs after the best held-out loss, and restore it.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def learn(
             break
     if best_state is None:
         raise FloatingPointError(
-            "the network's loss was never finite; lower the learning rate or check the expression."
+            "the loss of the network was never finite; lower the learning rate or check the expression values."
         )
     network.load_state_dict(best_state)
 
@@ -163,7 +163,7 @@ def train_epoch(
     weights: torch.Tensor,
     batch_size: int,
 ) -> None:
-    """One pass over shuffled cells. A last batch of a single cell, which batch norm cannot take, is left out."""
+    """One pass over shuffled cells; batches of a single cell are skipped, because batch norm needs two."""
     network.train()
     for x, y in prefetched(blocks.__getitem__, torch.randperm(len(blocks)).tolist()):
         for batch in torch.randperm(len(y), device=y.device).split(batch_size):
@@ -187,7 +187,7 @@ def held_out_loss(network: nn.Module, blocks: Sequence[Block]) -> float:
 
 
 def predicted(network: nn.Module, X: Any, z: Callable[[Any], torch.Tensor]) -> np.ndarray:
-    """The group code of each cell, of which ``z`` makes standardised tensors, some cells at a time."""
+    """The group code of each cell, some cells at a time; ``z`` turns expression into standardised tensors."""
     with torch.inference_mode():
         starts = range(0, len(X), PREDICTED_AT_ONCE)
         parts = [network(z(X[i : i + PREDICTED_AT_ONCE])).argmax(1) for i in starts]

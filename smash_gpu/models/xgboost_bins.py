@@ -1,4 +1,4 @@
-"""Expression as numbers of bins, which XGBoost makes block by block."""
+"""Expression as bin numbers, which XGBoost computes block by block."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def binned(
     max_bin: int,
     folder: str | None,
 ) -> DMatrix:
-    """The numbered cells as numbers of bins, in memory or in files in a folder.
+    """The numbered cells as bin numbers, in memory or in files in a folder.
 
-    Bins are cut by the first block, a uniform random sample: XGBoost's own cut points would depend on how many
-    blocks it is given, or on which workers hold them.
+    Bin edges are computed from the first block, a uniform random sample. Otherwise XGBoost's edges would depend on the
+    number of blocks, or on which workers hold them.
     """
     batches = partial(Batches, X, y=y, weight=weight, device=device)
     blocks, like = by_block(cells, X.shape), {"max_bin": max_bin}
@@ -38,7 +38,7 @@ def binned(
 
 
 class Batches(DataIter):
-    """The training cells of a dense matrix, a block at a time, so that no second copy of all of them is made."""
+    """The training cells of a dense matrix, one block at a time, so that they are never all copied."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Batches(DataIter):
         self.reset()
 
     def next(self, input_data: Callable) -> bool:
-        """Hand on the next block; False at the end."""
+        """Pass the next block to XGBoost; False at the end."""
         if self.number == len(self.blocks):
             return False
         cells = self.blocks[self.number]
@@ -66,5 +66,5 @@ class Batches(DataIter):
         return True
 
     def reset(self) -> None:
-        """Start again."""
+        """Start from the first block."""
         self.number = self.start = 0

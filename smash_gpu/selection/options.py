@@ -1,4 +1,4 @@
-"""The options of the four steps, and all of them together."""
+"""The options of the four steps, each and together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
 from smash_gpu.runtime.words import names_of
 
-PERCENT = 2.0  # a share just above 1 switches a rule off
+PERCENT = 2.0  # larger values must be percentages; a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4
 SPECIES = ("auto", *gene_names.FAMILIES)
 LISTS = ("families", "exclude", "keep")
@@ -69,27 +69,27 @@ class Filters:
     def __post_init__(self) -> None:
         for name in ("min_fraction", "max_fraction", "max_groups"):
             if not 0 <= (getattr(self, name) or 0) < PERCENT:
-                raise ValueError(f"{name}={getattr(self, name)} is a share from 0 to 1, not a percentage.")
+                raise ValueError(f"{name}={getattr(self, name)} must be a fraction from 0 to 1, not a percentage.")
         known = {"species": SPECIES, "families": gene_names.FAMILY_NAMES}
         wrong = [name for name in self.families if name not in known["families"]]
         if wrong:
-            raise ValueError(f"families={wrong} are not among {', '.join(known['families'])}.")
+            raise ValueError(f"families={wrong} are unknown; choose from {', '.join(known['families'])}.")
         if self.species not in known["species"]:
             raise ValueError(f"species={self.species!r} is not one of {', '.join(known['species'])}.")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """From a user's mapping; lists become tuples.
+        """Filters from a user's mapping; lists become tuples.
 
         Raises
         ------
         TypeError
-            For an unknown option, or a string where a list of genes belongs.
+            For an unknown option, or a string instead of a list of genes.
         """
         names = [f.name for f in fields(cls)]
         unknown = sorted(set(options) - set(names))
         if unknown:
-            raise TypeError(f"filters has no option {', '.join(unknown)}; it has {', '.join(names)}.")
+            raise TypeError(f"filters has no option {', '.join(unknown)}; the options are {', '.join(names)}.")
         return cls(**{name: names_of(value, name) if name in LISTS else value for name, value in options.items()})
 
 
@@ -115,22 +115,22 @@ class Importance:
     def __post_init__(self) -> None:
         models.check(self.model, self.options)
         if self.max_cells is not None and self.max_cells < CELLS_OF_TWO_GROUPS:
-            raise ValueError(f"max_cells={self.max_cells}: at least two cells of each group are needed.")
+            raise ValueError(f"max_cells={self.max_cells} is too low; at least two cells of each group are needed.")
         if self.n_models < 1:
-            raise ValueError(f"n_models={self.n_models}: at least one model is needed.")
+            raise ValueError(f"n_models={self.n_models} must be at least 1.")
         if not isinstance(self.model, str) and self.n_models > 1:
-            raise ValueError("n_models > 1 needs a model's name: an object of your own cannot be given new seeds.")
+            raise ValueError("n_models > 1 needs the name of a model: a model object cannot be given new seeds.")
 
     @property
-    def noted(self) -> dict[str, Any]:
-        """The options, whether they can be repeated, and what the scores of a model of the user's own are."""
+    def recorded(self) -> dict[str, Any]:
+        """The options, whether the step can be repeated, and what the scores of a user's own model are."""
         own = {} if isinstance(self.model, str) else {"score_in_words": models.facts_of(self.model).score_in_words}
         return vars(self) | {"is_repeatable": self.is_repeatable} | own
 
-    def of_one(self, seed: int, *, batch: np.ndarray | None, **others: Any) -> dict[str, Any] | None:
-        """What the scores of one model depend on; None if that cannot be put into a file.
+    def key_of_model(self, seed: int, *, batch: np.ndarray | None, **others: Any) -> dict[str, Any] | None:
+        """Everything that the scores of one model depend on; None if it cannot be saved to a file.
 
-        The first seed takes part in the correction of batches only: more models are then a longer list of the same.
+        The first seed only affects batch correction, so results for the same seeds can be reused with more models.
         """
         if not self.is_repeatable:
             return None
@@ -139,12 +139,12 @@ class Importance:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether the step can be made again from what a file can hold."""
+        """Whether the step can be repeated from values that can be saved to a file."""
         return not self.objects
 
     @property
     def objects(self) -> list[str]:
-        """Parameters that no file can hold: a model of one's own, options that are neither numbers nor strings."""
+        """Parameters that cannot be saved to a file: a model object, or options that are not simple values."""
         plain = (bool, int, float, str, np.generic, type(None))
         if not isinstance(self.model, str):
             return ["model"]
@@ -163,7 +163,7 @@ class Ranking:
 
     def __post_init__(self) -> None:
         if self.n_top < 1:
-            raise ValueError(f"n_top={self.n_top}: at least one marker a group is needed.")
+            raise ValueError(f"n_top={self.n_top} must be at least 1.")
 
 
 STEPS = {"filters": Filters, "inverse_pca": InversePCA, "importance": Importance, "ranking": Ranking}
@@ -171,7 +171,7 @@ STEPS = {"filters": Filters, "inverse_pca": InversePCA, "importance": Importance
 
 @dataclass(frozen=True)
 class Recipe:
-    """All four steps; None leaves a filter out."""
+    """The options of all four steps; None leaves out the filters or the inverse PCA."""
 
     filters: Filters | None = field(default_factory=Filters)
     inverse_pca: InversePCA | None = field(default_factory=InversePCA)
@@ -180,24 +180,24 @@ class Recipe:
 
     @property
     def steps(self) -> dict[str, dict[str, Any]]:
-        """The options of every step that is not left out."""
+        """The options of every step that is used."""
         steps = {name: vars(step) for name, step in vars(self).items() if step is not None}
-        return steps | {"importance": self.importance.noted}
+        return steps | {"importance": self.importance.recorded}
 
     @classmethod
     def of(cls, steps: Mapping[str, Mapping[str, Any]]) -> Self:
-        """The recipe with these `steps`; an empty one was left out.
+        """The recipe with these `steps`; an empty step was left out.
 
         Raises
         ------
         ValueError
-            If the model cannot be made again.
+            If the model cannot be created again.
         """
         importance = dict(steps["importance"])
         if not importance.pop("is_repeatable", False):
             raise ValueError(
-                "the selection used a model, or options of a model, that are objects of your own and cannot be made "
-                "again for every split: pass genes= to evaluate a list as it is."
+                "the selection used your own model object, or option objects, which cannot be created again for every "
+                "split; pass genes= to evaluate a fixed list."
             )
         steps = {**steps, "importance": importance}
         return cls(**{name: kind(**steps[name]) if steps.get(name) else None for name, kind in STEPS.items()})

@@ -1,4 +1,4 @@
-"""What a selection will read and how much memory it will take, before it starts."""
+"""What a selection will read, and how much memory it will need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smash_gpu.io.matrices import stored_bytes, unpacked_bytes
 from smash_gpu.runtime import memory
 
 GB = 1e9
-TABLES = 10  # of groups × genes, 8 bytes: a block's five sums and those of all blocks
+TABLES = 10  # of groups × genes, 8 bytes per value: five sums of one block and of all blocks
 KILO = 1000
 
 
@@ -25,19 +25,19 @@ class Plan:
     Attributes
     ----------
     passes
-        What each pass is for.
+        The purpose of each pass.
     stored, unpacked
-        Bytes that a pass reads from disk, and the bytes of the values and their columns; ``stored`` is None where the
-        matrix is in memory.
+        Bytes that a pass reads from disk, and bytes of the values and column numbers after decompression; ``stored`` is
+        None if the matrix is in memory.
     cells_per_block, bytes_per_block
-        Cells that are computed on at a time, and the memory for them and for the blocks read ahead.
+        Cells computed at a time, and the memory for them and for the prefetched blocks.
     training_cells
-        Cells that a model learns from and is judged on.
-    bytes_per_candidate, bytes_beside
-        Memory for each candidate gene of these cells, and what the model takes beside; ``on_disk``: whether the first
-        may lie in files.
+        Number of training and held-out cells of a model.
+    bytes_per_candidate, bytes_extra
+        Memory for these cells per candidate gene, and additional memory of the model; ``on_disk``: whether the first
+        may be in files.
     taken, room
-        Bytes of memory that the process has, and that it may still take.
+        Bytes of memory that the process uses, and that it may still allocate.
     """
 
     shape: tuple[int, int]
@@ -49,7 +49,7 @@ class Plan:
     bytes_of_tables: int
     training_cells: int
     bytes_per_candidate: int
-    bytes_beside: int
+    bytes_extra: int
     on_disk: bool
     taken: int
     room: int
@@ -59,16 +59,16 @@ class Plan:
         """The plan in words."""
         cells, genes = self.shape
         training = KILO * self.bytes_per_candidate
-        where = "on disk where that does not fit" if self.on_disk else "all of it in memory"
-        beside = f", and {self.bytes_beside / GB:,.2f} GB of memory beside" if self.bytes_beside else ""
+        where = "on disk if that does not fit" if self.on_disk else "all in memory"
+        extra = f", plus {self.bytes_extra / GB:,.2f} GB of memory" if self.bytes_extra else ""
         reading = self.taken + self.bytes_per_block + self.bytes_of_tables
         return [
-            f"Plan: {len(self.passes)} passes over {cells:,} cells × {genes:,} genes, each reads "
+            f"Plan: {len(self.passes)} passes over {cells:,} cells × {genes:,} genes, each reading "
             f"{self.stored / GB:,.2f} GB ({self.unpacked / GB:,.2f} GB unpacked) in blocks of "
             f"{self.cells_per_block:,} cells: {'; '.join(self.passes)}.",
             f"Memory: {self.taken / GB:,.2f} GB now, about {reading / GB:,.2f} GB while reading; training on "
-            f"{self.training_cells:,} cells takes {training / GB:,.2f} GB for every {KILO:,} candidate genes, "
-            f"{where}{beside}. The limit is {(self.taken + self.room) / GB:,.2f} GB.",
+            f"{self.training_cells:,} cells needs {training / GB:,.2f} GB per {KILO:,} candidate genes, "
+            f"{where}{extra}. The limit is {(self.taken + self.room) / GB:,.2f} GB.",
         ]
 
 
@@ -85,20 +85,20 @@ def plan(
     batches: bool = False,
     device: str = "cpu",
 ) -> Plan:
-    """The plan of one selection; options as of `smash_gpu.tl.smash`.
+    """The plan of one selection; options as in `smash_gpu.tl.smash`.
 
     Parameters
     ----------
     matrix
-        Cells × genes, as `fold.fold` reads it.
+        Cells × genes, in any form that `fold.fold` reads.
     samples
-        Whether markers must hold across samples.
+        Whether the sample rule is used.
     batches
-        Whether batches are corrected.
+        Whether expression is corrected for batches.
     """
     facts = models.facts_of(model, model_options)
     training = int(min(matrix.shape[0], models.cells_to_learn_from(model, max_cells)))
-    passes = ["sums per group and a check of every value"]
+    passes = ["sums per group, and a check of all values"]
     passes += ["covariance of the candidates"] * inverse_pca
     of_a_model = [f"candidates of {training:,} cells to train on"]
     of_a_model += ["covariance of the candidates, for the batches"] * batches
@@ -117,7 +117,7 @@ def plan(
         bytes_of_tables=TABLES * 8 * n_groups * matrix.shape[1],
         training_cells=training,
         bytes_per_candidate=int(training * facts.bytes_per_value),
-        bytes_beside=int(facts.bytes_at_least + training * n_groups * facts.bytes_per_class),
+        bytes_extra=int(facts.bytes_at_least + training * n_groups * facts.bytes_per_class),
         on_disk=facts.reads_parts,
         taken=memory.taken(),
         room=memory.room(),

@@ -1,4 +1,4 @@
-"""Candidate genes scored by models: which cells they learn from, and what they say."""
+"""Scores candidate genes with models: training cells, memory, and mean scores."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from smash_gpu.runtime.spill import Scratch
 from smash_gpu.selection.harmony import N_COMPONENTS, Shift, harmonize, leading_components, parts
 from smash_gpu.selection.options import Importance
 
-SHARE_FOR_EXPRESSION = 0.25  # of the room, for the expression of the candidates; more goes into a file
-BYTES_PER_COMPONENT = 42  # a cell: measured, Harmony with its copies and clusters, in float64
+SHARE_FOR_EXPRESSION = 0.25  # of the memory that may be used; a larger expression matrix goes to a file
+BYTES_PER_COMPONENT = 42  # per cell, measured: Harmony with its copies and clusters, in float64
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean and spread over the models (groups × genes, float32, NaN for genes that are no candidates), and the
-    accuracy of each model on its held-out cells, with all candidate genes.
+    """Mean and standard deviation of scores over the models (groups × genes, float32, NaN for genes that are not
+    candidates), and the accuracy of each model on its held-out cells, with all candidate genes.
     """
 
     mean: np.ndarray
@@ -44,17 +44,17 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
     """Score every candidate gene for every group with one model or the mean of several."""
     if how.objects and data.work.folder is not None:
         warn(
-            f"scores are not kept in {data.work.folder}, and made anew every time: {', '.join(how.objects)} cannot be "
-            "put into a file. All other stages are kept."
+            f"scores are not kept in {data.work.folder} and are recomputed in every run, because "
+            f"{', '.join(how.objects)} cannot be saved to a file. All other stages are kept."
         )
-    found = [one for part, seeds in _learnt_from(data, how) for one in _fitted(part, candidates, how, seeds)]
+    found = [one for part, seeds in _training_data(data, how) for one in _fitted(part, candidates, how, seeds)]
     scores, accuracy = (np.array([one[name] for one in found]) for name in ("scores", "accuracy"))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
     return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), accuracy)
 
 
 def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
-    """Scores and accuracy of one model a seed; the expression is gathered when the first of them is not kept yet."""
+    """Scores and accuracy of one model per seed; expression is only read if a result is not kept already."""
     genes = np.flatnonzero(candidates)
     order = shuffled(len(data.cells), len(genes))
     facts = models.facts_of(how.model, how.options)
@@ -73,40 +73,40 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
         for seed in seeds:
             yield data.kept(
                 f"scores of {how.model}, seed {seed}",
-                how.of_one(seed, candidates=candidates, batch=data.batch),
+                how.key_of_model(seed, candidates=candidates, batch=data.batch),
                 partial(learn, seed),
             )
 
 
 def sample(data: Dataset, n_cells: int, random_state: int) -> Dataset:
-    """``n_cells`` of the cells, in proportion to the groups, with `MIN_CELLS_PER_CLASS` of each or all it has.
+    """A sample of ``n_cells`` in proportion to the groups, with at least `MIN_CELLS_PER_CLASS` (or all) of each.
 
     Raises
     ------
     ValueError
-        If that is less than two cells a group.
+        If this is fewer than two cells per group.
     """
     if n_cells < 2 * data.n_groups:
         raise ValueError(
-            f"max_cells={n_cells}: two cells of each of the {data.n_groups} groups are needed, one to learn from and "
-            "one to hold out."
+            f"max_cells={n_cells} is too low: two cells of each of the {data.n_groups} groups are needed, one for "
+            "training and one held out."
         )
     options = {"balanced": False, "at_least": MIN_CELLS_PER_CLASS}
     return data.only(draw(data.group, data.cells, n_cells, random_state, **options))
 
 
 def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, random_state: int) -> Shift:
-    """Harmony on the principal components of the candidates, as a change of their expression.
+    """The change of expression of the candidates from Harmony on their principal components.
 
     Parameters
     ----------
     X, order
-        Expression of the genes ``index``, and which of ``data.cells`` each row is.
+        Expression of the genes ``index``, and the position of each row in ``data.cells``.
 
     Raises
     ------
     MemoryError
-        If the host has no room for the components.
+        If the components do not fit in host memory.
     """
     if not on_gpu(X):
         _need_memory_for_components(*X.shape)
@@ -119,8 +119,8 @@ def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, 
     return Shift(corrected - components, axes)
 
 
-def _learnt_from(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequence[int]]]:
-    """The cells that the models of these seeds learn from: all for all seeds, or a sample for each."""
+def _training_data(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequence[int]]]:
+    """The training data and the seeds they are for: all cells for all seeds, or one sample per seed."""
     seeds = range(how.random_state, how.random_state + how.n_models)
     most, there = models.cells_to_learn_from(how.model, how.max_cells), len(data.cells)
     if there <= most:
@@ -140,9 +140,9 @@ def _need_memory_for_components(n_cells: int, n_genes: int) -> None:
     needed, room = BYTES_PER_COMPONENT * n_cells * min(n_genes, N_COMPONENTS), _room_for_all()
     if needed > room:
         raise MemoryError(
-            f"Harmony holds {min(n_genes, N_COMPONENTS)} components of all cells in memory: for {n_cells:,} cells "
-            f"{needed / 1e9:,.2f} GB, and {room / 1e9:,.2f} GB may be taken. Pass a smaller max_cells=, leave "
-            "batch_key out, or pass memory= to allow more."
+            f"not enough memory for Harmony with {min(n_genes, N_COMPONENTS)} components: {n_cells:,} cells "
+            f"need {needed / 1e9:,.2f} GB, but only {room / 1e9:,.2f} GB may be used. Pass a smaller max_cells=, omit "
+            "batch_key, or pass a larger memory=."
         )
 
 
@@ -151,14 +151,14 @@ def _need_memory_for_all(n_cells: int, n_genes: int, bytes_per_value: float) -> 
     if needed > room:
         from_a_file = " or ".join(repr(name) for name in models.MODELS if models.facts_of(name).reads_parts)
         raise MemoryError(
-            f"this model needs all its cells in memory: {n_cells:,} cells × {n_genes:,} genes take "
-            f"{needed / 1e9:,.2f} GB, and {room / 1e9:,.2f} GB may be taken. Pass a smaller max_cells=, narrow the "
-            f"candidates, use model={from_a_file}, which read them from a file, or memory= to allow more."
+            f"not enough memory for this model, which needs all cells at once: {n_cells:,} cells × {n_genes:,} genes "
+            f"need {needed / 1e9:,.2f} GB, but only {room / 1e9:,.2f} GB may be used. Pass a smaller max_cells=, fewer "
+            f"candidates, model={from_a_file}, which can read from a file, or a larger memory=."
         )
 
 
 def _room_for_all() -> int:
-    """Bytes for what cannot lie in a file: all that is free, where the user sets no limit."""
+    """Bytes for data that cannot be in a file: all free memory, if the user sets no limit."""
     return memory.room() if memory.is_limited() else memory.available()
 
 
@@ -166,9 +166,9 @@ def _room_for_all() -> int:
 def _corrected(
     data: Dataset, genes: np.ndarray, order: np.ndarray, facts: models.Facts, random_state: int
 ) -> Iterator[Any]:
-    """`_expression`, with batches corrected if they are known."""
+    """`_expression`, corrected for batches if the data have any."""
     if data.has_batches and data.device == "cpu":
-        _need_memory_for_components(len(order), len(genes))  # before a pass is made
+        _need_memory_for_components(len(order), len(genes))  # before the data are read
     with _expression(data, genes, order, facts) as X:
         if data.has_batches:
             purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
@@ -180,14 +180,14 @@ def _corrected(
 
 @contextmanager
 def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, facts: models.Facts) -> Iterator[Any]:
-    """Expression in the memory of the device, else of the host, else in a file: the first with room for it.
+    """Expression in the first place with enough space: device memory, host memory, or a file.
 
     Raises
     ------
     MemoryError
-        If the model needs all of it in memory, and the host has no room.
+        If the model needs all of it in memory, and host memory is too small.
     OSError
-        If the disk has none.
+        If the disk is too small.
     """
     shape = len(order), len(genes)
     n_bytes = 4 * shape[0] * shape[1]
@@ -217,7 +217,7 @@ def _fit(model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_par
         right = [np.asarray(model.predict(take(X, cells))) == group[cells] for cells in by_block(split.test, X.shape)]
     expected = (int(group.max()) + 1, X.shape[1])
     if scores.shape != expected:
-        raise ValueError(f"the model's importance has shape {scores.shape}; groups × genes is {expected}.")
+        raise ValueError(f"the importance of the model has shape {scores.shape}, but groups × genes is {expected}.")
     return {"scores": scores, "accuracy": np.mean(np.concatenate(right))}
 
 

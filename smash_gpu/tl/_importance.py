@@ -108,6 +108,6 @@ def importance(
         data = read(adata, where)
         scores = steps.importance(data, slots.candidates(adata, key), how)
     slots.record(adata, key, "source", where)
-    slots.record(adata, key, "importance", how.noted)
+    slots.record(adata, key, "importance", how.recorded)
     slots.record(adata, key, "within", {})
     slots.write_scores(adata, scores, data.groups, key)

@@ -107,10 +107,12 @@ def test_models_of_ones_own_are_trained_every_time(adata, tmp_path, told):
             return np.zeros(len(X), dtype=int)
 
     for _ in range(2):
-        with pytest.warns(UserWarning, match=r"scores are not kept in .*anew every time: model cannot be put"):
+        with pytest.warns(
+            UserWarning, match=r"scores are not kept in .*recomputed in every run.* model cannot be saved"
+        ):
             markers(adata, Work(tmp_path, told.append), model=Own(), model_options={})
     assert not [one for one in told if "scores" in one.stage]
-    assert Importance(Own()).of_one(0, batch=None) is None
+    assert Importance(Own()).key_of_model(0, batch=None) is None
 
 
 def test_options_that_are_objects_are_named_once_where_scores_are_not_kept(adata, tmp_path, told):
@@ -119,7 +121,7 @@ def test_options_that_are_objects_are_named_once_where_scores_are_not_kept(adata
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         scoring.importance(data, np.ones(adata.n_vars, dtype=bool), how)
-    assert len([one for one in said if "model_options['class_weight'] cannot be put" in str(one.message)]) == 1
+    assert len([one for one in said if "model_options['class_weight'] cannot be saved" in str(one.message)]) == 1
 
 
 def test_an_error_in_a_stage_keeps_nothing_of_it(adata, tmp_path):

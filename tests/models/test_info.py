@@ -44,7 +44,7 @@ def test_the_plan_counts_its_bytes(adata):
     planned = plan.plan(adata.X, 3, model="nearest_mean")
     assert planned.training_cells == 150
     assert planned.bytes_per_candidate == 11 * 150
-    assert planned.bytes_beside == 13 + 5 * 150 * 3
+    assert planned.bytes_extra == 13 + 5 * 150 * 3
     assert planned.on_disk
 
 
@@ -99,14 +99,14 @@ def test_the_report_says_the_score_of_an_object_of_ones_own(adata, tmp_path):
 def test_facts_of_another_kind_are_refused(adata):
     model = NearestMean()
     model.facts = {"reads_parts": True}
-    with pytest.raises(TypeError, match=r"facts of a model of type NearestMean.*smash_gpu\.models\.Facts"):
+    with pytest.raises(TypeError, match=r"facts of the model of type NearestMean.*smash_gpu\.models\.Facts"):
         smg.tl.smash(adata, "cell_type", model=model)
 
 
 def test_a_model_that_needs_more_than_there_is_names_those_that_read_a_file(monkeypatch):
     adata = planted(np.random.default_rng(0))
     monkeypatch.setattr(scoring.memory, "available", lambda: 0)
-    with pytest.raises(MemoryError, match="use model='xgboost' or 'dnn' or 'nearest_mean', which read them from"):
+    with pytest.raises(MemoryError, match="model='xgboost' or 'dnn' or 'nearest_mean', which can read from"):
         smg.tl.smash(adata, "cell_type", model="rf")
 
 

@@ -149,7 +149,7 @@ def test_what_is_no_model_is_refused_with_what_it_lacks():
         models.build("svm", random_state=0)
     with pytest.raises(TypeError, match="lacks fit, importance, predict"):
         models.build(object(), random_state=0)
-    with pytest.raises(ValueError, match="options \\['n_estimators'\\] go with a model's name"):
+    with pytest.raises(ValueError, match="model_options \\['n_estimators'\\] need a model given by name"):
         models.build(Difference(), random_state=0, n_estimators=3)
 
 

@@ -18,7 +18,7 @@ from smash_gpu.selection import scoring
 
 def test_a_forest_whose_cells_do_not_fit_says_what_it_needs_and_the_way_out(data, monkeypatch):
     monkeypatch.setattr(memory, "room", lambda: 100_000)
-    message = r"2,000 cells × 60 genes.*GB.*may be taken.*max_cells=.*xgboost.*memory= to allow more"
+    message = r"2,000 cells × 60 genes.*GB.*may be used.*max_cells=.*xgboost.*larger memory="
     with memory.limit("900TB"), pytest.raises(MemoryError, match=message):
         scored(data, "rf")
 
@@ -29,7 +29,7 @@ def test_without_a_limit_a_forest_may_take_all_that_is_free(data, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: needed + 1)
     scored(data, "rf")
     monkeypatch.setattr(memory, "available", lambda: needed - 1)
-    with pytest.raises(MemoryError, match="may be taken"):
+    with pytest.raises(MemoryError, match="may be used"):
         scored(data, "rf")
 
 
@@ -38,7 +38,7 @@ def test_batches_that_do_not_fit_say_what_they_need_before_a_pass_is_made(data, 
     monkeypatch.setattr(type(data), "expression", None)
     needed = scoring.BYTES_PER_COMPONENT * 2000 * N_GENES
     monkeypatch.setattr(memory, "available", lambda: needed - 1)
-    with pytest.raises(MemoryError, match=r"60 components.*2,000 cells 0\.01 GB.*may be taken.*max_cells="):
+    with pytest.raises(MemoryError, match=r"60 components.*2,000 cells need 0\.01 GB.*may be used.*max_cells="):
         scored(data, "xgboost")
 
 

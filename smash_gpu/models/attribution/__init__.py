@@ -1,1 +1,1 @@
-"""Why a model decides as it does: one score a group and gene."""
+"""Explains the decisions of a model: one score per group and gene."""

@@ -1,4 +1,4 @@
-"""A model's global importances, given to the groups in which the gene is high."""
+"""Assigns global importances of a model to the groups in which the gene is high."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def weigh_by_expression(
     Parameters
     ----------
     importance
-        One number a gene: mean decrease in impurity, or gain; or one for every group and gene.
+        One number per gene (mean decrease in impurity, or gain), or one per group and gene.
     X
-        Expression ``e``, cells × genes; ``z`` standardises over the cells that count and is cut at +10.
+        Expression ``e``, cells × genes; ``z`` standardises it over ``cells`` and is clipped at +10.
     cells
-        Numbers of the cells that count; None: all.
+        Numbers of the cells to use; None: all.
 
     Returns
     -------

@@ -1,16 +1,16 @@
-"""DeepLIFT (rescale rule) of the paper's network in closed form, and ``shap.DeepExplainer`` for any other.
+"""DeepLIFT (rescale rule) of the paper's network in closed form, and ``shap.DeepExplainer`` for others.
 
 For a cell x and background cells r_j the network is linear between the two, with slopes Δa/Δz at each sigmoid unit.
-With the batch norms folded into the layers W̃, and T the multipliers of the soft-max,
+With the batch norms folded into the layers W̃, and T the multipliers of the softmax,
 
     U_ijch = Σ_k T_ijck Σ_q W3_kq s²_ijq W̃2_qh s¹_ijh
     φ_icf  = 1/B Σ_j Σ_h W̃1_hf U_ijch (x_if − r_jf)
 
-The last line is one matrix product: (cells · groups) × (B · 32) times (B · 32) × genes. The two soft-max rules:
+The last line is one matrix product: (cells · groups) × (B · 32) times (B · 32) × genes. The two softmax rules:
 
-* "tf", Keras with shap, the paper's: the soft-max is taken apart into exp, sum and division; the division shares its
-  change between numerator and sum as Shapley values of two players. Every logit takes part.
-* "torch", shap on PyTorch: each probability depends on its own logit only, t_c = Δp_c/Δz_c.
+* "tf", Keras with shap, as in the paper: the softmax is split into exp, sum and division; the change of the division
+  is shared between numerator and sum as Shapley values of two players. Every logit contributes.
+* "torch", shap on PyTorch: each probability depends only on its own logit, t_c = Δp_c/Δz_c.
 
 Both are additive: Σ_f φ_icf = p_c(x_i) − mean_j p_c(r_j). They rank genes differently.
 """
@@ -28,9 +28,9 @@ from torch import nn
 from smash_gpu.runtime.progress import track
 
 SOFTMAX_RULES = ("tf", "torch")
-SMALLEST_CHANGE = 1e-6  # below it a slope is the derivative at the background, as in shap
+SMALLEST_CHANGE = 1e-6  # below this, the slope is the derivative at the background, as in shap
 SMALLEST_SOFTMAX_CHANGE = 1e-7
-BYTES_AT_ONCE = {"cpu": 64 * 2**20, "cuda": 2**30}  # a cache likes little, a device few launches
+BYTES_AT_ONCE = {"cpu": 64 * 2**20, "cuda": 2**30}  # a CPU cache is small; a GPU needs few launches
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Layers:
         return cls(weights, biases)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Values before the two sigmoids and before the soft-max; cells × units, float64."""
+        """Inputs of the two sigmoids and of the softmax; cells × units, float64."""
         (w1, w2, w3), (b1, b2, b3) = self.weights, self.biases
         z1 = x.double() @ w1.T + b1
         z2 = z1.sigmoid() @ w2.T + b2
@@ -62,9 +62,9 @@ def contributions(
 ) -> Iterator[torch.Tensor]:
     """The attributions φ of explained cells, a few cells at a time; each part cells × groups × genes, float32.
 
-    Slopes are formed in float64, their products in float32. A part of n cells takes about
+    Slopes are computed in float64, their products in float32. A part of n cells needs about
     ``n · groups · (12 · hidden · background + 8 · genes)`` bytes, and the background once ``4 · hidden · background ·
-    genes``; n is chosen to stay below ``bytes_at_once`` (None: `BYTES_AT_ONCE` of the device), and is one at least.
+    genes``; n is at least one and chosen to stay below ``bytes_at_once`` (None: `BYTES_AT_ONCE` of the device).
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _fold(dense: nn.Linear, norm: nn.BatchNorm1d | None) -> tuple[torch.Tensor, 
 
 
 def by_shap(module: nn.Module, x: torch.Tensor, background: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The same attributions of any torch module by ``shap.DeepExplainer`` (soft-max rule "torch"), cell by cell."""
+    """The same attributions of any torch module by ``shap.DeepExplainer`` (softmax rule "torch"), cell by cell."""
     import shap
 
     explainer = shap.DeepExplainer(nn.Sequential(module, nn.Softmax(dim=-1)), background)
