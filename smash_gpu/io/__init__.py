@@ -1,5 +1,5 @@
 """Files and stores: opening, joining, reading, checking."""
 
-from smash_gpu.io import csc_to_csr, stack  # which tell `matrices` of CSC on disk and of stacks
+from smash_gpu.io import csc_to_csr, stack  # these register CSC on disk and stacks in `matrices`
 
 __all__ = ["csc_to_csr", "stack"]

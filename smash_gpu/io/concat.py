@@ -1,4 +1,4 @@
-"""Several files as one data set: genes joined by name, cells below cells, and what did not match."""
+"""Several files as one data set: cells concatenated, genes joined by name, and what did not match."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ Paths = str | Path | Iterable[str | Path]
 
 
 def open_cells(paths: Paths, source: Mapping[str, Any], *, lazily: bool | None = None) -> ad.AnnData:
-    """One or several h5ad files and zarr stores as annotated cells; in memory where `open.is_large` says no.
+    """One or several h5ad files and zarr stores as annotated cells; in memory unless `open.is_large`.
 
-    Several are one data set: cells below cells, genes joined by their names (those of all files, in the order of the
-    first). Counts are then scaled by the sum of the **common** genes: what a file has beside them plays no part.
-    ``var`` has the columns of the first file, ``obs`` those of all, and ``obs["file"]`` says where each cell is from,
-    unless the files have such a column. Where cells of two files have one name, that of the file is appended to all of
-    them. ``uns["smash_files"]`` lists the files and how many of their genes are left out; ``uns`` and ``varm`` of the
-    files themselves are not read.
+    Several files are one data set: cells are concatenated, and genes are joined by name (those in all files, in the
+    order of the first). Counts are then scaled by the sum of the **common** genes; other genes of a file are ignored.
+    ``var`` has the columns of the first file, ``obs`` those of all files, and ``obs["file"]`` is the file of each cell,
+    unless the files have such a column. If cells of two files share a name, file names are appended to all cell names.
+    ``uns["smash_files"]`` lists the files and how many of their genes are left out; ``uns`` and ``varm`` of the files
+    are not read.
 
     Parameters
     ----------
     paths
         A path, a pattern such as "run*/counts.h5ad", or a list of those.
     source
-        What every one of several files must have: ``groupby`` (a column of ``obs`` with labels, or several), and of the
-        options of `smash_gpu.annotated.source.Source` ``layer``, ``use_raw``, ``sample_key`` and ``batch_key``. With
-        ``use_raw`` the genes are those of ``raw``; ``X`` and layers are left out then.
+        What each of several files must have: ``groupby`` (one or more columns of ``obs`` with labels), and the options
+        ``layer``, ``use_raw``, ``sample_key`` and ``batch_key`` of `smash_gpu.annotated.source.Source`. With
+        ``use_raw`` the genes are those of ``raw``, and ``X`` and layers are left out.
     lazily
-        As for `open.open_file`.
+        As in `open.open_file`.
 
     Raises
     ------
     FileNotFoundError, ValueError, KeyError
-        If a file is not there or cannot be read, lacks a layer, ``raw`` or a column, has a gene twice, or shares no
-        genes with the others; the message names the file.
+        If a file is missing or unreadable, lacks a layer, ``raw`` or a column, has duplicate genes, or shares no genes
+        with the other files; the message names the file.
     """
     found = expand(paths)
     layer, use_raw = source.get("layer"), source.get("use_raw", False)
@@ -72,21 +72,21 @@ def open_cells(paths: Paths, source: Mapping[str, Any], *, lazily: bool | None =
 
 
 def expand(paths: Paths) -> list[Path]:
-    """The paths that a path, a pattern or several of those (a list, an array, a generator) stand for.
+    """The paths meant by a path, a pattern, or several of those (a list, an array, a generator).
 
     Raises
     ------
     TypeError
-        If there is something else among them.
+        If an item is neither a path nor a pattern.
     FileNotFoundError, ValueError
-        If nothing fits a pattern, or a file is meant twice.
+        If no file matches a pattern, or a file is given twice.
     """
     is_many = isinstance(paths, Iterable) and not isinstance(paths, str | Path | Mapping)
     asked = list(paths) if is_many else [paths]
     for one in asked:
         if not isinstance(one, str | Path):
             raise TypeError(
-                f"AnnData, or a path, a pattern or several of those, are accepted, not {type(one).__name__}"
+                f"expected AnnData, a path, a pattern, or several paths or patterns, not {type(one).__name__}"
                 + (f" in {type(paths).__name__}." if is_many else ".")
             )
     found: list[Path] = []
@@ -97,19 +97,19 @@ def expand(paths: Paths) -> list[Path]:
         anchor = Path(one).anchor
         fitting = sorted(Path(anchor or ".").glob(one.removeprefix(anchor)))
         if not fitting:
-            raise FileNotFoundError(f"no file fits {one!r} (from {Path.cwd()}).")
+            raise FileNotFoundError(f"no file matches {one!r} (in {Path.cwd()}); check the pattern.")
         found += fitting
     if not found:
-        raise ValueError("there is no file to read: the list is empty.")
+        raise ValueError("no file to read: the list is empty.")
     resolved = [path.resolve() for path in found]
     twice = [str(path) for path, place in zip(found, resolved, strict=True) if resolved.count(place) > 1]
     if twice:
-        raise ValueError(f"{twice[0]} is given twice: its cells would be counted twice.")
+        raise ValueError(f"{twice[0]} is given twice; remove one, or its cells are counted twice.")
     return found
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
-    """A short name for each file: its stem, or as much of its path as tells it from the others."""
+    """A short name for each file: its stem, or as much of its path as is needed to be unique."""
     stems = [path.stem for path in paths]
     if len(set(stems)) == len(stems):
         return stems
@@ -140,7 +140,7 @@ def _stacked(parts: dict[str, ad.AnnData], places: list[str], *, use_raw: bool) 
 
 
 def _stack(matrices: list[Any], columns: list[np.ndarray]) -> Stack | None:
-    """None where a file has no such matrix; columns that are all in their places are not listed."""
+    """The stacked matrices, or None if a file lacks the matrix; genes that need no reordering are given as None."""
     if any(X is None for X in matrices):
         return None
     same = [
@@ -150,7 +150,7 @@ def _stack(matrices: list[Any], columns: list[np.ndarray]) -> Stack | None:
 
 
 def _common(genes: dict[str, pd.Index], tables: dict[str, pd.DataFrame]) -> tuple[pd.Index, list[np.ndarray]]:
-    """The genes of all files in the order of the first, and their column numbers in each."""
+    """The genes in all files, in the order of the first, and their column numbers in each file."""
     first, *others = genes.values()
     common = first[np.all([first.isin(other) for other in others], axis=0)]
     if any(len(own) != len(common) for own in genes.values()):
@@ -159,11 +159,11 @@ def _common(genes: dict[str, pd.Index], tables: dict[str, pd.DataFrame]) -> tupl
         few = len(common) < FEWEST_IN_COMMON * min(map(len, genes.values()))
         species = foreign(genes) if few else ""
         if species or not len(common):
-            why = f"are of different species, {species}" if species else "have no genes in common, by their names"
-            raise ValueError(f"the {n_files} files {why}: they cannot be joined.\n{report}")
+            why = f"are of different species, {species}" if species else "have no genes in common by name"
+            raise ValueError(f"the {n_files} files {why} and cannot be joined.\n{report}")
         warn(
-            f"the {n_files} files have {len(common):,} genes in common{', fewer than half' if few else ''}; the others "
-            f"are left out, also of the sums that counts are scaled by.\n{report}"
+            f"the {n_files} files have {len(common):,} genes in common{', fewer than half' if few else ''}; the other "
+            f"genes are left out, also of the sums used to scale counts.\n{report}"
         )
     return common, [own.get_indexer(common) for own in genes.values()]
 
@@ -173,13 +173,13 @@ def _names(name: str, genes: pd.Index) -> pd.Index:
         return genes.astype(str)
     twice = genes[genes.duplicated()].unique()
     raise ValueError(
-        f"{name}: {len(twice)} gene name(s) occur more than once ({', '.join(map(str, twice[:5]))}), and genes are "
-        "joined by name. Call adata.var_names_make_unique() and save the file again."
+        f"{name}: {len(twice)} gene name(s) are duplicated ({', '.join(map(str, twice[:5]))}), but genes are joined by "
+        "name. Call adata.var_names_make_unique() and save the file again."
     )
 
 
 def _obs(parts: dict[str, ad.AnnData]) -> pd.DataFrame:
-    """The annotation of all cells: every column, categories united, and `FILE`."""
+    """The annotation of all cells: every column, with merged categories, and `FILE`."""
     frames = [part.obs for part in parts.values()]
     sizes = list(map(len, frames))
     columns = {
@@ -195,7 +195,7 @@ def _obs(parts: dict[str, ad.AnnData]) -> pd.DataFrame:
 
 
 def _column(pieces: list[pd.Series | None], sizes: list[int]) -> Any:
-    """One column of all files, missing where a file does not have it: labels as categories, numbers as numbers."""
+    """One column of all files, missing for files without it; labels become categories, numbers stay numbers."""
     present = [piece for piece in pieces if piece is not None]
     if not any(map(_is_text, present)):
         kind = "boolean" if len(present) < len(pieces) and all(map(pd.api.types.is_bool_dtype, present)) else None
@@ -241,15 +241,15 @@ def _has_matrix(name: str, part: ad.AnnData, layer: str | None, *, use_raw: bool
         listed = ", ".join(layers) or "none"
         raise NotFoundError(f"{name} has no layer {layer!r}.{did_you_mean(layer, layers)} Layers: {listed}.")
     if use_raw and part.raw is None:
-        raise ValueError(f"use_raw was asked for, but {name} has no raw: name a layer, or leave use_raw out to read X.")
+        raise ValueError(f"{name} has no raw, but use_raw=True; pass layer=, or omit use_raw to read X.")
     if layer is None and not use_raw and matrix_of(part) is None:
-        raise ValueError(f"{name} has no X: pass layer= (layers: {', '.join(layers) or 'none'}) or use_raw=True.")
+        raise ValueError(f"{name} has no X; pass layer= (layers: {', '.join(layers) or 'none'}) or use_raw=True.")
 
 
 def _warn_of_alike(column: str, parts: dict[str, ad.AnnData]) -> None:
     pairs = alike({name: part.obs[column] for name, part in parts.items()})
     if pairs:
         warn(
-            f"labels of {column!r} that differ in case, spaces or dashes only are taken for different groups: {pairs}. "
-            "Rename them in one of the files if they are the same."
+            f"labels in column {column!r} that differ only in case, spaces or dashes are used as different groups: "
+            f"{pairs}. Rename them in one of the files if they are the same."
         )

@@ -1,8 +1,8 @@
-"""A matrix that a file keeps by genes (CSC), by cells: converted once, on disk, in bounded memory.
+"""Converts a matrix stored by genes (CSC) to CSR, on disk and in bounded memory.
 
-The columns are read in order and their values dealt to buckets of consecutive cells, files that only grow at the end;
-then every bucket is put in order in memory and appended to a CSR matrix. The file is read once and from front to back;
-on disk there are two copies of a bucket at most.
+The columns are read in order, and their values are appended to buckets, which are files of consecutive cells. Each
+bucket is then sorted in memory and appended to a CSR matrix. The source file is read once, from start to end; at most
+two copies of a bucket are on disk at a time.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from smash_gpu.runtime import memory as runtime_memory
 from smash_gpu.runtime.progress import track
 
 SHARE_OF_ROOM = 0.5
-BYTES_TO_DEAL = 56  # memory of a value while it is dealt, beside its records: cell, gene, bucket, their order
-BYTES_TO_ORDER = 32  # and while its bucket is put in order
+BYTES_TO_DEAL = 56  # memory per value while it is assigned to a bucket, besides its records: cell, gene, bucket, order
+BYTES_TO_ORDER = 32  # memory per value while its bucket is sorted
 MOST_BUCKETS = 256  # open files
 NAME = "X"
 PREFIX = "smash-gpu-"
-WAY_OUT = "Set TMPDIR, or the work folder if there is one, to a larger disk, or store the matrix as CSR."
+WAY_OUT = "Set TMPDIR (or the work folder, if you use one) to a larger disk, or store the matrix as CSR."
 _folders: dict[str, TemporaryDirectory] = {}
 
 
 @matrices.rows_first.register
 def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
-    """``X`` as CSR on disk, after a warning that says so.
+    """``X`` as CSR on disk; warns that it is converted.
 
     Parameters
     ----------
     X
         Cells × genes, stored by genes in HDF5 or zarr.
     folder
-        Where to keep the result for later runs. None: a temporary folder (in `spill.folder`), removed when the
-        program ends; the same matrix asked for again is not converted again.
+        Where to keep the result for later runs. None: a temporary folder (in `spill.folder`), removed when the program
+        ends; until then the same matrix is converted only once.
 
     Raises
     ------
     OSError
-        If the disk has no room for it.
+        If the disk has too little free space.
     """
     name = f"by-cells-{sha256(repr(_identity(X)).encode()).hexdigest()[:16]}.h5"
     if folder is None and name in _folders:
@@ -84,7 +84,7 @@ def by_cells(X: CSCDataset, folder: Path | None = None) -> CSRDataset:
 
 
 def _can_be_opened(path: Path) -> bool:
-    """Whether the file is there, and as long as HDF5 says in it."""
+    """Whether the file exists and is complete, according to HDF5."""
     try:
         with h5py.File(path, "r"):
             return True
@@ -111,7 +111,7 @@ def _convert(X: CSCDataset, path: Path) -> None:
 
 
 class _Plan:
-    """How many cells a bucket has, what a value is on its way, and how many values memory does for."""
+    """The number of cells per bucket, the record of a value, and how many values fit in memory at once."""
 
     def __init__(self, X: CSCDataset) -> None:
         n_values, (n_cells, n_genes) = matrices.n_values(X), X.shape
@@ -136,7 +136,7 @@ class _Plan:
         return range(0, self.shape[0], self.cells)
 
     def deal(self, X: CSCDataset, folder: Path) -> list[Path]:
-        """Write the values of ``X`` to the buckets of their cells, gene after gene."""
+        """Write the values of ``X`` to the buckets of their cells, gene by gene."""
         indptr = hdf5.array_reader(X.group["indptr"])(0, X.shape[1] + 1).astype(np.int64)
         n_values = matrices.n_values(X)
         indices, values = (hdf5.array_reader(X.group[name]) for name in ("indices", "data"))
@@ -160,7 +160,7 @@ class _Plan:
         return paths
 
     def in_order(self, buckets: list[Path]) -> Iterator[sparse.csr_matrix]:
-        """Blocks of consecutive cells; every bucket is gone once it has been read."""
+        """CSR blocks of consecutive cells, in order; each bucket is deleted after it is read."""
         for path, start in track(list(zip(buckets, self.starts, strict=True)), "converting to CSR", unit="bucket"):
             n_cells = min(self.cells, self.shape[0] - start)
             for low, high, records in self._in_parts(path, n_cells):
@@ -168,7 +168,7 @@ class _Plan:
             path.unlink()
 
     def _in_parts(self, path: Path, n_cells: int) -> Iterator[tuple[int, int, np.ndarray]]:
-        """The records of a bucket, cells ``low`` to ``high`` at a time, so that memory does for them."""
+        """The records of a bucket, for as many cells (``low`` to ``high``) at a time as fit in memory."""
         n_records = path.stat().st_size // self.record.itemsize
         if n_records <= self.to_order:
             yield 0, n_cells, np.fromfile(path, self.record)
@@ -185,7 +185,7 @@ class _Plan:
             yield np.fromfile(path, self.record, count=self.to_order, offset=start * self.record.itemsize)
 
     def _csr(self, records: np.ndarray, low: int, high: int) -> sparse.csr_matrix:
-        """The records lie gene by gene, which makes them CSC as they are."""
+        """The records as CSR; they are ordered by gene, so they form a CSC matrix directly."""
         indptr = np.append(0, np.cumsum(np.bincount(records["gene"], minlength=self.shape[1])))
         cell = records["cell"].astype(np.int32) - np.int32(low)
         return sparse.csc_matrix((records["value"], cell, indptr), (high - low, self.shape[1])).tocsr()
@@ -218,14 +218,14 @@ def _write(file: h5py.File, X: CSCDataset, blocks: Iterator[sparse.csr_matrix]) 
 
 
 def _check_disk(X: CSCDataset, folder: Path) -> int:
-    """Bytes of the result; an error where they and a bucket do not fit on the disk."""
+    """Bytes of the result; an OSError if they and a bucket do not fit on the disk."""
     needed = matrices.n_values(X) * (np.dtype(np.int32).itemsize + X.group["data"].dtype.itemsize)
     needed += 8 * X.shape[0]
     free = disk_usage(folder).free
     if 1.1 * needed > free:
         raise OSError(
-            f"{_where(X)} is stored by genes (CSC), and there is no room to convert it to CSR: {needed:,} bytes and a "
-            f"tenth more are needed in {folder}, {free:,} are free. {WAY_OUT}"
+            f"not enough disk space to convert {_where(X)} from CSC to CSR: {needed:,} bytes plus 10 % are needed in "
+            f"{folder}, {free:,} are free. {WAY_OUT}"
         )
     return needed
 
@@ -236,5 +236,5 @@ def _where(X: CSCDataset) -> str:
 
 
 def _identity(X: CSCDataset) -> tuple:
-    """What tells one matrix on disk from another, or from itself before it was changed."""
+    """What identifies a matrix on disk and its current version."""
     return *matrices.origin(X.group), X.shape, matrices.n_values(X), *integrity.files(matrices.places(X)).items()

@@ -1,4 +1,4 @@
-"""One-dimensional HDF5 arrays, their chunks decoded in all threads; HDF5 itself decodes one at a time under a lock."""
+"""Reads one-dimensional HDF5 arrays with chunks decoded in all threads; HDF5 itself decodes one chunk at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smash_gpu.runtime.cores import cores
 
 GZIP, SHUFFLE, BLOSC, ZSTD = 1, 2, 32001, 32015  # HDF5's registered filters
 Decoder = Callable[[bytes], bytes]
-CODECS: dict[int, Callable[[tuple, int], Decoder]] = {  # of the filter's options and the bytes of a chunk
+CODECS: dict[int, Callable[[tuple, int], Decoder]] = {  # from the options of the filter and the bytes per chunk
     GZIP: lambda _, n_bytes: partial(zlib.decompress, bufsize=n_bytes),
     SHUFFLE: lambda options, _: numcodecs.Shuffle(options[0]).decode,
     BLOSC: lambda *_: numcodecs.Blosc().decode,
@@ -29,9 +29,9 @@ CODECS: dict[int, Callable[[tuple, int], Decoder]] = {  # of the filter's option
 def array_reader(array: Any) -> Callable[[int, int], np.ndarray]:
     """``(start, stop) -> array[start:stop]``, bit for bit, for a one-dimensional HDF5 or zarr array.
 
-    HDF5's filters gzip, shuffle, zstd and blosc are decoded here (the last two without the package hdf5plugin); arrays
-    with other filters, or in one piece, are left to HDF5, and zarr has threads of its own. The last chunk is kept for
-    the next call, which mostly begins in it.
+    The HDF5 filters gzip, shuffle, zstd and blosc are decoded here (the last two without the package hdf5plugin).
+    Arrays with other filters, or without chunks, are left to HDF5; zarr uses its own threads. The last chunk is kept
+    for the next call, which usually starts in it.
     """
     return lambda start, stop: array[start:stop]
 
@@ -76,7 +76,7 @@ def _decoded(array: h5py.Dataset, decoders: list[Decoder], number: int) -> np.nd
 
 
 def _decoders(array: h5py.Dataset) -> list[Decoder] | None:
-    """What undoes each filter of the array, in the order in which they were applied; None if HDF5 must do it."""
+    """The decoder of each filter of the array, in the order of application; None if HDF5 must decode."""
     if array.chunks is None or array.ndim != 1:
         return None
     filters = filters_of(array)
@@ -89,7 +89,7 @@ def _decoders(array: h5py.Dataset) -> list[Decoder] | None:
 
 @singledispatch
 def filters_of(item: Any) -> list[tuple[int, tuple]]:
-    """Numbers and options of an HDF5 array's filters, in the order in which they are applied; of others none."""
+    """Numbers and options of the filters of an HDF5 array, in the order of application; empty for other arrays."""
     return []
 
 
@@ -106,4 +106,4 @@ def _pool() -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not live on in a child
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child process does not inherit threads

@@ -1,4 +1,4 @@
-"""The files behind a matrix that is left on disk: which they are, whether they are whole, whether they have changed."""
+"""Checks of the files behind a matrix on disk: whether they are complete and unchanged."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from smash_gpu.io.matrices import arrays, layout, n_values, parts, place, places
 Files = Mapping[Path, tuple[int, int]]
 Chunk = tuple[int, ...]
 LISTED = 3
-BLOSC_HEAD = 16  # bytes; the last four say how long the chunk is
+BLOSC_HEAD = 16  # bytes; the last four hold the length of the chunk
 
 
 def files(where: Iterable[Path]) -> Files:
-    """Size (bytes) and time of the last change (ns) of every file at these places, in order."""
+    """Size (bytes) and modification time (ns) of every file at these paths, sorted."""
     found = {}
     for top in where:
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
@@ -37,43 +37,42 @@ def files(where: Iterable[Path]) -> Files:
 
 
 def require_unchanged(where: Iterable[Path], before: Files) -> None:
-    """Compare the files with what they were.
+    """Check that the files are the same as ``before``.
 
     Raises
     ------
     ChangedError
-        If one was changed, added or removed.
+        If a file was changed, added or removed.
     """
     now = files(where)
     changed = [path for path in sorted({*now, *before}) if now.get(path) != before.get(path)]
     if changed:
         named = ", ".join(map(str, changed[:LISTED])) + (f" and {len(changed) - LISTED} more" * (len(changed) > LISTED))
         raise ChangedError(
-            f"{named} changed while it was read ({_difference(before.get(changed[0]), now.get(changed[0]))}): its "
-            "results are not kept. Start again when nothing writes to it; what was finished before is still there."
+            f"{named} changed while it was read ({_difference(before.get(changed[0]), now.get(changed[0]))}), so these "
+            "results are not kept. Run again when nothing writes to the file; stages finished earlier are still valid."
         )
 
 
 def require_whole(X: Any) -> None:
-    """Look for chunks that a zarr store lacks, which zarr reads as zeros, or Blosc has the end of only, which it does
-    not see.
+    """Check a zarr store for missing chunks, which zarr reads as zeros, and cut chunks, which Blosc does not detect.
 
-    zarr leaves out chunks that hold zeros only. Those of a dense matrix may be missing by right, and those of stored
-    values, which can be explicit zeros: a warning says that they are. A chunk of column numbers can hold zeros only
-    where no cell has more than one entry in it, all in the first column.
+    zarr does not store chunks that hold only zeros. So a chunk of a dense matrix or of stored values (explicit zeros)
+    may be missing legitimately, which is a warning. A chunk of column numbers can hold only zeros if every entry in it
+    is in another cell, and all are in the first column.
 
     Raises
     ------
     ValueError
-        If a chunk of column numbers is missing that cannot be zeros only, a chunk of any kind is empty or cut short, or
-        the offsets of the cells do not fit the values.
+        If a chunk of column numbers that cannot be all zeros is missing, any chunk is empty or cut short, or the cell
+        offsets do not fit the values.
     """
     for part in parts(X):
         _require_whole(part)
 
 
 def naming_errors(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any]:
-    """``read``, from cells to their rows, such that its errors name the file and the cells."""
+    """``read`` (from cells to their rows) with errors that name the file and the cells."""
     if not arrays(X):
         return read
 
@@ -87,25 +86,25 @@ def naming_errors(X: Any, read: Callable[[slice], Any]) -> Callable[[slice], Any
             require_handles(error, path)
             raise OSError(
                 f"cells {cut.start:,} to {cut.stop - 1:,} of {path} cannot be read ({type(error).__name__}: {error}): "
-                "the file is damaged, or not whole. Copy it again."
+                "the file is damaged or incomplete. Copy it again."
             ) from error
 
     return named
 
 
 def require_handles(error: BaseException, path: Path) -> None:
-    """Tell the ``error`` of a file that cannot be opened beside all that are open from that of a damaged one.
+    """Raise a clear error if ``error`` comes from too many open files, not from a damaged file.
 
     Raises
     ------
     OSError
-        If there were too many.
+        If too many files are open.
     """
     cause: BaseException | None = error
     while cause is not None:
         if getattr(cause, "errno", None) == EMFILE:
             raise OSError(
-                EMFILE, f"{path} cannot be opened, since too many files are open: raise their number, ulimit -n 65536."
+                EMFILE, f"{path} cannot be opened; too many files are open: raise the limit with ulimit -n 65536."
             ) from error
         cause = cause.__cause__ or cause.__context__
 
@@ -121,21 +120,21 @@ def _require_whole(X: Any) -> None:
         if lost:
             raise ValueError(
                 f"{place(array)} lacks {len(lost):,} of its {len(chunks):,} chunks, or parts of them "
-                f"({chunks[lost[0]][0].relative_to(place(array))} first): it is damaged or was copied in part. "
+                f"({chunks[lost[0]][0].relative_to(place(array))} first): it is damaged or incomplete. "
                 "Copy the store again."
             )
         if name.endswith("indptr") and chunks:
             offsets = _checked_offsets(X, array)
         elif absent and not name.endswith("indices"):
             few = f"{place(array)} lacks {len(absent):,} of its {len(chunks):,} chunks"
-            warn(f"{few}: they are read as zeros, which zarr does not store.")
+            warn(f"{few}: they are read as zeros, because zarr does not store chunks of zeros.")
 
 
 @singledispatch
 def chunks_of(array: Any) -> dict[Chunk, tuple[Path, int | None]]:
-    """File and bytes of every chunk, by its number along each axis; no bytes where there is no such file.
+    """File and size in bytes of every chunk, by its number along each axis; size None if the file is missing.
 
-    Empty for HDF5, which notices what is missing when it is read.
+    Empty for HDF5, which reports missing data when reading.
     """
     return {}
 
@@ -149,7 +148,7 @@ def _(array: zarr.Array) -> dict[Chunk, tuple[Path, int | None]]:
 
 
 def _is_cut(array: zarr.Array, path: Path, size: int) -> bool:
-    """Whether a chunk is empty, or shorter than Blosc says in its head; Blosc itself reads on behind the end."""
+    """Whether a chunk is empty, or shorter than its Blosc header says; Blosc itself reads past the end."""
     if not size or array.shards or not array.compressors or "Blosc" not in type(array.compressors[-1]).__name__:
         return not size
     with path.open("rb") as file:
@@ -158,16 +157,16 @@ def _is_cut(array: zarr.Array, path: Path, size: int) -> bool:
 
 
 def _checked_offsets(X: Any, array: zarr.Array) -> np.ndarray:
-    """All offsets; a missing chunk of them makes them fall, or a row longer than it can be."""
+    """All cell offsets, checked: a missing chunk makes them decrease, or makes a row too long."""
     offsets = array[:]
     lengths, longest = np.diff(offsets), X.shape[1] if layout(X) == "csr" else X.shape[0]
     if (lengths < 0).any() or (lengths > longest).any() or offsets[-1] != n_values(X):
-        raise ValueError(f"{place(array)} does not fit the values beside it: the store is damaged.")
+        raise ValueError(f"{place(array)} does not fit the stored values: the store is damaged. Copy it again.")
     return offsets
 
 
 def _can_be_zeros(array: zarr.Array, chunk: Chunk, offsets: np.ndarray) -> bool:
-    """Whether a chunk of column numbers can hold zeros only: if every entry is in another row."""
+    """Whether a chunk of column numbers can be all zeros: only if every entry is in another row."""
     size = (array.shards or array.chunks)[0]
     first, last = chunk[0] * size, min((chunk[0] + 1) * size, array.shape[0]) - 1
     rows = np.searchsorted(offsets, [first, last], side="right")
@@ -176,7 +175,7 @@ def _can_be_zeros(array: zarr.Array, chunk: Chunk, offsets: np.ndarray) -> bool:
 
 def _difference(before: tuple[int, int] | None, now: tuple[int, int] | None) -> str:
     if before is None or now is None:
-        return "it was not there before" if before is None else "it is not there any more"
+        return "it did not exist before" if before is None else "it no longer exists"
     if before[0] != now[0]:
         return f"{before[0]:,} bytes before, {now[0]:,} now"
     return f"written {datetime.fromtimestamp(now[1] / 1e9):%H:%M:%S}"

@@ -1,4 +1,4 @@
-"""What a file is that is no h5ad file, and how to make one of it."""
+"""What kind of file a path is if it is not h5ad, and how to convert it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WRITE = "Save it with adata.write_h5ad(...) or adata.write_zarr(...)."
 CODECS = {32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
 BY_SUFFIX = {
     ".loom": "It is a loom file: adata = scanpy.read_loom(path), then adata.write_h5ad(...).",
-    ".csv": "It is a table in text: adata = scanpy.read_csv(path), .T if genes are rows, then adata.write_h5ad(...).",
-    ".mtx": "It is a bare matrix: scanpy.read_10x_mtx(folder) reads it with its genes and cells; then write_h5ad(...).",
-    ".h5mu": "It is a MuData file: mudata.read(path).mod['rna'].write_h5ad(...) takes one modality out.",
+    ".csv": "It is a text table: adata = scanpy.read_csv(path), .T if genes are rows, then adata.write_h5ad(...).",
+    ".mtx": "It is only a matrix: scanpy.read_10x_mtx(folder) reads it with genes and cells; then write_h5ad(...).",
+    ".h5mu": "It is a MuData file: mudata.read(path).mod['rna'].write_h5ad(...) extracts one modality.",
     ".rds": "It is an R object: write an h5ad file in R, with anndataR::write_h5ad(object, 'cells.h5ad').",
     ".h5seurat": "It is a Seurat file: write an h5ad file in R, with anndataR::write_h5ad(object, 'cells.h5ad').",
 }
@@ -26,22 +26,22 @@ TEN_X = "It is a 10x Genomics file: adata = scanpy.read_10x_h5(path), annotate t
 
 
 def what_it_is(path: Path) -> str:
-    """A sentence on the kind of the file or folder and on the way to an h5ad file."""
+    """A sentence with the kind of file or folder and how to convert it to h5ad."""
     if path.is_dir():
         return _folder(path)
     try:
         if h5py.is_hdf5(path):
             return _hdf5(path)
-    except OSError:  # it begins as an HDF5 file and is damaged
-        return "It is damaged, or not whole: get it again, or make it again. " + WRITE
+    except OSError:  # it starts like an HDF5 file but is damaged
+        return "It is damaged or incomplete: copy or create it again. " + WRITE
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".bz2", ".zip")]
     return BY_SUFFIX.get(suffixes[-1] if suffixes else "", WRITE)
 
 
 def know_codecs(path: Path) -> None:
-    """Make h5py decode what hdf5plugin can, where that is installed and the file needs it."""
+    """Enable the codecs of hdf5plugin in h5py, if it is installed and the file needs them."""
     if find_spec("hdf5plugin") and codecs(path):
-        import hdf5plugin  # noqa: F401 - to import it is all it takes
+        import hdf5plugin  # noqa: F401 - importing it is enough
 
 
 def codecs(path: Path) -> list[str]:
@@ -60,7 +60,7 @@ def undecodable(matrix: Any) -> set[str]:
 
 
 def _unknown(item: Any) -> set[int]:
-    """Numbers of the filters of an HDF5 array that h5py does not have."""
+    """Numbers of the filters of an HDF5 array that h5py lacks."""
     return {number for number, _ in hdf5.filters_of(item) if not h5py.h5z.filter_avail(number)}
 
 
@@ -89,6 +89,6 @@ def _folder(path: Path) -> str:
     inside = sorted(name for name in names if name.endswith((".h5ad", ".zarr")))
     if inside and not {".zgroup", "zarr.json"} & names:
         return (
-            f"It is a folder with {', '.join(inside[:5])}: give those, or '{path}/*{Path(inside[0]).suffix}' in quotes."
+            f"It is a folder with {', '.join(inside[:5])}: pass those, or '{path}/*{Path(inside[0]).suffix}' in quotes."
         )
     return WRITE

@@ -15,21 +15,21 @@ from smash_gpu.errors import warn
 from smash_gpu.io.matrices import to_memory
 from smash_gpu.io.stack import Stack
 
-FIXED = "matrices on disk cannot be changed or cut in place: use adata.to_memory(), or a part, adata[cells, genes]."
-MAIN, RAW, LAYERS = "X", "raw/X", "layers/"  # as files name them; a layer's own name follows
+FIXED = "matrices on disk cannot be changed in place; use adata.to_memory(), or a slice adata[cells, genes]."
+MAIN, RAW, LAYERS = "X", "raw/X", "layers/"  # their names in files; "layers/" is followed by the name of the layer
 
 
 class OnDisk(ad.AnnData):
-    """AnnData whose ``X``, ``layers`` and ``raw.X`` are read when they are used, and can be of several files.
+    """AnnData whose ``X``, ``layers`` and ``raw.X`` are read only when used, and may come from several files.
 
-    A part of it (``adata[cells]``) is of the same kind: to make it reads nothing, and steps of this package read it
-    block by block. To others its ``X`` is a matrix in memory, read whenever it is asked for. Written to a file it is
-    without matrices, since those are in files already.
+    A slice (``adata[cells]``) is lazy as well: creating it reads nothing, and the steps of this package read it block
+    by block. For other code, ``X`` of a slice is a matrix in memory, read on every access. Writing to a file leaves out
+    the matrices, because they are in files already.
 
     Parameters
     ----------
     matrices
-        By name: "X", "raw/X", and "layers/" with the name of the layer.
+        Matrices by name: "X", "raw/X", or "layers/" and the name of the layer.
     places
         Paths of the files.
     raw
@@ -53,19 +53,21 @@ class OnDisk(ad.AnnData):
             self._raw = RawOnDisk(self, matrices[RAW], **{"var": names, **(raw or {})})
 
     def seen(self, matrix: Stack | None) -> Any:
-        """What a user sees of a matrix: of a part its values in memory, else the matrix on disk."""
+        """A matrix as the user sees it: for a slice the values in memory, else the matrix on disk."""
         return matrix if matrix is None else matrix.to_memory() if self.is_part else matrix.unstacked
 
     def _fixed(self, value: Any) -> None:
         raise TypeError(FIXED)
 
-    def _empty(self, value: Any) -> None:  # as AnnData sets layers when it is made
+    def _empty(self, value: Any) -> None:  # AnnData sets layers in its constructor
         if value:
             raise TypeError(FIXED)
 
-    X = property(lambda self: self.seen(self.matrices.get(MAIN)), _fixed, doc="Cells × genes, on disk; of a part read.")
-    layers = property(lambda self: _Layers(self), _empty, doc="The layers, each as `X`.")
-    raw = property(lambda self: self._raw, _fixed, doc="A matrix of other genes, as `X`.")
+    X = property(
+        lambda self: self.seen(self.matrices.get(MAIN)), _fixed, doc="Cells × genes, on disk; a slice is read."
+    )
+    layers = property(lambda self: _Layers(self), _empty, doc="The layers, each like `X`.")
+    raw = property(lambda self: self._raw, _fixed, doc="``raw``, with a matrix like `X`.")
     _inplace_subset_obs = _inplace_subset_var = _fixed
 
     def __getitem__(self, index: Any) -> OnDisk:
@@ -83,9 +85,9 @@ class OnDisk(ad.AnnData):
         )
 
     def copy(self, filename: Any = None) -> OnDisk:
-        """A copy of the annotation, of the same matrices."""
+        """A copy of the annotation, with the same matrices."""
         if filename is not None:
-            raise ValueError("data on disk cannot be copied to a file: copy the file.")
+            raise ValueError("cannot copy data on disk to another file; copy the file itself.")
         how = {"places": self.places, "raw": self._raw_parts(), "is_part": self.is_part}
         return OnDisk(self.matrices, **how, **deepcopy(self._annotation()))
 
@@ -100,26 +102,26 @@ class OnDisk(ad.AnnData):
         return whole
 
     def write_h5ad(self, filename: Any, *arguments: Any, **options: Any) -> None:
-        """Write annotation and results, without matrices, after a warning that says so.
+        """Write annotation and results without the matrices, with a warning.
 
         Raises
         ------
         ValueError
-            If that would overwrite a file that holds the matrices.
+            If this would overwrite a file that holds the matrices.
         """
         self._without_matrices(filename).write_h5ad(filename, *arguments, **options)
 
     write = write_h5ad
 
     def write_zarr(self, store: Any, *arguments: Any, **options: Any) -> None:
-        """As `write_h5ad`, to a zarr store."""
+        """Like `write_h5ad`, but to a zarr store."""
         self._without_matrices(store).write_zarr(store, *arguments, **options)
 
     def _without_matrices(self, target: Any) -> ad.AnnData:
         _keep(target, map(Path, self.places))
         warn(
-            f"annotation and results are written without the matrices, which stay in {', '.join(self.places)}; "
-            "adata.to_memory() can be written whole."
+            f"annotation and results are written without the matrices, which stay in {', '.join(self.places)}; use "
+            "adata.to_memory() to write everything."
         )
         return ad.AnnData(None, **self._annotation())
 
@@ -133,7 +135,7 @@ class OnDisk(ad.AnnData):
 class RawOnDisk(ad.Raw):
     """``raw`` of `OnDisk`."""
 
-    X = property(lambda self: self._adata.seen(self._X), doc="Cells × genes, as ``X`` of the annotated data.")
+    X = property(lambda self: self._adata.seen(self._X), doc="Cells × genes, like ``X`` of the annotated data.")
 
     def to_adata(self) -> OnDisk:
         """The matrix as ``X``, with the annotation of the cells; nothing is read."""
@@ -157,7 +159,7 @@ class _Layers(Mapping):
 
 
 def matrix_of(adata: ad.AnnData, layer: str | None = None, *, use_raw: bool = False) -> Any:
-    """``X``, a layer or ``raw.X``, such that what is on disk stays there; None where there is no ``X``."""
+    """``X``, a layer or ``raw.X``; a matrix on disk stays there. None if there is no ``X``."""
     if not isinstance(adata, OnDisk):
         return adata.raw.X if use_raw else adata.X if layer is None else adata.layers[layer]
     matrix = adata.matrices.get(name_of(layer, use_raw=use_raw))
@@ -165,12 +167,12 @@ def matrix_of(adata: ad.AnnData, layer: str | None = None, *, use_raw: bool = Fa
 
 
 def name_of(layer: str | None = None, *, use_raw: bool = False) -> str:
-    """What files call a matrix."""
+    """The name of a matrix in files."""
     return RAW if use_raw else MAIN if layer is None else LAYERS + layer
 
 
 def _keep(target: Any, sources: Iterable[Path]) -> None:
-    """An error if ``target``, a path or a zarr store or group, is one of the sources, inside of one, or around one."""
+    """Raise a ValueError if ``target`` (path, zarr store or group) is, contains or lies within a source."""
     if isinstance(target, zarr.Group):
         target = target.store_path.store
     if isinstance(target, zarr.storage.LocalStore):
@@ -181,4 +183,4 @@ def _keep(target: Any, sources: Iterable[Path]) -> None:
     for source in (source.resolve() for source in sources):
         is_same_file = place.is_file() and source.is_file() and place.samefile(source)
         if is_same_file or source.is_relative_to(place) or place.is_relative_to(source):
-            raise ValueError(f"{target} holds the matrices themselves and would be overwritten: choose another name.")
+            raise ValueError(f"{target} holds the matrices themselves and would be overwritten; choose another name.")

@@ -1,7 +1,7 @@
-"""What is asked of a matrix, wherever it lies: its arrays and files, the number of its values, its bytes, its rows.
+"""Properties of a matrix of any kind, in memory or on disk: its arrays and files, number of values, bytes, rows.
 
-Each question is one function that dispatches on the kind of the matrix. A new kind answers with ``register`` where the
-answer for a dense matrix in memory is not its own; `smash_gpu.io.stack` and `smash_gpu.io.csc_to_csr` do so.
+Each property is one function that dispatches on the kind of matrix. A new kind calls ``register`` for each function
+whose default (a dense matrix in memory) is wrong for it; see `smash_gpu.io.stack` and `smash_gpu.io.csc_to_csr`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPARSE = sparse.spmatrix | sparse.sparray
 
 @singledispatch
 def opened(element: Any) -> Any:
-    """The matrix that an element of a file or store is; nothing is read."""
+    """An element of a file or store as a matrix; nothing is read."""
     return element
 
 
@@ -46,13 +46,13 @@ def _(X: Any) -> str:
 
 @singledispatch
 def parts(X: Any) -> tuple:
-    """The matrices of a stack; the matrix itself if it is none."""
+    """The matrices of a stack; for any other matrix only itself."""
     return (X,)
 
 
 @singledispatch
 def chosen(X: Any) -> tuple[np.ndarray | None, ...]:
-    """Which genes of each part and which cells are meant, in order; None for all."""
+    """The chosen genes of each part, then the chosen cells, in order; None for all."""
     return ()
 
 
@@ -74,7 +74,7 @@ def _(X: Any) -> list[Any]:
 
 @singledispatch
 def arrays(X: Any) -> dict[str, Any]:
-    """The HDF5 or zarr arrays that hold the matrix, by name; empty if one of them has no `place` of its own."""
+    """The HDF5 or zarr arrays that hold the matrix, by name; empty if one of them has no `place`."""
     return {}
 
 
@@ -91,7 +91,7 @@ def _(X: Any) -> dict[str, Any]:
 
 @singledispatch
 def place(array: Any) -> Path | None:
-    """The HDF5 file, or the folder of the zarr array, if it lies in a local one and is not spread over others."""
+    """The HDF5 file or zarr folder of the array; None if it is not local or spread over several files."""
     return None
 
 
@@ -125,7 +125,7 @@ def _(group: Any) -> tuple[str, str]:
 
 @singledispatch
 def n_values(X: Any) -> int:
-    """How many values are stored."""
+    """Number of stored values."""
     return X.shape[0] * X.shape[1]
 
 
@@ -140,13 +140,13 @@ def _(X: Any) -> int:
 
 
 def values_per_cell(X: Any) -> float:
-    """How many values are stored for a cell of ``X``: on average, of several files in the one that has the most."""
+    """Mean number of stored values per cell; for several files, of the file with the most."""
     return max(n_values(part) / max(part.shape[0], 1) for part in parts(X))
 
 
 @singledispatch
 def row_offsets(X: Any) -> np.ndarray | None:
-    """Where the values of each cell begin, and where the last ones end, if that is known; of a file it is read."""
+    """Start of the values of each cell and end of the last (as ``indptr``), read from a file; None if unknown."""
     return None
 
 
@@ -162,7 +162,7 @@ def _(X: CSRDataset) -> np.ndarray:
 
 @singledispatch
 def stored_bytes(X: Any) -> int | None:
-    """Bytes that one pass over ``X`` reads from disk; None if all of it is in memory."""
+    """Bytes that one pass over ``X`` reads from disk; None if ``X`` is in memory."""
     sizes = [size for size in map(stored_bytes, value_arrays(X)) if size is not None]
     return sum(sizes) if sizes else None
 
@@ -176,13 +176,13 @@ stored_bytes.register(zarr.Array, zarr.Array.nbytes_stored)
 
 
 def unpacked_bytes(X: Any) -> int:
-    """Bytes of the stored values and, of a sparse matrix, of their columns."""
+    """Bytes of the stored values, plus column numbers for a sparse matrix."""
     return sum(map(unpacked_bytes, value_arrays(X))) or int(getattr(X, "nbytes", 0))
 
 
 @singledispatch
 def to_memory(X: Any) -> Any:
-    """All of ``X`` in memory, in its own layout; what is there already is handed on as it is."""
+    """All of ``X`` in memory, in the same layout; a matrix in memory is returned unchanged."""
     return X
 
 
@@ -198,12 +198,12 @@ def _(X: Any) -> Any:
 
 @singledispatch
 def rows_first(X: Any, folder: Path | None = None) -> Any:
-    """``X`` in an order that can be cut by cells.
+    """``X`` in a layout that can be sliced by cells.
 
     Parameters
     ----------
     folder
-        Keeps what had to be converted on disk for later runs; None: a temporary one.
+        Where a matrix that must be converted on disk is kept for later runs; None: a temporary folder.
     """
     return X
 

@@ -1,4 +1,4 @@
-"""AnnData from an h5ad file or a zarr store; large matrices stay on disk."""
+"""Opens an h5ad file or a zarr store as AnnData; large matrices stay on disk."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from smash_gpu.runtime import memory
 from smash_gpu.runtime.words import did_you_mean
 
 BYTES_IN_MEMORY = 2**30
-SHARE_IN_MEMORY = 0.125  # of the room
-MATRICES = ("array", "csr_matrix", "csc_matrix")  # as AnnData calls what is an ``X`` or a layer
+SHARE_IN_MEMORY = 0.125  # of the memory that may be used
+MATRICES = ("array", "csr_matrix", "csc_matrix")  # the encoding types of ``X`` and layers in AnnData
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Format:
     Attributes
     ----------
     name
-        What messages call it, with its article.
+        Its name in messages, with an article.
     read
-        From the path, and the only matrix that is needed (see `open_file`), to annotated cells. They are in memory, or
-        `smash_gpu.io.lazy.OnDisk` where the format leaves its matrices on disk by itself.
+        A function from the path and the only matrix needed (see `open_file`) to annotated cells. They are in memory,
+        or `smash_gpu.io.lazy.OnDisk` if the format itself leaves matrices on disk.
     root
-        From the path to the group that holds the elements of an AnnData, from which matrices can be left on disk as
-        HDF5 or zarr. None: ``read`` is called for large files, too.
+        A function from the path to the group with the elements of an AnnData, from which HDF5 or zarr matrices can be
+        left on disk. None: ``read`` is also used for large files.
     """
 
     name: str
@@ -53,24 +53,24 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
     path
         The file, or the folder of the store.
     lazily
-        Leave ``X``, layers and ``raw`` on disk. None: if they would take more than 1 GiB of memory, or an eighth of
-        what may be taken. ``obs``, ``var``, ``uns`` and ``varm`` are read whole in any case; ``obsm``, ``obsp`` and
-        ``varp`` of lazily read data are left out.
+        Leave ``X``, layers and ``raw`` on disk. None: if they need more than 1 GiB, or more than an eighth of the
+        memory that may be used. ``obs``, ``var``, ``uns`` and ``varm`` are always read completely; ``obsm``, ``obsp``
+        and ``varp`` of lazily read data are left out.
     used
-        The only matrix that is needed: "X", "raw/X", or "layers/" and a name. Where another one lacks chunks of a zarr
-        store, that is a warning and no error. None: all are needed.
+        The only matrix that is needed: "X", "raw/X", or "layers/" and a name. Missing zarr chunks of another matrix
+        are then a warning, not an error. None: all are needed.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, or it is neither h5ad nor zarr; the message says what it is, if that can be seen.
+        If there is no such file, or it is neither h5ad nor zarr; the message names its kind, if recognised.
     OSError
         If too many files are open.
     """
     path = Path(path)
     if not path.exists():
-        beside = [p.name for p in path.absolute().parent.glob("*")]
-        raise FileNotFoundError(f"there is no file {path}." + did_you_mean(path.name, beside))
+        neighbours = [p.name for p in path.absolute().parent.glob("*")]
+        raise FileNotFoundError(f"there is no file {path}." + did_you_mean(path.name, neighbours))
     lazily = is_large([path]) if lazily is None else lazily
     kind = format_of(path)
     try:
@@ -84,7 +84,7 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
 
 
 def is_large(paths: Iterable[Path]) -> bool:
-    """Whether ``X``, layers and ``raw`` of the files and stores would take too much memory together."""
+    """Whether ``X``, layers and ``raw`` of all files and stores together need too much memory."""
     return sum(map(_unpacked_bytes, paths)) > min(BYTES_IN_MEMORY, SHARE_IN_MEMORY * memory.room())
 
 
@@ -95,7 +95,7 @@ def _unpacked_bytes(path: Path) -> int:
     try:
         elements = _elements(kind.root(path)).values()
         return sum(matrices.unpacked_bytes(matrices.opened(element)) for element in elements)
-    except Exception:  # noqa: BLE001  what is wrong with it is said when it is opened
+    except Exception:  # noqa: BLE001  the error is reported when the file is opened
         return 0
 
 
@@ -135,7 +135,7 @@ def _require_whole(element: Any, *, is_used: bool) -> None:
         warn(f"{error} It is not used here.")
 
 
-FILE, FOLDER = "*", "*/"  # any whose suffix is not among the others
+FILE, FOLDER = "*", "*/"  # any file or folder whose suffix is not in FORMATS
 FORMATS = {
     FILE: Format("an h5ad file", _read_h5ad, _h5ad_root),
     FOLDER: Format("a zarr store", _read_zarr, _zarr_root),
@@ -143,15 +143,15 @@ FORMATS = {
 
 
 def format_of(path: Path) -> Format:
-    """How the path is opened: by its suffix, or as `FILE` or `FOLDER`."""
+    """The format of a path, by its suffix, else `FILE` or `FOLDER`."""
     return FORMATS.get(path.suffix.lower()) or FORMATS[FOLDER if path.is_dir() else FILE]
 
 
 def _lazily(path: Path, root: Any) -> ad.AnnData:
     if hasattr(root.get("obs"), "dtype"):
-        return ad.read_h5ad(path, backed="r")  # tables of records, as anndata wrote them before 0.7
+        return ad.read_h5ad(path, backed="r")  # record arrays, as written by anndata before 0.7
     if "X" not in root and "layers" not in root and "raw" not in root:
-        raise NotFoundError("it holds neither X nor layers nor raw")
+        raise NotFoundError("it has neither X nor layers nor raw")
     parts = {name: ad.io.read_elem(root[name]) for name in ("obs", "var", "uns", "varm") if name in root}
     found = {name: _stack(element) for name, element in _elements(root).items()}
     raw = {name: ad.io.read_elem(root["raw"][name]) for name in ("var", "varm") if RAW in found and name in root["raw"]}

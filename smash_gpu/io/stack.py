@@ -1,4 +1,4 @@
-"""Matrices of several files as one, cells below cells; nothing is read before it is asked for."""
+"""Matrices of several files as one, with cells concatenated; values are read only when needed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from scipy import sparse
 from smash_gpu.io import matrices
 
 CELLS_AT_ONCE = 4096
-WIDEST_GAP = 64  # cells that are read and dropped rather than read around
+WIDEST_GAP = 64  # cells; smaller gaps are read and dropped instead of being skipped
 Genes = np.ndarray | None
 
 
 class Stack:
-    """Cells × genes: the rows of several matrices in order, each with its own order of genes.
+    """Cells × genes: the rows of several matrices in order; each matrix has its own gene order.
 
     Attributes
     ----------
     matrices
-        Matrices that are cut by rows: NumPy, SciPy, `anndata.abc.CSRDataset`, HDF5 or zarr array.
+        Matrices that can be sliced by rows: NumPy, SciPy, `anndata.abc.CSRDataset`, HDF5 or zarr array.
     genes
-        For each matrix the columns that are the stack's genes, in the stack's order; None for all as they are.
+        For each matrix, its columns in the gene order of the stack; None for all, unchanged.
     cells
-        Row numbers, over all matrices, that are the stack's cells, in any order; None for all as they are.
+        Row numbers over all matrices, in the cell order of the stack; None for all, unchanged.
     """
 
     ndim = 2
@@ -46,12 +46,12 @@ class Stack:
 
     @property
     def dtype(self) -> np.dtype:
-        """The type that holds the values of all matrices."""
+        """The common type of the values of all matrices."""
         return np.result_type(*(X.dtype for X in self.matrices))
 
     @property
     def unstacked(self) -> Any:
-        """The matrix itself where there is one only and all of it is meant; else the stack."""
+        """The matrix itself if there is only one and all of it is used; else the stack."""
         return self.matrices[0] if len(self.matrices) == 1 and self.cells is None and self.genes[0] is None else self
 
     def __repr__(self) -> str:
@@ -59,12 +59,12 @@ class Stack:
         return f"Stack of {len(self.matrices)} matrices, {n_cells:,} cells × {n_genes:,} genes, {self.dtype}"
 
     def __getitem__(self, index: Any) -> sparse.csr_matrix:
-        """The part, in memory, in any way that AnnData asks for it."""
+        """A slice in memory, with any index that AnnData uses."""
         cells, genes = index if isinstance(index, tuple) else (index, slice(None))
         return self.only(cells, genes).to_memory()
 
     def only(self, cells: Any = slice(None), genes: Any = slice(None)) -> Stack:
-        """A stack of the chosen cells and genes (slices, masks or numbers); nothing is read."""
+        """A stack of the chosen cells and genes (slices, masks or numbers); reads nothing."""
         if not _is_everything(cells):
             numbers = np.arange(self._starts[-1]) if self.cells is None else self.cells
             chosen = np.atleast_1d(numbers[_flat(cells)])
@@ -77,11 +77,11 @@ class Stack:
         return Stack(self.matrices, [np.atleast_1d(own[_flat(genes)]) for own in columns], chosen)
 
     def map(self, change: Callable[[Any], Any]) -> Stack:
-        """The same cells and genes of changed matrices."""
+        """The same cells and genes, with ``change`` applied to each matrix."""
         return Stack([change(X) for X in self.matrices], self.genes, self.cells)
 
     def to_memory(self) -> sparse.csr_matrix:
-        """All of it."""
+        """The whole stack in memory."""
         by_rows = self.map(matrices.rows_first)
         n_cells, n_genes = self.shape
         cuts = (slice(start, min(start + CELLS_AT_ONCE, n_cells)) for start in range(0, n_cells, CELLS_AT_ONCE))
@@ -89,7 +89,7 @@ class Stack:
         return sparse.vstack(blocks, format="csr") if blocks else sparse.csr_matrix((0, n_genes), dtype=self.dtype)
 
     def block(self, cut: slice, reads: Sequence[Callable[[slice], Any]] | None = None) -> sparse.csr_matrix:
-        """The cells ``cut`` in memory; ``reads`` take rows from each matrix, None: its own indexing does."""
+        """The cells ``cut`` in memory; ``reads`` read rows of each matrix (None: by its own indexing)."""
         reads = reads or [X.__getitem__ for X in self.matrices]
         if self.cells is None:
             return _below(self._read(reads[i], part, i) for i, part in self._slices(cut))
@@ -106,7 +106,7 @@ class Stack:
         return block if self.genes[i] is None else take_columns(block, self.genes[i])
 
     def _slices(self, cut: slice) -> Iterator[tuple[int, slice]]:
-        """The matrices that hold the rows ``cut``, and the slices of their own rows."""
+        """The numbers of the matrices that hold the rows ``cut``, and the slice of rows in each."""
         first, last = np.searchsorted(self._starts, (cut.start, cut.stop), side="right") - 1
         for i in range(first, min(last, len(self.matrices) - 1) + 1):
             start, stop = max(cut.start, self._starts[i]), min(cut.stop, self._starts[i + 1])
@@ -114,7 +114,7 @@ class Stack:
                 yield i, slice(int(start - self._starts[i]), int(stop - self._starts[i]))
 
     def _runs(self, wanted: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray]]:
-        """Spans of one matrix that hold the ``wanted`` rows (sorted) without wide gaps, and which rows of the span."""
+        """Row ranges of one matrix that hold the ``wanted`` (sorted) rows without wide gaps, and the rows in each."""
         at = np.searchsorted(self._starts, wanted, side="right") - 1
         apart = np.diff(wanted) > WIDEST_GAP
         ends = np.flatnonzero(apart | (np.diff(at) > 0) | (np.diff(wanted // CELLS_AT_ONCE) > 0)) + 1
@@ -149,7 +149,7 @@ def _(X: Stack) -> sparse.csr_matrix:
 
 
 def take_columns(block: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:
-    """The numbered columns of a CSR matrix in that order, repeated or not; sorted within rows if ``block`` is."""
+    """The numbered columns of a CSR matrix, in that order and possibly repeated; sorted within rows if ``block`` is."""
     once, places = np.unique(columns, return_inverse=True)
     if len(once) < len(columns):
         taken = take_columns(block, once)[:, places]

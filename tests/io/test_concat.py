@@ -118,7 +118,7 @@ def test_columns_of_all_files_are_united(adata, tmp_path, wherever):
         found.write_h5ad(tmp_path / "whole.h5ad")
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(adata, tmp_path):
+def test_files_of_one_name_are_distinguished_by_their_folders(adata, tmp_path):
     for number, path in enumerate(split(adata, tmp_path, suffixes=("h5ad",) * 3)):
         (tmp_path / f"run{number}").mkdir()
         path.rename(tmp_path / f"run{number}" / "counts.h5ad")
@@ -127,7 +127,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders(adata, tmp_path):
 
 
 NO_FILES = {
-    "a pattern that nothing fits": ("*.h5ad", FileNotFoundError, r"no file fits '.*\*\.h5ad'"),
+    "a pattern that nothing fits": ("*.h5ad", FileNotFoundError, r"no file matches '.*\*\.h5ad'"),
     "an empty list": ([], ValueError, "the list is empty"),
 }
 
@@ -147,12 +147,12 @@ def test_one_of_several_files_that_is_not_there_or_there_twice(adata, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
-def test_too_many_files_are_told_from_damaged_ones(adata, tmp_path, on_disk, suffix):
+def test_too_many_open_files_are_not_taken_for_damage(adata, tmp_path, on_disk, suffix):
     path = tmp_path / f"cells.{suffix}"
     getattr(adata, f"write_{suffix}")(path)
     found, (soft, hard) = open_file(path), resource.getrlimit(resource.RLIMIT_NOFILE)
-    told = integrity.naming_errors(found.X, lambda _: tmp_path.joinpath("chunk").open("w"))
-    reads = [lambda: open_file(path), lambda: open_file(path, lazily=False), lambda: told(slice(5))]
+    named = integrity.naming_errors(found.X, lambda _: tmp_path.joinpath("chunk").open("w"))
+    reads = [lambda: open_file(path), lambda: open_file(path, lazily=False), lambda: named(slice(5))]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(p.name) for p in Path("/proc/self/fd").iterdir()) + 3, hard))
     handles = []
     try:
@@ -180,7 +180,7 @@ OTHERS = [None, 3, np.ones((2, 2)), sparse.eye(3, format="csr"), {"a": "b"}, [b"
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda other: type(other).__name__)
 def test_what_is_neither_data_nor_paths_is_named(other):
-    with pytest.raises(TypeError, match=r"AnnData, or a path, a pattern or several of those, are accepted, not \w+"):
+    with pytest.raises(TypeError, match=r"expected AnnData, a path, a pattern.*, not \w+"):
         smg.tl.smash(other, "cell_type")
 
 

@@ -43,7 +43,7 @@ def test_files_of_a_matrix_and_their_changes(kind, counts, tmp_path):
         integrity.require_unchanged(where, before)
     shutil.rmtree(tmp_path / "matrix.zarr", ignore_errors=True)
     (tmp_path / "matrix.h5ad").unlink(missing_ok=True)
-    with pytest.raises(ChangedError, match=r"not there any more|more \("):
+    with pytest.raises(ChangedError, match=r"no longer exists|more \("):
         integrity.require_unchanged(where, before)
 
 
@@ -89,7 +89,7 @@ def test_missing_chunks_are_not_read_as_zeros(how, damage, name, counts, tmp_pat
 
 
 @STORES
-def test_explicit_zeros_that_zarr_does_not_store_are_told_and_not_refused(how, counts, tmp_path):
+def test_explicit_zeros_that_zarr_does_not_store_are_a_warning(how, counts, tmp_path):
     counts.data[:] = 0
     X = chunked(counts, tmp_path / "a.zarr", **how)
     assert not chunks_of(tmp_path / "a.zarr", "data")
@@ -118,7 +118,7 @@ def test_missing_offsets_are_noticed(how, counts, tmp_path):
     for chunk in chunks_of(tmp_path / "a.zarr", "indptr"):
         content = chunk.read_bytes()
         chunk.unlink()
-        with pytest.raises(ValueError, match="indptr does not fit the values"):
+        with pytest.raises(ValueError, match="indptr does not fit the stored values"):
             integrity.require_whole(X)
         chunk.write_bytes(content)
 
