@@ -18,7 +18,7 @@ COMMANDS = (demo, find, panel, evaluate, report)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 if it worked, 2 after a message about what to change."""
+    """Run one command; returns 0 on success, 2 after an error message."""
     options = _parser().parse_args(arguments)
     warnings.showwarning = _note
     try:
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _after_a_full_disk(options: argparse.Namespace) -> str:
-    """What is free, and what makes up for it."""
+    """Free disk space, and what to do."""
     folders = {path.absolute() for path in (options.out, getattr(options, "work", None)) if path is not None}
     there = sorted({next(path for path in (folder, *folder.parents) if path.is_dir()) for folder in folders})
     free = [f"{shutil.disk_usage(path).free / 1e6:,.1f} MB are free in {path}" for path in there]
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar, what = getattr(command, "OUT", ("DIR", "folder for tables and figures"))
         added.add_argument("--out", type=Path, metavar=metavar, help=what)
         added.add_argument(
-            "--random-state", type=int, default=Importance.random_state, help="seed; one seed, one result"
+            "--random-state", type=int, default=Importance.random_state, help="seed; same seed, same result"
         )
         command.add_arguments(added)
     return parser

@@ -16,8 +16,8 @@ PANEL = "panel"
 
 
 def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Files and where their expression and cells are; with ``several`` columns of cell types."""
-    data = "h5ad file or zarr store, several as one data set, or a pattern in quotes"
+    """Input files and how to read them; ``several`` allows more than one column of cell types."""
+    data = "h5ad file or zarr store; several are joined to one data set; or a pattern in quotes"
     command.add_argument("data", type=Path, nargs="+", metavar="DATA", help=data)
     more = {"nargs": "+", "metavar": "COLUMN"} if several else {}
     command.add_argument("--groupby", required=True, help="column of obs with the cell types", **more)
@@ -31,44 +31,46 @@ def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> No
     command.add_argument(
         "--memory",
         metavar="AMOUNT",
-        help="most memory of the whole program, e.g. 8GB; default: half of the free memory",
+        help="memory limit of the whole program, e.g. 8GB; default: half of the free memory",
     )
 
 
 def add_work(command: argparse.ArgumentParser) -> None:
-    """Where finished stages are kept."""
+    """Folder for finished stages."""
     command.add_argument(
         "--work",
         type=Path,
         metavar="DIR",
-        help="keep finished stages here; the same command continues from them",
+        help="folder for finished stages; the same command continues from them",
     )
 
 
 def add_selection(command: argparse.ArgumentParser) -> None:
-    """Filters, model and ranking."""
+    """Options of filters, model and ranking."""
     command.add_argument(
         "--model", choices=tuple(MODELS), default=Importance.model, help="classifier that scores the genes"
     )
     command.add_argument("--n-top", type=int, default=Ranking.n_top, help="markers per group")
-    command.add_argument("--within", metavar="COLUMN", help="broad groups: one selection inside each")
-    command.add_argument("--unique", action="store_true", help="a gene serves one group only")
-    command.add_argument("--positive-only", action="store_true", help="no genes that are low in their group")
-    command.add_argument("--n-models", type=int, default=Importance.n_models, help="models to average")
+    command.add_argument(
+        "--within", metavar="COLUMN", help="column of obs with broad groups; one selection within each"
+    )
+    command.add_argument("--unique", action="store_true", help="use each gene as marker of only one group")
+    command.add_argument("--positive-only", action="store_true", help="leave out genes that are low in their group")
+    command.add_argument("--n-models", type=int, default=Importance.n_models, help="number of models to average")
     command.add_argument(
         "--max-cells",
         type=int,
         metavar="N",
-        help=f"most cells to learn from; None: {_limits()}all for others",
+        help=f"maximum number of training cells; None: {_limits()}all for others",
     )
-    command.add_argument("--species", choices=SPECIES, default=Filters.species, help="for gene families")
+    command.add_argument("--species", choices=SPECIES, default=Filters.species, help="species for the gene families")
     command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one per line")
-    command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule removes, one per line")
-    command.add_argument("--paper", action="store_true", help="the filters and scores of the paper")
+    command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule may remove, one per line")
+    command.add_argument("--paper", action="store_true", help="use the filters and scores of the paper")
     command.add_argument("--no-figures", action="store_true", help="tables only")
     command.add_argument("--no-inverse-pca", action="store_true", help="skip the inverse PCA")
     if not any("--n-genes" in action.option_strings for action in command._actions):
-        command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="genes of the panel")
+        command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="number of genes in the panel")
 
 
 def _limits() -> str:
@@ -77,15 +79,15 @@ def _limits() -> str:
 
 
 def add_lists(command: argparse.ArgumentParser) -> None:
-    """What to evaluate: lists of genes, and selections."""
+    """What to evaluate: gene lists and selections."""
     add = command.add_argument
     add(
         "--genes", type=Path, nargs="+", default=[], metavar="FILE",
-        help="lists of genes, one per line, or tables with a column 'name'; a list is named after its file",
+        help="gene lists, one gene per line, or tables with a column 'name'; a list is named after its file",
     )  # fmt: skip
     add(
         "--select", choices=(*MODELS, PANEL), nargs="+", default=[],
-        help="also evaluate what this model, or the panel design, selects inside every split",
+        help="also evaluate the genes that this model, or the panel design, selects within every split",
     )  # fmt: skip
     add(
         "--n-genes", type=int, nargs="+", metavar="N",
@@ -94,13 +96,13 @@ def add_lists(command: argparse.ArgumentParser) -> None:
 
 
 def add_evaluation(command: argparse.ArgumentParser) -> None:
-    """How to evaluate."""
+    """Options of the evaluation."""
     add = command.add_argument
     one, several = {"type": int}, {"type": float, "nargs": "+", "default": []}
     add("--classifier", choices=CLASSIFIERS, nargs="+", default=list(Judging.classifiers), help="classifiers to use")
     add("--protocol", choices=PROTOCOLS, default=Splitting.protocol, help="how to split and scale")
-    add("--n-splits", default=Splitting.n_splits, help="splits, or folds of samples, of the leak-free protocol", **one)
-    add("--n-seeds", default=Splitting.n_seeds, help="how often the splits are repeated", **one)
+    add("--n-splits", default=Splitting.n_splits, help="splits or sample folds of the leak-free protocol", **one)
+    add("--n-seeds", default=Splitting.n_seeds, help="number of repetitions of the splits", **one)
     add("--n-random", default=Judging.n_random, help="random panels of equal expression to compare with", **one)
-    add("--thin", metavar="SHARE", help="repeat with this share of the counts", **several)
-    add("--dropout", metavar="CHANCE", help="repeat with genes that fail", **several)
+    add("--thin", metavar="SHARE", help="repeat with only this share of the counts", **several)
+    add("--dropout", metavar="CHANCE", help="repeat with genes that fail with this probability", **several)

@@ -1,4 +1,4 @@
-"""Markers of data that scanpy ships."""
+"""Markers of an example data set included in scanpy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from smash_gpu.cli.evaluate import judge
 from smash_gpu.cli.find import find
 from smash_gpu.cli.inputs import writable
 
-PURPOSE = "markers of data that scanpy ships"
+PURPOSE = "find markers of an example data set included in scanpy"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Markers of the ten blood cell types of scanpy's packaged data, and how well they tell them apart."""
+    """Find and evaluate markers of the ten blood cell types of scanpy's example data."""
     import scanpy
 
     out = writable(options.out)
@@ -27,5 +27,5 @@ def run(options: argparse.Namespace) -> None:
     options.groupby = "bulk_labels"
     print(f"pbmc68k_reduced: {adata.n_obs} cells × {adata.n_vars} genes, log-normalised in .raw")
     find(adata, options, out, use_raw=True, normalize=False)
-    print("Evaluation (selection repeated inside each training part):")
+    print("Evaluation (selection repeated on the training cells of each split):")
     judge(adata, options, None, options.n_genes)

@@ -1,4 +1,4 @@
-"""Judge lists of genes."""
+"""Evaluate gene lists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import gene_list, named, open_data, save, writable
 
-PURPOSE = "judge lists of genes and selections, side by side"
+PURPOSE = "compare gene lists and selections"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
 WORST_PAIRS = 3
 
@@ -23,10 +23,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Judge lists of genes, and selections made inside the splits."""
+    """Evaluate gene lists, and selections made within the splits."""
     out = writable(options.out)
     if not options.genes and not options.select:
-        raise ValueError("there is nothing to evaluate; give lists by --genes, models by --select, or both.")
+        raise ValueError("there is nothing to evaluate; pass gene lists with --genes, models with --select, or both.")
     lists = _lists(options.genes)
     adata, source = open_data(options)
     sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
@@ -55,8 +55,8 @@ def judge(
     table = get.comparison(adata)
     print(f"\nProtocol {options.protocol}, {table['n_splits'].max()} splits; mean [95 % interval]:")
     print(_side_by_side(table).to_string(index=False))
-    print("M of the paper's tables is misclassification, its F1 is f1_weighted. The interval covers another draw of")
-    print("cells (with --sample-key: of samples), not another tissue or platform.")
+    print("In the tables of the paper, M is misclassification and F1 is f1_weighted. The interval covers other")
+    print("cells (with --sample-key: samples) from the same population, not other tissues or platforms.")
     print("\nGroups that are confused most (mean of the shares in both directions, in %):")
     for name in table["genes"].unique():
         pairs = get.unresolved_pairs(adata, genes=name)[:WORST_PAIRS]
@@ -65,7 +65,7 @@ def judge(
 
 
 def _lists(paths: list[Path]) -> dict[str, list[str]]:
-    """The lists by the names of their files; by their whole paths where two files share a name."""
+    """The lists by file name, or by full path if two files share a name."""
     stems = [path.stem for path in paths]
     names = [str(path) if stems.count(path.stem) > 1 else path.stem for path in paths]
     return {name: gene_list(path) for name, path in zip(names, paths, strict=True)}
@@ -76,7 +76,7 @@ def _name(model: str) -> str:
 
 
 def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
-    """A function from training cells and a number to genes: a nested `tl.panel`, or `tl.smash` with ``model``."""
+    """A function from training cells and a number to genes: nested `tl.panel`, or `tl.smash` with ``model``."""
 
     def choose(cells: Any, n_genes: int) -> list[str]:
         from smash_gpu import get, tl

@@ -11,7 +11,7 @@ from typing import Any
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, writable
 
-PURPOSE = "markers of a file"
+PURPOSE = "find markers in a file"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -32,14 +32,14 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print_plan(adata: Any, options: argparse.Namespace) -> None:
-    """What will be read and how much memory it takes, of data that stay on disk."""
+    """Print what will be read and how much memory is needed, for data that stay on disk."""
     from smash_gpu.compute.device import resolve_device
     from smash_gpu.io import matrices
     from smash_gpu.io.lazy import matrix_of
     from smash_gpu.selection import plan
 
     if options.groupby not in adata.obs or options.layer not in (None, *adata.layers):
-        return  # which the first step will complain about
+        return  # the first step reports this
     matrix = matrix_of(adata, options.layer)
     if matrices.stored_bytes(matrix) is None:
         return
@@ -57,7 +57,7 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     )
     print("\n".join(planned.lines), flush=True)
     if options.within is not None:
-        print(f"These passes are made for every group of {options.within!r}.")
+        print(f"These passes are repeated for every group of {options.within!r}.")
 
 
 def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:
@@ -65,18 +65,18 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
     from smash_gpu import get
 
     if options.n_genes < 1:
-        raise ValueError(f"--n-genes {options.n_genes}: a panel has at least one gene.")
+        raise ValueError(f"--n-genes {options.n_genes} is too low; a panel needs at least one gene.")
     select(adata, options, **source)
     print("\nGenes removed by each rule:")
     print(adata.uns["smash"]["filters"].to_string(index=False))
     accuracy = adata.uns["smash"]["accuracy"]
     share = f"{accuracy.mean():.1%}" + (f" (mean of {len(accuracy)})" if len(accuracy) > 1 else "")
     print(f"\nModel {options.model}: accuracy {share} on held-out cells, with all candidate genes.")
-    print("\nMarkers (− marks a gene that is lower in the group than elsewhere):")
+    print("\nMarkers (− means lower in the group than in other cells):")
     markers = get.markers(adata)
     if not len(markers):
         raise ValueError(
-            "no gene can be a marker of any group: relax the sample rule (--sample-key) or --positive-only."
+            "no gene is a marker of any group; relax the sample rule (--sample-key) or omit --positive-only."
         )
     print(_marker_lines(markers) + "\n")
     if out is not None:

@@ -1,4 +1,4 @@
-"""What commands read and write."""
+"""Input and output of the commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """The annotated data of a command, and the options that `smash_gpu.annotated.source.Source` names."""
+    """The annotated data of a command, and its options for `smash_gpu.annotated.source.Source`."""
     from smash_gpu.annotated.read import raw_of
     from smash_gpu.io import concat
 
@@ -24,7 +24,7 @@ def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 
 def kept_in(options: argparse.Namespace) -> Any:
-    """Where ``--work`` says that finished stages are kept; a line is printed for each."""
+    """The ``--work`` folder for finished stages; prints one line per stage."""
     from smash_gpu.data.stages import Work
 
     def tell(notice: Any) -> None:
@@ -35,7 +35,7 @@ def kept_in(options: argparse.Namespace) -> Any:
 
 
 def named(options: argparse.Namespace) -> str:
-    """The file of a command, or how many there are."""
+    """The file of a command, or the number of files."""
     return str(options.data[0]) if len(options.data) == 1 else f"{len(options.data)} files"
 
 
@@ -48,17 +48,17 @@ def save(ax: Any, path: Path) -> None:
 
 
 def writable(out: Path | None) -> Path | None:
-    """``out``, after a look whether it can be written; nothing is made yet."""
+    """``out``, after checking that it can be written; nothing is created yet."""
     if out is None:
         return None
     parent = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise PermissionError(f"the output folder {out} cannot be written: {parent} is not a folder you may write to.")
+        raise PermissionError(f"cannot write to the output folder {out}: {parent} is not a writable folder.")
     return out
 
 
 def gene_list(path: Path | None) -> list[str]:
-    """The genes of a file: its column "name" or "gene" if it is a table, else one per line."""
+    """The genes in a file: the column "name" or "gene" of a table, else one gene per line."""
     if path is None:
         return []
     try:

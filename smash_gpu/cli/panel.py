@@ -14,7 +14,7 @@ from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, wri
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.panel import Request
 
-PURPOSE = "exactly N genes that tell all classes of a file apart"
+PURPOSE = "design a panel of exactly N genes that separates all classes in a file"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -22,40 +22,59 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_source(command, several=True)
     add = command.add_argument
     add("--column-weights", nargs="+", type=float, metavar="W", help="weight of each column of --groupby")
-    add("--n-genes", type=int, default=Request.n_genes, help="genes to choose, --include counted, --extend not")
-    add("--nested", action="store_true", help="every prefix is a good panel of its size")
-    add("--batch-key", metavar="COLUMN", help="column of obs with batches: classes are compared within them")
+    add("--n-genes", type=int, default=Request.n_genes, help="genes to choose, with --include, without --extend")
+    add("--nested", action="store_true", help="order the genes so that every prefix is a good panel of its size")
+    add("--batch-key", metavar="COLUMN", help="column of obs with batches; classes are compared within batches")
     add("--sample-fraction", type=float, default=Request.sample_fraction, help="share of the samples that must agree")
     for name, what in (
-        ("include", "genes that must be in"),
+        ("include", "genes that must be in the panel"),
         ("extend", "existing panel to add to"),
         ("exclude", "genes to leave out"),
         ("wanted", "genes to choose before all others"),
-        ("spare", "genes to choose only when nothing else may be"),
+        ("spare", "genes to choose only if no others are left"),
     ):
-        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}, one per line or a table with 'name' or 'gene'")
-    add("--exclude-families", nargs="+", choices=FAMILY_NAMES, default=[], help="gene families to leave out")
-    for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with most")):
         add(
-            f"--{name}-counts", nargs=2, type=_end, metavar=("LOW", "HIGH"), help=f"window of {what}; - for an open end"
+            f"--{name}",
+            type=Path,
+            metavar="FILE",
+            help=f"{what}; one per line, or a table with a column 'name' or 'gene'",
         )
+    add("--exclude-families", nargs="+", choices=FAMILY_NAMES, default=[], help="gene families to leave out")
+    for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with the most")):
+        add(
+            f"--{name}-counts",
+            nargs=2,
+            type=_end,
+            metavar=("LOW", "HIGH"),
+            help=f"allowed range of {what}; - for an open end",
+        )
+    add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
     add(
-        "--max-transcripts", type=float, metavar="N", help="cap on the transcripts per cell of the panel in every class"
+        "--gene-table",
+        type=Path,
+        metavar="CSV",
+        help="gene table (column name or gene, or the first) for the next four options",
     )
-    add("--gene-table", type=Path, metavar="CSV", help="table of genes (name or gene first) for the next four options")
-    add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="window of a column")
-    add("--weight-key", metavar="COLUMN", help="column with weights of the genes")
-    add("--cost-key", metavar="COLUMN", help="column with costs")
-    add("--budget", type=float, help="what the panel may cost")
-    add("--positive-only", action="store_true", help="no genes that stand out by absence")
-    add("--min-markers", type=int, default=Request.min_markers, help="markers promised to every class")
-    add("--ignore", nargs="+", default=[], metavar="CLASS", help="classes that need not be distinguished")
+    add(
+        "--limit",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("COLUMN", "LOW", "HIGH"),
+        help="allowed range of a column; - for an open end",
+    )
+    add("--weight-key", metavar="COLUMN", help="column with gene weights")
+    add("--cost-key", metavar="COLUMN", help="column with gene costs")
+    add("--budget", type=float, help="maximum cost of the panel")
+    add("--positive-only", action="store_true", help="leave out genes that stand out by low expression")
+    add("--min-markers", type=int, default=Request.min_markers, help="minimum number of markers of every class")
+    add("--ignore", nargs="+", default=[], metavar="CLASS", help="classes that need not be distinguished from others")
     add(
         "--pair", nargs=3, action="append", default=[], metavar=("A", "B", "WEIGHT"), help="weight of a pair of classes"
     )
-    add("--prior", type=float, default=Request.prior, help="0: all pairs alike, 1: by the frequency of the classes")
+    add("--prior", type=float, default=Request.prior, help="0: equal weights of pairs, 1: weights by class frequency")
     add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
-    add("--xenium-reference", action="store_true", help="also write the reference bundle of the Xenium Panel Designer")
+    add("--xenium-reference", action="store_true", help="also write the reference bundle for the Xenium Panel Designer")
     add("--tables", choices=("csv", "parquet"), default="csv", help="format of the tables (parquet needs pyarrow)")
     add("--no-figures", action="store_true", help="tables only")
     arguments.add_work(command)
@@ -101,7 +120,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
 
 
 def _without_families(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> str | None:
-    """The column of var that marks all genes but those of the families to leave out."""
+    """A column of var that is True for all genes except those of the families to leave out."""
     from smash_gpu import pp
 
     if not options.exclude_families:
@@ -116,7 +135,7 @@ def _show(adata: Any) -> None:
 
     genes, curve = get.panel_table(adata), get.panel_table(adata, "curve").iloc[-1]
     shown = genes[["rank", "name", "resolution", "resolves", "substitute"]]
-    print(f"\n{len(genes)} genes, in the order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))
+    print(f"\n{len(genes)} genes, in order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))
     print(shown.head(20).to_string(index=False, float_format="{:.3f}".format))
     print(
         f"\nResolution {curve['resolution']:.1%} of what all genes give; at least {curve['of_bound']:.1%} of the best"
@@ -136,7 +155,7 @@ def _show(adata: Any) -> None:
         print(f"\nThe fullest caps:\n{fullest.to_string(index=False, float_format='{:.2f}'.format)}")
     if len(certificate):
         shown = certificate[["column", "class", "asked", "found", "in_data", "allowed", "reason", "way_out"]]
-        print(f"\nPromises that could not be kept:\n{shown.to_string(index=False)}")
+        print(f"\nClasses with fewer markers than requested:\n{shown.to_string(index=False)}")
     print()
 
 
@@ -170,7 +189,7 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
 
 
 def _add_columns(adata: Any, path: Path) -> None:
-    """The columns of a table of genes, by name, in ``adata.var``; genes that it does not hold get missing values."""
+    """Add the columns of a gene table to ``adata.var`` by gene name; other genes get missing values."""
     import pandas as pd
 
     table = pd.read_csv(path, sep=csv.Sniffer().sniff(path.read_text()[:4096], delimiters=",\t;").delimiter)
@@ -180,7 +199,7 @@ def _add_columns(adata: Any, path: Path) -> None:
     )
     found = table.index.isin(adata.var_names.astype(str))
     if not found.any():
-        raise ValueError(f"{path}: none of the genes in its column {column!r} is in the data.")
+        raise ValueError(f"{path}: no gene in its column {column!r} is in the data.")
     for name in table.columns:
         adata.var[name] = table[name].reindex(adata.var_names.astype(str)).to_numpy()
 

@@ -16,7 +16,7 @@ from smash_gpu.cli.inputs import named, open_data, writable
 PURPOSE = "one HTML file with markers, figures and their evaluation"
 OUT = "FILE", "HTML file to write"
 SIZES = (10, 20, 30, 50, 100)
-MOST = 0.8  # of the genes with a score: in a part of the cells the filters may leave fewer
+MAX_SHARE = 0.8  # of the genes with a score; with fewer cells the filters may leave fewer genes
 JUDGING = ("n_genes", "classifier", "protocol", "n_splits", "n_seeds", "n_random", "thin", "dropout")
 ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures")
 
@@ -29,7 +29,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "--n-genes", type=int, nargs="+", metavar="N",
         help=f"sizes of the learning curve; the panel has the largest; default: those of {', '.join(map(str, SIZES))} "
-        "that the data have enough genes for",
+        "for which there are enough genes",
     )  # fmt: skip
     arguments.add_selection(command)
     arguments.add_evaluation(command)
@@ -40,12 +40,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Use the results in the file, or make them; then write the report."""
+    """Use the results in the file, or compute them; then write the report."""
     from smash_gpu import report
 
     out = options.out
     if out.is_dir():
-        raise IsADirectoryError(f"{out} is a folder: --out names the HTML file to write.")
+        raise IsADirectoryError(f"{out} is a folder; pass the name of an HTML file as --out.")
     writable(out.absolute().parent)
     adata, source = open_data(options)
     source["batch_key"] = options.batch_key
@@ -65,14 +65,14 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _asked(options: argparse.Namespace) -> set[str]:
-    """Options of the selection and the evaluation that were given."""
+    """The options of selection and evaluation that the user set."""
     return {
         name for name, default in options.unasked.items() if name not in ELSEWHERE and getattr(options, name) != default
     }
 
 
 def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) -> bool:
-    """Whether the file's own results are used, and a line that says so or why not."""
+    """Whether the results in the file are used; prints this, or why not."""
     from smash_gpu.annotated import slots
 
     what = {"markers": "selection", "evaluation": "evaluation"}[slot]
@@ -106,10 +106,10 @@ def _judge(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> N
 
 
 def _sizes(scored: int) -> list[int]:
-    most = max(1, int(MOST * scored))
+    most = max(1, int(MAX_SHARE * scored))
     left_out = [n for n in SIZES if n > most]
     if left_out:
-        print(f"Not evaluated: {', '.join(map(str, left_out))} genes, since {scored} have a score.")
+        print(f"Not evaluated: {', '.join(map(str, left_out))} genes, because only {scored} have a score.")
     return [n for n in SIZES if n <= most] or [most]
 
 

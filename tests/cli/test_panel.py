@@ -27,7 +27,7 @@ def test_the_command_writes_what_vendors_and_readers_take(run, data, tmp_path):
         "--xenium-reference", "--out", out,
     )  # fmt: skip
     assert code == 0, error
-    assert "8 genes, in the order of choice" in said
+    assert "8 genes, in order of choice" in said
     assert "The fullest caps" in said
     panel = pd.read_csv(out / "panel.csv")
     assert panel["name"][0] == "NOISE30"

@@ -56,7 +56,7 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
 def test_sizes_for_which_there_are_too_few_genes_are_left_out_and_named(run, data, tmp_path):
     code, said, _ = run(data, "--out", tmp_path / "r.html", *QUICK, "--no-figures", "--no-inverse-pca")
     assert code == 0
-    assert re.search(r"Not evaluated: (50, )?100 genes, since \d+ have a score", said)
+    assert re.search(r"Not evaluated: (50, )?100 genes, because only \d+ have a score", said)
     assert "<img" not in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
@@ -122,4 +122,4 @@ def test_a_selection_inside_broad_groups_is_judged_as_given(run, adata, tmp_path
 def test_a_folder_in_place_of_the_file_is_answered_before_any_work(run, data, tmp_path):
     code, said, error = run(data, "--out", tmp_path)
     assert (code, said) == (2, "")
-    assert "names the HTML file to write" in error
+    assert "pass the name of an HTML file" in error
