@@ -33,36 +33,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         ("wanted", "genes to choose before all others"),
         ("spare", "genes to choose only if no others are left"),
     ):
-        add(
-            f"--{name}",
-            type=Path,
-            metavar="FILE",
-            help=f"{what}; one per line, or a table with a column 'name' or 'gene'",
-        )
+        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}; one per line, or a table with 'name' or 'gene'")
     add("--exclude-families", nargs="+", choices=FAMILY_NAMES, default=[], help="gene families to leave out")
     for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with the most")):
-        add(
-            f"--{name}-counts",
-            nargs=2,
-            type=_end,
-            metavar=("LOW", "HIGH"),
-            help=f"allowed range of {what}; - for an open end",
-        )
+        add(f"--{name}-counts", nargs=2, type=_end, metavar=("LOW", "HIGH"), help=f"range of {what}; - for an open end")
     add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
-    add(
-        "--gene-table",
-        type=Path,
-        metavar="CSV",
-        help="gene table (column name or gene, or the first) for the next four options",
-    )
-    add(
-        "--limit",
-        nargs=3,
-        action="append",
-        default=[],
-        metavar=("COLUMN", "LOW", "HIGH"),
-        help="allowed range of a column; - for an open end",
-    )
+    add("--gene-table", type=Path, metavar="CSV", help="gene table (name or gene first) for the next four options")
+    add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
     add("--weight-key", metavar="COLUMN", help="column with gene weights")
     add("--cost-key", metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
