@@ -11,7 +11,8 @@ import smash_gpu as smg
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MODULES = {name: getattr(smg, name) for name in ("pp", "tl", "get", "pl", "export", "report", "datasets", "errors")}
 PUBLIC = {f"{name}.{inside}": getattr(module, inside) for name, module in MODULES.items() for inside in module.__all__}
-PUBLIC |= {"read": smg.read, "paper": smg.paper}
+CLASSES = {f"models.{name}": getattr(smg.models, name) for name in ("Forest", "Boosted", "Network")}
+PUBLIC |= {"read": smg.read, "paper": smg.paper} | CLASSES
 FUNCTIONS = {name: one for name, one in PUBLIC.items() if inspect.isfunction(one)}
 COMPUTING = [name for name in FUNCTIONS if name.startswith(("pp.", "tl.")) or name == "paper"]
 
@@ -41,6 +42,13 @@ def test_every_parameter_is_in_the_signature_and_an_entry_of_its_own(name):
     described = entries(sections(FUNCTIONS[name]).get("Parameters", ""))
     assert list(described) == list(parameters)
     assert all(len(text.split()) >= 2 for text in described.values())
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_parameter_of_a_model_is_an_entry_of_its_own(name):
+    found = sections(CLASSES[name])
+    assert list(entries(found["Parameters"])) == list(inspect.signature(CLASSES[name]).parameters)
+    assert ">>> " in found["Examples"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

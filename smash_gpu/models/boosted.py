@@ -54,19 +54,49 @@ class Boosted:
 
     Parameters
     ----------
+    random_state
+        Seed.
+    device
+        "cpu" or "cuda".
     importance
         "total_gain": gain summed over the splits of a gene × class mean of ``z``; "gain": the same with the mean gain
         per split (as in the paper), which does not depend on the number of splits; "shap": mean |TreeSHAP| per class,
         over at most ``max_explained`` training cells, with equal numbers per class.
+    n_estimators
+        Number of rounds.
+    max_depth
+        Largest depth of a tree.
+    learning_rate
+        Factor of the values of every tree, from 0 to 1.
     max_bin
         Histogram bins per gene. XGBoost's default of 256 takes many times longer on thousands of genes and does not
         choose better panels; ``benchmarks/xgboost_settings.py`` measures both.
-    booster
-        "gbtree". "dart" without ``rate_drop`` drops no trees, so it gives the same result several times slower.
     class_weight
         "balanced" weighs cells by n / (K · n_c); None: no weights, as in the paper.
+    max_explained
+        Most training cells that ``importance="shap"`` explains.
     options
-        Other parameters of ``xgboost.train``.
+        Other parameters of ``xgboost.train``. The booster is "gbtree"; "dart" without ``rate_drop`` drops no trees, so
+        it gives the same result several times slower.
+
+    Raises
+    ------
+    ValueError
+        If ``importance`` or ``class_weight`` is none of these words.
+    RuntimeError
+        If ``device="cuda"`` and XGBoost was built for the CPU only.
+
+    References
+    ----------
+    Chen & Guestrin, KDD 2016. TreeSHAP: Lundberg et al., Nature Machine Intelligence 2020.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", model=smg.models.Boosted(n_estimators=10, max_depth=3), n_top=2)
+    >>> bool((adata.var["marker_of"][smg.get.markers(adata, "A")["name"]] == "A").all())
+    True
     """
 
     def __init__(

@@ -26,6 +26,16 @@ class Forest:
     ----------
     estimator
         An unfitted classifier.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> from sklearn.ensemble import ExtraTreesClassifier
+    >>> adata = smg.datasets.planted()
+    >>> model = smg.models.Forest(ExtraTreesClassifier(20, random_state=0))
+    >>> smg.tl.smash(adata, "cell_type", model=model, n_top=2)
+    >>> bool((adata.var["marker_of"][smg.get.markers(adata, "A")["name"]] == "A").all())
+    True
     """
 
     def __init__(self, estimator: Any) -> None:

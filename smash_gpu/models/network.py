@@ -61,6 +61,10 @@ class Network:
 
     Parameters
     ----------
+    random_state
+        Seed.
+    device
+        "cpu" or "cuda".
     module
         None for the paper's network; else any torch module, or a function ``(n_genes, n_groups) -> module``, that maps
         cells × genes to logits. Modules other than the paper's are explained by ``shap.DeepExplainer``.
@@ -75,6 +79,25 @@ class Network:
     by_expression
         Whether mean |φ| is multiplied by the mean of ``z`` in the group, as for trees. |φ| has no sign, so otherwise a
         gene that is low in a group counts as its marker. False: the score of the paper.
+
+    Raises
+    ------
+    ValueError
+        If ``softmax_rule`` is none of these words.
+    RuntimeError
+        If ``device="cuda"`` and PyTorch was built for the CPU only.
+
+    References
+    ----------
+    SMaSH, bioRxiv 2021.04.08.438978, Methods. DeepLIFT: Shrikumar et al., ICML 2017.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", model=smg.models.Network(max_explained=50), n_top=2)
+    >>> bool((adata.var["marker_of"][smg.get.markers(adata, "A")["name"]] == "A").all())
+    True
     """
 
     def __init__(
