@@ -1,8 +1,8 @@
-// cell.cuh: one cell of a CSR block (cells × genes): its stored values, its library size, the expression of its counts.
+// cell.cuh: one cell of a CSR block (cells × genes): stored values, library size, and expression from counts.
 //
 //   indptr (cells + 1)   indices, data (non-zeros), sorted by gene within a cell, no gene twice
 //
-// A cell is shared by `threads` threads, of which the caller is number `thread`. Offsets are 64 bits wide.
+// `threads` threads share a cell; the caller is number `thread`. Offsets have 64 bits.
 // T is float or double, I is int or long long.
 
 constexpr int WARP = 32;
@@ -19,7 +19,7 @@ __device__ Span stored_values(const I* indptr, long long cell) {
     return {static_cast<long long>(indptr[cell]), static_cast<long long>(indptr[cell + 1])};
 }
 
-// use(value, gene) for this thread's share of the values that are not zero.
+// Calls use(value, gene) for this thread's share of the non-zero values.
 template <typename T, typename I, typename Use>
 __device__ void for_each_value(const T* data, const I* indices, Span span, int thread, int threads, Use use) {
     for (long long start = span.begin + thread; start < span.end; start += LOADS_AHEAD * threads) {
@@ -38,7 +38,7 @@ __device__ void for_each_value(const T* data, const I* indices, Span span, int t
     }
 }
 
-// This thread's share of the library size. The order of the additions is fixed.
+// This thread's share of the library size, added in a fixed order.
 template <typename T>
 __device__ double sum_of_share(const T* data, Span span, int thread, int threads) {
     double sum = 0;
@@ -55,21 +55,21 @@ __device__ double sum_of_share(const T* data, Span span, int thread, int threads
     return sum;
 }
 
-// The same sum, bit for bit, in every lane.
+// The sum over the lanes of a warp, identical bit for bit in every lane.
 __device__ inline double sum_over_warp(double x) {
     for (int distance = WARP / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(ALL_LANES, x, distance);
     return x;
 }
 
-// e = log1p(target_sum · x / library size) of a cell, or the stored value where target_sum is 0.
+// e = log1p(target_sum · x / library size) of a cell, or the stored value if target_sum is 0.
 struct Expression {
-    double per_count;     // target_sum / library size; 0 where stored values are expression already
+    double per_count;     // target_sum / library size; 0 if stored values are expression already
     const double* small;  // e of the counts 1 … SMALL_COUNTS, in shared memory
 
     __device__ Expression(double target_sum, double library_size, const double* small)
         : per_count(library_size > 0 ? target_sum / library_size : 0), small(small) {}
 
-    // Lane l's entry of the table that `small` points to; every lane of a warp must write its own.
+    // The entry of one lane in the table that `small` points to; every lane of a warp must write its own entry.
     __device__ double of_small_count(int lane) const { return log1p((lane + 1) * per_count); }
 
     template <typename T>

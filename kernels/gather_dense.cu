@@ -1,29 +1,31 @@
-// gather_dense.cu: expression e of chosen genes of a CSR block of cells, as a dense float32 matrix; cut at a ceiling per
-// gene where those are given.
+// gather_dense.cu: expression e of chosen genes of a CSR block of cells, as a dense float32 matrix; clipped at a
+// ceiling per gene if given.
 //
 //   indptr, indices, data   as in cell.cuh
-//   column (genes)          where a gene goes, or −1
-//   target_sum              total that counts are scaled to before log1p; 0: stored values are e already
+//   column (genes)          column of each gene in `out`, or −1
+//   target_sum              total to which counts are scaled before log1p; 0: stored values are e already
 //   ceiling (columns)       null, or out = min(e, ceiling); a gene that is not stored has e = 0
 //   out (cells, columns)    row-major; every element is written once
-//   grid                    cells × tiles of `columns_per_tile` columns, tiles fastest; shared_bytes: a float a column
+//   grid                    cells × tiles of `columns_per_tile` columns, tiles fastest
+//   shared_bytes            one float per column
 //
-// Why this way. The output is most of the traffic: written once and in order it needs no zeros laid out before. A thread
-// block lays a row of it out in shared memory, drops the cell's values into it, and writes it. The cell is read twice, for
-// its library size and for its values; the second time it lies in L1. Logarithms are taken where the values are
-// dense in the lanes, before they are scattered.
-// Memory traffic: a value and an index a non-zero, 4 bytes an element of `out`; the column map and the ceilings stay in L2.
+// Why this way. The output is most of the traffic. If it is written once and in order, it need not be zeroed first. A
+// thread block builds one row in shared memory, puts the values of the cell into it, and writes it. The cell is read
+// twice, for its library size and for its values; the second read comes from L1. Logarithms are computed while the
+// values are dense in the lanes, before they are scattered.
+// Memory traffic: a value and an index per non-zero, 4 bytes per element of `out`; the column map and the ceilings stay
+// in L2.
 //
-// Determinism: every element is computed by one thread from the cell alone; the library size is added in a fixed order.
+// Determinism: one thread computes each element, from its cell alone; the library size is summed in a fixed order.
 //
 // Twin: ops.gather_dense. Launch: cuda.gather_dense.
 
 #include "cell.cuh"
 
 constexpr int THREADS_AT_MOST = 256;
-constexpr int BLOCKS_AT_ONCE = 4;  // per multiprocessor: at most 64 registers a thread, and none spilled
+constexpr int BLOCKS_AT_ONCE = 4;  // per multiprocessor: at most 64 registers per thread, none spilled
 
-// The library size of the thread block's cell, the same in every thread.
+// The library size of the cell of this thread block, identical in every thread.
 template <typename T>
 __device__ double library_size_of(const T* data, Span cell) {
     __shared__ double of_warp[THREADS_AT_MOST / WARP];

@@ -1,28 +1,30 @@
 // group_stats.cu: per group and gene, over the cells of a CSR block: detections, sums of the stored values x, and sums
-// of e and of e², with e = log1p(target_sum · x / library size) computed on the way (target_sum 0: x is e already).
+// of e and e², with e = log1p(target_sum · x / library size) computed on the fly (target_sum 0: x is e already).
 //
 //   indptr, indices, data   as in cell.cuh
-//   order (cells)           numbers of the cells, sorted by group; cells left out come first
+//   order (cells)           cell numbers, sorted by group; cells without a group come first
 //   group_start (groups + 1)  where each group starts in `order`
-//   run_end (groups)        runs of all groups up to and including this one; a run is `cells_per_run` cells of a group
-//   tables (5, groups, genes)   64-bit integers, zero before; see `Table` and the bounds below
-//   out_of_range (1)        zero before; 1 after if a value broke the bounds, then `tables` means nothing
+//   run_end (groups)        number of runs of all groups up to and including this one; a run is `cells_per_run` cells
+//                           of a group
+//   tables (5, groups, genes)   64-bit integers, initially zero; see `Table` and the bounds below
+//   out_of_range (1)        initially zero; 1 if a value exceeded the bounds, which makes `tables` invalid
 //   grid                    runs × tiles of `genes_per_tile` genes, tiles fastest; dynamic shared memory: shared_bytes
 //
-// Why this way. Adding straight to the tables takes 4 atomics a value in L2: by the number of its slices, about ten times
-// the time that reading the value takes on an H100. So cells are sorted by group (their numbers only) and a thread block sums a run of one group in shared memory, for a tile
-// of genes, and adds what it has to the tables once: a few hundredths of an atomic a value for large groups, and with
-// thousands of groups no more than the tables' own size, which has to be written anyway. Hence one strategy for 2 groups
-// and for 10,000: contention exists only between the runs of a group, once a run.
-// A warp takes a cell, so reads coalesce. The tiles of a run are neighbours in the grid and run at the same time: each
-// needs the library size and adds up the whole cell, but only the first of them reads it from memory, the others from L2.
-// Shared memory adds 32-bit words natively and 64-bit words by a loop of compare-and-swap (seen in the machine code of
+// Why this way. Adding directly to the tables needs 4 atomics per value in L2: by the number of L2 slices, about ten
+// times the time of reading the value on an H100. So cells are sorted by group (only their numbers). A thread block
+// sums a run of one group in shared memory, for a tile of genes, and adds the result to the tables once. That is a few
+// hundredths of an atomic per value for large groups, and with thousands of groups no more than the size of the
+// tables, which must be written anyway. So one strategy works for 2 groups and for 10,000: only the runs of a group
+// contend, once per run.
+// A warp takes one cell, so reads coalesce. The tiles of a run are neighbours in the grid and run at the same time.
+// Each needs the library size and sums the whole cell, but only the first reads it from memory, the others from L2.
+// Shared memory adds 32-bit words natively but 64-bit words by a compare-and-swap loop (seen in the machine code of
 // sm_80, 90, 100 and 120), hence `Sums`.
 //
-// Determinism and bounds. All sums are of integers: no order of atomics can change them. e and e² are rounded to
-// multiples of 1 / scale, at most 0.5 / scale off each; the host chooses scale = 2^k so that cells · max e · scale ≤ 2^62.
-// x is split: whole parts, each below 2^31, are added as they are; fractions as multiples of 1 / fraction_scale.
-// |e| < LARGEST_E where it is given; otherwise it cannot exceed log1p(target_sum).
+// Determinism and bounds. All sums are integers, so the order of atomics cannot change them. e and e² are rounded to
+// multiples of 1 / scale, with an error of at most 0.5 / scale each; the host chooses scale = 2^k such that cells ·
+// max e · scale ≤ 2^62. x is split: integer parts, each below 2^31, are added exactly; fractions as multiples of 1 /
+// fraction_scale. |e| < LARGEST_E if e is given; otherwise it cannot exceed log1p(target_sum).
 //
 // Twin: ops.group_stats. Launch: cuda.group_stats.
 
@@ -31,12 +33,12 @@
 constexpr int THREADS_AT_MOST = 1024;
 constexpr double LARGEST_VALUE = 2147483648.0;  // 2^31
 constexpr double LARGEST_E = 128.0;             // log1p of the largest float32 is 89
-constexpr int DETECTION_BIT = 48;               // whole parts of a run must stay below 2^48, cells_per_run < 2^16
+constexpr int DETECTION_BIT = 48;               // integer parts of a run must stay below 2^48, so cells_per_run < 2^16
 
 using Word = unsigned long long;
 enum Table { DETECTED, WHOLE, FRACTION, TOTAL, SQUARE };
 
-// 64-bit sums modulo 2^64 in shared memory, one a gene, as two words with a carry.
+// 64-bit sums modulo 2^64 in shared memory, one per gene, as two words with a carry.
 struct Sums {
     unsigned *low, *high;
 
@@ -51,11 +53,11 @@ struct Sums {
     __device__ Word value(int i) const { return static_cast<Word>(high[i]) << 32 | low[i]; }
 };
 
-// A thread block's part of the tables: one group, some consecutive genes.
+// The part of the tables of one thread block: one group, some consecutive genes.
 struct Tile {
     long long first_place;  // of the tile in a table
     int first_gene, genes;
-    Sums census, total, square;  // census: detections from DETECTION_BIT on, whole parts of the values below
+    Sums census, total, square;  // census: detections from DETECTION_BIT on, integer parts of the values below it
 
     __device__ Tile(unsigned* memory, long long group, int first_gene, int genes, int n_genes)
         : first_place(group * n_genes + first_gene), first_gene(first_gene), genes(genes),
@@ -98,7 +100,7 @@ __device__ inline int group_of(long long run, const long long* run_end, int n_gr
     return low;
 }
 
-// A part of a cell that holds all its values of a tile, and up to 1/16 of the cell more: each lane looks at one place.
+// A part of a cell with all its values of a tile, plus up to 1/16 of the cell: each lane checks one position.
 template <typename I>
 __device__ Span around(const Tile& tile, const I* indices, Span cell, int lane) {
     const long long length = cell.end - cell.begin;
@@ -120,7 +122,7 @@ group_stats(const I* __restrict__ indptr, const I* __restrict__ indices, const T
     extern __shared__ __align__(16) unsigned char shared_memory[];
     const int n_tiles = (n_genes + genes_per_tile - 1) / genes_per_tile;
     const long long run = blockIdx.x / n_tiles;
-    if (run >= run_end[n_groups - 1]) return;  // the host counts runs without knowing the groups' sizes
+    if (run >= run_end[n_groups - 1]) return;  // the host counts runs without knowing group sizes
 
     const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
     double* small = reinterpret_cast<double*>(shared_memory) + warp * SMALL_COUNTS;
