@@ -1,12 +1,16 @@
 """Every public function is described whole, and its example runs."""
 
+import ast
 import doctest
 import inspect
 import re
+import textwrap
+from dataclasses import fields
 
 import pytest
 
 import smash_gpu as smg
+from smash_gpu.panel import Request
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MODULES = {name: getattr(smg, name) for name in ("pp", "tl", "get", "pl", "export", "report", "datasets", "errors")}
@@ -42,6 +46,17 @@ def test_every_parameter_is_in_the_signature_and_an_entry_of_its_own(name):
     described = entries(sections(FUNCTIONS[name]).get("Parameters", ""))
     assert list(described) == list(parameters)
     assert all(len(text.split()) >= 2 for text in described.values())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_parameter_is_used(name):
+    body = ast.parse(textwrap.dedent(inspect.getsource(FUNCTIONS[name]))).body[0].body
+    used = {node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name)}
+    assert set(inspect.signature(FUNCTIONS[name]).parameters) <= used
+
+
+def test_every_field_of_a_request_is_an_option_of_the_panel():
+    assert {field.name for field in fields(Request)} <= set(inspect.signature(smg.tl.panel).parameters)
 
 
 @pytest.mark.parametrize("name", CLASSES)
