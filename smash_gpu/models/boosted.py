@@ -126,7 +126,7 @@ class Boosted:
         self.class_weight = class_weight
         self.max_explained = max_explained
         self.random_state = random_state
-        self.params = {
+        self.params: dict[str, Any] = {
             "objective": "multi:softprob",
             "max_depth": max_depth,
             "learning_rate": learning_rate,
@@ -165,8 +165,7 @@ class Boosted:
 
         weight = self.weight(y)
         if self.facts.reads_parts:
-            like = {"device": self.device, "max_bin": self.params["max_bin"], "folder": folder}
-            data = binned(X, cells, y, weight, **like)
+            data = binned(X, cells, y, weight, device=self.device, max_bin=self.params["max_bin"], folder=folder)
         else:
             data = DMatrix(take(X, cells), y, weight=weight)
         booster = Booster(self.params | {"num_class": self.n_groups}, [data])
@@ -177,7 +176,7 @@ class Boosted:
     @contextmanager
     def _folder(self, n_cells: int, n_genes: int) -> Iterator[str | None]:
         """A temporary folder for bin numbers that do not fit into host memory; None if they fit."""
-        n_bytes = BYTES_PER_BIN_NUMBER * n_cells * n_genes
+        n_bytes = int(BYTES_PER_BIN_NUMBER * n_cells * n_genes)
         if not self.facts.reads_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * memory.room():
             yield None
             return

@@ -133,12 +133,12 @@ class Network:
         from smash_gpu.models import torch_training as torch_
 
         self.mean, self.std = mean_std(X)
-        blocks = [self._blocks(X, group, cells) for cells in (split.train, split.test)]
+        train, test = (self._blocks(X, group, cells) for cells in (split.train, split.test))
         weights = torch_.as_floats(class_weights(group[split.train]), self.device)
         training = replace(self.training, batch_size=self.training.cells_per_batch(len(split.train)))
         with torch_.seeded(self.random_state, self.device), torch_.threads_for(training.batch_size * X.shape[1]):
             self.network = torch_.new_module(self.module, X.shape[1], int(group.max()) + 1).to(self.device)
-            torch_.learn(self.network, *blocks, weights, **asdict(training))
+            torch_.learn(self.network, train, test, weights, **asdict(training))
         self.network.eval()
         return self
 

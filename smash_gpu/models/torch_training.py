@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import compress
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ def as_codes(group: np.ndarray, device: str) -> torch.Tensor:
     return torch.as_tensor(group, dtype=torch.long, device=device)
 
 
-class Blocks(Sequence):
+class Blocks(Sequence[Block]):
     """Standardised cells and their groups, loaded one block at a time when accessed.
 
     Parameters
@@ -69,8 +70,15 @@ class Blocks(Sequence):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, number: int) -> Block:
-        return self._load(self._rows[number])
+    @overload
+    def __getitem__(self, number: int) -> Block: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Blocks: ...
+
+    def __getitem__(self, number: int | slice) -> Block | Blocks:
+        rows = self._rows[number]
+        return Blocks(self._load, rows) if isinstance(rows, list) else self._load(rows)
 
 
 @contextmanager
@@ -90,17 +98,20 @@ class Adam:
 
     def __init__(self, network: nn.Module, learning_rate: float) -> None:
         self.learning_rate = learning_rate
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.parameters: list[torch.Tensor] = [p for p in network.parameters() if p.requires_grad]
         self.averages = [torch.zeros_like(p) for p in self.parameters]
         self.squares = [torch.zeros_like(p) for p in self.parameters]
         self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update every parameter from its gradient, and clear the gradient."""
-        gradients = [p.grad for p in self.parameters]
+        """Update every parameter from its gradient, if it has one, and clear the gradient."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        used = [p.grad is not None for p in self.parameters]
+        state = self.parameters, self.averages, self.squares, self.steps
+        parameters, averages, squares, steps = (list(compress(tensors, used)) for tensors in state)
         adam(
-            self.parameters, gradients, self.averages, self.squares, [], self.steps, fused=True, foreach=False,
+            parameters, gradients, averages, squares, [], steps, fused=True, foreach=False,
             amsgrad=False, beta1=0.9, beta2=0.999, lr=self.learning_rate, weight_decay=0.0, eps=1e-7, maximize=False,
         )  # fmt: skip
         for p in self.parameters:
@@ -177,7 +188,8 @@ def train_epoch(
 def held_out_loss(network: nn.Module, blocks: Sequence[Block]) -> float:
     """Unweighted cross-entropy of the held-out cells."""
     network.eval()
-    total, n_cells = 0.0, 0
+    total: torch.Tensor | float = 0.0
+    n_cells = 0
     with torch.inference_mode():
         for x, y in prefetched(blocks.__getitem__, range(len(blocks))):
             parts = zip(x.split(PREDICTED_AT_ONCE), y.split(PREDICTED_AT_ONCE), strict=True)

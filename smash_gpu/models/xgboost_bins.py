@@ -29,7 +29,8 @@ def binned(
     number of blocks, or on which workers hold them.
     """
     batches = partial(Batches, X, y=y, weight=weight, device=device)
-    blocks, like = by_block(cells, X.shape), {"max_bin": max_bin}
+    blocks = by_block(cells, X.shape)
+    like: dict[str, Any] = {"max_bin": max_bin}
     if len(blocks) > 1:
         like["ref"] = QuantileDMatrix(batches(blocks[:1]), **like)
     if folder is None:
@@ -48,11 +49,11 @@ class Batches(DataIter):
         y: np.ndarray,
         device: str,
         weight: np.ndarray | None,
-        **cache: str,
+        cache_prefix: str | None = None,
     ) -> None:
-        super().__init__(on_host=False, **cache)
+        super().__init__(cache_prefix, on_host=False)
         self.X, self.blocks, self.y, self.weight, self.device = X, blocks, y, weight, device
-        self.reset()
+        self.number, self.start = 0, 0  # of the next block, and of its first cell among the training cells
 
     def next(self, input_data: Callable) -> bool:
         """Pass the next block to XGBoost; False at the end."""
@@ -67,4 +68,4 @@ class Batches(DataIter):
 
     def reset(self) -> None:
         """Start from the first block."""
-        self.number = self.start = 0
+        self.number, self.start = 0, 0

@@ -59,6 +59,36 @@ def test_a_torch_module_of_ones_own_is_explained_by_shap(cells):
     assert scores.argmax(axis=1).tolist() == [0, 1, 2]
 
 
+def test_a_module_may_have_parameters_that_it_does_not_use(cells):
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models.network import Network, Training
+
+    class WithSpare(torch.nn.Module):
+        def __init__(self, n_genes, n_groups):
+            super().__init__()
+            self.used, self.spare = torch.nn.Linear(n_genes, n_groups), torch.nn.Linear(2, 2)
+            self.before = self.spare.weight.detach().clone()
+
+        def forward(self, x):
+            return self.used(x)
+
+    X, group, split = cells
+    model = Network(module=WithSpare, training=Training(max_epochs=60, learning_rate=0.1)).fit(X, group, split)
+    assert (model.predict(X[split.test]) == group[split.test]).mean() > 0.9
+    assert torch.equal(model.network.spare.weight, model.network.before)
+
+
+def test_a_slice_of_blocks_is_not_loaded_before_its_blocks_are():
+    pytest.importorskip("torch")
+    from smash_gpu.models.torch_training import Blocks
+
+    loaded = []
+    part = Blocks(loaded.append, [np.array([0, 1]), np.array([2]), np.array([3, 4])])[1:]
+    assert (len(part), loaded) == (2, [])
+    list(part)
+    assert [rows.tolist() for rows in loaded] == [[2], [3, 4]]
+
+
 @pytest.mark.slow
 def test_the_papers_network_given_as_ones_own_gets_the_same_scores(cells):
     pytest.importorskip("torch")

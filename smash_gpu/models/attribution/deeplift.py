@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -41,10 +42,10 @@ class Layers:
     biases: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
     @classmethod
-    def of(cls, network: nn.Sequential) -> Self:
+    def of(cls, network: nn.Module) -> Self:
         """Read a network built by `models.network.perceptron`, in evaluation mode."""
-        dense = [layer for layer in network if isinstance(layer, nn.Linear)]
-        norms = [layer for layer in network if isinstance(layer, nn.BatchNorm1d)]
+        dense = [layer for layer in network.children() if isinstance(layer, nn.Linear)]
+        norms = [layer for layer in network.children() if isinstance(layer, nn.BatchNorm1d)]
         folded = [_fold(d, n) for d, n in zip(dense, [*norms, None], strict=True)]
         weights, biases = zip(*folded, strict=True)
         return cls(weights, biases)
@@ -90,7 +91,7 @@ def contributions(
 
 def mean_abs(parts: Iterable[torch.Tensor], n_cells: int) -> np.ndarray:
     """Mean of \\|φ\\| over all cells; groups × genes, float64."""
-    total = sum(part.abs().sum(dim=0, dtype=torch.float64) for part in parts)
+    total = reduce(torch.add, (part.abs().sum(dim=0, dtype=torch.float64) for part in parts))
     return (total / n_cells).cpu().numpy()  # synchronises
 
 
@@ -145,6 +146,7 @@ def _fold(dense: nn.Linear, norm: nn.BatchNorm1d | None) -> tuple[torch.Tensor, 
     weight, bias = dense.weight.detach().double(), dense.bias.detach().double()
     if norm is None:
         return weight, bias
+    assert norm.running_mean is not None and norm.running_var is not None, "perceptron tracks both"
     scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
     return weight * scale[:, None], (bias - norm.running_mean.double()) * scale + norm.bias.detach().double()
 
