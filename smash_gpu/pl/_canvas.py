@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PLAIN = {"parse_math": False, "usetex": False}  # a name may hold $, _ or \\
-GENE = {"fontstyle": "italic", "fontsize": 8, **PLAIN}
-GROUP = {"fontsize": 8, **PLAIN}
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # a name may hold $, _ or \\
+GENE: dict[str, Any] = {"fontstyle": "italic", "fontsize": 8, **PLAIN}
+GROUP: dict[str, Any] = {"fontsize": 8, **PLAIN}
 LONGEST_NAME = 34
 INCHES_PER_LETTER = 0.067
 INCHES_PER_GENE = 0.19
@@ -40,7 +40,8 @@ def room(names: Iterable[str]) -> float:
 def shown(names: Iterable[Any]) -> list[str]:
     """Names as they are drawn: on one line, long ones shortened in the middle, and numbered if they become equal."""
     names = [str(name) for name in names]
-    drawn, times = {}, Counter()
+    drawn: dict[str, str] = {}
+    times: Counter[str] = Counter()
     for name in dict.fromkeys(names):
         cut = _cut("".join(c if c.isprintable() else " " for c in name).strip())
         times[cut] += 1
@@ -63,7 +64,7 @@ def paired(names: Iterable[Any], others: Iterable[Any]) -> list[str]:
     return [f"{drawn[name]}  ↔  {drawn[other]}" for name, other in zip(names, others, strict=True)]
 
 
-def fills(n: int) -> list[dict[str, str]]:
+def fills(n: int) -> list[dict[str, Any]]:
     """Face and hatch of ``n`` kinds of bars: eight colours, then the same colours with hatches."""
     kinds = [(colour, hatch) for hatch in HATCHES for colour in COLOURS]
     chosen = [kinds[i % len(kinds)] for i in range(n)]
@@ -79,7 +80,8 @@ def legend(ax: Axes, handles: Sequence, names: Iterable[str], **options: Any) ->
 
 def colour_bar(ax: Axes, image: Any, label: str) -> None:
     """A colour bar with the same length in figures of any size."""
-    share = min(1.0, BAR_INCHES / (ax.figure.get_figheight() * ax.get_position().height))
+    inches = ax.get_position().height * ax.figure.bbox.height / ax.figure.dpi
+    share = min(1.0, BAR_INCHES / inches)
     bar = ax.figure.colorbar(image, ax=ax, shrink=share, aspect=12, pad=0.02, anchor=(0.0, 1.0))
     bar.set_label(label, fontsize=7)
     bar.ax.tick_params(labelsize=7)

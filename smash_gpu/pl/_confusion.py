@@ -63,8 +63,16 @@ def confusion(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('predicted', 'true')
     """
-    case = {"genes": genes, "n_genes": n_genes, "classifier": classifier, "thin": thin, "dropout": dropout}
-    counts = get.confusion(adata, **case, is_random=is_random, key=key)
+    counts = get.confusion(
+        adata,
+        genes=genes,
+        n_genes=n_genes,
+        classifier=classifier,
+        thin=thin,
+        dropout=dropout,
+        is_random=is_random,
+        key=key,
+    )
     share = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
     groups = shown(counts.index)
     size = INCHES_PER_CELL * max(len(groups), FEWEST_ROWS) + room(groups)

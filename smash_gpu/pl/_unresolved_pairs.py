@@ -65,8 +65,16 @@ def unresolved_pairs(
     >>> len(ax.patches)
     2
     """
-    case = {"genes": genes, "n_genes": n_genes, "classifier": classifier, "thin": thin, "dropout": dropout}
-    pairs = get.unresolved_pairs(adata, **case, is_random=is_random, key=key)[:n_pairs]
+    pairs = get.unresolved_pairs(
+        adata,
+        genes=genes,
+        n_genes=n_genes,
+        classifier=classifier,
+        thin=thin,
+        dropout=dropout,
+        is_random=is_random,
+        key=key,
+    )[:n_pairs]
     names = paired(pairs["group"], pairs["other"])
     ax = ax or canvas(room(names) + 4.2, INCHES_PER_PAIR * max(len(names), 2) + 1.0)
     place = range(len(pairs))

@@ -142,3 +142,14 @@ def test_long_names_are_cut_and_different_ones_stay_different():
 def test_without_results_the_step_that_is_missing_is_named(adata, name):
     with pytest.raises(KeyError, match=r"run tl\."):
         getattr(smg.pl, name)(adata)
+
+
+@pytest.mark.parametrize("name", ["confusion", "overlap", "panel_resolution"])
+def test_a_colour_bar_fits_the_part_of_a_figure_that_is_given(seven, name):
+    whole, half = (mpl.figure.Figure(figsize=(width, 4), layout="constrained") for width in (4, 8))
+    axes = [whole.add_subplot(), half.subfigures(1, 2)[0].add_subplot()]
+    bars = [FIGURES[name](seven, ax=ax).images[0].colorbar.ax for ax in axes]
+    for figure in (whole, half):
+        figure.draw_without_rendering()
+    heights = [bar.get_window_extent().height for bar in bars]
+    assert heights[1] == pytest.approx(heights[0], rel=0.05)
