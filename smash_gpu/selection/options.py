@@ -90,7 +90,8 @@ class Filters:
         unknown = sorted(set(options) - set(names))
         if unknown:
             raise TypeError(f"filters has no option {', '.join(unknown)}; the options are {', '.join(names)}.")
-        return cls(**{name: names_of(value, name) if name in LISTS else value for name, value in options.items()})
+        given: dict[str, Any] = {n: names_of(value, n) if n in LISTS else value for n, value in options.items()}
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -200,4 +201,5 @@ class Recipe:
                 "split; pass genes= to evaluate a fixed list."
             )
         steps = {**steps, "importance": importance}
-        return cls(**{name: kind(**steps[name]) if steps.get(name) else None for name, kind in STEPS.items()})
+        made: dict[str, Any] = {n: kind(**steps[n]) if steps.get(n) else None for n, kind in STEPS.items()}
+        return cls(**made)

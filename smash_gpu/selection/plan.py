@@ -62,10 +62,12 @@ class Plan:
         where = "on disk if that does not fit" if self.on_disk else "all in memory"
         extra = f", plus {self.bytes_extra / GB:,.2f} GB of memory" if self.bytes_extra else ""
         reading = self.taken + self.bytes_per_block + self.bytes_of_tables
+        read = f"{self.unpacked / GB:,.2f} GB in memory"
+        if self.stored is not None:
+            read = f"{self.stored / GB:,.2f} GB ({self.unpacked / GB:,.2f} GB unpacked)"
         return [
             f"Plan: {len(self.passes)} passes over {cells:,} cells × {genes:,} genes, each reading "
-            f"{self.stored / GB:,.2f} GB ({self.unpacked / GB:,.2f} GB unpacked) in blocks of "
-            f"{self.cells_per_block:,} cells: {'; '.join(self.passes)}.",
+            f"{read} in blocks of {self.cells_per_block:,} cells: {'; '.join(self.passes)}.",
             f"Memory: {self.taken / GB:,.2f} GB now, about {reading / GB:,.2f} GB while reading; training on "
             f"{self.training_cells:,} cells needs {training / GB:,.2f} GB per {KILO:,} candidate genes, "
             f"{where}{extra}. The limit is {(self.taken + self.room) / GB:,.2f} GB.",

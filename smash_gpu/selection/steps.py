@@ -92,7 +92,7 @@ def eligible_scores(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np
     """Scores, NaN where the sample rule or ``positive_only`` excludes a marker, and the share of samples."""
     allowed, samples = np.ones_like(scores, dtype=bool), None
     if data.sample is not None:
-        rule = _sample_rule(data, ~np.isnan(scores).all(axis=0), how)
+        rule = _sample_rule(data, data.sample, ~np.isnan(scores).all(axis=0), how)
         allowed, samples = rule.allowed, rule.samples
     if how.positive_only:
         allowed = allowed & ranking.directions(data.stats)
@@ -172,7 +172,8 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
     def stack(of: Callable[[Selection], np.ndarray]) -> np.ndarray:
         return np.concatenate([of(part) for part in found])
 
-    scores = Scores(*(stack(lambda p, name=name: getattr(p.scores, name)) for name in ("mean", "spread", "accuracy")))
+    mean, spread = stack(lambda p: p.scores.mean), stack(lambda p: p.scores.spread)
+    scores = Scores(mean, spread, stack(lambda p: p.scores.accuracy))
     groups = stack(lambda p: p.groups)
     markers = pd.concat([part.markers.astype({"group": object}) for part in found], ignore_index=True)
     return Selection(
@@ -211,9 +212,9 @@ def _species(symbols: np.ndarray, filters: Filters) -> str | None:
     return species
 
 
-def _sample_rule(data: Dataset, scored: np.ndarray, how: Ranking) -> ranking.Eligible:
-    shape = data.n_groups, len(data.sample.categories)
-    pair = np.where(data.group >= 0, data.group.astype(np.int64) * shape[1] + data.sample.codes, -1)
+def _sample_rule(data: Dataset, sample: pd.Categorical, scored: np.ndarray, how: Ranking) -> ranking.Eligible:
+    shape = data.n_groups, len(sample.categories)
+    pair = np.where(data.group >= 0, data.group.astype(np.int64) * shape[1] + sample.codes, -1)
     cells, detected = data.detections_by(pair, shape[0] * shape[1], np.flatnonzero(scored))
     rule = ranking.sample_rule(
         detected.reshape(*shape, -1),

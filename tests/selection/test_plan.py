@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anndata as ad
+import h5py
 import pytest
 from scipy import sparse
 
@@ -34,3 +36,11 @@ def test_the_plan_counts_the_passes_for_batches(adata):
     assert [what for what in corrected if what not in plain] == ["covariance of the candidates, for the batches"]
     sampled = plan.plan(matrix, 3, batches=True, n_models=2, max_cells=matrix.shape[0] // 2).passes
     assert len(sampled) == len(corrected) + 2
+
+
+def test_the_plan_in_words_says_where_the_matrix_is(adata, tmp_path):
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    with h5py.File(tmp_path / "data.h5ad") as file:
+        on_disk = plan.plan(ad.io.sparse_dataset(file["X"]), 3).lines[0]
+    assert "GB unpacked)" in on_disk
+    assert "GB in memory in blocks of" in plan.plan(adata.X, 3).lines[0]
