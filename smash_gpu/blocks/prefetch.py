@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 BLOCKS_AHEAD = 2
 
 
-def prefetched(load: Callable[[Any], Any], items: Iterable) -> Iterator[Any]:
+def prefetched(load: Callable[[Any], Any], items: Iterable) -> Generator[Any, None, None]:
     """``load(item)`` for each of ``items`` in order; `BLOCKS_AHEAD` at most are loaded before they are asked for."""
     items, pool = iter(items), ThreadPoolExecutor(1, thread_name_prefix="reading-ahead")
     try:

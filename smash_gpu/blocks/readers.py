@@ -54,6 +54,7 @@ def _(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
 @rows.register
 def _(X: CSRDataset, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
     ends = matrices.row_offsets(X) if offsets is None else offsets
+    assert ends is not None, "a CSRDataset holds them"
     values, columns = (hdf5.array_reader(X.group[name]) for name in ("data", "indices"))
 
     def read(cut: slice) -> sparse.csr_matrix:

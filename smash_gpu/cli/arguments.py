@@ -98,11 +98,13 @@ def add_lists(command: argparse.ArgumentParser) -> None:
 def add_evaluation(command: argparse.ArgumentParser) -> None:
     """Options of the evaluation."""
     add = command.add_argument
-    one, several = {"type": int}, {"type": float, "nargs": "+", "default": []}
     add("--classifier", choices=CLASSIFIERS, nargs="+", default=list(Judging.classifiers), help="classifiers to use")
     add("--protocol", choices=PROTOCOLS, default=Splitting.protocol, help="how to split and scale")
-    add("--n-splits", default=Splitting.n_splits, help="splits or sample folds of the leak-free protocol", **one)
-    add("--n-seeds", default=Splitting.n_seeds, help="number of repetitions of the splits", **one)
-    add("--n-random", default=Judging.n_random, help="random panels of equal expression to compare with", **one)
-    add("--thin", metavar="SHARE", help="repeat with only this share of the counts", **several)
-    add("--dropout", metavar="CHANCE", help="repeat with genes that fail with this probability", **several)
+    add("--n-splits", type=int, default=Splitting.n_splits, help="splits or sample folds of the leak-free protocol")
+    add("--n-seeds", type=int, default=Splitting.n_seeds, help="number of repetitions of the splits")
+    add("--n-random", type=int, default=Judging.n_random, help="random panels of equal expression to compare with")
+    add("--thin", type=float, nargs="+", default=[], metavar="SHARE", help="repeat with only this share of the counts")
+    add(
+        "--dropout", type=float, nargs="+", default=[], metavar="CHANCE",
+        help="repeat with genes that fail with this probability",
+    )  # fmt: skip

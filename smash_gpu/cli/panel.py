@@ -78,7 +78,6 @@ def run(options: argparse.Namespace) -> None:
 def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], source: dict[str, Any]) -> None:
     from smash_gpu import tl
 
-    lists = {name: gene_list(getattr(options, name)) for name in ("include", "extend", "exclude")}
     priorities = {gene: word for word in ("wanted", "spare") for gene in gene_list(getattr(options, word))}
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
             "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior")  # fmt: skip
@@ -90,7 +89,9 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
         mask_var=_without_families(adata, options, source),
         work=kept_in(options),
-        **lists,
+        include=gene_list(options.include),
+        extend=gene_list(options.extend),
+        exclude=gene_list(options.exclude),
         **{name: getattr(options, name) for name in same},
         **source,
     )
@@ -102,8 +103,8 @@ def _without_families(adata: Any, options: argparse.Namespace, source: dict[str,
 
     if not options.exclude_families:
         return None
-    everything = {"min_fraction": 0.0, "max_groups": 1.5}
-    pp.filter_genes(adata, options.groupby[0], families=options.exclude_families, **everything, **source)
+    families = options.exclude_families
+    pp.filter_genes(adata, options.groupby[0], families=families, min_fraction=0.0, max_groups=1.5, **source)
     return "smash_candidate"
 
 
@@ -149,9 +150,9 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     export.xenium(adata, out / "xenium.csv", ensembl_key=options.ensembl_key)
     export.merscope(adata, out / "merscope.csv", ensembl_key=options.ensembl_key)
     (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))
-    figures = {} if options.no_figures else {"curve.png": pl.panel_curve, "unresolved.png": pl.panel_pairs}
-    for name, draw in figures.items():
-        save(draw(adata), out / name)
+    if not options.no_figures:
+        save(pl.panel_curve(adata), out / "curve.png")
+        save(pl.panel_pairs(adata), out / "unresolved.png")
     if options.xenium_reference:
         kept = {name: value for name, value in source.items() if name != "sample_key"}
         export.xenium_reference(

@@ -58,10 +58,10 @@ class Dataset:
     sample: pd.Categorical | None = None
     batch: pd.Categorical | None = None
     work: Work = field(default_factory=Work)
-    known: Known | None = None
+    known: Known = field(default_factory=partial(Known, are_counts=True))
 
     def __post_init__(self) -> None:
-        if self.known is None or not self.known.is_about(self.matrix):
+        if not self.known.is_about(self.matrix):
             object.__setattr__(self, "known", Known(self.target_sum is not None).bind(self.matrix))
 
     @property
@@ -91,7 +91,7 @@ class Dataset:
 
     def stats_by(self, code: np.ndarray, n_codes: int, name: str = "group statistics") -> GroupStats:
         """Sums per value of any other code of the cells; ``name`` is that of the stage."""
-        how = {"target_sum": self.target_sum, "device": self.device}
+        how: dict[str, Any] = {"target_sum": self.target_sum, "device": self.device}
         named, hashed = how | {"code": code, "n_codes": n_codes}, self.name_of_sums(code, n_codes)
 
         def compute() -> Mapping[str, Any]:
@@ -108,8 +108,8 @@ class Dataset:
 
     def moments(self, genes: np.ndarray, ceiling: np.ndarray | None = None) -> Moments:
         """First and second moments of the expression of the numbered genes in `cells`, from one pass."""
-        how = {"ceiling": ceiling, "target_sum": self.target_sum, "device": self.device}
-        return moments(self.matrix, self.group, genes, **how, fold=self.known.fold)
+        how: dict[str, Any] = {"target_sum": self.target_sum, "device": self.device, "fold": self.known.fold}
+        return moments(self.matrix, self.group, genes, ceiling=ceiling, **how)
 
     def blocks(self, code: np.ndarray | None = None, step: Callable | None = None) -> Iterator[Any]:
         """`fold.stream` over the matrix and a code of the cells, by default their group; without a step on the host."""
@@ -119,7 +119,8 @@ class Dataset:
     def kept(self, name: str, parameters: Mapping[str, Any] | None, compute: Callable[[], Mapping[str, Any]]) -> Stage:
         """`Work.kept` for a stage that depends on the groups and the expression, too."""
         if parameters is not None:
-            parameters = parameters | {"group": self.group, "target_sum": self.target_sum, "device": self.device}
+            how = {"group": self.group, "target_sum": self.target_sum, "device": self.device}
+            parameters = {**parameters, **how}
         return self.work.kept(name, parameters, compute)
 
     def detections_by(self, code: np.ndarray, n_codes: int, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

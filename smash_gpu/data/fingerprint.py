@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from zlib import crc32
@@ -88,7 +88,8 @@ def identity(matrix: Any) -> str | None:
     """
     found = [_identity(part) for part in matrices.parts(matrix)]
     found += ["all" if numbers is None else _checksum(np.asarray(numbers)) for numbers in matrices.chosen(matrix)]
-    return None if None in found else f"{matrix.shape} {' '.join(found)}"
+    parts = [part for part in found if part is not None]
+    return f"{matrix.shape} {' '.join(parts)}" if len(parts) == len(found) else None
 
 
 def _identity(matrix: Any) -> str | None:
@@ -108,10 +109,10 @@ def _identity(matrix: Any) -> str | None:
 def _checksum(array: np.ndarray) -> str:
     """Of the values in the order in which they lie in memory."""
     turned = array.T if array.flags.f_contiguous else array
-    return f"{array.dtype.str} {array.shape} {array.strides} {crc32(np.ascontiguousarray(turned)):08x}"
+    return f"{array.dtype.str} {array.shape} {array.strides} {crc32(np.ascontiguousarray(turned).data):08x}"
 
 
-def _is_read_whole(parts: list[tuple[Any, Mapping[str, Any]]]) -> bool:
+def _is_read_whole(parts: Sequence[tuple[Any, Mapping[str, Any]]]) -> bool:
     on_disk = [(part, arrays) for part, arrays in parts if arrays]
     n_bytes = sum(array.nbytes for _, arrays in on_disk for array in arrays.values())
     return n_bytes <= io_open.BYTES_IN_MEMORY and all(matrices.layout(part) != "csc" for part, _ in on_disk)

@@ -73,9 +73,9 @@ class Work:
     _require_unchanged: Callable[[], None] = _nothing
 
     @classmethod
-    def of(cls, work: Self | str | Path | None, data: str = "") -> Self:
+    def of(cls, work: Work | str | Path | None, data: str = "") -> Work:
         """A user's folder, ``Work`` or None, with a name for the data."""
-        given = work if isinstance(work, cls) else cls(None if work is None else Path(work))
+        given = work if isinstance(work, Work) else cls(None if work is None else Path(work))
         return replace(given, data=given.data or data)
 
     def on(self, X: Any, fingerprint: Callable[[], str]) -> Self:
@@ -164,7 +164,7 @@ def _plain(value: Any) -> Any:
         return {"codes": _plain(value.codes), "categories": list(value.categories)}
     if isinstance(value, np.ndarray):
         array = np.ascontiguousarray(value.astype(str) if value.dtype.hasobject else value)
-        return f"{array.dtype.str} {array.shape} {sha256(array).hexdigest()}"
+        return f"{array.dtype.str} {array.shape} {sha256(array.view(np.uint8).data).hexdigest()}"
     raise TypeError(f"cannot name a stage after a parameter of type {type(value).__name__}.")
 
 
@@ -189,9 +189,10 @@ def _is_saved(path: Path, stage: Stage, about: str, made: datetime) -> bool:
     """Whether the stage could be written; a warning if not, since the run itself continues."""
     if objects := [name for name, array in stage.items() if array.dtype.hasobject]:
         raise ValueError(f"object arrays cannot be kept in {path.name}: {', '.join(objects)}")
+    held: dict[str, Any] = {**stage, ABOUT: about, MADE: made.isoformat(timespec="seconds")}
     try:
         with atomic.written(path) as partly:
-            np.savez(partly, **stage, **{ABOUT: about, MADE: made.isoformat(timespec="seconds")})
+            np.savez(partly, **held)
     except OSError as error:
         n_bytes = sum(array.nbytes for array in stage.values())
         warn(

@@ -81,13 +81,14 @@ def expand(paths: Paths) -> list[Path]:
     FileNotFoundError, ValueError
         If no file matches a pattern, or a file is given twice.
     """
-    is_many = isinstance(paths, Iterable) and not isinstance(paths, str | Path | Mapping)
-    asked = list(paths) if is_many else [paths]
+    asked: list[object] = [paths]
+    within = ""
+    if isinstance(paths, Iterable) and not isinstance(paths, str | Path | Mapping):
+        asked, within = list(paths), f" in {type(paths).__name__}"
     for one in asked:
         if not isinstance(one, str | Path):
             raise TypeError(
-                f"expected AnnData, a path, a pattern, or several paths or patterns, not {type(one).__name__}"
-                + (f" in {type(paths).__name__}." if is_many else ".")
+                f"expected AnnData, a path, a pattern, or several paths or patterns, not {type(one).__name__}{within}."
             )
     found: list[Path] = []
     for one in map(str, asked):

@@ -156,7 +156,7 @@ class _Plan:
                 records = records[np.argsort(bucket, kind="stable")].view(np.uint8)
                 ends = np.cumsum(np.bincount(bucket, minlength=len(files))) * self.record.itemsize
                 for file, low, high in zip(files, [0, *ends], ends, strict=False):
-                    _append(file, memoryview(records[low:high]))
+                    _append(file, records[low:high].data)
         return paths
 
     def in_order(self, buckets: list[Path]) -> Iterator[sparse.csr_matrix]:

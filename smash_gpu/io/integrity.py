@@ -120,7 +120,7 @@ def _require_whole(X: Any) -> None:
         if lost:
             raise ValueError(
                 f"{place(array)} lacks {len(lost):,} of its {len(chunks):,} chunks, or parts of them "
-                f"({chunks[lost[0]][0].relative_to(place(array))} first): it is damaged or incomplete. "
+                f"({array.metadata.encode_chunk_key(lost[0])} first): it is damaged or incomplete. "
                 "Copy the store again."
             )
         if name.endswith("indptr") and chunks:
@@ -134,14 +134,17 @@ def _require_whole(X: Any) -> None:
 def chunks_of(array: Any) -> dict[Chunk, tuple[Path, int | None]]:
     """File and size in bytes of every chunk, by its number along each axis; size None if the file is missing.
 
-    Empty for HDF5, which reports missing data when reading.
+    Empty for HDF5, which reports missing data when reading, and for stores that are not local.
     """
     return {}
 
 
 @chunks_of.register
 def _(array: zarr.Array) -> dict[Chunk, tuple[Path, int | None]]:
-    folder, sizes = place(array), {path: size for path, (size, _) in files([place(array)]).items()}
+    folder = place(array)
+    if folder is None:
+        return {}
+    sizes = {path: size for path, (size, _) in files([folder]).items()}
     sides = array.shards or array.chunks
     grid = product(*(range(-(-n // side)) for n, side in zip(array.shape, sides, strict=True)))
     return {c: (path := folder / array.metadata.encode_chunk_key(c), sizes.get(path)) for c in grid}
@@ -158,7 +161,7 @@ def _is_cut(array: zarr.Array, path: Path, size: int) -> bool:
 
 def _checked_offsets(X: Any, array: zarr.Array) -> np.ndarray:
     """All cell offsets, checked: a missing chunk makes them decrease, or makes a row too long."""
-    offsets = array[:]
+    offsets = np.asarray(array[:])
     lengths, longest = np.diff(offsets), X.shape[1] if layout(X) == "csr" else X.shape[0]
     if (lengths < 0).any() or (lengths > longest).any() or offsets[-1] != n_values(X):
         raise ValueError(f"{place(array)} does not fit the stored values: the store is damaged. Copy it again.")

@@ -109,7 +109,7 @@ def _(array: zarr.Array) -> Path | None:
 
 def places(X: Any) -> tuple[Path, ...]:
     """The HDF5 files, and the folders of zarr arrays, that hold parts of the matrix."""
-    return tuple(sorted({place(array) for part in parts(X) for array in arrays(part).values()}))
+    return tuple(sorted({at for part in parts(X) for array in arrays(part).values() if (at := place(array))}))
 
 
 @singledispatch

@@ -65,11 +65,10 @@ class Stack:
 
     def only(self, cells: Any = slice(None), genes: Any = slice(None)) -> Stack:
         """A stack of the chosen cells and genes (slices, masks or numbers); reads nothing."""
+        chosen = self.cells
         if not _is_everything(cells):
-            numbers = np.arange(self._starts[-1]) if self.cells is None else self.cells
+            numbers = np.arange(self._starts[-1]) if chosen is None else chosen
             chosen = np.atleast_1d(numbers[_flat(cells)])
-        else:
-            chosen = self.cells
         if _is_everything(genes):
             return Stack(self.matrices, self.genes, chosen)
         each = zip(self.matrices, self.genes, strict=True)
@@ -103,7 +102,8 @@ class Stack:
         block = sparse.csr_matrix(block if sparse.issparse(block) else np.asarray(block))
         if chosen is not None and not np.array_equal(chosen, np.arange(part.stop - part.start)):
             block = block[chosen]
-        return block if self.genes[i] is None else take_columns(block, self.genes[i])
+        genes = self.genes[i]
+        return block if genes is None else take_columns(block, genes)
 
     def _slices(self, cut: slice) -> Iterator[tuple[int, slice]]:
         """The numbers of the matrices that hold the rows ``cut``, and the slice of rows in each."""

@@ -52,7 +52,9 @@ def describe_data(results: Results) -> Data:
         is_counts=source.get("normalize", True),
         detected=data.stats.detected.sum() / (len(data.cells) * len(data.names)),
         named=[
-            (label, len(values[data.cells].unique()), source[key]) for label, key, values in columns if source.get(key)
+            (label, len(values[data.cells].unique()), source[key])
+            for label, key, values in columns
+            if values is not None
         ],
         groups=_groups(results),
     )

@@ -58,12 +58,14 @@ def drawn(ax: Axes, *, largest_svg: int = LARGEST_SVG) -> Figure:
     """The figure of ``ax``, which is closed; PNG if its SVG would have more bytes than ``largest_svg``."""
     from matplotlib import pyplot as plt
 
-    width, height = (round(PIXELS_PER_INCH * inches) for inches in ax.figure.get_size_inches())
-    data = _svg(ax.figure)
+    drawing = ax.figure
+    assert isinstance(drawing, plt.Figure), "the figures of reports have no parts"
+    width, height = (round(PIXELS_PER_INCH * inches) for inches in drawing.get_size_inches())
+    data = _svg(drawing)
     kind = "svg+xml" if len(data) <= largest_svg else "png"
     if kind == "png":
-        data = _png(ax.figure)
-    plt.close(ax.figure)
+        data = _png(drawing)
+    plt.close(drawing)
     return Figure(f"data:image/{kind};base64,{b64encode(data).decode()}", width, height)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
-import numpy as np
 from anndata import AnnData
 
 from smash_gpu import evaluation
@@ -162,23 +161,25 @@ def _write(adata: AnnData, data: Dataset, found: evaluation.Evaluation, options:
 
 def _inside_splits(genes: Genes | Mapping[str, Genes]) -> tuple[str, ...]:
     """Names of the lists that are chosen in every split."""
-    return tuple(name for name, one in _named(genes).items() if one is None or isinstance(one, Callable))
+    return tuple(name for name, one in _named(genes).items() if one is None or callable(one))
 
 
 def _sizes(n_genes: int | Iterable[int] | None) -> tuple[int, ...]:
     if n_genes is None:
         return ()
-    sizes = (int(n_genes),) if np.isscalar(n_genes) else tuple(sorted(set(map(int, n_genes))))
+    sizes = tuple(sorted(set(map(int, n_genes)))) if isinstance(n_genes, Iterable) else (int(n_genes),)
     if not sizes or sizes[0] < 1:
         raise ValueError(f"n_genes={n_genes!r}: a panel has at least one gene.")
     return sizes
 
 
 def _conditions(thin: float | Iterable[float], dropout: float | Iterable[float]) -> tuple[Condition, ...]:
-    levels = [(thin,) if np.isscalar(thin) else thin, (dropout,) if np.isscalar(dropout) else dropout]
-    kept = dict.fromkeys([1.0, *map(float, levels[0])])
-    lost = dict.fromkeys([0.0, *map(float, levels[1])])
+    kept, lost = dict.fromkeys([1.0, *_several(thin)]), dict.fromkeys([0.0, *_several(dropout)])
     return tuple(Condition(t, d) for t, d in product(kept, lost))
+
+
+def _several(levels: float | Iterable[float]) -> list[float]:
+    return [*map(float, levels)] if isinstance(levels, Iterable) else [float(levels)]
 
 
 def _at_least_none(n_random: int) -> int:
@@ -200,10 +201,10 @@ def _choosers(
         what = f"genes[{name!r}]" if isinstance(wanted, Mapping) else "genes"
         choosers[name] = choose = (
             repeated_selection(adata, longest, key) if one is None
-            else own(adata, one, longest, what) if isinstance(one, Callable)
+            else own(adata, one, longest, what) if callable(one)
             else given(data, one, what)
         )  # fmt: skip
-        lengths[name] = longest if one is None or isinstance(one, Callable) else len(choose(data))
+        lengths[name] = longest if one is None or callable(one) else len(choose(data))
     _compare(lengths, sizes)
     return choosers
 

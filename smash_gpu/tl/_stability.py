@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from anndata import AnnData
 
@@ -103,7 +105,7 @@ def stability(
         chooser = repeated_selection(adata, n_genes, key) if choose is None else own(adata, choose, n_genes, "choose")
         found = resampling.resample(data, chooser, n_resamples=n_resamples, random_state=random_state)
         tables = _tables(found, data, n_substitutes)
-    options = {"n_genes": n_genes, "n_resamples": n_resamples, "random_state": random_state}
+    options: dict[str, Any] = {"n_genes": n_genes, "n_resamples": n_resamples, "random_state": random_state}
     options["halves_of"] = "cells" if data.sample is None else "samples"
     slots.write_tables(adata, "stability", tables, options, key=key)
 
