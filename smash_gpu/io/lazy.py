@@ -88,8 +88,8 @@ class OnDisk(ad.AnnData):
         """A copy of the annotation, with the same matrices."""
         if filename is not None:
             raise ValueError("cannot copy data on disk to another file; copy the file itself.")
-        how = {"places": self.places, "raw": self._raw_parts(), "is_part": self.is_part}
-        return OnDisk(self.matrices, **how, **deepcopy(self._annotation()))
+        annotation = deepcopy(self._annotation())
+        return OnDisk(self.matrices, places=self.places, raw=self._raw_parts(), is_part=self.is_part, **annotation)
 
     def to_memory(self, *, copy: bool = False) -> ad.AnnData:
         """Everything in memory."""
