@@ -50,8 +50,8 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
         Arrays of one value per cell, on the host.
     """
     if is_dask(X):
-        fold_blocks = partial(_fold_blocks, step=step, device=device)
-        return dask.total(X, fold_blocks, per_cell, BLOCKS_PER_TASK * block_sizes.cells_per_block(X, device))
+        fold_chunks = partial(_fold_chunks, step=step, device=device)
+        return dask.total(X, fold_chunks, per_cell, BLOCKS_PER_TASK * block_sizes.cells_per_block(X, device))
     return _fold_here(X, *per_cell, step=step, device=device, walk=track_cells)
 
 
@@ -126,12 +126,12 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
     return in_halves(step, slice(cut.start, middle), *per_cell) + in_halves(step, slice(middle, cut.stop), *per_cell)
 
 
-def _fold_blocks(blocks: dask.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> Any:
-    return reduce(iadd, (_fold_here(*part, step=step, device=device) for part in _loaded(blocks, per_cell))).to_host()
+def _fold_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str) -> Any:
+    return reduce(iadd, (_fold_here(*part, step=step, device=device) for part in _split(chunks, per_cell))).to_host()
 
 
 def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.ndarray, ...]) -> Iterator[Any]:
-    walk = partial(_packed_blocks, step=step, device=device) if step else partial(_stream_blocks, step=_as_it_is)
+    walk = partial(_packed_chunks, step=step, device=device) if step else partial(_stream_chunks, step=_as_it_is)
     for parts in dask.in_order(X, walk, per_cell, block_sizes.cells_per_block(X, device)):
         for part in parts:
             yield _each(partial(_unpacked, device=device), part) if step else (place(part[0], device), *part[1:])
@@ -139,20 +139,20 @@ def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.
 
 def delayed_parts(X: Any, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list[tuple[slice, Any]]:
     """The cells of each task of a Dask array, and ``step(block, *parts of per_cell)`` of them as one delayed array."""
-    walk = partial(_joined_blocks, step=step, device=device)
+    walk = partial(_joined_chunks, step=step, device=device)
     return dask.tasks(X, walk, per_cell, BLOCKS_PER_TASK * block_sizes.cells_per_block(X, device))
 
 
-def _joined_blocks(blocks: dask.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> np.ndarray:
-    return np.concatenate(_stream_blocks(blocks, *per_cell, step=step, device=device))
+def _joined_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str) -> np.ndarray:
+    return np.concatenate(_stream_chunks(chunks, *per_cell, step=step, device=device))
 
 
 def _as_it_is(*block_and_parts: Any) -> tuple:
     return block_and_parts
 
 
-def _packed_blocks(blocks: dask.Blocks, *per_cell: np.ndarray, step: Callable, device: str) -> list:
-    return [_each(_packed, found) for found in _stream_blocks(blocks, *per_cell, step=step, device=device)]
+def _packed_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str) -> list:
+    return [_each(_packed, found) for found in _stream_chunks(chunks, *per_cell, step=step, device=device)]
 
 
 def _packed(a: np.ndarray) -> Any:
@@ -169,12 +169,15 @@ def _each(function: Callable, found: Any) -> Any:
     return tuple(map(function, found)) if isinstance(found, tuple) else function(found)
 
 
-def _stream_blocks(blocks: dask.Blocks, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list:
-    parts = _loaded(blocks, per_cell)
+def _stream_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list:
+    parts = _split(chunks, per_cell)
     return [_each(to_host, step(*here)) for part in parts for here in _stream_here(*part, device=device)]
 
 
-def _loaded(blocks: dask.Blocks, per_cell: tuple[np.ndarray, ...]) -> Iterator[tuple]:
-    with closing(prefetched(lambda number: as_csr(blocks[number]), range(len(blocks)))) as loaded:
-        for cut in blocks.cuts:
-            yield next(loaded), *(v[cut] for v in per_cell)
+def _split(chunks: list, per_cell: tuple[np.ndarray, ...]) -> Iterator[tuple]:
+    """Each chunk as CSR, with its part of each ``per_cell``."""
+    start = 0
+    for chunk in chunks:
+        stop = start + chunk.shape[0]
+        yield as_csr(chunk), *(v[start:stop] for v in per_cell)
+        start = stop

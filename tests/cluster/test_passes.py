@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from cases.cluster import N_CELLS, PLACES, codes, in_h5ad
+from cases.cluster import N_CELLS, PLACES, codes, in_h5ad, uneven
 from scipy import sparse
 
 from smash_gpu.blocks import dask as blocks_dask
@@ -18,9 +18,6 @@ from smash_gpu.runtime import memory
 from smash_gpu.runtime.cluster import SHARE_OF_WORKER, active_client
 
 pytest.importorskip("distributed")
-
-
-READ_BY_TASKS = {"h5ad", "zarr", "memory", "uneven", "dense in memory"}
 
 
 @pytest.fixture(params=PLACES)
@@ -42,11 +39,9 @@ def test_statistics_and_moments_are_those_of_one_machine(place, cells):
     equal(stats.moments(X, group, genes), stats.moments(cells.X, group, genes))
 
 
-@pytest.mark.slow
-def test_a_task_reads_its_blocks_itself_unless_that_is_done_or_shared(place):
-    name, X = place
-    (source, *_) = blocks_dask._sources(by_rows(X), [[0], [1]])
-    assert isinstance(source, blocks_dask._Reading) == (name in READ_BY_TASKS)
+def test_a_task_holds_one_chunk_or_few_cells(cells):
+    found = blocks_dask.tasks(uneven(cells, None), len, [], 280)
+    assert [(part.start, part.stop) for part, _ in found] == [(0, 271), (271, 671), (671, 900)]
 
 
 @pytest.mark.slow
@@ -94,31 +89,12 @@ def test_a_worker_keeps_to_its_own_memory(client, cells, stored):
 
 
 @pytest.mark.slow
-def test_codes_are_sent_with_a_byte_each_and_steps_once(client, cells, stored):
-    import pickle
+def test_codes_are_sent_with_a_byte_each_and_steps_once(client):
+    from distributed.protocol.pickle import dumps
 
-    X, group = in_h5ad(cells, stored), np.zeros(N_CELLS, dtype=np.int64)
-    group[3] = 200
-    ballast = np.zeros(10**6, dtype=np.uint8)
-    found = blocks_dask.tasks(X, lambda _, __: ballast, [group], 100)
-    (kind,) = {part._values.dtype for _, task in found for part in _parts(task)}
-    assert kind == np.uint8
-    assert sum(len(pickle.dumps(part)) for _, task in found for part in _parts(task)) < N_CELLS + 300 * len(found)
-    keys = [key for _, task in found for key in task.dask if "_Shipped" in str(key)]
-    assert len(found) > 5
-    assert len(set(keys)) == 1
-
-
-def _parts(task):
-    (call,) = (value for key, value in dict(task.dask).items() if key == task.key)
-    return [part for part in _flat(call.args) if isinstance(part, blocks_dask._Part)]
-
-
-def _flat(values):
-    for value in values:
-        if isinstance(value, blocks_dask._Part):
-            yield value
-        elif hasattr(value, "args"):
-            yield from _flat(value.args)
-        elif isinstance(value, list | tuple):
-            yield from _flat(value)
+    X, group = pytest.importorskip("dask.array").zeros((200_000, 1), chunks=(20_000, 1)), np.arange(200_000) % 200
+    ballast = np.random.default_rng(0).bytes(10**6)
+    found = blocks_dask.tasks(X, lambda _, group: (ballast, group.dtype), [group], 20_000)
+    assert len(found) == 10
+    assert len(dumps({key: part for _, task in found for key, part in dict(task.dask).items()})) < 10**6 + 250_000
+    assert found[3][1].compute() == (ballast, np.int64)
