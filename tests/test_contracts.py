@@ -258,11 +258,10 @@ def test_the_readmes_cluster_of_gpus_is_built_with_arguments_that_it_has():
     inspect.signature(LocalCUDACluster.__init__).bind(None, rmm_pool_size=0.7, rmm_allocator_external_lib_list="cupy")
 
 
-def test_xgboosts_tracker_and_communicator_take_our_arguments():
-    from xgboost import collective
-    from xgboost.tracker import RabitTracker
+def test_xgboost_on_dask_takes_our_arguments():
+    from xgboost import dask
+    from xgboost.collective import Config
 
-    tracker = RabitTracker(1, "127.0.0.1", sortby="task", timeout=5)
-    tracker.start()
-    with collective.CommunicatorContext(**tracker.worker_args(), dmlc_task_id="tcp://a:1", dmlc_timeout=5):
-        assert (collective.get_rank(), collective.get_world_size()) == (0, 1)
+    keywords = {"data": None, "label": None, "weight": None, "max_bin": 32}
+    inspect.signature(dask.DaskQuantileDMatrix).bind(None, **keywords)
+    inspect.signature(dask.train).bind(None, {}, None, num_boost_round=3, coll_cfg=Config(timeout=5))

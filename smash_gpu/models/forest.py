@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from joblib import effective_n_jobs
 
 from smash_gpu.compute.device import same_allocator
 from smash_gpu.compute.xp import namespace, take, to_host
@@ -12,7 +13,6 @@ from smash_gpu.data.splits import Split
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import EXPRESSION, Facts, ModelInfo
-from smash_gpu.models.on_cluster import forests
 from smash_gpu.runtime.progress import track
 
 TREES_PER_STEP = 25
@@ -61,11 +61,12 @@ def grow(estimator: Any, X: np.ndarray, group: np.ndarray) -> None:
     if not hasattr(estimator, "warm_start") or not hasattr(estimator, "n_estimators"):
         estimator.fit(X, group)
         return
-    n_trees, step = estimator.n_estimators, max(TREES_PER_STEP, forests.n_threads())
-    estimator.set_params(warm_start=True)
-    for grown in track(range(0, n_trees, step), "growing trees", unit=f" × {step} trees"):
-        forests.fit(estimator.set_params(n_estimators=min(grown + step, n_trees)), X, group)
-    estimator.set_params(warm_start=False)
+    n_trees, step = estimator.n_estimators, max(TREES_PER_STEP, effective_n_jobs(-1))
+    try:
+        for grown in track(range(0, n_trees, step), "growing trees", unit=f" × {step} trees"):
+            estimator.set_params(warm_start=grown > 0, n_estimators=min(grown + step, n_trees)).fit(X, group)
+    finally:
+        estimator.set_params(warm_start=False, n_estimators=n_trees)
 
 
 class ClassWeightedForest(Forest):

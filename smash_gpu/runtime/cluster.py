@@ -15,6 +15,7 @@ SHARE_OF_WORKER = 0.6  # of a worker's memory limit; there Dask begins to spill
 ATTEMPTS = 4
 SECONDS_TO_NOTICE = 5.0
 SECONDS_TO_RETURN = 20.0
+SECONDS_TO_ANSWER = 600.0  # of a worker whose tasks may still wait for a lost one
 
 
 def is_dask(X: Any) -> bool:
@@ -56,14 +57,14 @@ def worker_memory() -> Iterator[None]:
 
 
 def despite_losses(attempt: Callable[[], Any], client: Any, purpose: str) -> Any:
-    """``attempt()``, made anew where it fails and a worker of the cluster was lost meanwhile; `ATTEMPTS` times.
+    """``attempt()``, repeated if it fails and a worker of the cluster was lost meanwhile; at most `ATTEMPTS` times.
 
     For libraries whose own tasks do not survive that.
 
     Raises
     ------
     RuntimeError
-        If workers are lost each time; any error of an attempt during which none was lost, as it is.
+        If workers are lost each time, or one stays blocked. An error of an attempt without a loss is raised as it is.
     """
     for left in reversed(range(ATTEMPTS)):
         before = _workers(client)
@@ -75,11 +76,12 @@ def despite_losses(attempt: Callable[[], Any], client: Any, purpose: str) -> Any
                 raise
             if not left:
                 raise RuntimeError(
-                    f"workers of the cluster were lost {ATTEMPTS} times while {purpose}, the last {lost} of "
-                    f"{len(before)}. Give them more memory (see their logs), or use fewer cells: max_cells=."
+                    f"lost workers of the cluster {ATTEMPTS} times while {purpose}, {lost} of {len(before)} the last "
+                    "time. Give them more memory (see their logs), or use fewer cells: max_cells=."
                 ) from error
+            warn(f"lost {lost} of {len(before)} workers while {purpose}; retrying.")
             _wait_for(len(before), client)
-            warn(f"{lost} of {len(before)} workers were lost while {purpose}: once more.")
+            _wait_for_answers(client)
     raise AssertionError
 
 
@@ -96,7 +98,20 @@ def _lost(before: set[str], client: Any) -> int:
 
 
 def _wait_for(n_workers: int, client: Any) -> None:
-    """A moment for those that their nannies start anew: the first of them would be given the cells of all."""
+    """Give nannies time to restart their workers: the first to come back would get the cells of all."""
     end = time.monotonic() + SECONDS_TO_RETURN
     while len(_workers(client)) < n_workers and time.monotonic() < end:
+        time.sleep(0.1)
+
+
+def _wait_for_answers(client: Any) -> None:
+    """Until every worker has a free thread: some may wait for the lost one, until their library gives up."""
+    answers = {worker: client.submit(int, workers=[worker], pure=False, priority=1) for worker in _workers(client)}
+    end = time.monotonic() + SECONDS_TO_ANSWER
+    while blocked := [w for w, answer in answers.items() if answer.status == "pending" and w in _workers(client)]:
+        if time.monotonic() > end:
+            raise RuntimeError(
+                f"workers {blocked} did not answer for {SECONDS_TO_ANSWER:,.0f} s after another was lost. Restart them "
+                f"and call again: client.restart_workers({blocked})."
+            )
         time.sleep(0.1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
+from joblib import parallel_config
 
 from smash_gpu import models
 from smash_gpu.compute.device import device_room, enough_memory, release_memory
@@ -18,8 +19,9 @@ from smash_gpu.data.shuffle import by_block, shuffled
 from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, draw, stratified
 from smash_gpu.data.stages import Stage
 from smash_gpu.errors import warn
-from smash_gpu.models.on_cluster import boosted, forests
+from smash_gpu.models.on_cluster import boosted
 from smash_gpu.runtime import memory
+from smash_gpu.runtime.cluster import active_client, despite_losses, is_dask
 from smash_gpu.runtime.spill import Scratch
 from smash_gpu.selection.harmony import N_COMPONENTS, Shift, harmonize, leading_components, parts
 from smash_gpu.selection.options import Importance
@@ -67,8 +69,8 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
                 split = stratified(data.labels[order], random_state=seed)
                 found = boosted.boost(data, genes, order, model=model, split=split)
                 return dict(zip(("scores", "accuracy"), found, strict=True))
-            with forests.grown_where(data.matrix):
-                return _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts)
+            client = active_client() if is_dask(data.matrix) else None
+            return _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts, client=client)
 
         for seed in seeds:
             yield data.kept(
@@ -205,20 +207,29 @@ def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, facts: mode
             yield gather(into=file)
 
 
-def _fit(model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_parts: bool) -> Stage:
+def _fit(model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_parts: bool, client: Any) -> Stage:
     split = stratified(group, random_state=seed)
     if on_gpu(X) or not reads_parts:
         X = place(X, getattr(model, "device", "cpu"))
     purpose = f"training on {X.shape[0]:,} cells × {X.shape[1]:,} genes"
     release_memory()
     with enough_memory(purpose, WAY_OUT, X.nbytes):
-        model.fit(X, group, split)
+        _on_workers(partial(model.fit, X, group, split), client)
         scores = np.asarray(model.importance(X, group, split), dtype=np.float64)
         right = [np.asarray(model.predict(take(X, cells))) == group[cells] for cells in by_block(split.test, X.shape)]
     expected = (int(group.max()) + 1, X.shape[1])
     if scores.shape != expected:
         raise ValueError(f"the importance of the model has shape {scores.shape}, but groups × genes is {expected}.")
     return {"scores": scores, "accuracy": np.mean(np.concatenate(right))}
+
+
+def _on_workers(fit: Callable[[], Any], client: Any) -> None:
+    """``fit()``; with a client, the workers grow the trees of scikit-learn's forests, each from its own seed."""
+    if client is None:
+        fit()
+        return
+    with parallel_config(backend="dask"):
+        despite_losses(fit, client, "trees were growing")
 
 
 def _scatter(part: np.ndarray, candidates: np.ndarray) -> np.ndarray:

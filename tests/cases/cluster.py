@@ -1,16 +1,35 @@
-"""Places of a Dask array and the comparisons for tests on a cluster."""
+"""Clusters, places of a Dask array, and selections to compare, for tests on a cluster."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from functools import partial
+
+import anndata as ad
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
 from anndata.experimental import read_elem_lazy
 from cells import in_dask
 
+import smash_gpu as smg
+
 N_CELLS, N_GENES = 900, 70
 UNEVEN = (1, 210, 60, 0, 400, 229)
+FEW_TREES = {"n_estimators": 8}
+
+
+@contextmanager
+def cluster_of(n_workers):
+    """A client of so many processes with one thread each."""
+    from distributed import Client, LocalCluster
+
+    options = {"processes": True, "n_workers": n_workers, "threads_per_worker": 1, "memory_limit": "1GB"}
+    with LocalCluster(**options, dashboard_address=None, silence_logs="CRITICAL") as cluster, Client(cluster) as client:
+        client.wait_for_workers(n_workers)
+        yield client
 
 
 def in_zarr(stored, name, **options):
@@ -47,3 +66,19 @@ def codes(cells):
     group = cells.obs["cell_type"].cat.codes.to_numpy().astype(np.int64)
     group[::11] = -1
     return group
+
+
+def smash(cells, X, model, **options):
+    adata = ad.AnnData(X, obs=cells.obs.copy(), var=cells.var.copy())
+    how = {"filters": {"families": ()}, "n_top": 3, "sample_key": "sample", "random_state": 1}
+    smg.tl.smash(adata, "cell_type", model=model, model_options=FEW_TREES, **how, **options)
+    return adata
+
+
+def assert_same_selection(found, expected, exact):
+    compare = np.testing.assert_array_equal if exact else partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-6)
+    compare(found.varm["smash"], expected.varm["smash"])
+    np.testing.assert_array_equal(found.uns["smash"]["accuracy"], expected.uns["smash"]["accuracy"])
+    np.testing.assert_array_equal(found.var["smash_candidate"], expected.var["smash_candidate"])
+    tables = smg.get.markers(found), smg.get.markers(expected)
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3)

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import time
+
 import anndata as ad
 import numpy as np
 import pytest
 import zarr
-from cases.cluster import N_CELLS, N_GENES
+from cases.cluster import N_CELLS, N_GENES, cluster_of, smash
 from cells import planted
+
+CLUSTER_STARTS = 60
 
 
 @pytest.fixture(scope="module")
-def client():
-    from distributed import Client, LocalCluster
+def started():
+    """A client of two workers, and the seconds that it took to start them: more on a busy machine."""
+    start = time.monotonic()
+    with cluster_of(2) as client:
+        yield client, max(time.monotonic() - start, 2.0)
 
-    options = {"processes": True, "n_workers": 2, "threads_per_worker": 1, "memory_limit": "1GB"}
-    with LocalCluster(**options, dashboard_address=None, silence_logs="CRITICAL") as cluster, Client(cluster) as client:
-        yield client
+
+@pytest.fixture(scope="module")
+def client(started):
+    return started[0]
+
+
+@pytest.fixture(scope="module")
+def seconds(started):
+    """Within which a run on two workers must end, even if one of them is lost."""
+    return CLUSTER_STARTS * started[1]
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +52,16 @@ def stored(cells, tmp_path_factory):
     for name, matrix in {"csr": cells.X, "csc": cells.X.tocsc(), "dense": cells.X.toarray()}.items():
         ad.io.write_elem(group, name, matrix)
     return folder
+
+
+@pytest.fixture(scope="module")
+def alone(cells):
+    """The selections of this machine, made once each."""
+    made = {}
+
+    def of(model):
+        if model not in made:
+            made[model] = smash(cells, cells.X, model)
+        return made[model]
+
+    return of

@@ -59,13 +59,11 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
     X = _gathered(data, genes, cells[first])
     cuts = bins.cut_points(X, y[first], _of(weight, slice(len(first))), model.params["max_bin"])
     model.n_groups = data.n_groups
-    model.booster = bins.train(
-        bins.Cells(_bins(data, genes, learnt, cuts), learnt[learnt >= 0], _of(weight, np.argsort(cells[split.train]))),
-        cuts,
-        model.params | {"num_class": data.n_groups},
-        model.n_estimators,
-        active_client(),
-    )
+    params = model.params | {"num_class": data.n_groups}
+    params["base_score"] = bins.base_score(y[split.train], weight, params)
+    in_order = np.argsort(cells[split.train])
+    parts = bins.Cells(_bins(data, genes, learnt, cuts), learnt[learnt >= 0], _of(weight, in_order))
+    model.booster = bins.train(parts, cuts, params, model.n_estimators, active_client())
     sums = _sums(data, genes, learnt, held_out, model)
     accuracy = float(sums.right[0] / len(split.test))
     if model.kind == "shap":
