@@ -6,6 +6,8 @@ from importlib import import_module
 NAMES = (
     "atlas",
     "command",
+    "dask_boosting",
+    "dask_smash",
     "deeplift",
     "gpu",
     "panel",
