@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from functools import partial
 
@@ -18,6 +19,7 @@ import smash_gpu as smg
 
 N_CELLS, N_GENES = 900, 70
 UNEVEN = (1, 210, 60, 0, 400, 229)
+STARTS_PER_RUN = 60  # a run takes less than starting so many clusters
 FEW_TREES = {"n_estimators": 8}
 
 
@@ -30,6 +32,14 @@ def cluster_of(n_workers):
     with LocalCluster(**options, dashboard_address=None, silence_logs="CRITICAL") as cluster, Client(cluster) as client:
         client.wait_for_workers(n_workers)
         yield client
+
+
+@contextmanager
+def timed_cluster():
+    """A client of two workers, and the seconds in which a run must end even if one is lost: more on a busy machine."""
+    start = time.monotonic()
+    with cluster_of(2) as client:
+        yield client, STARTS_PER_RUN * max(time.monotonic() - start, 2.0)
 
 
 def in_zarr(stored, name, **options):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import anndata as ad
 import numpy as np
 import pytest
@@ -11,26 +9,11 @@ import zarr
 from cases.cluster import N_CELLS, N_GENES, cluster_of, smash
 from cells import planted
 
-CLUSTER_STARTS = 60
-
 
 @pytest.fixture(scope="module")
-def started():
-    """A client of two workers, and the seconds that it took to start them: more on a busy machine."""
-    start = time.monotonic()
+def client():
     with cluster_of(2) as client:
-        yield client, max(time.monotonic() - start, 2.0)
-
-
-@pytest.fixture(scope="module")
-def client(started):
-    return started[0]
-
-
-@pytest.fixture(scope="module")
-def seconds(started):
-    """Within which a run on two workers must end, even if one of them is lost."""
-    return CLUSTER_STARTS * started[1]
+        yield client
 
 
 @pytest.fixture(autouse=True)
