@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import numpy as np
 
@@ -24,17 +25,14 @@ def main(arguments: list[str]) -> None:
     problems = {
         f"{name}, seed {seed}": problem for seed in range(options.seeds) for name, problem in drawn(options, seed)
     }
-    rows = []
     for n_workers in options.workers:
         how = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
         with LocalCluster(**how) as cluster, Client(cluster) as client:
-            for name, (X, y) in problems.items():
-                for weighted in (False, True):
-                    row = {"problem": name, "cells": len(X), "genes": X.shape[1], "workers": n_workers}
-                    rows.append(row | {"class_weight": weighted} | compared(X, y, weighted, client))
-                    print(json.dumps(rows[-1]), flush=True)
-    record.write(options.json, [{"benchmark": "dask_boosting"} | row for row in rows])
-    print(record.machine(), record.versions())
+            for (name, (X, y)), weighted in product(problems.items(), (False, True)):
+                row = {"benchmark": "dask_boosting", "problem": name, "cells": len(X), "genes": X.shape[1]}
+                row |= {"workers": n_workers, "class_weight": weighted} | compared(X, y, weighted, client)
+                print(json.dumps(row), flush=True)
+                record.write(options.json, [row])
 
 
 def drawn(options, seed):

@@ -20,6 +20,8 @@ PACKAGES = (
     "scikit-learn",
     "imbalanced-learn",
     "xgboost-cpu",
+    "dask",
+    "distributed",
     "torch",
     "shap",
     "anndata",
