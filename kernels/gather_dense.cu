@@ -39,9 +39,9 @@ __device__ double library_size_of(const T* data, Span cell) {
 
 template <typename T, typename I>
 __global__ void __launch_bounds__(THREADS_AT_MOST, BLOCKS_AT_ONCE)
-gather_dense(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
-             const int* __restrict__ column, int n_columns, int columns_per_tile, double target_sum,
-             const float* __restrict__ ceiling, float* __restrict__ out) {
+    gather_dense(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
+                 const int* __restrict__ column, int n_columns, int columns_per_tile, double target_sum,
+                 const float* __restrict__ ceiling, float* __restrict__ out) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     __shared__ double small[SMALL_COUNTS];
     float* row = reinterpret_cast<float*>(shared_memory);

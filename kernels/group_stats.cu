@@ -85,9 +85,7 @@ __device__ inline void Tile::add_to(Word* tables, long long table_size) const {
     }
 }
 
-__device__ inline Word in_units(double x, double scale) {
-    return static_cast<Word>(__double2ll_rn(x * scale));
-}
+__device__ inline Word in_units(double x, double scale) { return static_cast<Word>(__double2ll_rn(x * scale)); }
 
 // The first group whose runs end after `run`.
 __device__ inline int group_of(long long run, const long long* run_end, int n_groups) {
@@ -114,11 +112,11 @@ __device__ Span around(const Tile& tile, const I* indices, Span cell, int lane) 
 
 template <typename T, typename I>
 __global__ void __launch_bounds__(THREADS_AT_MOST)
-group_stats(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
-            const long long* __restrict__ order, const long long* __restrict__ group_start,
-            const long long* __restrict__ run_end, int n_groups, int n_genes, int genes_per_tile, int cells_per_run,
-            double target_sum, double fraction_scale, double total_scale, double square_scale,
-            Word* __restrict__ tables, int* __restrict__ out_of_range) {
+    group_stats(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
+                const long long* __restrict__ order, const long long* __restrict__ group_start,
+                const long long* __restrict__ run_end, int n_groups, int n_genes, int genes_per_tile, int cells_per_run,
+                double target_sum, double fraction_scale, double total_scale, double square_scale,
+                Word* __restrict__ tables, int* __restrict__ out_of_range) {
     extern __shared__ __align__(16) unsigned char shared_memory[];
     const int n_tiles = (n_genes + genes_per_tile - 1) / genes_per_tile;
     const long long run = blockIdx.x / n_tiles;
