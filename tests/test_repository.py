@@ -1,4 +1,4 @@
-"""What stands around the package: the tools have one version each, CI and GitHub run the same scripts, the forms are whole."""
+"""Around the package: one version per tool, CI and GitHub run the same scripts, issue forms are complete."""
 
 import re
 import subprocess

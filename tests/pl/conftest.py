@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import pytest
 from cases.figures import selected
+from matplotlib import pyplot as plt
 
 mpl.use("Agg")
 
@@ -22,4 +23,4 @@ def forty():
 @pytest.fixture(autouse=True)
 def closed():
     yield
-    mpl.pyplot.close("all")
+    plt.close("all")

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from cases.figures import selected
+from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
@@ -75,7 +76,7 @@ def test_no_text_is_clipped_and_no_names_overlap(request, name, draw):
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_a_figure_is_drawn_on_the_axes_that_are_given(seven, draw):
-    given = mpl.pyplot.figure().add_subplot()
+    given = plt.figure().add_subplot()
     assert draw(seven, ax=given) is given
 
 
