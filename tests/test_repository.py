@@ -1,12 +1,16 @@
 """Around the package: one version per tool, CI and GitHub run the same scripts, issue forms are complete."""
 
+import platform
 import re
 import subprocess
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
+
+from smash_gpu import cli
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(p for p in (ROOT / ".ci").iterdir())
@@ -67,3 +71,15 @@ def test_the_citation_and_the_project_name_the_same_version_and_licence():
     citation = read("CITATION.cff")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+
+
+def test_the_command_that_the_forms_ask_for_prints_versions(capsys):
+    asking = [form for form in FORMS if "smash-gpu --version" in form.read_text()]
+    assert len(asking) == 2
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    lines = dict(line.split(" ", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["smash-gpu"] == version("smash-gpu")
+    assert lines["Python"] == platform.python_version()
+    assert {"anndata", "numpy", "zarr"} <= set(lines)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import demo, evaluate, find, panel, report
-from smash_gpu.runtime import memory
+from smash_gpu.runtime import memory, versions
 from smash_gpu.selection.options import Importance
 
 COMMANDS = (demo, find, panel, evaluate, report)
@@ -47,7 +47,13 @@ def _note(message: Warning | str, category: type, *_: Any, **__: Any) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="smash-gpu", description="Marker genes from annotated single-cell data.")
+    parser = argparse.ArgumentParser(
+        prog="smash-gpu",
+        description="Marker genes from annotated single-cell data.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    shown = "versions of this package and of those it uses"
+    parser.add_argument("--version", action="version", version=versions.in_words(), help=shown)
     names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
     commands = parser.add_subparsers(required=True, metavar=" | ".join(names))
     for name, command in zip(names, COMMANDS, strict=True):
