@@ -101,8 +101,9 @@ def run_python(*arguments, asan, timeout):
     """A Python process that finds the tests, and with ``asan`` one whose memory is watched."""
     path = [str(TESTS), str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    compiler = emulator.compiler()
     if asan:
-        where = subprocess.run([emulator.compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True)
+        where = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True)
         environment |= {"LD_PRELOAD": where.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", emulator.SANITIZE: "1"}
     command = [sys.executable, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
