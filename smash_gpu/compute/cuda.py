@@ -125,7 +125,9 @@ def fixed_point_scales(n_cells: int, target_sum: float | None) -> tuple[float, f
     No sum over ``n_cells`` cells can exceed 2⁶², and no value is off by more than half of 1 / scale.
     """
     largest_e = LARGEST_E if target_sum is None else log1p(target_sum)
-    return tuple(2.0 ** floor(LARGEST_SUM - log2(max(n_cells, 1) * x)) for x in (1.0, largest_e, largest_e**2))
+    largest = (1.0, largest_e, largest_e**2)
+    fraction, total, square = (2.0 ** floor(LARGEST_SUM - log2(max(n_cells, 1) * x)) for x in largest)
+    return fraction, total, square
 
 
 def _sums(tables: Any, scales: tuple[float, float, float], one: Any) -> tuple[Any, Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -152,7 +153,7 @@ def training_data(data: Dataset, cells: np.ndarray) -> Dataset:
 
 
 def _choose(data: Dataset, choosers: Mapping[str, Choose], splits: list[Split], how: Judging) -> Iterator[_Panel]:
-    bins = None
+    bins: Any = None
     for number, split in enumerate(track(splits, "evaluating", unit="split")):
         part = training_data(data, split.train)
         for name, choose in choosers.items():

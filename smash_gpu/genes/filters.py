@@ -18,7 +18,7 @@ def expressed(fraction: np.ndarray, min_fraction: float = MIN_FRACTION) -> np.nd
     fraction
         Share of the cells of each group that express the gene; groups × genes.
     """
-    return (fraction >= min_fraction).any(axis=0)
+    return np.any(fraction >= min_fraction, axis=0)
 
 
 def ubiquitous(fraction: np.ndarray, max_fraction: float = MAX_FRACTION, max_groups: float = MAX_GROUPS) -> np.ndarray:

@@ -66,7 +66,7 @@ def detect_species(symbols: Iterable[str]) -> str | None:
 
 def are_ensembl_ids(symbols: Collection[str]) -> bool:
     """Whether most names are Ensembl gene ids rather than symbols."""
-    return np.mean([bool(re.match(r"ENS[A-Z]*G\d{6}", s)) for s in symbols]) > 0.5
+    return bool(np.mean([bool(re.match(r"ENS[A-Z]*G\d{6}", s)) for s in symbols]) > 0.5)
 
 
 def family(name: str, symbols: np.ndarray, species: str | None) -> np.ndarray:

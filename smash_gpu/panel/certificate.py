@@ -23,7 +23,7 @@ def certificate(design: Design) -> pd.DataFrame:
     """
     problem = design.problem
     held = problem.markers[:, design.whole].sum(axis=1)
-    rows = [_shortage(design, row, held) for row in np.flatnonzero(held < problem.promised)]
+    rows = [_shortage(design, int(row), held) for row in np.flatnonzero(held < problem.promised)]
     columns = ["column", "class", "asked", "found", "in_data", "allowed", "hardest", "possible", "reason", "way_out"]
     return pd.DataFrame(rows, columns=columns)
 

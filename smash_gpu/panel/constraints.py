@@ -180,7 +180,7 @@ def caps(request: Request, known: Genes, expressed: Expression, existing: np.nda
     load = expressed.counts_per_cell()[rows] if len(rows) else np.zeros((0, n_genes))
     what, of = [TRANSCRIPTS] * len(rows), list(classes.labels[rows])
     limit = limit[rows]
-    if request.cost_key is not None:
+    if request.cost_key is not None and request.budget is not None:  # both or neither
         cost = known.column(request.cost_key, "cost_key")
         if not (cost >= 0).all():
             raise ValueError(f"column {request.cost_key!r} of adata.var has missing or negative costs; fill them in.")

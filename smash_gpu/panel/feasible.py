@@ -160,7 +160,8 @@ def _exchanged(task: Task, panel: np.ndarray, gene: int) -> np.ndarray | None:
 
 
 def _is_small(task: Task) -> bool:
-    return (len(task.load) + np.sum(task.missing > 0) + 1) * len(task.genes) <= NUMBERS_FOR_EXACT
+    rows = len(task.load) + int(np.sum(task.missing > 0)) + 1
+    return rows * len(task.genes) <= NUMBERS_FOR_EXACT
 
 
 def _optimum(task: Task, *, integral: bool = False) -> OptimizeResult:

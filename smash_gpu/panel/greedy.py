@@ -78,7 +78,7 @@ class Gains:
         """The ``n`` largest gains of allowed genes, in descending order."""
         score = np.where(allowed, self.upper, -np.inf)
         while True:
-            top = np.argsort(-score, kind="stable")[: min(n, np.count_nonzero(allowed))]
+            top = np.argsort(-score, kind="stable")[: min(n, int(np.count_nonzero(allowed)))]
             if self.exact[top].all():
                 return score[top]
             genes = self._refresh(np.where(np.isin(np.arange(len(score)), top), score, -np.inf))

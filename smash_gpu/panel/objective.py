@@ -50,8 +50,8 @@ class Objective:
 
     def on(self, device: str) -> Self:
         """A copy in the memory of a device."""
-        pairs = (place(array, device) for array in (self.first, self.second, self.weight))
-        return type(self)(self.profiles.on(device), *pairs, self.tau)
+        pairs = {name: place(getattr(self, name), device) for name in ("first", "second", "weight")}
+        return replace(self, profiles=self.profiles.on(device), **pairs)
 
     @property
     def ceiling(self) -> float:

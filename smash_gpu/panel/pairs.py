@@ -48,8 +48,8 @@ def weighted_pairs(
         If a class is unknown, a weight is negative, or no pair is left.
     """
     own = np.ones(len(classes.names))
-    for name, weight in {**dict.fromkeys(ignore, 0.0), **(class_weights or {})}.items():
-        own[classes.rows(name, "ignore" if name in set(ignore) else "class_weights")] = _not_negative(weight, name)
+    for name, factor in {**dict.fromkeys(ignore, 0.0), **(class_weights or {})}.items():
+        own[classes.rows(name, "ignore" if name in set(ignore) else "class_weights")] = _not_negative(factor, name)
     parts = []
     for column, span in classes.spans.items():
         first, second = (index + span.start for index in np.triu_indices(span.stop - span.start, 1))

@@ -35,6 +35,7 @@ class Reserve:
         """Move a gene into the panel; it leaves the reserve or replaces one of its genes."""
         if gene not in self.members:
             leaving = self._replaced_by(gene)
+            assert leaving is not None, "ask admits(gene) first"
             self.room = self.room + self.task.load[:, leaving] - self.task.load[:, gene]
             self.surplus = self.surplus + self.task.markers[:, gene] - self.task.markers[:, leaving].astype(int)
             gene = leaving

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 try:
     import fcntl
 except ImportError:  # Windows: leftovers stay, since nothing shows whether they are in use
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 PARTIAL = ".part"
 SECONDS_TO_LOCK = 60
@@ -30,8 +30,7 @@ def written(path: Path) -> Iterator[Path]:
 
     Several processes may write the same file at once: the last one to finish wins.
     """
-    options = {"prefix": f".{path.name}.", "suffix": PARTIAL, "dir": path.parent, "ignore_cleanup_errors": True}
-    with TemporaryDirectory(**options) as folder:
+    with TemporaryDirectory(PARTIAL, f".{path.name}.", path.parent, ignore_cleanup_errors=True) as folder:
         partial, held = Path(folder, path.name), lock(Path(folder))
         try:
             yield partial

@@ -43,7 +43,7 @@ def worker_memory() -> Iterator[None]:
     """Inside a task: the budget is this thread's part of what its worker may take; elsewhere as it was."""
     distributed = sys.modules.get("distributed")
     try:
-        worker = distributed.get_worker() if distributed else None
+        worker: Any = distributed.get_worker() if distributed else None
     except ValueError:
         worker = None
     most = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Scratch(AbstractContextManager):
     def _numbers(self, rows: slice | np.ndarray) -> np.ndarray:
         return np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows)
 
-    def _mapped(self, mode: str) -> np.ndarray:
+    def _mapped(self, mode: Literal["r", "r+"]) -> np.ndarray:
         return np.memmap(self._file, dtype=self.dtype, mode=mode, shape=self.shape)
 
 
