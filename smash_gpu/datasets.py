@@ -94,7 +94,7 @@ def planted(
     )
     names = [f"MARKER{c}{_letters(i % n_markers)}" for i, c in enumerate(marker_of)]
     names += [f"NOISE{i}" for i in range(len(marker_of), n_genes)]
-    of = [*(groups[c] for c in marker_of), *[""] * (n_genes - len(marker_of))]
+    of = [*(groups[c] for c in marker_of.tolist()), *[""] * (n_genes - len(marker_of))]
     return ad.AnnData(sparse.csr_matrix(counts), obs=obs, var=pd.DataFrame({"marker_of": of}, index=names))
 
 

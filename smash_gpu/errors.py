@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
+from types import FrameType
 
 import pandas as pd
 
@@ -89,13 +90,13 @@ def warn(message: str) -> None:
     ``skip_file_prefixes`` of `warnings.warn` does this since Python 3.12; we support 3.11. Here the outermost call of
     the package counts, also where a function of the user's stands in between.
     """
-    frame = sys._getframe()
-    caller = frame
+    caller = sys._getframe()
+    frame: FrameType | None = caller
     while frame is not None:
         if frame.f_code.co_filename.startswith(PACKAGE):
             caller = frame.f_back or frame
         frame = frame.f_back
     names = caller.f_globals
     registry = names.setdefault("__warningregistry__", {})
-    place = {"filename": caller.f_code.co_filename, "lineno": caller.f_lineno}
-    warnings.warn_explicit(message, UserWarning, **place, module=names.get("__name__"), registry=registry)
+    file, line = caller.f_code.co_filename, caller.f_lineno
+    warnings.warn_explicit(message, UserWarning, file, line, names.get("__name__"), registry)

@@ -214,9 +214,9 @@ def xenium_reference(
     if not normalize:
         raise ValueError("the Xenium Panel Designer needs raw counts: pass the layer that holds them.")
     source = Source(layer=layer, use_raw=use_raw, gene_symbols=gene_symbols, min_cells=min_cells, device=device)
-    how = {"ensembl_key": ensembl_key, "max_bytes": max_bytes, "random_state": random_state}
     with limit(memory):
-        _write_reference(adata, Path(folder), read(adata, {"groupby": groupby} | vars(source)), **how)
+        data, folder = read(adata, {"groupby": groupby} | vars(source)), Path(folder)
+        _write_reference(adata, folder, data, ensembl_key=ensembl_key, max_bytes=max_bytes, random_state=random_state)
 
 
 def _write_reference(

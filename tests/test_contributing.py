@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_house import WINGS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
@@ -93,3 +94,9 @@ def test_files_and_folders_that_it_names_exist():
     assert named
     missing = [name for name in sorted(named - made) if not (ROOT / name).exists()]
     assert not missing
+
+
+def test_its_layers_are_those_that_are_checked():
+    rows = re.findall(r"^\| \d+ \| (.*?) \|", TEXT, re.MULTILINE)
+    layers = [set(re.findall(r"smash_gpu/(\w+)", row)) for row in rows]
+    assert layers[::-1] == WINGS
