@@ -25,7 +25,7 @@ def forest_clfs(
     """Accuracy of boosted trees in 5-fold cross-validation with five seeds, with equal weight per group.
 
     Groups with fewer than 40 cells are left out. As in Spapros, early stopping uses the held-out cells, which makes the
-    numbers somewhat optimistic; `tl.evaluate` does not do this.
+    numbers somewhat optimistic; `tl.evaluate` avoids this.
 
     Parameters
     ----------
