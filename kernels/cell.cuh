@@ -7,8 +7,8 @@
 
 constexpr int WARP = 32;
 constexpr unsigned ALL_LANES = 0xffffffffu;
-constexpr int LOADS_AHEAD = 4;      // values that a thread asks for before it uses the first
-constexpr int SMALL_COUNTS = WARP;  // counts 1 to 32 have their logarithm taken once a cell, one a lane
+constexpr int LOADS_AHEAD = 4;      // values that a thread loads before it uses the first
+constexpr int SMALL_COUNTS = WARP;  // logarithms of counts 1 to 32 are computed once per cell, one per lane
 
 struct Span {
     long long begin, end;

@@ -44,7 +44,7 @@ def test_the_curve_is_of_intact_cells_and_one_classifier_list_by_list(adata):
     expected = rows[rows["classifier"] == "knn"]["mcc"].mean()
     assert curve.set_index(["genes", "n_genes", "is_random"]).loc[("a", 4, False), "mean"] == pytest.approx(expected)
     assert smg.get.learning_curve(adata)["classifier"].unique().tolist() == ["logreg"]
-    with pytest.raises(KeyError, match="'forest' did not judge; logreg, knn did"):
+    with pytest.raises(KeyError, match="no results for classifier='forest'; available: logreg, knn"):
         smg.get.learning_curve(adata, classifier="forest")
 
 
