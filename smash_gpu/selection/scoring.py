@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -63,7 +63,7 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
     with ExitStack() as held:
         X = cache(lambda: held.enter_context(_corrected(data, genes, order, facts, how.random_state)))
 
-        def learn(seed: int) -> Stage:
+        def learn(seed: int) -> Mapping[str, Any]:
             model = models.build(how.model, random_state=seed, device=data.device, **how.options)
             if boosted.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
@@ -93,8 +93,8 @@ def sample(data: Dataset, n_cells: int, random_state: int) -> Dataset:
             f"max_cells={n_cells} is too low: two cells of each of the {data.n_groups} groups are needed, one for "
             "training and one held out."
         )
-    options = {"balanced": False, "at_least": MIN_CELLS_PER_CLASS}
-    return data.only(draw(data.group, data.cells, n_cells, random_state, **options))
+    cells = draw(data.group, data.cells, n_cells, random_state, balanced=False, at_least=MIN_CELLS_PER_CLASS)
+    return data.only(cells)
 
 
 def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, random_state: int) -> Shift:
@@ -110,6 +110,7 @@ def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, 
     MemoryError
         If the components do not fit in host memory.
     """
+    assert data.batch is not None, "only cells with a batch are corrected"
     if not on_gpu(X):
         _need_memory_for_components(*X.shape)
     sums = data.moments(index)
@@ -124,10 +125,11 @@ def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, 
 def _training_data(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequence[int]]]:
     """The training data and the seeds they are for: all cells for all seeds, or one sample per seed."""
     seeds = range(how.random_state, how.random_state + how.n_models)
-    most, there = models.cells_to_learn_from(how.model, how.max_cells), len(data.cells)
-    if there <= most:
+    limit, there = models.cells_to_learn_from(how.model, how.max_cells), len(data.cells)
+    if there <= limit:
         yield data, seeds
         return
+    most = int(limit)
     first = sample(data, most, seeds[0])
     drawn, whole = (np.bincount(part.labels) for part in (first, data))
     warn(

@@ -103,8 +103,8 @@ def _binned(
 
 
 def _sums(data: Dataset, genes: np.ndarray, learnt: np.ndarray, held_out: np.ndarray, model: Any) -> _Sums:
-    how = {"target_sum": data.target_sum, "device": data.device}
-    stats = group_stats(data.matrix, learnt, data.n_groups, **how, fold=data.known.fold).pooled
+    how: dict[str, Any] = {"target_sum": data.target_sum, "device": data.device, "fold": data.known.fold}
+    stats = group_stats(data.matrix, learnt, data.n_groups, **how).pooled
     mean, std = stats.mean[0, genes], stats.std[0, genes]
     n_groups, target_sum, predict = data.n_groups, data.target_sum, model.predict
 
