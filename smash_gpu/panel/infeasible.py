@@ -55,7 +55,7 @@ def check_caps(caps: Caps, task: Task, *, must: np.ndarray, existing: np.ndarray
             else "the genes that must be in" + " and the existing panel" * bool(len(existing))
         )
         raise InfeasibleError(
-            f"{who} already exceed a cap.",
+            f"{who} already {'exceed' if len(must) else 'exceeds'} a cap.",
             _table([
                 (caps.what[r], caps.of[r], caps.limit[r], used[r], f"raise the cap to at least {used[r]:.4g}")
                 for r in over
