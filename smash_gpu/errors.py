@@ -57,6 +57,8 @@ class InfeasibleError(ValueError):
 
     Attributes
     ----------
+    message
+        The first line.
     certificate
         One row per constraint in the way: ``constraint``, ``of`` (the class), ``asked``, ``possible`` (a bound on the
         best value), ``way_out``.
@@ -77,7 +79,11 @@ class InfeasibleError(ValueError):
             f"  {row.constraint}{f' of {row.of}' if row.of else ''}: {row.way_out}" for row in certificate.itertuples()
         ]
         super().__init__("\n".join([message, *lines]))
-        self.certificate = certificate
+        self.message, self.certificate = message, certificate
+
+    def __reduce__(self) -> tuple:
+        """From and to other processes with its table."""
+        return type(self), (self.message, self.certificate)
 
 
 class ChangedError(RuntimeError):

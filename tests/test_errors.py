@@ -90,3 +90,12 @@ def test_a_filter_for_a_module_silences_its_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", module=__name__.replace(".", r"\."))
         CALLS["read deep inside"]()
+
+
+def test_an_infeasible_panel_keeps_its_certificate_on_the_way_to_another_process():
+    adata = smg.datasets.planted()
+    with pytest.raises(smg.errors.InfeasibleError) as caught:
+        smg.tl.panel(adata, "cell_type", n_genes=10, exclude=adata.var_names[5:])
+    back = pickle.loads(pickle.dumps(caught.value))
+    assert str(back) == str(caught.value)
+    assert back.certificate.equals(caught.value.certificate)

@@ -14,7 +14,6 @@ from smash_gpu.blocks.fold import stream
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.io import hdf5, integrity, matrices
 from smash_gpu.io import open as io_open
-from smash_gpu.runtime.cluster import is_dask
 
 VERSION = b"smash-gpu fingerprint 1"
 SAMPLED = b"smash-gpu sampled fingerprint 1"
@@ -84,7 +83,7 @@ def identity(matrix: Any) -> str | None:
     """What changes when the values of a matrix change, at a small part of the cost of a pass; None if there is no such.
 
     Of a matrix on disk the size and the time of the last change of its files, of one in memory a checksum of all its
-    bytes, of a Dask array its name, which Dask itself takes for its values.
+    bytes. A Dask array has none: its name stays when a file behind it changes.
     """
     found = [_identity(part) for part in matrices.parts(matrix)]
     found += ["all" if numbers is None else _checksum(np.asarray(numbers)) for numbers in matrices.chosen(matrix)]
@@ -99,8 +98,6 @@ def _identity(matrix: Any) -> str | None:
     if arrays:
         names = [f"{name} {array.name} {array.dtype.str} {array.shape}" for name, array in arrays.items()]
         return f"{names} {dict(integrity.files(matrices.places(matrix)))}"
-    if is_dask(matrix):
-        return str(matrix.name)
     if sparse.issparse(matrix) and matrix.format in ("csr", "csc"):
         return f"{matrix.format} {[_checksum(array) for array in (matrix.data, matrix.indices, matrix.indptr)]}"
     return _checksum(matrix) if isinstance(matrix, np.ndarray) else None

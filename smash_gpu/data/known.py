@@ -41,16 +41,20 @@ class Known:
     is_checked: bool = False
     sums: dict[str, GroupStats] = field(default_factory=dict)
     wanted: str = ""
-    _matrix: Callable[[], Any] = lambda: None
+    _matrix: Callable[[], Any] | None = None
 
     def bind(self, matrix: Any) -> Self:
         """Name the matrix that this is about; it is not kept alive."""
         self._matrix = ref(matrix)
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the reference to the matrix, which cannot be sent to other processes."""
+        return vars(self) | {"_matrix": None}
+
     def is_about(self, matrix: Any) -> bool:
         """Whether `bind` named this matrix."""
-        return self._matrix() is matrix
+        return self._matrix is not None and self._matrix() is matrix
 
     def fold(self, X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> Any:
         """`blocks.fold.fold`.

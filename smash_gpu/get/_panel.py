@@ -6,8 +6,9 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.errors import NotFoundError
 
-TABLES = "genes, pairs, purposes, curve, rules, caps, certificate"
+TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate")
 
 
 def panel(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
@@ -74,4 +75,6 @@ def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL)
     >>> smg.get.panel_table(adata, "pairs")[["class_a", "class_b"]].shape
     (3, 2)
     """
-    return slots.require(adata, table, key, f"tl.panel (tables: {TABLES})").copy()
+    if table not in TABLES:
+        raise NotFoundError(f"there is no table {table!r} of a panel; the tables are {', '.join(TABLES)}.")
+    return slots.require(adata, table, key, "tl.panel").copy()

@@ -47,13 +47,13 @@ def repeated_selection(adata: AnnData, n_genes: int, key: str) -> Choose:
 
     Raises
     ------
-    KeyError, ValueError
+    smash_gpu.errors.NotFoundError, ValueError
         If there was none, or it cannot be repeated.
     """
-    slots.require(adata, "markers", key, "tl.smash (or pass genes=)")
+    slots.require(adata, "markers", key, "tl.smash, or pass the genes or a function")
     if slots.recorded(adata, key, "within"):
         raise ValueError(
-            "a selection inside broad groups (within=) cannot be repeated in splits of all cells; pass genes=."
+            "a selection inside broad groups (within=) cannot be repeated on other cells; pass the genes or a function."
         )
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}
     return selection_steps.choose_panel(Recipe.of(steps), n_genes)

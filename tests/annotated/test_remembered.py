@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import weakref
 
 import anndata as ad
@@ -101,3 +102,23 @@ def test_what_is_known_goes_with_the_annotated_data(adata):
     del own
     gc.collect()
     assert gone() is None
+
+
+def test_a_file_that_changes_behind_a_dask_array_is_checked_again(adata, tmp_path):
+    zarr, da = pytest.importorskip("zarr"), pytest.importorskip("dask.array")
+    stored = zarr.create_array(str(tmp_path / "X.zarr"), data=adata.X.toarray(), chunks=(60, 60))
+    adata.X = da.from_zarr(stored)
+    filter_genes(adata)
+    candidates = adata.var["smash_candidate"].sum()
+    stored[:, :20] = 0
+    filter_genes(adata)
+    assert adata.var["smash_candidate"].sum() < candidates
+    stored[:, 30] = np.nan
+    with pytest.raises(ValueError, match="240 NaN or infinite values"):
+        importance(adata)
+
+
+def test_data_can_be_sent_to_another_process(adata):
+    data = read(adata, {"groupby": "cell_type"})
+    sent = pickle.loads(pickle.dumps(data))
+    np.testing.assert_array_equal(sent.stats.counts, data.stats.counts)

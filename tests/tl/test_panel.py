@@ -84,7 +84,7 @@ def test_an_unknown_option_or_table_is_named(adata):
     with pytest.raises(KeyError, match="run tl.panel"):
         smg.get.panel_table(adata)
     smg.tl.panel(adata, "cell_type", n_genes=3)
-    with pytest.raises(KeyError, match="tables: genes, pairs"):
+    with pytest.raises(KeyError, match="tables are genes, pairs"):
         smg.get.panel_table(adata, "pears")
 
 

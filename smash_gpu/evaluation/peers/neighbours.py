@@ -43,7 +43,9 @@ def sparse_expression(data: Dataset, genes: np.ndarray) -> sparse.csr_matrix:
         values = block.data.astype(np.float64)
         if data.target_sum is not None:
             library = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
-            values = np.log1p(values * np.repeat(data.target_sum / np.maximum(library, 1e-300), np.diff(block.indptr)))
+            with np.errstate(invalid="ignore"):  # what is not a count is an error at the end of the pass
+                scale = data.target_sum / np.maximum(library, 1e-300)
+                values = np.log1p(values * np.repeat(scale, np.diff(block.indptr)))
         part = sparse.csr_matrix((values.astype(np.float32), block.indices, block.indptr), shape=block.shape)
         parts.append(part[:, genes])
     return sparse.vstack(parts, format="csr")
