@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from smash_gpu.compute import xp
+from smash_gpu.compute import xp as libraries
 from smash_gpu.errors import warn
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -33,16 +33,18 @@ def resolve_device(device: str) -> str:
         return "cuda"
     if device == "cuda":
         raise RuntimeError(f"cannot use device='cuda': {problem}; or use device='cpu'.")
-    if xp.cupy is not None and xp.cupy.cuda.runtime.driverGetVersion():
+    if libraries.cupy is not None and libraries.cupy.cuda.runtime.driverGetVersion():
         warn(f"computing on the CPU: {problem}.")
     return "cpu"
 
 
 def device_problem() -> str | None:
     """Why a CUDA device cannot be used, and what to do; None if it can be used."""
-    if xp.cupy is None:
-        return f"cannot import CuPy ({xp.why_no_cupy}): install an extra with CUDA, pip install 'smash-gpu[cuda13]'"
-    runtime = xp.cupy.cuda.runtime
+    if libraries.cupy is None:
+        return (
+            f"cannot import CuPy ({libraries.why_no_cupy}): install an extra with CUDA, pip install 'smash-gpu[cuda13]'"
+        )
+    runtime = libraries.cupy.cuda.runtime
     try:
         if runtime.getDeviceCount():
             return None
@@ -84,16 +86,16 @@ def enough_memory(purpose: str, way_out: str, n_bytes: int = 0) -> Iterator[None
 
 def device_room() -> int:
     """Bytes that are free on the device, or unused in CuPy's pool."""
-    pool = xp.cupy.get_default_memory_pool()
-    return xp.cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+    pool = libraries.cupy.get_default_memory_pool()
+    return libraries.cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
 
 
 def device_memory() -> str:
     """What is free on the device and what CuPy's pool holds, for messages; empty without a device."""
     if device_problem() is not None:
         return ""
-    free, total = xp.cupy.cuda.runtime.memGetInfo()
-    pool = xp.cupy.get_default_memory_pool().total_bytes()
+    free, total = libraries.cupy.cuda.runtime.memGetInfo()
+    pool = libraries.cupy.get_default_memory_pool().total_bytes()
     return f"{free / GIB:,.1f} of {total / GIB:,.1f} GiB free on the device, {pool / GIB:,.1f} GiB held by CuPy"
 
 
@@ -104,20 +106,20 @@ def same_allocator() -> Iterator[None]:
     The first import of cuDF, cuML or rapids-singlecell makes RMM the allocator. RMM has no pool unless it is given one:
     every array then costs a ``cudaMalloc`` and a ``cudaFree``, which waits for the device.
     """
-    if xp.cupy is None:
+    if libraries.cupy is None:
         yield
         return
-    before = xp.cupy.cuda.get_allocator()
+    before = libraries.cupy.cuda.get_allocator()
     try:
         yield
     finally:
-        xp.cupy.cuda.set_allocator(before)
+        libraries.cupy.cuda.set_allocator(before)
 
 
 def release_memory() -> None:
     """Free what the pools of CuPy and torch hold but do not use, so that other libraries can use it."""
     if device_problem() is None:  # without a driver the pool itself cannot be asked
-        xp.cupy.get_default_memory_pool().free_all_blocks()
+        libraries.cupy.get_default_memory_pool().free_all_blocks()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
