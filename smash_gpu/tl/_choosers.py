@@ -42,18 +42,23 @@ def given(data: Dataset, wanted: Iterable[str], what: str) -> Choose:
     return lambda _: index
 
 
-def repeated_selection(adata: AnnData, n_genes: int, key: str) -> Choose:
+def repeated_selection(adata: AnnData, n_genes: int, key: str, instead: str) -> Choose:
     """The selection of the last `tl.smash`, repeated on other cells.
+
+    Parameters
+    ----------
+    instead
+        The option that replaces it, for errors.
 
     Raises
     ------
     smash_gpu.errors.NotFoundError, ValueError
         If there was none, or it cannot be repeated.
     """
-    slots.require(adata, "markers", key, "tl.smash, or pass the genes or a function")
+    slots.require(adata, "markers", key, f"tl.smash (or pass {instead})")
     if slots.recorded(adata, key, "within"):
         raise ValueError(
-            "a selection inside broad groups (within=) cannot be repeated on other cells; pass the genes or a function."
+            f"a selection inside broad groups (within=) cannot be repeated on other cells; pass {instead}."
         )
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}
     return selection_steps.choose_panel(Recipe.of(steps), n_genes)

@@ -200,7 +200,7 @@ def _choosers(
     for name, one in lists.items():
         what = f"genes[{name!r}]" if isinstance(wanted, Mapping) else "genes"
         choosers[name] = choose = (
-            repeated_selection(adata, longest, key) if one is None
+            repeated_selection(adata, longest, key, "genes=") if one is None
             else own(adata, one, longest, what) if callable(one)
             else given(data, one, what)
         )  # fmt: skip

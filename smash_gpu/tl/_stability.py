@@ -102,7 +102,10 @@ def stability(
         raise ValueError(f"n_genes={n_genes}: a panel has at least one gene.")
     with limit(memory):
         data = read(adata, where)
-        chooser = repeated_selection(adata, n_genes, key) if choose is None else own(adata, choose, n_genes, "choose")
+        chooser = (
+            repeated_selection(adata, n_genes, key, "choose=") if choose is None
+            else own(adata, choose, n_genes, "choose")
+        )  # fmt: skip
         found = resampling.resample(data, chooser, n_resamples=n_resamples, random_state=random_state)
         tables = _tables(found, data, n_substitutes)
     options: dict[str, Any] = {"n_genes": n_genes, "n_resamples": n_resamples, "random_state": random_state}

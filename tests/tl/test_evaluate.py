@@ -130,3 +130,10 @@ def test_one_cell_of_a_group_among_the_training_donors_is_judged_or_named(adata)
         assert "rare type" in str(error)
     else:
         assert smg.get.confusion(adata).loc["rare type"].sum() == 7
+
+
+def test_without_a_selection_each_function_names_its_own_way_out(adata):
+    with pytest.raises(KeyError, match=r"run tl\.smash \(or pass genes=\)"):
+        smg.tl.evaluate(adata, "cell_type")
+    with pytest.raises(KeyError, match=r"run tl\.smash \(or pass choose=\)"):
+        smg.tl.stability(adata, "cell_type")
