@@ -61,6 +61,9 @@ def gene_list(path: Path | None) -> list[str]:
     """The genes in a file: the column "name" or "gene" of a table, else one gene per line."""
     if path is None:
         return []
+    from smash_gpu.io.open import require_path
+
+    require_path(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:

@@ -68,9 +68,7 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
         If too many files are open.
     """
     path = Path(path)
-    if not path.exists():
-        neighbours = [p.name for p in path.absolute().parent.glob("*")]
-        raise FileNotFoundError(f"there is no file {path}." + did_you_mean(path.name, neighbours))
+    require_path(path)
     lazily = is_large([path]) if lazily is None else lazily
     kind = format_of(path)
     try:
@@ -81,6 +79,13 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
             f"{path} cannot be read as {kind.name} of annotated cells ({type(error).__name__}: {error}). "
             f"{what_it_is(path)}"
         ) from error
+
+
+def require_path(path: Path) -> None:
+    """Raise an error with near matches for a file or folder that does not exist."""
+    if not path.exists():
+        neighbours = [p.name for p in path.absolute().parent.glob("*")]
+        raise FileNotFoundError(f"there is no file {path}." + did_you_mean(path.name, neighbours))
 
 
 def is_large(paths: Iterable[Path]) -> bool:

@@ -165,3 +165,8 @@ def test_a_selection_without_markers_is_told_and_not_a_crash(run, data, tmp_path
     assert "max()" not in error
     assert "A, B / b, CD4+ T" in error
     assert code == 0 or not (tmp_path / "out").exists()
+
+
+def test_a_list_of_genes_that_does_not_exist_is_named_with_near_matches(run, data, tmp_path):
+    (tmp_path / "genes.csv").write_text("name\nMARKER0X\n")
+    assert_one_message(evaluate(run, data, tmp_path / "gene.csv"), "there is no file", "gene.csv", "'genes.csv'")

@@ -6,7 +6,7 @@ of the bin that each value falls into. A sketch keeps every one of so few intege
 in terms of expression again. ``benchmarks/dask_boosting.py`` compares both.
 
 A worker waits for another no longer than `SECONDS_TO_MEET`. XGBoost 3.2 to 3.4.1 leave one gap: if a worker is killed
-within the some 50 ms in which the workers connect to each other, the process of the scheduler may end, where
+within the 50 ms or so in which the workers connect to each other, the process of the scheduler may end, where
 ``xgboost.dask`` runs the tracker (19 of 80 kills in these 50 ms), or another worker may wait without a limit (2 of 80).
 """
 
