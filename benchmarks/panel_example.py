@@ -83,7 +83,7 @@ def designs(data, broad: tuple, rng: np.random.Generator) -> dict[str, dict]:
         }
 
     curves = {"free": curve_table(free)["resolution"], "capped": curve_table(capped)["resolution"]}
-    whole = free.objective.value_with(free.depth, np.arange(len(data.names)))
+    whole = free.objective.value_of_all()
     return {
         "printed": facts(printed, curves["free"].iloc[0]),
         "capped": facts(capped.whole, curves["capped"].iloc[-1]),

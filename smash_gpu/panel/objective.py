@@ -97,9 +97,9 @@ class Objective:
 
         return -summed(block, profiles, left.shape, "cuda" if on_gpu(left) else "cpu")
 
-    def value_with(self, depth: Any, genes: np.ndarray) -> float:
-        """``F`` of a panel of this depth plus all ``genes``; pairs that are resolved already are skipped."""
-        depth = depth.copy()
+    def value_of_all(self) -> float:
+        """``F`` of all genes; pairs are skipped from the gene on that resolves them fully."""
+        depth, genes = self.depth(), np.arange(self.profiles.n_genes)
         wide = GENES_PER_BLOCK["cpu"]
         for start in range(0, len(genes), wide):
             part = self.profiles.of(genes[start : start + wide])
@@ -125,8 +125,8 @@ def summed(block: Callable[[Profiles, slice], Any], profiles: Profiles, shape: t
 
     The order of summation does not depend on the number of threads. ``shape`` is panels × pairs.
     """
-    wide = min(profiles.n_genes, GENES_PER_BLOCK[device])
-    tall = ELEMENTS_PER_BLOCK[device] // max(wide, 1)
+    wide = max(1, min(profiles.n_genes, GENES_PER_BLOCK[device]))
+    tall = ELEMENTS_PER_BLOCK[device] // wide
 
     def task(genes: slice, pairs: slice) -> Any:
         part = profiles.of(genes)
@@ -140,7 +140,7 @@ def summed(block: Callable[[Profiles, slice], Any], profiles: Profiles, shape: t
 
 
 def _in_threads(task: Callable, tasks: list, device: str) -> list:
-    if device == "cuda" or len(tasks) == 1:
+    if device == "cuda" or len(tasks) <= 1:
         return [task(*where) for where in tasks]
     with ThreadPoolExecutor(cores()) as threads:
         return list(threads.map(task, *zip(*tasks, strict=True)))

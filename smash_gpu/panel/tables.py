@@ -104,13 +104,13 @@ def curve_table(design: Design) -> pd.DataFrame:
     divided by its bound, with the τ of that step. ``half_resolved`` is the share of pairs resolved by more than half.
     """
     objective, problem = design.objective, design.problem
-    everything = objective.value_with(design.depth, np.arange(len(problem.genes.names)))
     depth = objective.depth(problem.found.existing)
     values, weakest = [objective.value(depth)], [_weakest(design, depth)]
     for gene in design.panel:
         depth = depth + objective.separation(gene)
         values.append(objective.value(depth))
         weakest.append(_weakest(design, depth))
+    everything = max(objective.value_of_all(), values[-1])  # F is monotone, but for rounding
     same = design.tau == objective.tau
     bound = np.where(same, np.minimum(design.bound, everything), design.bound)
     return pd.DataFrame(

@@ -39,6 +39,68 @@ def test_gains_add_up_and_the_curve_rises_to_the_value(data):
     assert np.allclose(curve["of_bound"], curve["resolution"] / curve["bound"])
 
 
+def separations(data):
+    """``s_g(a, b)`` of all genes from the counts, by NumPy alone; pairs × genes."""
+    counts = data.matrix.toarray().astype(float)
+    e = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e4)
+    mean, variance = (
+        np.array([of(e[data.group == c], axis=0) for c in range(data.n_groups)]) for of in (np.mean, np.var)
+    )
+    a, b = np.triu_indices(data.n_groups, 1)
+    return (mean[a] - mean[b]) ** 2 / (variance[a] + variance[b] + 0.05)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"nested": True}, {"extend": ["NOISE40", "MARKER0X"]}, {"max_transcripts": 38.0}]
+)
+@pytest.mark.parametrize("n_genes", [1, 12, 40])
+def test_resolution_is_the_value_of_the_panel_over_that_of_all_genes(data, n_genes, options):
+    design = designed(data, n_genes=n_genes, **options)
+    s, tau = separations(data), design.objective.tau
+
+    def value(genes):
+        return (1 - np.exp(-s[:, genes].sum(axis=1) / tau)).mean()
+
+    found, given = tables(design), design.problem.found.existing
+    expected = [value(np.append(given, design.panel[:n]).astype(int)) for n in range(n_genes + 1)]
+    expected = np.array(expected) / value(slice(None))
+    np.testing.assert_allclose(found["curve"]["resolution"], expected, rtol=1e-9)
+    np.testing.assert_allclose(found["genes"]["resolution"], expected[1:], rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_genes", [11, 12])
+def test_bounds_enclose_the_best_panel_and_all_genes_have_resolution_1(adata, n_genes):
+    data = read(adata[:, :12].copy(), {"groupby": "cell_type"})
+    design, s = designed(data, n_genes=n_genes), separations(data)
+    values = [
+        (1 - np.exp(-s[:, list(genes)].sum(axis=1) / design.objective.tau)).mean()
+        for genes in combinations(range(12), n_genes)
+    ]
+    last = tables(design)["curve"].iloc[-1]
+    all_genes = (1 - np.exp(-s.sum(axis=1) / design.objective.tau)).mean()
+    assert last["resolution"] - 1e-12 <= max(values) / all_genes <= last["bound"] + 1e-12 <= 1 + 1e-11
+    assert last["resolution"] == pytest.approx(max(values) / all_genes, rel=1e-3)
+    if n_genes == 12:
+        assert last[["resolution", "bound", "of_bound"]].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("options", [{}, {"extend": ["NOISE40"]}, {"nested": True}, {"max_transcripts": 1e6}])
+def test_as_many_genes_as_there_are_have_no_substitutes(data, options):
+    design = designed(data, n_genes=60 - len(options.get("extend", ())), **options)
+    found = tables(design)["genes"]
+    assert set(found["name"]) == set(data.names) - set(options.get("extend", ()))
+    assert (found["substitute"] == "").all()
+    np.testing.assert_allclose(found["loss_with_substitute"], found["loss"])
+
+
+def test_a_mask_that_leaves_as_many_genes_as_are_asked_for_orders_them(data):
+    mask = np.arange(len(data.names)) < 20
+    levels = [panel.Level("x", data.group, data.groups)]
+    design = panel.design(panel.prepare(data, levels, panel.Request(n_genes=20), mask=mask))
+    assert set(design.panel) == set(np.flatnonzero(mask))
+    assert (tables(design)["genes"]["substitute"] == "").all()
+
+
 @pytest.mark.parametrize("options", [{}, {"max_transcripts": 9.0}, {"include": ["NOISE9"]}, {"nested": True}])
 def test_value_and_bound_enclose_the_best_panel_that_is_allowed(adata, options):
     data = read(adata[:, :11].copy(), {"groupby": "cell_type"})
