@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
+
+from smash_gpu.errors import warn
+from smash_gpu.genes import names as gene_names
 
 MIN_FRACTION = 0.30
 MAX_FRACTION = 0.75
@@ -29,6 +34,33 @@ def ubiquitous(fraction: np.ndarray, max_fraction: float = MAX_FRACTION, max_gro
     """
     common = fraction >= max_fraction
     return (common.mean(axis=0) >= max_groups) & (common.sum(axis=0) > 1)
+
+
+def family_rules(families: Iterable[str], symbols: np.ndarray, species: str, *, what: str) -> dict[str, np.ndarray]:
+    """The genes that each family removes, by the name of the rule, e.g. "heat shock genes".
+
+    Where the species cannot be found in the symbols, nothing is removed, with a warning.
+
+    Parameters
+    ----------
+    species
+        "human", "mouse" or "auto".
+    what
+        Name of the user's option, for the warning.
+    """
+    families = tuple(families)
+    known = gene_names.detect_species(symbols) if species == "auto" else species
+    if families and gene_names.are_ensembl_ids(symbols):
+        warn(
+            "the gene names are Ensembl ids, so no gene family was removed; pass gene_symbols= with the column of "
+            "adata.var that holds the symbols."
+        )
+    elif families and known is None:
+        warn(
+            "the gene names look neither human (ACTB) nor mouse (Actb), so no gene family was removed; pass "
+            f"species='human' or 'mouse', or {what}=() to remove none."
+        )
+    return {f"{name.replace('_', ' ')} genes": gene_names.family(name, symbols, known) for name in families}
 
 
 def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:

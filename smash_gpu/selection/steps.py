@@ -49,9 +49,7 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
     """
     keep = gene_names.named(filters.keep, data.names, data.symbols, "keep")
     rules = {"excluded by the user": gene_names.named(filters.exclude, data.names, data.symbols, "exclude")}
-    species = _species(data.symbols, filters)
-    for name in filters.families:
-        rules[f"{name.replace('_', ' ')} genes"] = gene_names.family(name, data.symbols, species)
+    rules |= gene_filters.family_rules(filters.families, data.symbols, filters.species, what="families")
     rare = f"detected in < {filters.min_fraction:.0%} of every group"
     rules[rare] = ~gene_filters.expressed(data.stats.fraction, filters.min_fraction)
     if filters.max_fraction is not None:
@@ -195,21 +193,6 @@ def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray
         return ranking.panel(select(data, recipe).eligible, data.names, n_genes)
 
     return choose
-
-
-def _species(symbols: np.ndarray, filters: Filters) -> str | None:
-    species = gene_names.detect_species(symbols) if filters.species == "auto" else filters.species
-    if filters.families and gene_names.are_ensembl_ids(symbols):
-        warn(
-            "the gene names are Ensembl ids, so no gene family was removed; pass gene_symbols= with the column of "
-            "adata.var that holds the symbols."
-        )
-    elif filters.families and species is None:
-        warn(
-            "the gene names look neither human (ACTB) nor mouse (Actb), so no gene family was removed; pass "
-            "species='human' or 'mouse', or families=() to remove none."
-        )
-    return species
 
 
 def _sample_rule(data: Dataset, sample: pd.Categorical, scored: np.ndarray, how: Ranking) -> ranking.Eligible:
