@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from smash_gpu.annotated import var_columns
 from smash_gpu.annotated.source import EARLIER, Earlier, Source
 from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime import versions
@@ -88,8 +89,10 @@ def require(adata: AnnData, slot: str, key: str, step: str) -> Any:
 
 def candidates(adata: AnnData, key: str) -> np.ndarray:
     """Mask of the candidate genes; all genes where no filter has run."""
-    column = adata.var.get(f"{key}_candidate")
-    return np.ones(adata.n_vars, dtype=bool) if column is None else column.to_numpy(dtype=bool)
+    column = f"{key}_candidate"
+    return (
+        var_columns.mask(adata.var, column, "candidates") if column in adata.var else np.ones(adata.n_vars, dtype=bool)
+    )
 
 
 def write_candidates(adata: AnnData, mask: np.ndarray, ledger: pd.DataFrame, key: str) -> None:

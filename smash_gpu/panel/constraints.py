@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from smash_gpu.annotated import var_columns
 from smash_gpu.data.stats import GroupStats
-from smash_gpu.errors import NotFoundError
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
 from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, Request
-from smash_gpu.runtime.words import did_you_mean
 
 TRANSCRIPTS, COST = "transcripts per cell", "cost"
 
@@ -32,19 +31,8 @@ class Genes:
         return np.flatnonzero(gene_names.named(wanted, self.names, self.symbols, what))
 
     def column(self, name: str, what: str) -> np.ndarray:
-        """A numeric column of the annotation.
-
-        Raises
-        ------
-        KeyError, ValueError
-            If the column is missing, or not numeric.
-        """
-        if name not in self.table:
-            raise NotFoundError(f"{what}: adata.var has no column {name!r}." + did_you_mean(name, self.table.columns))
-        try:
-            return self.table[name].to_numpy(dtype=float, na_value=np.nan)
-        except (TypeError, ValueError):
-            raise ValueError(f"{what}: column {name!r} of adata.var is not numeric; convert it to numbers.") from None
+        """A numeric column of the annotation."""
+        return var_columns.numbers(self.table, name, what)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import panel as design
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import slots, var_columns
 from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.stages import Work
-from smash_gpu.errors import NotFoundError, warn
+from smash_gpu.errors import warn
 from smash_gpu.panel import Request
 from smash_gpu.panel.tables import tables
 from smash_gpu.runtime.memory import limit
@@ -199,7 +199,8 @@ def panel(
             for column, weight in columns.items()
         ]
         _check_samples(adata, levels, vars(source))
-        found = design.design(design.prepare(data, levels, request, adata.var, _mask(adata, mask_var)))
+        mask = None if mask_var is None else var_columns.mask(adata.var, mask_var, "mask_var")
+        found = design.design(design.prepare(data, levels, request, adata.var, mask))
         written = tables(found)
     _warn_of_broken_promises(written["certificate"], len(found.problem.classes.names))
     noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | vars(source)
@@ -232,16 +233,6 @@ def _columns(groupby: str | Sequence[str] | Mapping[str, float]) -> dict[str, fl
     if not columns:
         raise ValueError("groupby names no column.")
     return columns
-
-
-def _mask(adata: AnnData, mask_var: str | None) -> np.ndarray | None:
-    if mask_var is None:
-        return None
-    if mask_var not in adata.var:
-        raise NotFoundError(
-            f"mask_var: adata.var has no column {mask_var!r}; run pp.filter_genes first, or name another."
-        )
-    return adata.var[mask_var].to_numpy(dtype=bool)
 
 
 def _listed(options: Mapping[Any, Any]) -> list[str]:

@@ -10,11 +10,10 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import slots, var_columns
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.data.dataset import Dataset
-from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation.peers import correlation, forest, neighbours
 from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.words import did_you_mean
@@ -154,9 +153,7 @@ def _wanted(metrics: Iterable[str] | None, *, has_markers: bool) -> tuple[str, .
 def _reference(adata: AnnData, mask_var: str | None) -> np.ndarray:
     if mask_var is None:
         return np.arange(adata.n_vars)
-    if mask_var not in adata.var:
-        raise NotFoundError(f"adata.var has no column {mask_var!r}." + did_you_mean(mask_var, adata.var))
-    return np.flatnonzero(adata.var[mask_var].to_numpy(dtype=bool))
+    return np.flatnonzero(var_columns.mask(adata.var, mask_var, "mask_var"))
 
 
 def _forest(data: Dataset, panel: np.ndarray, random_state: int) -> dict[str, float]:
