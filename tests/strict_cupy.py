@@ -18,6 +18,7 @@ try:
 except ImportError:
     real = None
 
+PROPERTIES = {"name": b"Stand-in", "major": 9, "minor": 0, "multiProcessorCount": 132, "totalGlobalMem": 2**31}
 H100_SHARED_BYTES = 227 * 1024
 TAKES_HOST_ARRAYS = ("asarray", "array")
 TAKES_LISTS = ("asarray", "array", "concatenate", "stack")
@@ -167,12 +168,22 @@ class StrictCupy:
     nan, newaxis = np.nan, None
     cuda = SimpleNamespace(
         runtime=SimpleNamespace(
-            getDeviceCount=lambda: 1, memGetInfo=lambda: (2**30, 2**31), CUDARuntimeError=RuntimeError
+            getDeviceCount=lambda: 1,
+            getDevice=lambda: 0,
+            getDeviceProperties=lambda _: PROPERTIES,
+            driverGetVersion=lambda: 13010,
+            runtimeGetVersion=lambda: 13000,
+            memGetInfo=lambda: (2**30, 2**31),
+            deviceSynchronize=lambda: None,
+            CUDARuntimeError=RuntimeError,
         ),
+        nvrtc=SimpleNamespace(getVersion=lambda: (13, 0)),
         get_allocator=lambda: None,
         set_allocator=lambda allocator: None,
     )
-    pool = SimpleNamespace(total_bytes=lambda: 0, free_bytes=lambda: 0, free_all_blocks=lambda: None)
+    pool = SimpleNamespace(
+        total_bytes=lambda: 0, free_bytes=lambda: 0, free_all_blocks=lambda: None, malloc=lambda size: None
+    )
 
     def get_default_memory_pool(self):
         """A pool that holds nothing."""

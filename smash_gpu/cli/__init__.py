@@ -1,4 +1,4 @@
-"""``smash-gpu demo | find | panel | evaluate | report``."""
+"""``smash-gpu demo | find | panel | evaluate | report | check``."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
-from smash_gpu.cli import demo, evaluate, find, panel, report
+from smash_gpu.cli import check, demo, evaluate, find, panel, report
 from smash_gpu.runtime import memory, versions
 from smash_gpu.selection.options import Importance
 
-COMMANDS = (demo, find, panel, evaluate, report)
+COMMANDS = (demo, find, panel, evaluate, report, check)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns 0 on success, 2 after an error message."""
+    """Run one command; returns 0 on success, 2 after an error message, and the code of ``check``."""
     options = _parser().parse_args(arguments)
     warnings.showwarning = _note
     try:
         with memory.limit(getattr(options, "memory", None)):
-            options.run(options)
+            return options.run(options) or 0
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
         print(f"smash-gpu: {error}", file=sys.stderr)
         if getattr(error, "errno", None) == ENOSPC:
             print(_after_a_full_disk(options), file=sys.stderr)
         return 2
-    return 0
 
 
 def _after_a_full_disk(options: argparse.Namespace) -> str:
@@ -59,10 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in zip(names, COMMANDS, strict=True):
         added = commands.add_parser(name, help=command.PURPOSE, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         added.set_defaults(run=command.run)
-        metavar, what = getattr(command, "OUT", ("DIR", "folder for tables and figures"))
-        added.add_argument("--out", type=Path, metavar=metavar, help=what)
-        added.add_argument(
-            "--random-state", type=int, default=Importance.random_state, help="seed; same seed, same result"
-        )
+        out = getattr(command, "OUT", ("DIR", "folder for tables and figures"))
+        if out is not None:
+            added.add_argument("--out", type=Path, metavar=out[0], help=out[1])
+            added.add_argument(
+                "--random-state", type=int, default=Importance.random_state, help="seed; same seed, same result"
+            )
         command.add_arguments(added)
     return parser

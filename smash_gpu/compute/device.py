@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from smash_gpu.compute import xp as libraries
 from smash_gpu.errors import warn
 
 DEVICES = ("auto", "cpu", "cuda")
 GIB = 2**30
+DRIVER = Path("/proc/driver/nvidia/version")
 OUT_OF_MEMORY = ("out of memory", "out_of_memory", "bad_alloc", "outofmemory")
 
 
@@ -58,6 +61,20 @@ def device_problem() -> str | None:
         if not present:
             return "there is no NVIDIA driver: check `nvidia-smi`"
     return "no CUDA device is visible: check `nvidia-smi` and CUDA_VISIBLE_DEVICES"
+
+
+def device_in_words() -> str:
+    """The current device, its driver, and the versions of CUDA of the driver, of CuPy and of the compiler."""
+    cuda = libraries.cupy.cuda
+    found = cuda.runtime.getDeviceProperties(cuda.runtime.getDevice())
+    name = found["name"].decode()
+    versions = [f"CUDA {_release(cuda.runtime.driverGetVersion())}"]
+    with suppress(OSError, IndexError):
+        versions = [f"driver {re.findall(r'[0-9]+[.][0-9.]+', DRIVER.read_text())[0]}", *versions]
+    versions += [f"CuPy for CUDA {_release(cuda.runtime.runtimeGetVersion())}"]
+    versions += ["NVRTC " + ".".join(map(str, cuda.nvrtc.getVersion()))]
+    size = f"{found['multiProcessorCount']} multiprocessors, {found['totalGlobalMem'] / GIB:,.1f} GiB"
+    return f"{name} (sm_{found['major']}{found['minor']}, {size}), {', '.join(versions)}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

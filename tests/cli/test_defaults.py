@@ -18,6 +18,7 @@ CALLS = {
     "panel": (smg.tl.panel, smg.export.xenium, smg.export.xenium_reference),
     "evaluate": (smg.tl.evaluate,),
     "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.report.write),
+    "check": (),
 }
 OPPOSITE = {"normalized": "normalize", "no_inverse_pca": "inverse_pca", "no_figures": "figures"}
 OTHER_NAMES = {"pair": "pair_weights", "limit": "limits", "wanted": "priorities", "spare": "priorities"}

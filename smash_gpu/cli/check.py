@@ -1,0 +1,29 @@
+"""Say what is installed and whether the GPU can be used."""
+
+from __future__ import annotations
+
+import argparse
+
+from smash_gpu.runtime.device_check import Status, findings
+
+PURPOSE = (
+    "say what is installed, which GPU there is, and whether it computes what the CPU computes; exit code 0: it does, "
+    "1: no GPU can be used, 2: something is wrong"
+)
+OUT = None
+MARKS = {Status.GOOD: "ok", Status.NO_DEVICE: "--", Status.WRONG: "!!"}
+
+
+def add_arguments(_: argparse.ArgumentParser) -> None:
+    """It has no options."""
+
+
+def run(_: argparse.Namespace) -> int:
+    """Print one line per finding, as soon as it is known; returns the exit code."""
+    worst = Status.GOOD
+    for found in findings():
+        print(f"{MARKS[found.status]} {found.what}: {found.said}", flush=True)
+        if found.way_out:
+            print(f"   what to do: {found.way_out}.", flush=True)
+        worst = max(worst, found.status)
+    return int(worst)
