@@ -10,6 +10,7 @@ NAMES = (
     "dask_smash",
     "deeplift",
     "gpu",
+    "gpu_table",
     "panel",
     "panel_example",
     "panel_modes",

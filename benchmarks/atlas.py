@@ -4,7 +4,7 @@
 process, so that peak memory is measured separately. The statistics pass is compared with only reading the same two
 arrays of the file in the same process: by HDF5 in one thread, as in AnnData, and by `smash_gpu.io.hdf5` in all threads.
 ``waiting`` is the share of the statistics pass spent waiting for the next block.
-``--device cuda`` has not run yet.
+``--device cuda`` has not been run on a GPU yet.
 """
 
 from __future__ import annotations

@@ -54,10 +54,15 @@ def main(arguments: list[str]) -> None:
         "explained": EXPLAINED,
         "background": BACKGROUND,
     }
+    if options.device == "cuda":
+        from benchmarks import gpu
+        from smash_gpu.compute.xp import cupy
+
+        rows = [row | {"gpu": gpu.device(cupy)} for row in rows]
     rows = [row | {"problem": problem} for row in rows]
     record.write(options.json, rows)
     for row in rows:
-        print({k: v for k, v in row.items() if k not in ("benchmark", "problem")})
+        print({k: v for k, v in row.items() if k not in ("benchmark", "problem", "gpu")})
     print(problem, record.machine(), record.versions())
 
 

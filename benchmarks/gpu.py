@@ -1,4 +1,4 @@
-"""Kernels and the whole pipeline on a CUDA device, on synthetic counts made there. It has not run on a GPU yet.
+"""Kernels and the whole pipeline on a CUDA device, on synthetic counts made there.
 
 Each line of a kernel gives the bytes that it must move, counted from the problem (values and indices of the non-zeros
 once, results once), the time by CUDA events after warm-up, and the share of the copy bandwidth measured on the device
@@ -91,14 +91,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def device(cupy) -> dict:
-    """Name, memory, driver and the versions of the packages that run on the device."""
+    """Name, memory, driver, its CUDA, and the versions of the packages that run on the device."""
+    from smash_gpu.compute.device import driver_release
+
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
     names = {d.name: d.version for d in distributions() if d.name and d.name.startswith(PACKAGES)}
+    release = cupy.cuda.runtime.driverGetVersion()
     return {
         "name": properties["name"].decode(),
-        "memory_gb": properties["totalGlobalMem"] / 1e9,
-        "driver": cupy.cuda.runtime.driverGetVersion(),
-        "runtime": cupy.cuda.runtime.runtimeGetVersion(),
+        "memory_gb": round(properties["totalGlobalMem"] / 1e9, 2),
+        "driver": driver_release(),
+        "cuda": f"{release // 1000}.{release % 1000 // 10}",
         "packages": names,
     }
 

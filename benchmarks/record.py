@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ PACKAGES = (
     "scikit-learn",
     "imbalanced-learn",
     "xgboost-cpu",
+    "xgboost",
     "dask",
     "distributed",
     "torch",
@@ -31,8 +33,12 @@ PACKAGES = (
     "scGeneFit",
     "nsforest",
     "spapros",
+    "cupy-cuda13x",
+    "cuml-cu13",
+    "rapids-singlecell-cu13",
 )
 RESULTS = Path(__file__).parent / "results"
+COMMIT = "SMASH_COMMIT"  # the commit of a copy of the project without git
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -55,6 +61,15 @@ def versions() -> dict:
     return found
 
 
+def commit() -> str | None:
+    """The commit that is measured, short; None if it is not known."""
+    command = ["git", "-C", str(RESULTS), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get(COMMIT)
+
+
 def parser(name: str) -> argparse.ArgumentParser:
     """Options shared by all benchmarks."""
     options = argparse.ArgumentParser(prog=f"python -m benchmarks {name}")
@@ -64,9 +79,10 @@ def parser(name: str) -> argparse.ArgumentParser:
 
 
 def write(path: Path, rows: list[dict]) -> None:
-    """Append rows with date, machine and versions."""
+    """Append rows with date, commit, machine and versions."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    context = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "versions": versions()}
+    context = {"date": datetime.now(UTC).date().isoformat(), "commit": commit()}
+    context |= {"machine": machine(), "versions": versions()}
     with path.open("a") as file:
         file.writelines(json.dumps(row | context) + "\n" for row in rows)
 

@@ -63,14 +63,19 @@ def device_problem() -> str | None:
     return "no CUDA device is visible: check `nvidia-smi` and CUDA_VISIBLE_DEVICES"
 
 
+def driver_release() -> str:
+    """The release of the NVIDIA driver; "of unknown release" where Linux does not say."""
+    with suppress(OSError, IndexError):
+        return re.findall(r"[0-9]+[.][0-9.]+", DRIVER.read_text())[0]
+    return "of unknown release"
+
+
 def device_in_words() -> str:
     """The current device, its driver, and the versions of CUDA of the driver, of CuPy and of the compiler."""
     cuda = libraries.cupy.cuda
     found = cuda.runtime.getDeviceProperties(cuda.runtime.getDevice())
     name = found["name"].decode()
-    versions = [f"CUDA {_release(cuda.runtime.driverGetVersion())}"]
-    with suppress(OSError, IndexError):
-        versions = [f"driver {re.findall(r'[0-9]+[.][0-9.]+', DRIVER.read_text())[0]}", *versions]
+    versions = [f"driver {driver_release()}, CUDA {_release(cuda.runtime.driverGetVersion())}"]
     versions += [f"CuPy for CUDA {_release(cuda.runtime.runtimeGetVersion())}"]
     versions += ["NVRTC " + ".".join(map(str, cuda.nvrtc.getVersion()))]
     size = f"{found['multiProcessorCount']} multiprocessors, {found['totalGlobalMem'] / GIB:,.1f} GiB"
