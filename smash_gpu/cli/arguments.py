@@ -9,8 +9,9 @@ from pathlib import Path
 from smash_gpu.annotated.source import Source
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
+from smash_gpu.genes.filters import SPECIES
 from smash_gpu.models import MODELS, cells_to_learn_from
-from smash_gpu.selection.options import PANEL_GENES, SPECIES, Filters, Importance, Ranking
+from smash_gpu.selection.options import PANEL_GENES, Filters, Importance, Ranking
 
 PANEL = "panel"
 
@@ -45,6 +46,11 @@ def add_work(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_species(command: argparse.ArgumentParser) -> None:
+    """The species of the gene families."""
+    command.add_argument("--species", choices=SPECIES, default=Filters.species, help="species for the gene families")
+
+
 def add_selection(command: argparse.ArgumentParser) -> None:
     """Options of filters, model and ranking."""
     command.add_argument(
@@ -63,7 +69,7 @@ def add_selection(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"maximum number of training cells; None: {_limits()}all for others",
     )
-    command.add_argument("--species", choices=SPECIES, default=Filters.species, help="species for the gene families")
+    add_species(command)
     command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one per line")
     command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule may remove, one per line")
     command.add_argument("--paper", action="store_true", help="use the filters and scores of the paper")

@@ -34,11 +34,21 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         ("spare", "genes to choose only if no others are left"),
     ):
         add(f"--{name}", type=Path, metavar="FILE", help=f"{what}; one per line, or a table with 'name' or 'gene'")
-    add("--exclude-families", nargs="+", choices=FAMILY_NAMES, default=[], help="gene families to leave out")
+    add(
+        "--exclude-families", nargs="*", choices=FAMILY_NAMES, default=list(Request.exclude_families),
+        help="gene families to leave out; without a name: none",
+    )  # fmt: skip
+    arguments.add_species(command)
     for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with the most")):
         add(f"--{name}-counts", nargs=2, type=_end, metavar=("LOW", "HIGH"), help=f"range of {what}; - for an open end")
     add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
-    add("--gene-table", type=Path, metavar="CSV", help="gene table (name or gene first) for the next four options")
+    add(
+        "--gene-table",
+        type=Path,
+        metavar="CSV",
+        help="gene table (name or gene first) with columns for the next five options",
+    )
+    add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
     add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
     add("--weight-key", metavar="COLUMN", help="column with gene weights")
     add("--cost-key", metavar="COLUMN", help="column with gene costs")
@@ -80,14 +90,14 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
 
     priorities = {gene: word for word in ("wanted", "spare") for gene in gene_list(getattr(options, word))}
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
-            "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior")  # fmt: skip
+            "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families", "species",
+            "mask_var")  # fmt: skip
     tl.panel(
         adata,
         groupby,
         priorities=priorities,
         limits={column: (_end(low), _end(high)) for column, low, high in options.limit},
         pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
-        mask_var=_without_families(adata, options, source),
         work=kept_in(options),
         include=gene_list(options.include),
         extend=gene_list(options.extend),
@@ -97,22 +107,11 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
     )
 
 
-def _without_families(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> str | None:
-    """A column of var that is True for all genes except those of the families to leave out."""
-    from smash_gpu import pp
-
-    if not options.exclude_families:
-        return None
-    families = options.exclude_families
-    pp.filter_genes(adata, options.groupby[0], families=families, min_fraction=0.0, max_groups=1.5, **source)
-    return "smash_candidate"
-
-
 def _show(adata: Any) -> None:
     from smash_gpu import get
 
     genes, curve = get.panel_table(adata), get.panel_table(adata, "curve").iloc[-1]
-    shown = genes[["rank", "name", "resolution", "resolves", "substitute"]]
+    shown = genes[["rank", "name", "resolution", "resolves", "substitute", "replaces"]]
     print(f"\n{len(genes)} genes, in order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))
     print(shown.head(20).to_string(index=False, float_format="{:.3f}".format))
     print(

@@ -13,6 +13,7 @@ from smash_gpu.genes import names as gene_names
 MIN_FRACTION = 0.30
 MAX_FRACTION = 0.75
 MAX_GROUPS = 0.50
+SPECIES = ("auto", *gene_names.FAMILIES)
 
 
 def expressed(fraction: np.ndarray, min_fraction: float = MIN_FRACTION) -> np.ndarray:
@@ -34,6 +35,21 @@ def ubiquitous(fraction: np.ndarray, max_fraction: float = MAX_FRACTION, max_gro
     """
     common = fraction >= max_fraction
     return (common.mean(axis=0) >= max_groups) & (common.sum(axis=0) > 1)
+
+
+def check_families(families: Iterable[str], species: str, *, what: str) -> None:
+    """Check the names of families and species; ``what`` is the user's option for the families.
+
+    Raises
+    ------
+    ValueError
+        If one is unknown.
+    """
+    wrong = [name for name in families if name not in gene_names.FAMILY_NAMES]
+    if wrong:
+        raise ValueError(f"{what}={wrong} are unknown; choose from {', '.join(gene_names.FAMILY_NAMES)}.")
+    if species not in SPECIES:
+        raise ValueError(f"species={species!r} is not one of {', '.join(SPECIES)}.")
 
 
 def family_rules(families: Iterable[str], symbols: np.ndarray, species: str, *, what: str) -> dict[str, np.ndarray]:

@@ -10,10 +10,12 @@ import pandas as pd
 
 from smash_gpu.annotated import var_columns
 from smash_gpu.data.stats import GroupStats
+from smash_gpu.errors import warn
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
 from smash_gpu.panel.classes import Classes
-from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, Request
+from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, WANTED, Request
+from smash_gpu.runtime.words import join_names
 
 TRANSCRIPTS, COST = "transcripts per cell", "cost"
 
@@ -94,6 +96,7 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
         raise ValueError(f"include and exclude both name {', '.join(known.names[twice])}; remove from one of them.")
     if mask is not None:
         hits["not in mask_var"] = ~mask
+    hits |= gene_filters.family_rules(request.exclude_families, known.symbols, request.species, what="exclude_families")
     for what, values, ends in (
         ("mean counts per cell", expressed.mean, request.mean_counts),
         ("largest class mean of counts", expressed.largest, request.max_counts),
@@ -105,6 +108,7 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     if request.positive_only:
         hits["stands out by low expression"] = ~expressed.stands_out
     left, ledger = gene_filters.ledger(hits, tier == MUST)
+    _note_wanted(known.names, (tier == WANTED) & ~left, hits)
     tier[~left] = OUT
     tier[existing] = OUT
     return Candidates(tier, existing, hits, ledger)
@@ -194,6 +198,14 @@ def preference(request: Request, known: Genes) -> np.ndarray:
             f"column {request.weight_key!r} of adata.var has weights of 0 or less; exclude such genes instead."
         )
     return weight
+
+
+def _note_wanted(names: np.ndarray, removed: np.ndarray, hits: Mapping[str, np.ndarray]) -> None:
+    """Warn of wanted genes that a rule removes, which may be one by default."""
+    if removed.any():
+        rules = (next(rule for rule, hit in hits.items() if hit[gene]) for gene in np.flatnonzero(removed))
+        listed = join_names(f"{name} ({rule})" for name, rule in zip(names[removed], rules, strict=True))
+        warn(f"{removed.sum()} wanted gene(s) are left out by a rule: {listed}; make them 'must' to keep them.")
 
 
 def _inside(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:

@@ -31,7 +31,7 @@ def check_numbers(request: Request, found: Candidates, known: Genes) -> None:
     if left >= n:
         return
     rows = [("n_genes", "", n, left, f"ask for at most {left} genes, or relax a rule")]
-    for rule, hit in found.hits.items():
+    for rule, hit in ((rule, hit) for rule, hit in found.hits.items() if hit.any()):
         others = np.any([h for other, h in found.hits.items() if other != rule] or [np.zeros_like(hit)], axis=0)
         back = int(np.sum(hit & ~others))
         rows.append((rule, "", n, left + back, f"without this rule, {left + back} genes would be left"))

@@ -9,13 +9,15 @@ from typing import Any, Self
 import numpy as np
 
 from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
+from smash_gpu.genes import filters as gene_filters
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.runtime.words import names_of
 
 ANY = (0.0, np.inf)
 MUST, WANTED, ORDINARY, SPARE, OUT = range(5)
 TIERS = {"must": MUST, "wanted": WANTED, "spare": SPARE}
-LISTS = ("include", "extend", "exclude", "ignore")
+LISTS = ("include", "extend", "exclude", "exclude_families", "ignore")
+EXCLUDED = ("mitochondrial", "ribosomal", "heat_shock", "housekeeping")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Request:
     include: tuple[str, ...] = ()
     extend: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    exclude_families: tuple[str, ...] = EXCLUDED
+    species: str = "auto"
     priorities: Mapping[str, str] = field(default_factory=dict)
     mean_counts: tuple[float, float] = ANY
     max_counts: tuple[float, float] = ANY
@@ -59,6 +63,7 @@ class Request:
         for what, window in {"mean_counts": self.mean_counts, "max_counts": self.max_counts, **self.limits}.items():
             if not window[0] <= window[1]:
                 raise ValueError(f"{what}={window} is empty: no number lies between {window[0]} and {window[1]}.")
+        gene_filters.check_families(self.exclude_families, self.species, what="exclude_families")
         wrong = sorted(set(self.priorities.values()) - set(TIERS))
         if wrong:
             raise ValueError(f"unknown priorities {', '.join(map(repr, wrong))}; a priority is {', '.join(TIERS)}.")

@@ -11,7 +11,7 @@ from smash_gpu.compute.xp import to_host
 from smash_gpu.panel.certificate import PURPOSES, certificate, possible_separation
 from smash_gpu.panel.request import MUST, ORDINARY, SPARE, WANTED
 from smash_gpu.panel.result import Design
-from smash_gpu.panel.substitutes import substitutes
+from smash_gpu.panel.substitutes import exchanges, substitutes
 
 HARDEST_PAIRS = 100
 HALF = 0.5
@@ -37,7 +37,7 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
     """One row per gene, in order of choice."""
     problem, panel = design.problem, design.panel
     names = problem.genes.names
-    found = substitutes(design)
+    instead, next_best = substitutes(design), exchanges(design)
     ceiling = design.objective.ceiling
     table = pd.DataFrame(
         {
@@ -49,9 +49,12 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
             "resolution": curve["resolution"].to_numpy()[1:],
             "of_bound": curve["of_bound"].to_numpy()[1:],
             "resolves": _main_purposes(purposes, names[panel]),
-            "loss": found.loss / ceiling,
-            "substitute": [names[gene] if gene >= 0 else "" for gene in found.gene],
-            "loss_with_substitute": found.loss_with / ceiling,
+            "loss": next_best.loss / ceiling,
+            "substitute": _named(names, instead.gene),
+            "replaces": instead.share,
+            "loss_with_substitute": instead.loss_with / ceiling,
+            "next_best": _named(names, next_best.gene),
+            "loss_with_next_best": next_best.loss_with / ceiling,
         }
     )
     if problem.expressed.are_counts:
@@ -129,6 +132,10 @@ def cap_table(design: Design) -> pd.DataFrame:
     """One row per cap: the quantity, the class, what the panel and the existing genes use, the limit."""
     caps = design.problem.caps
     return pd.DataFrame({"constraint": caps.what, "of": caps.of, "used": caps.used(design.whole), "limit": caps.limit})
+
+
+def _named(names: np.ndarray, genes: np.ndarray) -> list[str]:
+    return [names[gene] if gene >= 0 else "" for gene in genes]
 
 
 def _largest(values: np.ndarray, n: int) -> np.ndarray:

@@ -27,7 +27,9 @@ TABLES = {
 TITLES = {
     "genes": {"name": "gene", "symbol": "symbol", "rank": "rank", "priority": "priority", "gain": "gain",
               "resolution": "resolution so far", "resolves": "resolves most", "loss": "loss without it",
-              "substitute": "substitute", "loss_with_substitute": "loss with substitute",
+              "substitute": "substitute", "replaces": "share it replaces",
+              "loss_with_substitute": "loss with substitute", "next_best": "next best gene",
+              "loss_with_next_best": "loss with next best gene",
               "mean_counts": "mean counts", "max_counts": "highest mean counts", "max_class": "in class"},
     "pairs": {"class_a": "class", "class_b": "other class", "column": "column", "resolved": "resolved",
               "possible": "possible if all genes were chosen for this pair"},

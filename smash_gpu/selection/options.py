@@ -17,7 +17,6 @@ from smash_gpu.runtime.words import names_of
 
 PERCENT = 2.0  # larger values must be percentages; a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4
-SPECIES = ("auto", *gene_names.FAMILIES)
 LISTS = ("families", "exclude", "keep")
 PANEL_GENES = 30
 
@@ -70,12 +69,7 @@ class Filters:
         for name in ("min_fraction", "max_fraction", "max_groups"):
             if not 0 <= (getattr(self, name) or 0) < PERCENT:
                 raise ValueError(f"{name}={getattr(self, name)} must be a fraction from 0 to 1, not a percentage.")
-        known = {"species": SPECIES, "families": gene_names.FAMILY_NAMES}
-        wrong = [name for name in self.families if name not in known["families"]]
-        if wrong:
-            raise ValueError(f"families={wrong} are unknown; choose from {', '.join(known['families'])}.")
-        if self.species not in known["species"]:
-            raise ValueError(f"species={self.species!r} is not one of {', '.join(known['species'])}.")
+        gene_filters.check_families(self.families, self.species, what="families")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:

@@ -34,6 +34,8 @@ def panel(
     include: Iterable[str] = Request.include,
     extend: Iterable[str] = Request.extend,
     exclude: Iterable[str] = Request.exclude,
+    exclude_families: Iterable[str] = Request.exclude_families,
+    species: str = Request.species,
     priorities: Mapping[str, str] | None = None,
     mask_var: str | None = None,
     mean_counts: Window | None = None,
@@ -90,6 +92,10 @@ def panel(
         An existing panel to add to: it separates, fills caps and counts as markers, but not as ``n_genes``.
     exclude
         Genes that are not in.
+    exclude_families, species
+        Gene families that are not in, of "mitochondrial", "ribosomal", "heat_shock", "housekeeping" and "hla" (MHC),
+        and the species whose names they have, as in `pp.filter_genes`; () for none. They separate classes in one data
+        set, but less surely in another tissue, donor or platform.
     priorities
         Gene to "must" (as ``include``), "wanted" (before all others) or "spare" (only when nothing else may be
         chosen).
@@ -147,11 +153,12 @@ def panel(
     None. Fills ``.var["smash_panel"]`` (bool) and ``.uns["smash_panel"]``, read by `get.panel` and `get.panel_table`:
 
     * ``genes``: rank, name, symbol, priority, gain of F, resolution so far (F over F of all genes), its share of the
-      bound on every panel of that size, the pair it resolves most, loss without it, substitute, loss with that, counts
-      per cell;
+      bound on every panel of that size, the pair it resolves most, loss without it; ``substitute``, the gene that
+      resolves most of what this one resolves, ``replaces``, that share, and the loss with it; ``next_best``, the gene
+      that adds most to the other genes of the panel, and the loss with it; counts per cell;
     * ``pairs``: one row per pair of classes, least resolved first: D, resolved share, error bound, what was possible;
     * ``purposes``: the pairs that need each gene most; ``curve``: size against resolution;
-    * ``rules``, ``caps``, ``certificate``: genes each rule removed, sums against their caps, broken promises.
+    * ``rules``, ``caps``, ``certificate``: genes each rule removed, sums against their caps, markers of each class.
 
     Raises
     ------
@@ -179,7 +186,8 @@ def panel(
     request = Request.of(
         {
             "n_genes": n_genes, "nested": nested, "include": include, "extend": extend, "exclude": exclude,
-            "priorities": priorities, "mean_counts": mean_counts, "max_counts": max_counts, "limits": limits,
+            "exclude_families": exclude_families, "species": species, "priorities": priorities,
+            "mean_counts": mean_counts, "max_counts": max_counts, "limits": limits,
             "weight_key": weight_key, "cost_key": cost_key, "budget": budget, "max_transcripts": max_transcripts,
             "positive_only": positive_only, "min_markers": min_markers, "ignore": ignore, "prior": prior, "tau": tau,
             "class_weights": class_weights, "pair_weights": pair_weights, "sample_fraction": sample_fraction,

@@ -10,6 +10,7 @@ from smash_gpu.annotated.source import EARLIER, Source
 from smash_gpu.cli import COMMANDS, _parser
 from smash_gpu.compute.device import resolve_device
 from smash_gpu.evaluation import Splitting, classifiers
+from smash_gpu.panel import Request
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance
 
 CALLS = {
@@ -24,7 +25,7 @@ OPPOSITE = {"normalized": "normalize", "no_inverse_pca": "inverse_pca", "no_figu
 OTHER_NAMES = {"pair": "pair_weights", "limit": "limits", "wanted": "priorities", "spare": "priorities"}
 REQUIRED = {"data", "groupby"}
 OF_THE_COMMAND_LINE = {
-    "help", "out", "paper", "again", "column_weights", "exclude_families", "gene_table", "xenium_reference", "tables",
+    "help", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
     "select", "no_figures",
 }  # fmt: skip
 ON_PURPOSE = {
@@ -36,7 +37,7 @@ ON_PURPOSE = {
 CHECKS = {
     "model": lambda word: Importance(model=word),
     "species": lambda word: Filters(species=word),
-    "exclude_families": lambda word: Filters(families=(word,)),
+    "exclude_families": lambda word: Request(exclude_families=(word,)),
     "device": lambda word: resolve_device(word) if word != "cuda" else None,
     "classifier": classifiers.check,
     "protocol": lambda word: Splitting(protocol=word),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -50,6 +51,35 @@ def test_the_command_says_what_is_in_the_way(run, data, tmp_path):
     assert "raise it by" in error
     code, _, error = run("panel", data, "--groupby", "cell_type", "--column-weights", 1, 2)
     assert "2 weights for 1 columns" in error
+
+
+@pytest.mark.parametrize(("options", "left_out"), [([], {"RPL3", "MT-CO1"}), (["--exclude-families"], set())])
+def test_families_are_left_out_by_default(run, two_columns, tmp_path, options, left_out):
+    two_columns.var_names = ["RPL3", "MT-CO1", *two_columns.var_names[2:]]
+    two_columns.write_h5ad(tmp_path / "cells.h5ad")
+    code, _, error = run(
+        "panel", tmp_path / "cells.h5ad", "--groupby", "cell_type", "--n-genes", 12, *options, "--out", tmp_path / "out"
+    )
+    assert code == 0, error
+    genes = set(pd.read_csv(tmp_path / "out" / "panel.csv")["name"])
+    assert {"RPL3", "MT-CO1"} - genes == left_out
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("TRUE", "FALSE"), ("1", "0")])
+def test_a_mask_may_be_in_the_file_or_in_the_gene_table(run, two_columns, tmp_path, words):
+    allowed = ~two_columns.var_names.str.startswith("MARKER0")
+    two_columns.var["in_file"] = np.where(allowed, *words)
+    two_columns.write_h5ad(tmp_path / "cells.h5ad")
+    table = pd.DataFrame({"gene": two_columns.var_names, "in_table": np.where(allowed, *words)})
+    table[1:].to_csv(tmp_path / "table.csv", index=False)
+    for column in ("in_file", "in_table"):
+        code, said, error = run(
+            "panel", tmp_path / "cells.h5ad", "--groupby", "cell_type", "--n-genes", 12, "--gene-table",
+            tmp_path / "table.csv", "--mask-var", column, "--out", tmp_path / column,
+        )  # fmt: skip
+        assert code == 0, error
+        assert not any(name.startswith("MARKER0") for name in pd.read_csv(tmp_path / column / "panel.csv")["name"])
+        assert ("1 of 60 genes have no value in 'in_table'" in said + error) == (column == "in_table")
 
 
 def test_parquet_is_asked_for_before_anything_is_computed(run, data, monkeypatch):

@@ -9,7 +9,7 @@ from cells import planted
 
 from smash_gpu import panel
 from smash_gpu.annotated.read import read
-from smash_gpu.panel.substitutes import RISE, substitutes
+from smash_gpu.panel.substitutes import RISE, exchanges, substitutes
 from smash_gpu.panel.tables import tables
 
 
@@ -69,11 +69,12 @@ def test_a_marker_exceeds_nine_tenths_of_the_other_classes(adata, rng):
         assert design.problem.markers[c, g] == all(far)
 
 
-def test_substitutes_keep_caps_and_promises(data):
+@pytest.mark.parametrize("replacements", [substitutes, exchanges])
+def test_substitutes_keep_caps_and_promises(data, replacements):
     weights = {("A", "CD4+ T"): 1000.0}
     design = designed(data, n_genes=6, min_markers=2, max_transcripts=20.0, pair_weights=weights)
     assert (design.problem.markers[:, design.panel].sum(axis=1) >= 2).all()
-    found = substitutes(design)
+    found = replacements(design)
     assert (found.gene >= 0).any()
     for place, gene in enumerate(found.gene):
         if gene >= 0:
@@ -85,4 +86,4 @@ def test_substitutes_keep_caps_and_promises(data):
 @pytest.mark.parametrize(("n_genes", "cap"), [(8, 16.0), (16, 19.0), (20, 16.0)])
 def test_under_a_cap_no_exchange_of_two_genes_would_do_better(rng, n_genes, cap):
     data = read(planted(rng, groups=tuple("ABCDE")), {"groupby": "cell_type"})
-    assert substitutes(designed(data, n_genes=n_genes, max_transcripts=cap)).loss_with.min() >= -RISE
+    assert exchanges(designed(data, n_genes=n_genes, max_transcripts=cap)).loss_with.min() >= -RISE

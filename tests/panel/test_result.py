@@ -6,10 +6,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from smash_gpu import panel
 from smash_gpu.annotated.read import read
-from smash_gpu.panel.substitutes import substitutes
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.panel.substitutes import exchanges, substitutes
 from smash_gpu.panel.tables import tables
 
 
@@ -17,9 +19,9 @@ def designed(data, **options):
     return panel.design(panel.prepare(data, [panel.Level("x", data.group, data.groups)], panel.Request.of(options)))
 
 
-def test_substitutes_are_the_best_of_all_exchanges(data):
+def test_the_next_best_gene_is_the_best_of_all_exchanges(data):
     design = designed(data, n_genes=6)
-    found = substitutes(design)
+    found = exchanges(design)
     objective, whole = design.objective, design.value[-1]
     for place, gene in enumerate(design.panel):
         rest = [g for g in design.panel if g != gene]
@@ -28,6 +30,43 @@ def test_substitutes_are_the_best_of_all_exchanges(data):
         assert found.gene[place] == others[int(np.argmax(values))]
         assert np.isclose(found.loss_with[place], whole - max(values))
         assert np.isclose(found.loss[place], whole - objective.value(objective.depth(rest)))
+
+
+@pytest.mark.parametrize("tried", [512, 40])
+@pytest.mark.parametrize("n_genes", [3, 6, 20])
+def test_a_substitute_resolves_most_of_what_its_gene_resolves(data, monkeypatch, n_genes, tried):
+    monkeypatch.setattr("smash_gpu.panel.substitutes.POOL", tried)
+    design = designed(data, n_genes=n_genes)
+    found, tau, s = substitutes(design), design.objective.tau, separations(data)
+    for place, gene in enumerate(design.panel):
+        rest = np.setdiff1d(design.panel, gene)
+        depth = s[:, rest].sum(axis=1)
+        left = np.exp(-depth / tau) / len(s)
+        lost = left - np.exp(-(depth + s[:, gene]) / tau) / len(s)
+        others = np.setdiff1d(np.arange(len(data.names)), design.panel)
+        shares = [np.minimum(lost, left * (1 - np.exp(-s[:, g] / tau))).sum() / lost.sum() for g in others]
+        assert found.gene[place] == others[int(np.argmax(shares))]
+        assert found.share[place] == pytest.approx(max(shares))
+        value = 1 - np.exp(-(depth + s[:, found.gene[place]]) / tau).mean()
+        assert found.loss_with[place] == pytest.approx(design.value[-1] - value, abs=1e-12)
+
+
+def test_a_twin_is_the_substitute_of_its_gene_and_the_next_best_gene_another(rng):
+    """C and D differ in ten genes a little; markers of A and of B come in fours, three of each chosen."""
+    profile = np.full((4, 18), 1.0)
+    profile[0, 0:4], profile[1, 4:8], profile[3, 8:] = 6, 6, 1.7
+    group = np.repeat(np.arange(4), 200)
+    counts = rng.poisson(profile[group]).astype(np.float32)
+    names = [f"{of}{number}" for of in "AB" for number in (1, 2, 3, 4)] + [f"D{number}" for number in range(10)]
+    names = np.array(names, dtype=object)
+    data = Dataset(sparse.csr_matrix(counts), group, np.array(list("ABCD"), object), names, names, target_sum=1e4)
+    chosen = [f"{of}{number}" for of in "AB" for number in (1, 2, 3)]
+    options = {"n_genes": 6, "include": chosen, "species": "human", "tau": 1.0, "pair_weights": {("C", "D"): 5.0}}
+    table = tables(designed(data, **options))["genes"].set_index("name")
+    assert table["substitute"].to_dict() == {name: f"{name[0]}4" for name in chosen}
+    assert (table["replaces"] > 0.8).all()
+    assert all(name.startswith("D") for name in table["next_best"])
+    assert (table["loss_with_next_best"] < table["loss_with_substitute"]).all()
 
 
 def test_gains_add_up_and_the_curve_rises_to_the_value(data):
@@ -89,8 +128,10 @@ def test_as_many_genes_as_there_are_have_no_substitutes(data, options):
     design = designed(data, n_genes=60 - len(options.get("extend", ())), **options)
     found = tables(design)["genes"]
     assert set(found["name"]) == set(data.names) - set(options.get("extend", ()))
-    assert (found["substitute"] == "").all()
-    np.testing.assert_allclose(found["loss_with_substitute"], found["loss"])
+    assert (found[["substitute", "next_best"]] == "").all(axis=None)
+    assert (found["replaces"] == 0).all()
+    for column in ("loss_with_substitute", "loss_with_next_best"):
+        np.testing.assert_allclose(found[column], found["loss"])
 
 
 def test_a_mask_that_leaves_as_many_genes_as_are_asked_for_orders_them(data):

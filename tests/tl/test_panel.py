@@ -57,6 +57,53 @@ def test_a_mask_of_the_filters_is_obeyed(adata):
         smg.tl.panel(adata, "cell_type", n_genes=10, mask_var="bad")
 
 
+@pytest.fixture
+def families(adata):
+    """Nine markers, two of each family but one, the best genes there are."""
+    names = ["MT-CO1", "MT-ND3", "RPL3", "RPS4X", "HSPA1A", "HSPB1", "ACTB", "B2M", "HLA-DRA"]
+    adata.var_names = [*names, *adata.var_names[9:]]
+    return adata
+
+
+def test_four_families_are_left_out_by_default_and_the_rules_name_them(families):
+    smg.tl.panel(families, "cell_type", n_genes=12)
+    assert "HLA-DRA" in smg.get.panel(families)
+    assert not set(smg.get.panel(families)) & set(families.var_names[:8])
+    rules = smg.get.panel_table(families, "rules").set_index("rule")
+    expected = ["mitochondrial genes", "ribosomal genes", "heat shock genes", "housekeeping genes"]
+    assert rules["removed"].to_dict() == dict.fromkeys(expected, 2)
+    noted = slots.recorded(families, "smash_panel", "panel")
+    assert noted["exclude_families"] == ("mitochondrial", "ribosomal", "heat_shock", "housekeeping")
+
+
+def test_families_are_in_on_request_and_mhc_is_out_on_request(families):
+    smg.tl.panel(families, "cell_type", n_genes=12, exclude_families=())
+    assert set(families.var_names[:9]) <= set(smg.get.panel(families))
+    assert len(smg.get.panel_table(families, "rules")) == 0
+    smg.tl.panel(families, "cell_type", n_genes=12, exclude_families=["hla", "ribosomal"], include=["RPL3"])
+    assert set(families.var_names[:9]) - set(smg.get.panel(families)) == {"HLA-DRA", "RPS4X"}
+    with pytest.raises(ValueError, match=r"exclude_families=\['mhc'\] are unknown; choose from mitochondrial"):
+        smg.tl.panel(families, "cell_type", exclude_families=["mhc"])
+
+
+def test_families_are_found_in_the_column_of_symbols(families):
+    families.var["symbol"] = families.var_names
+    families.var_names = [f"ENSG{i:011}" for i in range(families.n_vars)]
+    smg.tl.panel(families, "cell_type", n_genes=12, gene_symbols="symbol")
+    assert not set(smg.get.panel_table(families)["symbol"]) & set(families.var["symbol"][:8])
+
+
+def test_a_family_that_leaves_too_few_genes_is_named(families):
+    with pytest.raises(smg.errors.InfeasibleError, match="ribosomal genes: without this rule, 54 genes") as caught:
+        smg.tl.panel(families, "cell_type", n_genes=53)
+    assert "not in mask_var" not in str(caught.value)
+
+
+def test_a_wanted_gene_that_a_rule_removes_is_named(families):
+    with pytest.warns(UserWarning, match=r"1 wanted gene\(s\) are left out by a rule: RPL3 \(ribosomal genes\)"):
+        smg.tl.panel(families, "cell_type", n_genes=12, priorities={"RPL3": "wanted", "NOISE30": "wanted"})
+
+
 def test_broken_promises_are_a_warning_with_a_table(adata):
     with pytest.warns(UserWarning, match="fewer markers than promised"):
         smg.tl.panel(adata, "cell_type", n_genes=20, min_markers=19)
