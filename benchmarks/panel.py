@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import record
+from smash_gpu.runtime.cores import cores
 
 MOLECULES = 3000.0
 
@@ -57,7 +58,7 @@ def run(broad: int, within: int, n_genes: int, picks: int) -> dict:
         "benchmark": "panel", "problem": problem, "first_look_s": first_look, "seconds": chosen,
         "with_bound_s": time.perf_counter() - start, "processor_s": time.process_time() - processor,
         "load_average": os.getloadavg()[0], "value": value, "value_over_bound": value / bound,
-        "looks_per_pick": gains.n_recomputed / picks, "threads": len(os.sched_getaffinity(0)),
+        "looks_per_pick": gains.n_recomputed / picks, "threads": cores(),
         "peak_mib_above_input": peak_mib() - before,
     }  # fmt: skip
 

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from smash_gpu.runtime.cores import cores
+
 PACKAGES = (
     "smash-gpu",
     "numpy",
@@ -47,7 +49,7 @@ def machine() -> dict:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
-    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "system": f"{platform.system()} {platform.machine()}"}
+    return {"cpu": model, "cores": cores(), "system": f"{platform.system()} {platform.machine()}"}
 
 
 def versions() -> dict:

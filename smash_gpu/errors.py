@@ -10,6 +10,7 @@ from types import FrameType
 import pandas as pd
 
 __all__ = ["ChangedError", "InfeasibleError", "NotFoundError", "NothingLeftError"]
+SAID = "warnings of this call"
 PACKAGE = str(Path(__file__).parent / "_")[:-1]  # with the separator at the end
 
 
@@ -91,17 +92,25 @@ class ChangedError(RuntimeError):
 
 
 def warn(message: str) -> None:
-    """Warn at the line that called the package.
+    """Warn at the line that called the package, the same sentence once for each call.
 
-    ``skip_file_prefixes`` of `warnings.warn` does this since Python 3.12; we support 3.11. Here the outermost call of
-    the package counts, also where a function of the user's stands in between.
+    ``skip_file_prefixes`` of `warnings.warn` does the first since Python 3.12; we support 3.11. Here the outermost call
+    of the package counts, also where a function of the user's stands in between. The second is not left to Python,
+    which forgets what it has shown when any library changes its filters: a step may run in every split.
     """
-    caller = sys._getframe()
-    frame: FrameType | None = caller
+    outermost = sys._getframe()
+    frame: FrameType | None = outermost
     while frame is not None:
         if frame.f_code.co_filename.startswith(PACKAGE):
-            caller = frame.f_back or frame
+            outermost = frame
         frame = frame.f_back
+    said = outermost.f_locals.setdefault(
+        SAID, set()
+    )  # a frame keeps names that are not its own, and goes with the call
+    if message in said:
+        return
+    said.add(message)
+    caller = outermost.f_back or outermost
     names = caller.f_globals
     registry = names.setdefault("__warningregistry__", {})
     file, line = caller.f_code.co_filename, caller.f_lineno

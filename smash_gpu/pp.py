@@ -116,6 +116,7 @@ def filter_genes(
     >>> bool(adata.var["smash_candidate"]["MARKER0X"]), bool(adata.var["smash_candidate"]["NOISE9"])
     (True, False)
     """
+    slots.require_storable(key)
     lists = {"families": families, "exclude": exclude, "keep": keep}
     numbers = {"min_fraction": min_fraction, "max_fraction": max_fraction, "max_groups": max_groups}
     options = Filters.of(numbers | lists | {"species": species})

@@ -99,3 +99,16 @@ def test_an_infeasible_panel_keeps_its_certificate_on_the_way_to_another_process
     back = pickle.loads(pickle.dumps(caught.value))
     assert str(back) == str(caught.value)
     assert back.certificate.equals(caught.value.certificate)
+
+
+def test_a_sentence_is_said_once_in_a_call_however_often_a_library_changes_the_filters():
+    """`tl.evaluate` selects in every split; what the selection has to say is the same there."""
+    adata = smg.datasets.planted()
+    options = {"model_options": {"n_estimators": 5}, "n_top": 2}
+    for _ in range(2):  # and again in the next call
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            smg.tl.smash(adata, "cell_type", max_cells=100, **options)
+            smg.tl.evaluate(adata, "cell_type", n_genes=4, n_splits=3)
+        said = [str(w.message) for w in warned if "trained on 100 of" in str(w.message)]
+        assert len(said) == len(set(said)) == 2

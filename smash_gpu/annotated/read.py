@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,14 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     ------
     NotFoundError
         If there is no such column or layer; the message names near matches.
-    ValueError
-        If labels or gene names cannot be used, with the way out, or a zarr store lacks chunks.
+    ValueError, TypeError
+        If labels or gene names cannot be used, with the way out, an option that names one column or layer is a list,
+        or a zarr store lacks chunks.
     """
     require_annotated(adata)
     if "groupby" not in source:
         raise ValueError("no groups are known yet; run pp.filter_genes(adata, groupby) or tl.smash first.")
+    require_one_name(source)
     source = vars(Source()) | dict(source)
     device = resolve_device(source["device"])
     group, groups = groups_of(adata, source["groupby"], source["min_cells"])
@@ -64,6 +66,16 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch, work, known)
     known.wanted = data.name_of_sums(data.group, data.n_groups)
     return data
+
+
+def require_one_name(options: Mapping[str, Any]) -> None:
+    """Raise a TypeError for a list where one column or layer is needed."""
+    for what, name in options.items():
+        if isinstance(name, Iterable) and not isinstance(name, str):
+            way_out = {
+                "groupby": "tl.panel takes several columns, and tl.smash(within=) a column of broad groups",
+            }.get(what, "to combine columns, make a new one")
+            raise TypeError(f"{what}={name!r} is a list, but one name is needed; {way_out}.")
 
 
 def raw_of(adata: ad.AnnData) -> ad.AnnData:

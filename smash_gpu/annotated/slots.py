@@ -19,6 +19,8 @@ PANEL = "smash_panel"
 JUDGED = ("evaluation", "confusion", "evaluation_groups", "evaluation_panels", "nsforest", "spapros")
 STABILITY = ("stability", "stability_overlap", "substitutes")
 STALE = ("markers", *JUDGED, *STABILITY)
+SEPARATORS = {"/", "\\", "\0"}  # of folders in h5ad and zarr, on some system; NUL ends a name
+UNREADABLE = {"", ".", "..", "_index"}  # the last is anndata's name for the index of a table
 NONE = "None"  # h5ad and zarr cannot hold None
 
 
@@ -46,10 +48,11 @@ def source(
 
     Raises
     ------
-    TypeError
-        If ``adata`` is a path.
+    TypeError, ValueError
+        If ``adata`` is a path, or ``key`` cannot be used.
     """
     require_annotated(adata)
+    require_storable(key)
     options = {
         "groupby": groupby, "layer": layer, "use_raw": use_raw, "normalize": normalize, "gene_symbols": gene_symbols,
         "min_cells": min_cells, "sample_key": sample_key, "batch_key": batch_key, "device": device,
@@ -64,6 +67,15 @@ def require_annotated(adata: Any) -> None:
         raise TypeError(
             f"AnnData is needed, not {type(adata).__name__}. Read a file by smash_gpu.read(path), or use tl.smash, "
             "which takes paths."
+        )
+
+
+def require_storable(key: Any) -> None:
+    """Raise a ValueError for a key with which h5ad or zarr could not be read again."""
+    if not isinstance(key, str) or key in UNREADABLE or set(key) & SEPARATORS:
+        raise ValueError(
+            f"key={key!r} cannot be used: h5ad and zarr files with such a key cannot be read again. Pass a name "
+            "without /, such as 'run2'."
         )
 
 

@@ -7,11 +7,13 @@ import shutil
 import sys
 import warnings
 from errno import ENOSPC
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import check, demo, evaluate, find, panel, report
 from smash_gpu.runtime import memory, versions
+from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
 
 COMMANDS = (demo, find, panel, evaluate, report, check)
@@ -20,7 +22,7 @@ COMMANDS = (demo, find, panel, evaluate, report, check)
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns 0 on success, 2 after an error message, and the code of ``check``."""
     options = _parser().parse_args(arguments)
-    warnings.showwarning = _note
+    warnings.showwarning = partial(_note, said=set())
     try:
         with memory.limit(getattr(options, "memory", None)):
             return options.run(options) or 0
@@ -40,13 +42,29 @@ def _after_a_full_disk(options: argparse.Namespace) -> str:
     return "; ".join([*free, f"make room, and {again}."])
 
 
-def _note(message: Warning | str, category: type, *_: Any, **__: Any) -> None:
-    if issubclass(category, UserWarning) and not issubclass(category, DeprecationWarning):
-        print(f"note: {message}", file=sys.stderr)
+def _note(message: Warning | str, category: type, *_: Any, said: set[str], **__: Any) -> None:
+    """Print a warning as a note; each sentence once in a run, however many steps have it."""
+    text = str(message)
+    if issubclass(category, UserWarning) and not issubclass(category, DeprecationWarning) and text not in said:
+        said.add(text)
+        print(f"note: {text}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the options that look like one that it does not know."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """The options, and what is not one."""
+        found, unknown = super().parse_known_args(args, namespace)
+        for word in unknown:
+            if word.startswith("-"):
+                near = did_you_mean(word.partition("=")[0], self._option_string_actions)
+                self.error(f"there is no option {word}.{near}")
+        return found, unknown
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="smash-gpu",
         description="Marker genes from annotated single-cell data.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -8,6 +8,7 @@ import numpy as np
 
 from smash_gpu.data.splits import Split
 from smash_gpu.data.standardize import mean_std, standardize
+from smash_gpu.runtime.words import not_one_of
 
 N_NEIGHBORS = 3
 N_TREES = 100
@@ -38,7 +39,7 @@ def build(classifier: str, *, device: str = "cpu", random_state: int = 0) -> Any
 def check(classifier: str) -> None:
     """Raise a ValueError for a name that is not in `CLASSIFIERS`."""
     if classifier not in CLASSIFIERS:
-        raise ValueError(f"classifier={classifier!r} is not one of {', '.join(CLASSIFIERS)}.")
+        raise ValueError(not_one_of("classifier", classifier, CLASSIFIERS))
 
 
 def predict(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from smash_gpu.data import splits
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.runtime.words import not_one_of
 
 LEAK_FREE, PAPER = "leak-free", "paper"
 PROTOCOLS = (LEAK_FREE, PAPER)
@@ -25,7 +26,7 @@ class Splitting:
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol={self.protocol!r} is not one of {', '.join(PROTOCOLS)}.")
+            raise ValueError(not_one_of("protocol", self.protocol, PROTOCOLS))
         if self.n_seeds < 1:
             raise ValueError(f"n_seeds={self.n_seeds} must be at least 1.")
 

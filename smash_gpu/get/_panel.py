@@ -7,6 +7,7 @@ from anndata import AnnData
 
 from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
+from smash_gpu.runtime.words import not_one_of
 
 TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate")
 
@@ -76,5 +77,5 @@ def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL)
     (3, 2)
     """
     if table not in TABLES:
-        raise NotFoundError(f"there is no table {table!r} of a panel; the tables are {', '.join(TABLES)}.")
+        raise NotFoundError(not_one_of("table", table, TABLES))
     return slots.require(adata, table, key, "tl.panel").copy()

@@ -11,8 +11,9 @@ from smash_gpu.data.splits import Split
 from smash_gpu.models import boosted, forest, network
 from smash_gpu.models.boosted import Boosted
 from smash_gpu.models.forest import Forest
-from smash_gpu.models.info import Facts, ModelInfo
+from smash_gpu.models.info import SET_BY_THE_CALLER, Facts, ModelInfo
 from smash_gpu.models.network import Network
+from smash_gpu.runtime.words import not_an_option, not_one_of
 
 __all__ = ["MODELS", "Boosted", "Facts", "Forest", "Model", "ModelInfo", "Network"]
 
@@ -70,6 +71,19 @@ def build(model: str | Model, *, random_state: int, device: str = "cpu", **optio
     return MODELS[model].create(random_state=random_state, device=device, **options)
 
 
+def check_options(model: str | Model, options: Mapping[str, Any], device: str = "cpu") -> None:
+    """Raise a TypeError for an option that the model does not have, before anything is computed.
+
+    The message names near matches.
+    """
+    if isinstance(model, str):
+        known = MODELS[model].options_on(device, options)
+        for name in options:
+            if name not in known:
+                way_out = f" Pass {name}= to the function itself." if name in SET_BY_THE_CALLER else ""
+                raise TypeError(not_an_option(f"model_options: the model {model!r}", name, sorted(known)) + way_out)
+
+
 def facts_of(model: str | Model, options: Mapping[str, Any] | None = None) -> Facts:
     """The facts of a model with these options; default facts for an unknown name or an object without facts."""
     if isinstance(model, str):
@@ -86,7 +100,7 @@ def check(model: str | Model, options: Mapping[str, Any]) -> None:
     """Raise the errors of `build` before anything is computed."""
     if isinstance(model, str):
         if model not in MODELS:
-            raise ValueError(f"model={model!r} is not one of {', '.join(MODELS)}; choose one, or pass a model object.")
+            raise ValueError(f"{not_one_of('model', model, MODELS)} Choose one, or pass a model object.")
         return
     if options:
         raise ValueError(f"model_options {sorted(options)} need a model given by name; set them on your own object.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +19,10 @@ from smash_gpu.data.splits import Split, draw
 from smash_gpu.models.attribution import treeshap
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
-from smash_gpu.models.info import BYTES_IN_MEMORY, EXPRESSION, SHAPLEY, Facts, ModelInfo
+from smash_gpu.models.info import BYTES_IN_MEMORY, EXPRESSION, SHAPLEY, Facts, ModelInfo, parameters_of
 from smash_gpu.runtime import atomic, memory, spill
 from smash_gpu.runtime.progress import track
+from smash_gpu.runtime.words import not_one_of
 
 IMPORTANCES = {
     "gain": f"mean gain of the gene's splits in the boosted trees {EXPRESSION}",
@@ -114,7 +118,7 @@ class Boosted:
         **options: Any,
     ) -> None:
         if importance not in IMPORTANCES:
-            raise ValueError(f"importance={importance!r} is not one of {', '.join(IMPORTANCES)}.")
+            raise ValueError(not_one_of("importance", importance, IMPORTANCES))
         if class_weight not in (None, "balanced"):
             raise ValueError(f"class_weight={class_weight!r} must be None or 'balanced'.")
         if device == "cuda":
@@ -207,4 +211,32 @@ def _need_cuda() -> None:
         )
 
 
-BOOSTED = ModelInfo(Boosted, facts, paper={"importance": "gain"})
+def option_names(device: str, given: Mapping[str, Any]) -> set[str]:
+    """The parameters of XGBoost's trees, and those of ``given`` that it uses; it has no list of all of them.
+
+    It names those that it does not use when it trains, so it does that on two cells.
+    """
+    from xgboost import Booster, DMatrix
+
+    smallest = {"objective": "multi:softprob", "num_class": 2, "device": device, "nthread": 1, "verbosity": 1}
+    cells = DMatrix(np.eye(2, dtype=np.float32), np.arange(2))
+    known = set(_names_in(json.loads(Booster(smallest, [cells]).save_config())["learner"]["gradient_booster"]))
+    others = {name: given[name] for name in given if name not in known | parameters_of(Boosted)}
+    if not others:
+        return known
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Booster(smallest | others, [cells]).update(cells, 0)
+    complaints = " ".join(str(one.message) for one in said if "not used" in str(one.message))
+    return known | set(others) - set(re.findall('"(.*?)"', complaints))
+
+
+def _names_in(config: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _names_in(value)
+        else:
+            yield name
+
+
+BOOSTED = ModelInfo(Boosted, facts, paper={"importance": "gain"}, options=option_names)

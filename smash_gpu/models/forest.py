@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +14,7 @@ from smash_gpu.compute.xp import namespace, take, to_host
 from smash_gpu.data.splits import Split
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
-from smash_gpu.models.info import EXPRESSION, Facts, ModelInfo
+from smash_gpu.models.info import EXPRESSION, Facts, ModelInfo, parameters_of
 from smash_gpu.runtime.progress import track
 
 TREES_PER_STEP = 25
@@ -171,8 +173,23 @@ def balanced_random_forest(
     )
 
 
+def option_names(device: str, _: Mapping[str, Any], *, is_balanced: bool) -> set[str]:
+    """The names of all options of the library's forest."""
+    if device == "cuda":
+        return set(_cuml_forest(1).get_params())
+    if is_balanced:
+        from imblearn.ensemble import BalancedRandomForestClassifier as Estimator
+    else:
+        from sklearn.ensemble import RandomForestClassifier as Estimator
+    return parameters_of(Estimator)
+
+
 RANDOM_FOREST, BALANCED_RANDOM_FOREST = (
-    ModelInfo(create, Facts(max_cells=MAX_CELLS, score_in_words=f"Gini importance in the {name} {EXPRESSION}"))
+    ModelInfo(
+        create,
+        Facts(max_cells=MAX_CELLS, score_in_words=f"Gini importance in the {name} {EXPRESSION}"),
+        options=partial(option_names, is_balanced=create is balanced_random_forest),
+    )
     for create, name in (
         (random_forest, "random forest"),
         (balanced_random_forest, "balanced random forest"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 BYTES_IN_MEMORY = 4 * 1.8  # float32 of all cells, and a copy of the training cells
 EXPRESSION = "× mean z-score of the gene in the group"
+SET_BY_THE_CALLER = {"random_state", "device"}
 SHAPLEY = "mean |Shapley value| of the gene for the group"
 
 
@@ -52,12 +54,27 @@ class ModelInfo:
         Its facts, or a function ``facts(**options)`` if they depend on its options.
     paper
         The options of the paper, where our defaults differ.
+    options
+        ``options(device, given)``: names of all options, those of ``given`` that the library takes included. None:
+        the parameters of ``create``.
     """
 
     create: Callable[..., Any]
     facts: Facts | Callable[..., Facts]
     paper: Mapping[str, Any] = field(default_factory=dict)
+    options: Callable[[str, Mapping[str, Any]], Iterable[str]] | None = None
 
     def facts_with(self, options: Mapping[str, Any]) -> Facts:
         """The facts of the model with these options."""
         return self.facts if isinstance(self.facts, Facts) else self.facts(**options)
+
+    def options_on(self, device: str, given: Mapping[str, Any]) -> set[str]:
+        """The names of its options on a device."""
+        named = parameters_of(self.create)
+        return (named if self.options is None else named | set(self.options(device, given))) - SET_BY_THE_CALLER
+
+
+def parameters_of(function: Callable[..., Any]) -> set[str]:
+    """Names of the parameters that a function takes by name."""
+    every = signature(function).parameters.values()
+    return {one.name for one in every if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}

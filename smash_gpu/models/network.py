@@ -15,6 +15,7 @@ from smash_gpu.data.standardize import mean_std, standardize
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import EXPRESSION, SHAPLEY, Facts, ModelInfo
+from smash_gpu.runtime.words import not_one_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -115,7 +116,7 @@ class Network:
         from smash_gpu.models.attribution import deeplift
 
         if softmax_rule not in deeplift.SOFTMAX_RULES:
-            raise ValueError(f"softmax_rule={softmax_rule!r} is not one of {', '.join(deeplift.SOFTMAX_RULES)}.")
+            raise ValueError(not_one_of("softmax_rule", softmax_rule, deeplift.SOFTMAX_RULES))
         if device == "cuda":
             _need_cuda()
         self.facts = facts(by_expression=by_expression)

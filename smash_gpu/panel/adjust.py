@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
+from smash_gpu.data.batches import warn_of_parts
 from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import warn
 from smash_gpu.panel.classes import Classes, Strata
@@ -68,12 +68,7 @@ def batch_offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.nda
     n = np.zeros((first.stop + 1, n_batches))
     np.add.at(n, (row, strata.batch), stats.cells)
     n = n[: first.stop]
-    parts = connected_components(n.T @ n)[0]
-    if parts > 1:
-        warn(
-            f"the batches fall into {parts} parts that share no class; differences between classes of different parts "
-            "may be batch effects."
-        )
+    warn_of_parts(n, "differences between classes of different parts may be batch effects.")
     used = strata.rows[:, 0] >= 0
     of_batch = np.zeros((n_batches, stats.total.shape[1]))
     np.add.at(of_batch, strata.batch[used], stats.total[used])

@@ -18,6 +18,7 @@ from smash_gpu.panel.markers import markers
 from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.pairs import weighted_pairs
 from smash_gpu.panel.request import MUST, Request
+from smash_gpu.runtime.words import did_you_mean, join_names
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,10 @@ def promises(classes: Classes, request: Request) -> np.ndarray:
     if isinstance(asked, Mapping):
         unknown = set(asked) - set(classes.spans)
         if unknown:
+            name = min(unknown)
             raise NotFoundError(
-                f"min_markers: {', '.join(unknown)} is not a label column; choose from {', '.join(classes.spans)}."
+                f"min_markers: {name!r} is not a label column.{did_you_mean(name, classes.spans)} Columns: "
+                f"{join_names(classes.spans)}."
             )
         promised = np.array([asked.get(level, 0) for level in classes.levels])
     else:

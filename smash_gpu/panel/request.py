@@ -11,7 +11,7 @@ import numpy as np
 from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
-from smash_gpu.runtime.words import names_of
+from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
 
 ANY = (0.0, np.inf)
 MUST, WANTED, ORDINARY, SPARE, OUT = range(5)
@@ -66,7 +66,8 @@ class Request:
         gene_filters.check_families(self.exclude_families, self.species, what="exclude_families")
         wrong = sorted(set(self.priorities.values()) - set(TIERS))
         if wrong:
-            raise ValueError(f"unknown priorities {', '.join(map(repr, wrong))}; a priority is {', '.join(TIERS)}.")
+            near = did_you_mean(str(wrong[0]), TIERS)
+            raise ValueError(f"unknown priority {wrong[0]!r}; a priority is {', '.join(TIERS)}.{near}")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -80,7 +81,7 @@ class Request:
         names = [f.name for f in fields(cls)]
         unknown = sorted(set(options) - set(names))
         if unknown:
-            raise TypeError(f"a panel has no option {', '.join(unknown)}; the options are {', '.join(names)}.")
+            raise TypeError(not_an_option("a panel", unknown[0], names))
         given = {name: value for name, value in options.items() if value is not None}
         lists = {name: names_of(given[name], name) for name in LISTS if name in given}
         windows = {name: window(given[name], name) for name in ("mean_counts", "max_counts") if name in given}

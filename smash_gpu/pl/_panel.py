@@ -24,6 +24,7 @@ from smash_gpu.pl._canvas import (
     room,
     shown,
 )
+from smash_gpu.runtime.words import not_one_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -189,5 +190,5 @@ def _of_column(pairs: pd.DataFrame, column: str | None) -> pd.DataFrame:
         return pairs
     known = [str(name) for name in pairs["column"].unique()]
     if column not in known:
-        raise NotFoundError(f"the panel was not chosen for the column {column!r}; available: {', '.join(known)}.")
+        raise NotFoundError(not_one_of("column", column, known))
     return pairs[pairs["column"] == column]

@@ -12,6 +12,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
+def not_one_of(what: str, word: object, known: Iterable[str]) -> str:
+    """The message for a word that an option does not take."""
+    known = list(known)
+    return f"{what}={word!r} is not one of {join_names(known)}.{did_you_mean(str(word), known)}"
+
+
+def not_an_option(of: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that is not one of the options of ``of``."""
+    known = list(known)
+    return f"{of} has no option {name!r}.{did_you_mean(name, known)} Options: {join_names(known)}."
+
+
 def names_of(names: Iterable[str], what: str) -> tuple[str, ...]:
     """A user's list of names as a tuple.
 

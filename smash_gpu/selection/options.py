@@ -13,7 +13,7 @@ from smash_gpu.compute import pca
 from smash_gpu.data import splits
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
-from smash_gpu.runtime.words import names_of
+from smash_gpu.runtime.words import names_of, not_an_option
 
 PERCENT = 2.0  # larger values must be percentages; a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4
@@ -83,7 +83,7 @@ class Filters:
         names = [f.name for f in fields(cls)]
         unknown = sorted(set(options) - set(names))
         if unknown:
-            raise TypeError(f"filters has no option {', '.join(unknown)}; the options are {', '.join(names)}.")
+            raise TypeError(not_an_option("filters", unknown[0], names))
         given: dict[str, Any] = {n: names_of(value, n) if n in LISTS else value for n, value in options.items()}
         return cls(**given)
 

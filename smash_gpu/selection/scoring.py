@@ -14,6 +14,7 @@ from joblib import parallel_config
 from smash_gpu import models
 from smash_gpu.compute.device import device_room, enough_memory, release_memory
 from smash_gpu.compute.xp import namespace, on_gpu, place, take
+from smash_gpu.data.batches import warn_of_parts
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.shuffle import by_block, shuffled
 from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, draw, stratified
@@ -28,6 +29,10 @@ from smash_gpu.selection.options import Importance
 
 SHARE_FOR_EXPRESSION = 0.25  # of the memory that may be used; a larger expression matrix goes to a file
 BYTES_PER_COMPONENT = 42  # per cell, measured: Harmony with its copies and clusters, in float64
+MIXED_UP = (
+    "differences between classes of different parts may be batch effects, and Harmony may remove the differences "
+    "between the classes themselves. Leave batch_key out, or merge the batches."
+)
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
 
@@ -49,10 +54,20 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
             f"scores are not kept in {data.work.folder} and are recomputed in every run, because "
             f"{', '.join(how.objects)} cannot be saved to a file. All other stages are kept."
         )
+    if data.has_batches:
+        warn_of_parts(_cells_by_batch(data), MIXED_UP)
     found = [one for part, seeds in _training_data(data, how) for one in _fitted(part, candidates, how, seeds)]
     scores, accuracy = (np.array([one[name] for one in found]) for name in ("scores", "accuracy"))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
     return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), accuracy)
+
+
+def _cells_by_batch(data: Dataset) -> np.ndarray:
+    """Number of cells; groups × batches."""
+    assert data.batch is not None, "only cells with a batch are corrected"
+    n = np.zeros((data.n_groups, len(data.batch.categories)), dtype=np.int64)
+    np.add.at(n, (data.labels, data.batch.codes[data.cells]), 1)
+    return n
 
 
 def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:

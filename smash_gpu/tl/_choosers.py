@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 from anndata import AnnData
@@ -64,14 +65,31 @@ def repeated_selection(adata: AnnData, n_genes: int, key: str, instead: str) -> 
     return selection_steps.choose_panel(Recipe.of(steps), n_genes)
 
 
+def _require_two_arguments(choose: OwnFunction, what: str) -> None:
+    try:
+        taken = signature(choose)
+    except ValueError:  # one in C, which does not say
+        return
+    try:
+        taken.bind(None, 0)
+    except TypeError:
+        raise TypeError(
+            f"{what}: the function takes {taken}, but it is called with two values, the annotated training cells and "
+            "the number of genes: def choose(adata, n_genes)."
+        ) from None
+
+
 def own(adata: AnnData, choose: OwnFunction, n_genes: int, what: str) -> Choose:
     """A user's function from annotated cells and a number to that many gene names, best first.
 
     Raises
     ------
+    TypeError
+        If it does not take these two.
     ValueError
         When it is called and returns fewer genes.
     """
+    _require_two_arguments(choose, what)
 
     def chosen(data: Dataset) -> np.ndarray:
         data.known.check(data.matrix, data.device)

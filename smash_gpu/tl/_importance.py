@@ -106,6 +106,7 @@ def importance(
     )  # fmt: skip
     with limit(memory):
         data = read(adata, where)
+        models.check_options(model, how.options, data.device)
         scores = steps.importance(data, slots.candidates(adata, key), how)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "importance", how.recorded)

@@ -183,6 +183,7 @@ def panel(
     >>> sorted(adata.var["marker_of"][panel])
     ['', 'A', 'B / b', 'CD4+ T']
     """
+    slots.require_storable(key)
     request = Request.of(
         {
             "n_genes": n_genes, "nested": nested, "include": include, "extend": extend, "exclude": exclude,

@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from smash_gpu import models
 from smash_gpu.annotated import slots
-from smash_gpu.annotated.read import broad_groups, read
+from smash_gpu.annotated.read import broad_groups, read, require_one_name
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.stages import Work
 from smash_gpu.io import concat
@@ -152,6 +152,8 @@ def smash(
     >>> smg.get.markers(adata)["group"].nunique()
     10
     """
+    slots.require_storable(key)
+    require_one_name({"groupby": groupby, "within": within})
     is_path = not isinstance(adata, AnnData)
     work = Work.of(work, Path(adata).name if isinstance(adata, str | Path) else "")
     source = Source(
@@ -169,6 +171,7 @@ def smash(
     with limit(memory):
         adata = concat.open_cells(adata, where | {"groupby": [groupby, within]}) if is_path else adata
         data = read(adata, where, work)
+        models.check_options(model, how.importance.options, data.device)
         parts = {"": data} if within is None else steps.inside(data, broad_groups(adata, within))
         found = steps.merge({name: steps.select(part, how, name) for name, part in parts.items()})
     slots.start(adata, key)

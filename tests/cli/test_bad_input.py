@@ -170,3 +170,10 @@ def test_a_selection_without_markers_is_told_and_not_a_crash(run, data, tmp_path
 def test_a_list_of_genes_that_does_not_exist_is_named_with_near_matches(run, data, tmp_path):
     (tmp_path / "genes.csv").write_text("name\nMARKER0X\n")
     assert_one_message(evaluate(run, data, tmp_path / "gene.csv"), "there is no file", "gene.csv", "'genes.csv'")
+
+
+def test_a_misspelled_option_is_answered_with_the_one_that_was_meant(run):
+    for words, near in ((["--modle", "rf"], "'--model'"), (["--ntop=3"], "'--n-top'")):
+        code, _, error = run("find", "cells.h5ad", "--groupby", "cell_type", *words)
+        assert code == 2
+        assert f"there is no option {words[0]}. Did you mean {near}" in error.splitlines()[-1]

@@ -31,7 +31,7 @@ def test_counts_are_asked_for_where_they_are_needed(adata):
         ({"class_weights": {"A": -1}}, "not negative"),
         ({"min_markers": {"fine": 1}}, "not a label column"),
         ({"ignore": "A"}, "is a string"),
-        ({"n_gene": 3}, "a panel has no option n_gene"),
+        ({"n_gene": 3}, "a panel has no option 'n_gene'. Did you mean 'n_genes'"),
     ],
 )
 def test_complaints_name_the_thing(data, options, message):

@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from cells import REPOSITORY
 from scipy import sparse
 
 import smash_gpu as smg
@@ -33,3 +34,9 @@ def test_a_panel_of_many_genes_needs_no_word_of_the_system(rng, monkeypatch):
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert list(panels[0]) == list(panels[1])
     assert {"g0", "g1", "g2"} <= set(panels[0])
+
+
+def test_no_other_file_asks_the_system():
+    for folder in ("smash_gpu", "benchmarks"):
+        for path in (REPOSITORY / folder).rglob("*.py"):
+            assert path.name == "cores.py" or "sched_getaffinity" not in path.read_text(), path

@@ -113,3 +113,35 @@ def test_one_batch_is_an_error_that_names_the_column(adata):
     adata.obs["lane"] = "one"
     with pytest.raises(ValueError, match="batch_key='lane' has one value only"):
         smg.tl.smash(adata, "cell_type", batch_key="lane")
+
+
+STEPS = {
+    "tl.smash": lambda a: smg.tl.smash(a, "cell_type", batch_key="run", model_options={"n_estimators": 5}),
+    "tl.importance": lambda a: smg.tl.importance(a, "cell_type", batch_key="run", model_options={"n_estimators": 5}),
+    "tl.panel": lambda a: smg.tl.panel(a, "cell_type", batch_key="run", n_genes=3),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_batches_that_share_no_class_are_named(rng, monkeypatch, step):
+    """Sorted types, one in a run: nothing tells the batch from the type."""
+    adata = planted(rng, n_cells=120)
+    adata.obs["run"] = "run of " + adata.obs["cell_type"].astype(str)
+    said = "the batches fall into 3 parts that share no class; differences between classes of different parts may be"
+
+    def harmonize(components, *_, **__):
+        pytest.fail("Harmony ran before the warning") if not warned.list else None
+        return components
+
+    monkeypatch.setattr("smash_gpu.selection.scoring.harmonize", harmonize)
+    with pytest.warns(UserWarning, match=said) as warned:
+        step(adata)
+    assert sum("share no class" in str(w.message) for w in warned) == 1
+
+
+def test_batches_that_share_classes_through_others_are_not(rng, recwarn):
+    adata = planted(rng, n_cells=240)
+    code = adata.obs["cell_type"].cat.codes.to_numpy()
+    adata.obs["run"] = np.where(np.arange(240) % 2, code, (code + 1) % 3).astype(str)
+    smg.tl.importance(adata, "cell_type", batch_key="run", model_options={"n_estimators": 5})
+    assert not [w for w in recwarn if "share no class" in str(w.message)]
