@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,10 @@ from smash_gpu.runtime import versions
 
 KEY = "smash"
 PANEL = "smash_panel"
-JUDGED = ("evaluation", "confusion", "evaluation_groups", "evaluation_panels", "nsforest", "spapros")
+JUDGED = (
+    "evaluation", "confusion", "evaluation_groups", "evaluation_panels", "evaluation_not_judged", "nsforest",
+    "nsforest_markers", "spapros", "spapros_genes", "spapros_markers",
+)  # fmt: skip
 STABILITY = ("stability", "stability_overlap", "substitutes")
 STALE = ("markers", *JUDGED, *STABILITY)
 SEPARATORS = {"/", "\\", "\0"}  # of folders in h5ad and zarr, on some system; NUL ends a name
@@ -160,13 +163,14 @@ def write_evaluation(
     *,
     groups: np.ndarray,
     panels: pd.DataFrame,
+    not_judged: Sequence[str],
     options: Mapping[str, Any],
     key: str,
 ) -> None:
-    """Fill ``["evaluation"]``, ``["confusion"]``, ``["evaluation_groups"]``, ``["evaluation_panels"]`` of ``.uns``."""
+    """Fill ``["evaluation"]``, ``["confusion"]`` and what begins with ``evaluation_`` in ``.uns``."""
     record(adata, key, "evaluation", options)
     found = {"evaluation": table, "confusion": confusions, "evaluation_groups": groups, "evaluation_panels": panels}
-    _update(adata, key, found)
+    _update(adata, key, found | {"evaluation_not_judged": np.array(not_judged, dtype=object)})
 
 
 def write_tables(adata: AnnData, step: str, tables: Mapping[str, pd.DataFrame], options: Mapping, *, key: str) -> None:
@@ -204,7 +208,8 @@ def _storable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _storable(v) for name, v in value.items()}
     if isinstance(value, tuple | list):
-        return np.array([str(v) for v in value], dtype=object)
+        are_numbers = value and all(isinstance(v, int | float) for v in value)
+        return np.array(value) if are_numbers else np.array([str(v) for v in value], dtype=object)
     if isinstance(value, np.generic):
         return value.item()
     return value if isinstance(value, bool | int | float | str) else repr(value)  # repr(None) is NONE
@@ -215,7 +220,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(v) for name, v in value.items()}
     if isinstance(value, np.ndarray):
-        return tuple(str(v) for v in value)
+        return tuple(value.tolist() if value.dtype.kind in "if" else map(str, value))
     if value == NONE:
         return None
     return value.item() if isinstance(value, np.generic) else value

@@ -53,7 +53,7 @@ def judge(
         thin=options.thin, dropout=options.dropout, random_state=options.random_state, **source,
     )  # fmt: skip
     table = get.comparison(adata)
-    print(f"\nProtocol {options.protocol}, {table['n_splits'].max()} splits; mean [95 % interval]:")
+    print(f"\nProtocol {options.protocol}: {protocol(adata)}; mean [95 % interval]:")
     print(_side_by_side(table).to_string(index=False))
     print("In the tables of the paper, M is misclassification and F1 is f1_weighted. The interval covers other")
     print("cells (with --sample-key: samples) from the same population, not other tissues or platforms.")
@@ -62,6 +62,15 @@ def judge(
         pairs = get.unresolved_pairs(adata, genes=name)[:WORST_PAIRS]
         worst = [f"{row.group} / {row.other} {100 * row.confusion:.1f}" for row in pairs.itertuples()]
         print(f"  {name}: " + (", ".join(worst) or "none"))
+
+
+def protocol(adata: Any) -> str:
+    """How the last evaluation split the cells, in words."""
+    from smash_gpu import evaluation, get
+    from smash_gpu.annotated import slots
+
+    n = get.evaluation_splits(adata)["split"].nunique()
+    return evaluation.in_words(slots.recorded(adata, slots.KEY, "evaluation"), n)
 
 
 def _lists(paths: list[Path]) -> dict[str, list[str]]:
@@ -106,6 +115,8 @@ def _side_by_side(table: Any) -> Any:
     )
     wide = wide[list(PRINTED)].reset_index().rename_axis(columns=None)
     wide["genes"] = [f"random panels like {row.genes}" if row.is_random else row.genes for row in wide.itertuples()]
+    used = table.groupby(case, sort=False)["n_used"].first().to_numpy()
+    wide["n_genes"] = [n if n == m else f"{n} (has {m})" for n, m in zip(wide["n_genes"], used, strict=True)]
     same = [name for name in ("classifier", "thin", "dropout") if wide[name].nunique() == 1]
     return wide.drop(columns=["is_random", *same])
 

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from smash_gpu.cli import arguments
+from smash_gpu.cli.evaluate import protocol
 from smash_gpu.cli.find import select
 from smash_gpu.cli.inputs import named, open_data, writable
 
@@ -85,9 +86,9 @@ def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) 
     if reasons:
         print(f"The {what} in the file is computed again: {', '.join(reasons)}.")
         return False
-    made = slots.recorded(adata, slots.KEY, "importance" if slot == "markers" else "evaluation")
-    named = f"model {made.get('model')}" if slot == "markers" else f"{made.get('n_splits')} splits"
-    print(f"Using the {what} in the file ({named}, seed {made.get('random_state')}); --again computes it again.")
+    made = slots.recorded(adata, slots.KEY, "importance")
+    how = f"model {made.get('model')}, seed {made.get('random_state')}" if slot == "markers" else protocol(adata)
+    print(f"Using the {what} in the file ({how}); --again computes it again.")
     return True
 
 
@@ -98,11 +99,12 @@ def _judge(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> N
     sizes = options.n_genes or _sizes(int(adata.varm[f"{slots.KEY}_eligible"].any(axis=1).sum()))
     within = slots.recorded(adata, slots.KEY, "within").get("column")
     genes = {f"panel chosen within {within}": get.marker_panel(adata, max(sizes))} if within else None
-    with _timed(f"Evaluating {', '.join(map(str, sizes))} genes in {options.n_splits * options.n_seeds} splits"):
+    with _timed(f"Evaluating {', '.join(map(str, sizes))} genes"):
         tl.evaluate(
             adata, options.groupby, genes=genes, n_genes=sizes, **source,
             **{name: getattr(options, name) for name in (*JUDGING, "random_state") if name != "n_genes"},
         )  # fmt: skip
+        print(f"  {protocol(adata)}")
 
 
 def _sizes(scored: int) -> list[int]:

@@ -3,8 +3,9 @@
 from smash_gpu.evaluation.classifiers import CLASSIFIERS, N_NEIGHBORS, predict
 from smash_gpu.evaluation.cross_validation import Evaluation, Judging, evaluate
 from smash_gpu.evaluation.degrade import INTACT, Condition
+from smash_gpu.evaluation.judged import not_judged
 from smash_gpu.evaluation.metrics import METRICS, confusion_of, metrics_of, metrics_of_labels, per_group
-from smash_gpu.evaluation.splitting import PAPER_SEED, PROTOCOLS, TEST_FRACTION, Splitting
+from smash_gpu.evaluation.splitting import PAPER_SEED, PROTOCOLS, TEST_FRACTION, Splitting, in_words
 
 __all__ = [
     "CLASSIFIERS",
@@ -20,6 +21,8 @@ __all__ = [
     "Judging",
     "confusion_of",
     "evaluate",
+    "in_words",
+    "not_judged",
     "per_group",
     "predict",
     "metrics_of_labels",

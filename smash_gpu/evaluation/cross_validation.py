@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -16,6 +17,7 @@ from smash_gpu.errors import warn
 from smash_gpu.evaluation import degrade, random_panels
 from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.degrade import INTACT, Condition
+from smash_gpu.evaluation.judged import with_judged_cells
 from smash_gpu.evaluation.metrics import confusion_of, metrics_of
 from smash_gpu.runtime.progress import track
 
@@ -34,7 +36,8 @@ class Judging:
     classifiers
         Names from `classifiers.CLASSIFIERS`.
     n_genes
-        Lengths of the prefixes to evaluate; empty to evaluate each list as a whole.
+        Lengths of the prefixes to evaluate; empty to evaluate each list as a whole. A list that is shorter than one of
+        them is evaluated as a whole there.
     conditions
         Thinning and gene failure applied to training and held-out cells.
     n_random
@@ -61,9 +64,11 @@ class Evaluation:
     ----------
     table
         One row per list, split, condition, classifier and number of genes; ``random`` is 0 for the list itself,
-        otherwise the number of a random panel matched to it.
+        otherwise the number of a random panel matched to it. ``n_used`` is the number of genes that were judged: fewer
+        than ``n_genes`` if the list is shorter.
     confusions
-        Held-out cells by true and predicted group; rows of ``table`` × groups × groups.
+        Held-out cells by true and predicted group; rows of ``table`` × groups × groups. Cells whose group has no
+        training cell in the split are not judged: they are in no count.
     panels
         Genes of each list and split, in order: ``genes``, ``split``, ``rank``, ``gene`` (gene number).
     """
@@ -123,11 +128,16 @@ def evaluate(
         Over ``data.cells``.
     how
         Settings; by default nearest neighbours on the whole list, with unchanged counts.
+
+    Raises
+    ------
+    ValueError
+        If no split has a held-out cell that can be judged.
     """
     how = how or Judging(scale_on_all=scale_on_all)
     degrade.check(data, how.conditions)
     choosers = choose if isinstance(choose, Mapping) else {ONLY: choose}
-    splits = list(splits)
+    splits = with_judged_cells(data.labels, list(splits))
     panels = list(_choose(data, choosers, splits, how))
     union = np.unique(np.concatenate([panel.order for panel in panels]))
     union = union[np.argsort(data.names[union].astype(str))]
@@ -172,19 +182,24 @@ def _judge(
     split = panel.split
     seed = (how.random_state, FAILING, panel.number)
     fails = degrade.failed(data.names[gathered.genes], condition.dropout, seed)
-    for n in [n for n in how.n_genes if n <= len(panel.order)] if how.n_genes else [len(panel.order)]:
-        chosen = gathered.columns(panel.order[:n])
+
+    @cache  # a list that is shorter than several sizes is the same at all of them
+    def confusion(n_used: int, classifier: str) -> np.ndarray:
+        chosen = gathered.columns(panel.order[:n_used])
         part = gathered.X[:, chosen]
         part[:, fails[chosen]] = 0
-        for classifier in how.classifiers:
-            predicted = predict(
-                part, data.labels, split, scale_on_all=how.scale_on_all, classifier=classifier,
-                device=data.device, random_state=how.random_state,
-            )  # fmt: skip
-            row = {"genes": panel.genes, "split": panel.number, "random": panel.random, "n_genes": n}
-            row |= {"classifier": classifier, "thin": condition.thin, "dropout": condition.dropout}
-            row |= {"n_train": len(split.train), "n_test": len(split.test)}
-            yield row, confusion_of(data.labels[split.test], predicted, data.n_groups)
+        predicted = predict(
+            part, data.labels, split, scale_on_all=how.scale_on_all, classifier=classifier, device=data.device,
+            random_state=how.random_state,
+        )  # fmt: skip
+        return confusion_of(data.labels[split.test], predicted, data.n_groups)
+
+    for n, classifier in product(how.n_genes or [len(panel.order)], how.classifiers):
+        n_used = min(n, len(panel.order))
+        row = {"genes": panel.genes, "split": panel.number, "random": panel.random, "n_genes": n, "n_used": n_used}
+        row |= {"classifier": classifier, "thin": condition.thin, "dropout": condition.dropout}
+        row |= {"n_train": len(split.train), "n_test": len(split.test)}
+        yield row, confusion(n_used, classifier)
 
 
 def _genes_of(panels: list[_Panel]) -> pd.DataFrame:

@@ -56,12 +56,15 @@ def per_group(confusion: np.ndarray) -> np.ndarray:
 
     A group that is never predicted has precision 0; all three are NaN for a group without cells.
     """
+    part, whole = counts_per_group(confusion)
+    return np.where(confusion.sum(axis=-1) > 0, part / np.maximum(whole, 1), np.nan)
+
+
+def counts_per_group(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of cells whose ratio is recall, precision and F1 of every group; each 3 × ``...`` × groups."""
     hit = np.diagonal(confusion, axis1=-2, axis2=-1)
     size, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    found = np.stack(
-        [hit / np.maximum(size, 1), hit / np.maximum(predicted, 1), 2 * hit / np.maximum(size + predicted, 1)]
-    )
-    return np.where(size > 0, found, np.nan)
+    return np.stack([hit, hit, 2 * hit]), np.stack([size, predicted, size + predicted])
 
 
 def _beyond_chance(confusion: np.ndarray) -> tuple[float, float]:

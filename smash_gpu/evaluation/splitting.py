@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from smash_gpu.data import splits
 from smash_gpu.data.dataset import Dataset
@@ -50,3 +51,21 @@ class Splitting:
         sample = data.sample.codes[data.cells]
         how = {"n_splits": self.n_splits, "n_seeds": self.n_seeds, "random_state": self.random_state}
         return splits.by_sample(data.labels, sample, **how)
+
+
+def in_words(options: Mapping[str, Any], n: int) -> str:
+    """How cells were split into ``n`` splits, as reports and commands say it.
+
+    Parameters
+    ----------
+    options
+        Recorded ones of `smash_gpu.tl.evaluate`.
+    """
+    by_cells, sample_key = f"with {100 * (1 - TEST_FRACTION):.0f} % training cells", options.get("sample_key")
+    if options.get("protocol") == PAPER:
+        return f"one stratified split {by_cells}, seed {PAPER_SEED}"
+    how = f"{n} stratified splits {by_cells}"
+    if sample_key is not None:
+        how = f"whole samples held out (column {sample_key}), {n} folds"
+    seed, n_seeds = options.get("random_state"), options.get("n_seeds", 1)
+    return f"{how}, seed {seed}" + (f", repeated with {n_seeds} seeds" if n_seeds > 1 else "")

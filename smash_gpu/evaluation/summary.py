@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.errors import NotFoundError
-from smash_gpu.evaluation.metrics import LOWEST, METRICS, PER_GROUP, per_group
+from smash_gpu.evaluation.metrics import LOWEST, METRICS, PER_GROUP, counts_per_group, per_group
 
 CASE = ("genes", "is_random", "classifier", "n_genes", "thin", "dropout")
 STATISTICS = ("mean", "std", "min", "max", "low", "high")
@@ -36,13 +36,17 @@ def interval(values: np.ndarray, test_to_train: float, *, level: float = LEVEL) 
     -------
     Both ends; NaN for fewer than two splits.
     """
-    from scipy.stats import t
-
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return np.nan, np.nan
-    half = t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) * np.sqrt(1 / len(values) + test_to_train)
+    half = _half_width(values.std(ddof=1), len(values), test_to_train, level)
     return values.mean() - half, values.mean() + half
+
+
+def _half_width(std: float, n_splits: int, test_to_train: float, level: float) -> float:
+    from scipy.stats import t
+
+    return t.ppf((1 + level) / 2, n_splits - 1) * std * np.sqrt(1 / n_splits + test_to_train)
 
 
 def described(values: np.ndarray, test_to_train: float, *, level: float, bounds: tuple[float, float]) -> dict:
@@ -53,6 +57,31 @@ def described(values: np.ndarray, test_to_train: float, *, level: float, bounds:
     low, high = np.clip(interval(values, test_to_train, level=level), *bounds)
     spread = seen.std(ddof=1) if len(seen) > 1 else np.nan
     return dict(zip(STATISTICS, (seen.mean(), spread, seen.min(), seen.max(), low, high), strict=True))
+
+
+def pooled(part: np.ndarray, whole: np.ndarray, test_to_train: float, *, level: float) -> tuple[float, float, float]:
+    """Spread over the splits of the ratio of two sums, Σ part / Σ whole, and both ends of its interval.
+
+    A split weighs as much as it has cells: the residuals part − ratio · whole, by the mean of whole, take the place of
+    the deviations of `interval` (the linearised variance of a ratio; Cochran, Sampling Techniques 1977, section 6.4).
+    Where all splits have as many cells, both are equal.
+
+    Parameters
+    ----------
+    part, whole
+        Numbers of cells in each split; splits without any in ``whole`` say nothing.
+
+    Returns
+    -------
+    Three NaN for fewer than two splits.
+    """
+    part, whole = part[whole > 0], whole[whole > 0]
+    if len(whole) < 2:
+        return np.nan, np.nan, np.nan
+    ratio = part.sum() / whole.sum()
+    std = np.sqrt((((part - ratio * whole) / whole.mean()) ** 2).sum() / (len(whole) - 1))
+    half = _half_width(std, len(whole), test_to_train, level)
+    return std, max(ratio - half, 0.0), min(ratio + half, 1.0)
 
 
 def by_split(table: pd.DataFrame) -> pd.DataFrame:
@@ -68,14 +97,16 @@ def comparison(table: pd.DataFrame, *, level: float = LEVEL) -> pd.DataFrame:
         for metric in METRICS:
             bounds = (LOWEST[metric], 1.0)
             found = described(part[metric].to_numpy(), _ratio(part), level=level, bounds=bounds)
-            rows.append(dict(zip(CASE, case, strict=True)) | {"metric": metric, "n_splits": len(part)} | found)
+            rows.append(_row_of(case, part, metric) | found)
     return pd.DataFrame(rows)
 
 
 def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) -> pd.DataFrame:
     """Each list and its random panels minus the list ``reference``, split by split; columns as in `comparison`."""
     splits = by_split(table)
-    shared = ["classifier", "n_genes", "thin", "dropout", "split"]
+    shared = ["classifier", "thin", "dropout", "split"]
+    if splits.groupby("genes")["n_genes"].nunique().max() > 1:
+        shared.append("n_genes")  # else each list as a whole
     base = splits[(splits["genes"] == reference) & ~splits["is_random"]][[*shared, *METRICS]]
     pairs = splits.merge(base, on=shared, suffixes=("", " of the reference"))
     pairs = pairs[(pairs["genes"] != reference) | pairs["is_random"]]
@@ -84,34 +115,47 @@ def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) ->
         for metric in METRICS:
             change = (part[metric] - part[f"{metric} of the reference"]).to_numpy()
             found = described(change, _ratio(part), level=level, bounds=(-np.inf, np.inf))
-            rows.append(dict(zip(CASE, case, strict=True)) | {"metric": metric, "n_splits": len(part)} | found)
-    columns = [*CASE, "metric", "n_splits", *STATISTICS]
+            rows.append(_row_of(case, part, metric) | found)
+    columns = [*CASE, "n_used", "metric", "n_splits", *STATISTICS]
     return pd.DataFrame(rows, columns=columns).assign(reference=reference)
 
 
-def groups(table: pd.DataFrame, confusions: np.ndarray, names: list[str], *, level: float = LEVEL) -> pd.DataFrame:
-    """Recall, precision and F1 of every group over the splits of one case; one row per group and metric.
+def _row_of(case: tuple, part: pd.DataFrame, metric: str) -> dict[str, Any]:
+    n_used = round(part["n_used"].mean())
+    return dict(zip(CASE, case, strict=True)) | {"n_used": n_used, "metric": metric, "n_splits": len(part)}
 
-    Splits without cells of a group are ignored for that group.
+
+def groups(table: pd.DataFrame, confusions: np.ndarray, names: list[str], *, level: float = LEVEL) -> pd.DataFrame:
+    """Recall, precision and F1 of every group in one case; one row per group and metric.
+
+    The value is that of all held-out cells together, so it is that of the summed confusion matrix. The rest describes
+    the splits; those without cells of a group are ignored for that group, and a group without cells is NaN.
     """
+    folds = np.stack([confusions[rows].sum(axis=0) for rows in table.groupby("split", sort=False).indices.values()])
+    total = folds.sum(axis=0)
+    counts = zip(PER_GROUP, per_group(total), per_group(folds), *counts_per_group(folds), strict=True)
     rows = []
-    for metric, values in zip(PER_GROUP, per_group(confusions), strict=True):
+    for metric, value, by_fold, part, whole in counts:
         for number, name in enumerate(names):
-            cells = int(confusions[:, number].sum())
-            found = described(values[:, number], _ratio(table), level=level, bounds=(0.0, 1.0))
-            rows.append({"group": name, "metric": metric, "cells": cells} | found)
+            found = dict.fromkeys(STATISTICS, np.nan) | {"mean": value[number]}
+            if seen := by_fold[~np.isnan(by_fold[:, number]), number].tolist():
+                std, low, high = pooled(part[:, number], whole[:, number], _ratio(table), level=level)
+                found |= {"std": std, "min": min(seen), "max": max(seen), "low": low, "high": high}
+            rows.append({"group": name, "metric": metric, "cells": int(total[number].sum())} | found)
     order = pd.DataFrame(rows)
     order["group"] = pd.Categorical(order["group"], names)
     return order.sort_values("group", kind="stable", ignore_index=True)
 
 
 def unresolved_pairs(confusion: np.ndarray, names: list[str]) -> pd.DataFrame:
-    """Pairs of groups by how often they are confused, worst first; pairs that are never confused are left out.
+    """Pairs of groups by how often they are confused, worst first; pairs that are never confused are left out, and so
+    are pairs with a group that was not judged.
 
     ``confusion`` of a pair is the mean of two shares: held-out cells of the first group that are predicted as the
     second, and the reverse, so a rare group counts as much as a frequent one. Ties are ordered by name.
     """
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    size = confusion.sum(axis=1)
+    share = confusion / np.maximum(size[:, None], 1)
     first, second = np.triu_indices(len(names), 1)
     pairs = pd.DataFrame(
         {
@@ -123,7 +167,7 @@ def unresolved_pairs(confusion: np.ndarray, names: list[str]) -> pd.DataFrame:
             "cells": confusion[first, second] + confusion[second, first],
         }
     )
-    pairs = pairs[pairs["cells"] > 0]
+    pairs = pairs[(pairs["cells"] > 0) & (size[first] > 0) & (size[second] > 0)]
     return pairs.sort_values(["confusion", "group", "other"], ascending=[False, True, True], ignore_index=True)
 
 

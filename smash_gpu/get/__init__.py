@@ -1,7 +1,7 @@
 """Results as values."""
 
 from smash_gpu.get._comparison import comparison, differences, learning_curve
-from smash_gpu.get._evaluation import evaluation, evaluation_panels, evaluation_splits
+from smash_gpu.get._evaluation import evaluation, evaluation_options, evaluation_panels, evaluation_splits
 from smash_gpu.get._groups import confusion, group_metrics, unresolved_pairs
 from smash_gpu.get._markers import marker_panel, markers, markers_dict
 from smash_gpu.get._panel import panel, panel_table
@@ -13,6 +13,7 @@ __all__ = [
     "confusion",
     "differences",
     "evaluation",
+    "evaluation_options",
     "evaluation_panels",
     "evaluation_splits",
     "group_metrics",

@@ -31,8 +31,8 @@ def comparison(
     Returns
     -------
     Columns ``genes`` (name of the list), ``is_random`` (bool; its random panels, averaged within each split),
-    ``classifier``, ``n_genes``, ``thin``, ``dropout``, ``metric``, ``n_splits`` (int64), and those of `evaluation`
-    (float64).
+    ``classifier``, ``n_genes``, ``thin``, ``dropout``, ``n_used`` (int64; genes that were judged: fewer than
+    ``n_genes`` if the list is shorter), ``metric``, ``n_splits`` (int64), and those of `evaluation` (float64).
 
     Raises
     ------
@@ -121,7 +121,8 @@ def differences(
 ) -> pd.DataFrame:
     """Every list, and its random panels, minus one list, paired by split.
 
-    If the interval does not hold zero, the lists differ by more than the draw of cells explains.
+    If the interval does not hold zero, the lists differ by more than the draw of cells explains. Lists are compared at
+    equal ``n_genes``, or each as a whole if that is how they were judged.
 
     Parameters
     ----------

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation import summary
+from smash_gpu.runtime.words import join_names
+
+ORIGINS = ("inside_splits", "by_function")
 
 
 def evaluation(
@@ -46,10 +52,11 @@ def evaluation(
 
     Returns
     -------
-    One row per metric, the number of genes first. Columns ``mean``, ``std``, ``min``, ``max`` over the splits, and the
-    ends ``low`` and ``high`` of the interval for the mean (float64; shares from 0 to 1, ``cohen_kappa`` and ``mcc``
-    from −1): Student's t over the splits with a correction for cells that splits share. The interval covers another
-    draw of cells (or samples) and, where genes were chosen inside the splits, of genes. NaN for one split.
+    One row per metric, the number of genes first (those of the whole list if it is shorter than ``n_genes``). Columns
+    ``mean``, ``std``, ``min``, ``max`` over the splits, and the ends ``low`` and ``high`` of the interval for the mean
+    (float64; shares from 0 to 1, ``cohen_kappa`` and ``mcc`` from −1): Student's t over the splits with a correction
+    for cells that splits share. The interval covers another draw of cells (or samples) and, where genes were chosen
+    inside the splits, of genes. NaN for one split.
 
     Raises
     ------
@@ -74,7 +81,7 @@ def evaluation(
     wanted = {"genes": genes, "n_genes": n_genes, "classifier": classifier, "thin": thin, "dropout": dropout}
     rows = table[summary.one_case(table, wanted | {"is_random": is_random})]
     found = summary.comparison(rows, level=level).set_index("metric")[list(summary.STATISTICS)]
-    size = float(rows["n_genes"].iloc[0])
+    size = float(rows["n_used"].iloc[0])
     sizes = pd.DataFrame([[size, 0.0, size, size, size, size]], index=["n_genes"], columns=found.columns)
     return pd.concat([sizes, found]).rename_axis(None)
 
@@ -92,8 +99,9 @@ def evaluation_splits(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     Returns
     -------
     Columns ``genes`` (name of the list), ``split`` (from 0), ``random`` (number of the random panel, 0 for the list),
-    ``n_genes``, ``classifier``, ``thin``, ``dropout``, ``n_train`` and ``n_test`` (cells, int64), and one per metric
-    (float64).
+    ``n_genes``, ``n_used`` (genes that were judged: fewer if the list is shorter), ``classifier``, ``thin``,
+    ``dropout``, ``n_train`` and ``n_test`` (cells, int64), and one per metric (float64). Cells whose group has no
+    training cell in the split are not judged, and in no number; a split without others is left out.
 
     Raises
     ------
@@ -111,7 +119,7 @@ def evaluation_splits(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     1      1      168      72
     """
     table = slots.require(adata, "evaluation", key, "tl.evaluate")
-    return table.astype({"genes": str, "classifier": str})
+    return table.assign(n_used=table.get("n_used", table["n_genes"])).astype({"genes": str, "classifier": str})
 
 
 def evaluation_panels(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
@@ -142,3 +150,46 @@ def evaluation_panels(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     ['MARKER0X', 'MARKER1X']
     """
     return slots.require(adata, "evaluation_panels", key, "tl.evaluate").copy()
+
+
+def evaluation_options(adata: AnnData, *, key: str = slots.KEY) -> dict[str, Any]:
+    """The options of the last `tl.evaluate`, as it takes them: ``tl.evaluate(adata, **options)`` runs it again.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.evaluate`.
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    All parameters but ``adata``, ``memory`` and ``key``. ``genes`` is a mapping: name → list of genes, or None for the
+    selection of `tl.smash`.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.evaluate` has not run yet, or a function chose the genes: functions are not stored.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.evaluate(adata, "cell_type", genes=["MARKER0X", "MARKER1X"], n_splits=2, sample_key="sample")
+    >>> options = smg.get.evaluation_options(adata)
+    >>> options["genes"], options["n_splits"], options["sample_key"]
+    ({'list': ['MARKER0X', 'MARKER1X']}, 2, 'sample')
+    """
+    panels = evaluation_panels(adata, key=key)
+    options = slots.recorded(adata, key, "evaluation")
+    functions = options.get("by_function", ())
+    if functions:
+        raise NotFoundError(
+            f"the genes of {join_names(functions)} were chosen by a function, which is not stored. The other options "
+            f'are in adata.uns["{key}"]["params"]["evaluation"].'
+        )
+    first = panels[panels["split"] == panels["split"].min()]
+    names = {str(name): rows["name"].tolist() for name, rows in first.groupby("genes", sort=False)}
+    genes = {name: None if name in options["inside_splits"] else names[name] for name in options["genes"]}
+    return {name: value for name, value in options.items() if name not in ORIGINS} | {"genes": genes}

@@ -41,7 +41,9 @@ def group_metrics(
     Returns
     -------
     One row per group and metric: ``group`` (categorical), ``metric``, ``cells`` (held out, over all splits; int64), and
-    the columns of `evaluation` (float64, from 0 to 1).
+    the columns of `evaluation` (float64, from 0 to 1). ``mean`` is of the held-out cells of all splits together, as in
+    `confusion`; ``std`` and the interval describe the splits, each weighted by its cells. A group that was not judged
+    (see `tl.evaluate`) has no cells, and NaN.
 
     Raises
     ------
@@ -91,7 +93,8 @@ def unresolved_pairs(
     Returns
     -------
     Columns ``group``, ``other``, ``confusion`` (mean of the next two), ``group_as_other`` and ``other_as_group``
-    (shares of the held-out cells, float64), ``cells`` (int64). Pairs that were never confused are left out.
+    (shares of the held-out cells, float64), ``cells`` (int64). Pairs that were never confused are left out, and those
+    with a group that was not judged (see `tl.evaluate`).
 
     Raises
     ------
@@ -135,7 +138,8 @@ def confusion(
 
     Returns
     -------
-    Groups × groups, numbers of cells (int64); true groups in rows, predicted groups in columns.
+    Groups × groups, numbers of cells (int64); true groups in rows, predicted groups in columns. A group that was not
+    judged (see `tl.evaluate`) has a row of zeros.
 
     Raises
     ------

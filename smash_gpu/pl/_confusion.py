@@ -32,7 +32,8 @@ def confusion(
 ) -> Axes:
     """Held-out cells of the last `tl.evaluate`: share of each true group (rows) predicted as each group (columns).
 
-    The numbers are in %; those below half a percent are left out.
+    The numbers are in %; those below half a percent are left out. A group that was not judged (see `tl.evaluate`) has
+    no row, and a column only if cells of other groups were predicted as it.
 
     Parameters
     ----------
@@ -73,8 +74,11 @@ def confusion(
         is_random=is_random,
         key=key,
     )
-    share = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
-    groups = shown(counts.index)
+    judged = counts.sum(axis=1) > 0
+    counts = counts.loc[judged, judged | (counts.sum(axis=0) > 0)]
+    share = counts.to_numpy() / counts.to_numpy().sum(axis=1, keepdims=True)
+    groups = shown(counts.columns)
+    names = dict(zip(counts.columns, groups, strict=True))
     size = INCHES_PER_CELL * max(len(groups), FEWEST_ROWS) + room(groups)
     ax = ax or canvas(size + 1.7, size + 0.6)
     image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -82,7 +86,7 @@ def confusion(
         colour = "white" if share[row, column] > 0.5 else "black"
         ax.text(column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", fontsize=7, color=colour)
     ax.set_xticks(range(len(groups)), groups, rotation=90, **GROUP)
-    ax.set_yticks(range(len(groups)), groups, **GROUP)
+    ax.set_yticks(range(len(counts)), [names[group] for group in counts.index], **GROUP)
     ax.tick_params(length=2, width=0.5)
     ax.spines[:].set_linewidth(0.4)
     ax.set_xlabel("predicted", fontsize=8)

@@ -30,7 +30,7 @@ def learning_curve(
     """A metric of the last `tl.evaluate` by number of genes, for every list, with intervals.
 
     The dashed line of the same colour shows random panels of genes with the same mean expression, if any were
-    evaluated.
+    evaluated. A list that is shorter than a size was judged whole there; the legend says how many genes it has.
 
     Parameters
     ----------
@@ -68,17 +68,11 @@ def learning_curve(
     """
     table = get.learning_curve(adata, metric, classifier=classifier, level=level, key=key)
     lists = list(table["genes"].unique())
-    names = [list_label(name, is_random=is_random) for name, is_random in _curves(table)]
-    ax = ax or canvas(5.2 + room(shown(names)), max(3.2, 0.2 * len(names) + 1))
-    handles = [
-        _draw(
-            ax,
-            table[(table["genes"] == name) & (table["is_random"] == is_random)],
-            lists.index(name),
-            is_random=is_random,
-        )
-        for name, is_random in _curves(table)
-    ]
+    curves = list(table.groupby(["genes", "is_random"], sort=False))
+    drawn = shown(list_label(name, is_random=is_random) for (name, is_random), _ in curves)
+    names = [name + _length(rows) for name, (_, rows) in zip(drawn, curves, strict=True)]
+    ax = ax or canvas(5.2 + room(names), max(3.2, 0.2 * len(names) + 1))
+    handles = [_draw(ax, rows, lists.index(name), is_random=is_random) for (name, is_random), rows in curves]
     sizes = sorted(table["n_genes"].unique())
     ax.set_xscale("log")
     ax.set_xticks(sizes, [str(n) for n in sizes], minor=False)
@@ -87,12 +81,14 @@ def learning_curve(
     ax.set_xlabel("number of genes", fontsize=8)
     ax.set_ylabel(metric_label(metric), fontsize=8)
     ax.grid(axis="y", linewidth=0.4, color="0.9")
-    legend(ax, handles, shown(names), fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend(ax, handles, names, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
-def _curves(table: pd.DataFrame) -> list[tuple[str, bool]]:
-    return list(table[["genes", "is_random"]].drop_duplicates().itertuples(index=False, name=None))
+def _length(rows: pd.DataFrame) -> str:
+    """How many genes a list has that is shorter than a size; else nothing."""
+    n_used = rows["n_used"].max()
+    return f" ({n_used} genes)" if n_used < rows["n_genes"].max() else ""
 
 
 def _draw(ax: Axes, rows: pd.DataFrame, number: int, *, is_random: bool) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from smash_gpu import get
-from smash_gpu.evaluation import METRICS, N_NEIGHBORS
+from smash_gpu.evaluation import METRICS, N_NEIGHBORS, in_words
 from smash_gpu.report._results import Results
 
 CLASSIFIERS = {
@@ -18,7 +18,7 @@ CLASSIFIERS = {
     "forest": "a random forest",
 }
 CURVE = ("misclassification", "f1_macro")
-CASE = ("genes", "is_random", "n_genes")
+CASE = ("genes", "is_random", "n_used")
 PAIRS = 12
 Rows = list[dict[str, Any]]
 
@@ -34,12 +34,18 @@ class Evaluation:
     ----------
     how
         Options of `tl.evaluate`.
+    protocol
+        How cells were split, in words.
+    not_judged
+        Groups that were not judged, and why; one sentence per reason.
+    featured
+        The list whose results are shown in full, and how many genes of it.
     classifiers
         In words.
     summary
-        The first metric of the first list and of its random panels.
+        The first metric of the featured list and of its random panels.
     cases
-        Columns of ``metrics``: list, whether it stands for its random panels, number of genes.
+        Columns of ``metrics``: list, whether it stands for its random panels, number of genes judged.
     metrics
         All metrics of the largest panel of each list.
     curve
@@ -47,12 +53,15 @@ class Evaluation:
     varied, conditions
         What differs between the other conditions, and the metrics of `CURVE` in each; empty if there is one condition.
     group_metrics, groups
-        Metrics per group of the first list.
+        Metrics per group of the featured list.
     pairs, n_pairs
-        The pairs of groups that are confused most, and the number of all that are confused.
+        The pairs of groups that it confuses most, and the number of all that it confuses.
     """
 
     how: dict[str, Any]
+    protocol: str
+    not_judged: list[str]
+    featured: str
     classifiers: list[str]
     summary: Rows
     cases: Rows
@@ -71,13 +80,18 @@ def describe_evaluation(results: Results) -> Evaluation | None:
     if not results.is_evaluated:
         return None
     how, cases = results.recorded("evaluation"), list(results.main.groupby(list(CASE), sort=False))
-    by_group = dict(iter(get.group_metrics(results.adata, key=results.key).groupby("metric", sort=False)))
-    pairs = get.unresolved_pairs(results.adata, key=results.key)
+    adata, key, shown = results.adata, results.key, results.featured
+    by_group = dict(iter(get.group_metrics(adata, genes=shown, key=key).groupby("metric", sort=False)))
+    pairs = get.unresolved_pairs(adata, genes=shown, key=key)
     varied, conditions = _conditions(results.cases)
+    summary = results.main[(results.main["genes"] == shown) & (results.main["metric"] == METRICS[0])].to_dict("records")
     return Evaluation(
         how=how,
+        protocol=in_words(how, get.evaluation_splits(adata, key=key)["split"].nunique()),
+        not_judged=[str(sentence) for sentence in adata.uns[key].get("evaluation_not_judged", ())],
+        featured=f"{shown}, {summary[0]['n_used']} genes",
         classifiers=[CLASSIFIERS.get(name, name) for name in how.get("classifier", ())],
-        summary=_summary(results.main),
+        summary=summary,
         cases=[dict(zip(CASE, case, strict=True)) for case, _ in cases],
         metrics=_aligned(case.set_index("metric").loc[[*METRICS]].reset_index() for _, case in cases),
         curve=_curve(results),
@@ -88,11 +102,6 @@ def describe_evaluation(results: Results) -> Evaluation | None:
         pairs=pairs[:PAIRS].to_dict("records"),
         n_pairs=len(pairs),
     )
-
-
-def _summary(main: pd.DataFrame) -> Rows:
-    first = main.iloc[0]
-    return main[(main["genes"] == first["genes"]) & (main["metric"] == METRICS[0])].to_dict("records")
 
 
 def _aligned(tables: Iterable[pd.DataFrame]) -> Rows:

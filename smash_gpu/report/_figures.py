@@ -43,11 +43,11 @@ def figures(
         made["dotplot"] = drawn(pl.dotplot(adata, n_top=markers.n_shown, key=key))
         made["importance"] = drawn(pl.importance(adata, key=key))
     if evaluation:
-        made["confusion"] = drawn(pl.confusion(adata, key=key))
+        made["confusion"] = drawn(pl.confusion(adata, genes=results.featured, key=key))
         if evaluation.curve:
             made["learning_curve"] = drawn(pl.learning_curve(adata, CURVE[0], key=key))
         if evaluation.pairs:
-            made["unresolved_pairs"] = drawn(pl.unresolved_pairs(adata, n_pairs=PAIRS, key=key))
+            made["unresolved_pairs"] = drawn(pl.unresolved_pairs(adata, n_pairs=PAIRS, genes=results.featured, key=key))
     if {"curve", "pairs"} <= designed.keys():
         made["panel_curve"] = drawn(pl.panel_curve(adata, key=DESIGNED))
         made["panel_pairs"] = drawn(pl.panel_pairs(adata, n_pairs=ROWS, key=DESIGNED))

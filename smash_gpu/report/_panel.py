@@ -10,7 +10,6 @@ import pandas as pd
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.evaluation.cross_validation import SELECTION
 from smash_gpu.report._results import Results
 from smash_gpu.selection.options import PANEL_GENES
 
@@ -76,14 +75,17 @@ class Table:
 
 
 def describe_panel(results: Results) -> Panel:
-    """The panel of as many genes as the largest that was evaluated."""
-    wanted = int(results.main["n_genes"].max()) if results.is_evaluated else PANEL_GENES
+    """The panel of as many genes as the largest of the selection that was evaluated, or else of all lists."""
+    main = results.main if results.is_evaluated else None
+    if main is not None and results.repeated:
+        main = main[main["genes"] == results.repeated]
+    wanted = PANEL_GENES if main is None else int(main["n_used"].max())
     scored = int((~np.isnan(slots.eligible_scores(results.adata, results.key))).any(axis=0).sum())
     genes = get.marker_panel(results.adata, min(wanted, scored), key=results.key)
     times, n_splits = {}, 0
-    if SELECTION in results.chosen_inside:
+    if results.is_evaluated and results.repeated:
         chosen = get.evaluation_panels(results.adata, key=results.key)
-        chosen = chosen[chosen["genes"].astype(str) == SELECTION]
+        chosen = chosen[chosen["genes"].astype(str) == results.repeated]
         n_splits = chosen["split"].nunique()
         counted = chosen.groupby(chosen["name"].astype(str))["split"].nunique()
         times = counted.reindex(genes, fill_value=0).to_dict()

@@ -68,6 +68,17 @@ class Results:
         """Names of the lists that the evaluation selected again inside each split."""
         return self.recorded("evaluation").get("inside_splits", ())
 
+    @property
+    def repeated(self) -> str | None:
+        """Name of the list that is the selection of this page, repeated inside each split; None if there is none."""
+        functions = self.recorded("evaluation").get("by_function", ())
+        return next((name for name in self.chosen_inside if name not in functions), None)
+
+    @property
+    def featured(self) -> str:
+        """Name of the list whose results are shown in full: the selection of this page, else the first list."""
+        return self.repeated or str(self.cases["genes"].iloc[0])
+
     @cached_property
     def cases(self) -> pd.DataFrame:
         """All cases of the evaluation; see `get.comparison`."""

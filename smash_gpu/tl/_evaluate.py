@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import Any
 
 from anndata import AnnData
 
@@ -65,14 +64,15 @@ def evaluate(
         called in every split. A mapping from names to any of these is judged side by side on the same splits.
     n_genes
         Length, or several lengths, of the prefixes that are judged (a learning curve). Each selection runs once per
-        split, for the longest. A given list must be in order of preference then. None: the whole of a given list, and
-        30 genes of a selection.
+        split, for the longest. A given list must be in order of preference then; if it is shorter than a length, all of
+        it is judged there, with a warning. None: the whole of a given list, and 30 genes of a selection.
     classifier
         "knn" (k = 3), "logreg" (logistic regression), "forest" (100 trees), or several; cuML's on a device.
     protocol
         "leak-free": ``n_splits`` stratified 70/30 splits, or with a ``sample_key`` folds of whole samples; z-scores
-        from the training cells. "paper": one stratified 70/30 split with seed 42, z-scores from all cells. Neither
-        corrects batches in what the classifier sees.
+        from the training cells. A group that no training cell of a fold has cannot be predicted with any genes, so it
+        is not judged there (NaN, in no mean), and a warning names it. "paper": one stratified 70/30 split with seed 42,
+        z-scores from all cells. Neither corrects batches in what the classifier sees.
     n_splits, n_seeds
         Number of splits, and how often they are repeated with the following seeds. With as many folds as samples the
         repeats are equal.
@@ -98,16 +98,17 @@ def evaluate(
     -------
     None. Fills ``.uns["smash"]``: ``["evaluation"]`` (one row per list, split, condition, classifier and number of
     genes, with every metric), ``["confusion"]`` (rows × groups × groups, numbers of held-out cells, int32),
-    ``["evaluation_groups"]``, ``["evaluation_panels"]`` (the genes that were judged). Read them by `get.evaluation`,
-    `get.comparison`, `get.learning_curve`, `get.differences`, `get.group_metrics`, `get.unresolved_pairs` and
-    `get.confusion`.
+    ``["evaluation_groups"]``, ``["evaluation_panels"]`` (the genes that were judged), ``["evaluation_not_judged"]``
+    (the groups that were not, and why), and the options in ``["params"]["evaluation"]``. Read them by `get.evaluation`,
+    `get.comparison`, `get.learning_curve`, `get.differences`, `get.group_metrics`, `get.unresolved_pairs`,
+    `get.confusion` and `get.evaluation_options`.
 
     Raises
     ------
     smash_gpu.errors.NotFoundError
         If a column, layer or gene is not in the data, or neither ``genes`` is given nor `tl.smash` has run.
     ValueError
-        If an option cannot be used, a list is too short, or the selection cannot be repeated.
+        If an option cannot be used, the selection cannot be repeated, or no group is left to judge.
 
     References
     ----------
@@ -145,23 +146,32 @@ def evaluate(
         data = read(adata, where)
         choosers = _choosers(adata, data, genes, how.n_genes, key)
         parts = list(splitting.of(data))
+        missed = _warned(evaluation.not_judged(data, parts, where["sample_key"]))
         found = evaluation.evaluate(data, choosers, parts, how=how)
-    options = {
-        "protocol": protocol, "n_splits": len(parts), "random_state": random_state, "genes": tuple(choosers),
-        "classifier": how.classifiers, "n_random": n_random, "inside_splits": _inside_splits(genes),
-    }  # fmt: skip
-    _write(adata, data, found, options, key)
-
-
-def _write(adata: AnnData, data: Dataset, found: evaluation.Evaluation, options: dict[str, Any], key: str) -> None:
     panels = found.panels.assign(name=data.names[found.panels["gene"]]).drop(columns="gene")
-    tables = {"groups": data.groups, "panels": panels, "options": options}
+    options = where | vars(splitting) | {
+        "classifier": how.classifiers, "n_genes": how.n_genes or None, "n_random": n_random,
+        "thin": tuple(_several(thin)), "dropout": tuple(_several(dropout)),
+    } | _origins(genes)  # fmt: skip
+    tables = {"groups": data.groups, "panels": panels, "not_judged": missed, "options": options}
     slots.write_evaluation(adata, found.table, found.confusions, **tables, key=key)
 
 
-def _inside_splits(genes: Genes | Mapping[str, Genes]) -> tuple[str, ...]:
-    """Names of the lists that are chosen in every split."""
-    return tuple(name for name, one in _named(genes).items() if one is None or callable(one))
+def _warned(missed: list[str]) -> list[str]:
+    if missed:
+        warn(
+            f"{'; '.join(missed)}. A group without training cells cannot be predicted with any genes, so these cells "
+            "are not judged: they are in no metric."
+        )
+    return missed
+
+
+def _origins(genes: Genes | Mapping[str, Genes]) -> dict[str, tuple[str, ...]]:
+    """Names of all lists, of those chosen in every split, and of those that a function of the user chose there."""
+    named = _named(genes)
+    functions = tuple(name for name, one in named.items() if callable(one))
+    inside = tuple(name for name, one in named.items() if one is None or callable(one))
+    return {"genes": tuple(named), "inside_splits": inside, "by_function": functions}
 
 
 def _sizes(n_genes: int | Iterable[int] | None) -> tuple[int, ...]:
@@ -216,14 +226,12 @@ def _named(wanted: Genes | Mapping[str, Genes]) -> dict[str, Genes]:
 
 
 def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:
-    listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-    shortest = min(lengths.values())
     if not sizes and len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         warn(
-            f"the lists differ in length ({listed}), and more genes separate groups better; pass n_genes={shortest} to "
-            "compare them at equal length."
+            f"the lists differ in length ({listed}), and more genes separate groups better; pass "
+            f"n_genes={min(lengths.values())} to compare them at equal length."
         )
-    if sizes and shortest < sizes[0]:
-        raise ValueError(f"n_genes={sizes[0]}, but a list is shorter ({listed}).")
-    if sizes and shortest < sizes[-1]:
-        warn(f"lists shorter than n_genes are evaluated in full ({listed}).")
+    short = [f"{name} has {length}" for name, length in lengths.items() if length < max(sizes, default=0)]
+    if short:
+        warn(f"a list that is shorter than n_genes is judged whole there: {', '.join(short)} of {sizes[-1]} genes.")

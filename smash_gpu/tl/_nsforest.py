@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
@@ -59,7 +60,8 @@ def nsforest_metrics(
 
     Returns
     -------
-    None. Fills ``.uns["smash"]["nsforest"]``; read it by `get.nsforest_metrics`.
+    None. Fills ``.uns["smash"]["nsforest"]``, read by `get.nsforest_metrics`, ``["nsforest_markers"]`` (the genes that
+    were judged), and the options in ``["params"]["nsforest"]``.
 
     Raises
     ------
@@ -90,7 +92,8 @@ def nsforest_metrics(
         union = np.unique(np.concatenate(list(found.values())))
         columns = {code: np.searchsorted(union, genes) for code, genes in found.items()}
         table = nsforest.scores(data.host_expression(union), data.labels, data.groups, columns, beta=beta)
-    slots.write_tables(adata, "nsforest", {"nsforest": table}, {"beta": beta}, key=key)
+    tables = {"nsforest": table, "nsforest_markers": _by_row(data, found)}
+    slots.write_tables(adata, "nsforest", tables, where | {"beta": beta}, key=key)
 
 
 def _by_group(data: Dataset, markers: Mapping[str, Iterable[str]]) -> dict[int, np.ndarray]:
@@ -103,6 +106,12 @@ def _by_group(data: Dataset, markers: Mapping[str, Iterable[str]]) -> dict[int, 
     if not markers:
         raise ValueError("markers: the mapping is empty.")
     return {codes[str(name)]: numbers(genes, data, f"markers[{name!r}]") for name, genes in markers.items()}
+
+
+def _by_row(data: Dataset, found: Mapping[int, np.ndarray]) -> pd.DataFrame:
+    """One row per marker: ``group``, ``name``."""
+    rows = [(str(data.groups[code]), str(data.names[gene])) for code, genes in found.items() for gene in genes]
+    return pd.DataFrame(rows, columns=["group", "name"])
 
 
 def _markers_of(adata: AnnData, key: str) -> dict[str, list[str]]:

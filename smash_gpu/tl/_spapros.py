@@ -75,7 +75,8 @@ def spapros_metrics(
 
     Returns
     -------
-    None. Fills ``.uns["smash"]["spapros"]``; read it by `get.spapros_metrics`.
+    None. Fills ``.uns["smash"]["spapros"]``, read by `get.spapros_metrics`, ``["spapros_genes"]`` and
+    ``["spapros_markers"]`` (the genes that were judged), and the options in ``["params"]["spapros"]``.
 
     Raises
     ------
@@ -113,8 +114,18 @@ def spapros_metrics(
         values = _by_panel(data, panels, known, wanted, random_state)
         _shapes(data, panels, reference, wanted, values)
     rows = [(name, metric, value) for name, found in values.items() for metric, value in found.items()]
-    table = pd.DataFrame(rows, columns=["genes", "metric", "value"])
-    slots.write_tables(adata, "spapros", {"spapros": table}, {"random_state": random_state, "metrics": wanted}, key=key)
+    tables = {
+        "spapros": pd.DataFrame(rows, columns=["genes", "metric", "value"]),
+        "spapros_genes": _by_row(data, panels, "genes"), "spapros_markers": _by_row(data, known, "group"),
+    }  # fmt: skip
+    options = where | {"metrics": wanted, "mask_var": mask_var, "random_state": random_state}
+    slots.write_tables(adata, "spapros", tables, options, key=key)
+
+
+def _by_row(data: Dataset, lists: Mapping[str, np.ndarray], column: str) -> pd.DataFrame:
+    """One row per gene: the name of its list in ``column``, ``name``."""
+    rows = [(name, str(data.names[gene])) for name, genes in lists.items() for gene in genes]
+    return pd.DataFrame(rows, columns=[column, "name"])
 
 
 def _by_panel(

@@ -108,8 +108,10 @@ def stability(
         )  # fmt: skip
         found = resampling.resample(data, chooser, n_resamples=n_resamples, random_state=random_state)
         tables = _tables(found, data, n_substitutes)
-    options: dict[str, Any] = {"n_genes": n_genes, "n_resamples": n_resamples, "random_state": random_state}
-    options["halves_of"] = "cells" if data.sample is None else "samples"
+    options: dict[str, Any] = where | {
+        "n_genes": n_genes, "n_resamples": n_resamples, "n_substitutes": n_substitutes, "random_state": random_state,
+        "choose": None if choose is None else "function", "halves_of": "cells" if data.sample is None else "samples",
+    }  # fmt: skip
     slots.write_tables(adata, "stability", tables, options, key=key)
 
 

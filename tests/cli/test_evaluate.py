@@ -17,7 +17,7 @@ def test_a_panel_found_can_be_evaluated(run, data, tmp_path):
     )
     assert code == 0
     assert "panel (9 genes)" in out
-    assert "Protocol paper, 1 splits" in out
+    assert "Protocol paper: one stratified split with 70 % training cells, seed 42" in out
     table = pd.read_csv(tmp_path / "judged" / "evaluation.csv").set_index("metric")
     assert table.index.tolist() == list(evaluation.METRICS)
     assert table["n_genes"].eq(9).all()

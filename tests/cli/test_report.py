@@ -37,7 +37,7 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
     steps = [
         "240 cells × 60 genes",
         "Selecting markers, model rf",
-        "Evaluating 3, 6 genes in 2 splits",
+        "Evaluating 3, 6 genes …",
         f"Writing {out}",
     ]
     places = [said.index(step) for step in steps]
@@ -72,7 +72,7 @@ def test_results_in_the_file_are_used_and_said_to_be(run, judged, tmp_path):
     code, said, _ = run(judged, "--out", tmp_path / "r.html", "--no-figures")
     assert code == 0
     assert "Using the selection in the file (model rf, seed 5)" in said
-    assert "Using the evaluation in the file (2 splits, seed 5)" in said
+    assert "Using the evaluation in the file (2 stratified splits with 70 % training cells, seed 5)" in said
     assert "Selecting" not in said
     assert "Evaluating" not in said
     expected = smg.report.page(ad.read_h5ad(judged), title="Marker genes of judged", figures=False)

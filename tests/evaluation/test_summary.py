@@ -69,27 +69,30 @@ def plain_group(true, predicted, group):
     return recall, precision, 2 * hit / ((true == group).sum() + (predicted == group).sum())
 
 
-def test_group_metrics_are_the_plain_loop_over_splits(adata):
+def test_group_metrics_are_the_plain_loop_over_the_cells_of_all_splits(adata):
     judged(adata, genes=MIXED[:3], n_splits=3, random_state=1)
     data = data_of(adata)
     X = data.host_expression(np.flatnonzero(adata.var_names.isin(MIXED[:3])))
-    expected = []
+    true, predicted, expected = [], [], []
     for split in splits.repeated(data.labels, n_splits=3, test_fraction=0.3, random_state=1):
-        predicted = evaluation.predict(X, data.labels, split, scale_on_all=False)
-        expected.append([plain_group(data.labels[split.test], predicted, g) for g in range(3)])
+        true.append(data.labels[split.test])
+        predicted.append(evaluation.predict(X, data.labels, split, scale_on_all=False))
+        expected.append([plain_group(true[-1], predicted[-1], g) for g in range(3)])
     table = smg.get.group_metrics(adata)
     for g, group in enumerate(data.groups):
         for r, name in enumerate(("recall", "precision", "f1")):
             row = table[(table["group"] == group) & (table["metric"] == name)].iloc[0]
             seen = [fold[g][r] for fold in expected]
-            assert row["mean"] == pytest.approx(np.mean(seen))
+            assert row["mean"] == pytest.approx(plain_group(np.concatenate(true), np.concatenate(predicted), g)[r])
             assert row["min"] == pytest.approx(min(seen))
+            assert row["max"] == pytest.approx(max(seen))
+            assert row["low"] <= row["mean"] <= row["high"]
     assert table.groupby("group", observed=True)["cells"].first().sum() == 3 * 72
 
 
 def test_a_split_without_cells_of_a_group_says_nothing_about_it():
     confusions = np.array([[[3, 1], [0, 0]], [[4, 0], [2, 2]]])
-    table = pd.DataFrame({"n_train": [10, 10], "n_test": [4, 8]})
+    table = pd.DataFrame({"split": [0, 1], "n_train": [10, 10], "n_test": [4, 8]})
     found = summary.groups(table, confusions, ["x", "y"]).set_index(["group", "metric"])
     assert found.loc[("y", "recall"), "mean"] == 0.5
     assert np.isnan(found.loc[("y", "recall"), "low"])

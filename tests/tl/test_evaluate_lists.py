@@ -130,16 +130,47 @@ def test_seeds_repeat_the_splits_with_the_following_seeds(adata):
 
 def test_unequal_budgets_are_named(adata):
     with pytest.warns(UserWarning, match=r"differ in length \(a 6, b 3\).*n_genes=3"):
-        judged(adata, genes={"a": MIXED, "b": MIXED[:3]})
-    with pytest.warns(UserWarning, match="shorter than n_genes are evaluated in full"):
-        table = judged(adata, genes={"a": MIXED, "b": MIXED[:3]}, n_genes=[3, 6], n_splits=1)
-    assert table.groupby("genes")["n_genes"].apply(list).to_dict() == {"a": [3, 6], "b": [3]}
+        table = judged(adata, genes={"a": MIXED, "b": MIXED[:3]})
+    apart = smg.get.differences(adata, "mcc", reference="a")
+    assert (apart["genes"].tolist(), apart["n_genes"].tolist()) == (["b"], [3])
+    a, b = (table[table["genes"] == name]["mcc"].to_numpy() for name in "ab")
+    assert apart["mean"].item() == pytest.approx((b - a).mean())
+
+
+def test_a_list_that_is_shorter_than_a_size_is_judged_whole_there_with_a_note(adata):
+    how = {"n_random": 1, "n_splits": 2, "classifier": ["knn", "logreg"]}
+    with pytest.warns(UserWarning, match=r"shorter than n_genes is judged whole there: b has 3 of 6 genes\."):
+        table = judged(adata, genes={"a": MIXED, "b": MIXED[:3]}, n_genes=[2, 4, 6], **how)
+    used = table.groupby(["genes", "n_genes"])["n_used"].unique().explode().to_dict()
+    assert used == {("a", 2): 2, ("a", 4): 4, ("a", 6): 6, ("b", 2): 2, ("b", 4): 3, ("b", 6): 3}
+    whole = judged(adata, genes={"b": MIXED[:3]}, **how)
+    for n in (4, 6):
+        np.testing.assert_array_equal(values(table, genes="b", n_genes=n), values(whole))
+    with pytest.warns(UserWarning, match="list has 3 of 100 genes"):
+        longer = judged(adata, genes=MIXED[:3], n_genes=100, **how)
+    np.testing.assert_array_equal(values(longer), values(whole))
+    assert smg.get.evaluation(adata).loc["n_genes", "mean"] == 3
+
+
+def test_a_short_list_is_at_every_size_in_the_tables_and_the_figure(adata):
+    mpl = pytest.importorskip("matplotlib")
+    mpl.use("Agg")
+    with pytest.warns(UserWarning, match="b has 3 of 6 genes"):
+        judged(adata, genes={"a": MIXED, "b": MIXED[:3]}, n_genes=[2, 4, 6], n_random=1, n_splits=2)
+    curve = smg.get.learning_curve(adata)
+    assert curve["n_genes"].tolist() == [2, 4, 6] * 4
+    assert curve[curve["genes"] == "b"]["n_used"].tolist() == [2, 3, 3] * 2
+    apart = smg.get.differences(adata, "mcc", reference="a")
+    assert apart[(apart["genes"] == "b") & ~apart["is_random"]]["n_genes"].tolist() == [2, 4, 6]
+    ax = smg.pl.learning_curve(adata)
+    legend = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert legend == ["a", "b (3 genes)", "random panels like a", "random panels like b (3 genes)"]
+    assert [len(drawn.lines[0].get_xdata()) for drawn in ax.containers] == [3] * 4
 
 
 BAD = {
     "an unknown classifier": ({"classifier": "svm"}, ValueError, "'svm'.*knn, logreg, forest"),
     "no genes": ({"n_genes": 0}, ValueError, "n_genes=0"),
-    "more genes than a list holds": ({"n_genes": 7}, ValueError, r"n_genes=7.*list 6"),
     "no seeds": ({"n_seeds": 0}, ValueError, "n_seeds=0"),
     "thinning to more": ({"thin": 1.5}, ValueError, "thin=1.5"),
     "every gene fails": ({"dropout": 1.0}, ValueError, "dropout=1.0"),
