@@ -84,6 +84,26 @@ def test_the_panel_design_is_repeated_inside_every_split(run, data, adata, tmp_p
     pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
 
 
+def test_the_protocol_is_printed_as_it_was_run_and_what_was_not_judged_is_named(run, adata, tmp_path):
+    labels = adata.obs["cell_type"].astype(str).to_numpy()
+    labels[(adata.obs["sample"] == "donor2").to_numpy().nonzero()[0][:6]] = "epsilon"
+    adata.obs["cell_type"] = labels
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    files = [written(tmp_path / "list.txt", *MARKERS), written(tmp_path / "short.txt", *MARKERS[:3])]
+    options = ("--sample-key", "sample", "--n-splits", 4, "--n-genes", 3, 9, "--out", tmp_path / "out")
+    arguments = ("--groupby", "cell_type", "--genes", *files, *options)
+    code, out, error = run("evaluate", tmp_path / "cells.h5ad", *arguments)
+    assert code == 0, error
+    assert "Protocol leak-free: whole samples held out (column sample), 4 folds, seed 0" in out
+    assert "stratified" not in out
+    assert error.count("epsilon: all cells are of sample donor2") == 1
+    assert "short has 3 of 9 genes" in error
+    assert "9 (has 3)" in out
+    assert "epsilon" not in out
+    groups = pd.read_csv(tmp_path / "out" / "groups.csv")
+    assert groups[groups["group"] == "epsilon"]["mean"].isna().all()
+
+
 def test_nothing_to_judge_is_told(run, data):
     assert_one_message(run("evaluate", data, "--groupby", "cell_type"), "--genes", "--select")
 
