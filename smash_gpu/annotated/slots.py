@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu.annotated import var_columns
+from smash_gpu.annotated import origin, var_columns
 from smash_gpu.annotated.source import EARLIER, Earlier, Source
-from smash_gpu.errors import NotFoundError
+from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.runtime import versions
 
 KEY = "smash"
@@ -21,7 +21,15 @@ JUDGED = (
     "nsforest_markers", "spapros", "spapros_genes", "spapros_markers",
 )  # fmt: skip
 STABILITY = ("stability", "stability_overlap", "substitutes")
-STALE = ("markers", *JUDGED, *STABILITY)
+MADE_FROM = "made_from"
+STALE = ("markers", *JUDGED, *STABILITY, MADE_FROM)
+# what is made in one go, by its first slot: how to make it again; names of its other slots begin alike, or stand below
+SCORES, MARKERS, EVALUATION, DESIGN = "groups", "markers", "evaluation", "panel"
+MAKE_AGAIN = {
+    SCORES: "tl.smash", MARKERS: "tl.smash", EVALUATION: "tl.evaluate", "nsforest": "tl.nsforest_metrics",
+    "spapros": "tl.spapros_metrics", "stability": "tl.stability", DESIGN: "tl.panel",
+}  # fmt: skip
+MADE_WITH = {"accuracy": SCORES, "confusion": EVALUATION, "substitutes": "stability"}
 SEPARATORS = {"/", "\\", "\0"}  # of folders in h5ad and zarr, on some system; NUL ends a name
 UNREADABLE = {"", ".", "..", "_index"}  # the last is anndata's name for the index of a table
 NONE = "None"  # h5ad and zarr cannot hold None
@@ -94,12 +102,42 @@ def record(adata: AnnData, key: str, step: str, options: Mapping[str, Any]) -> N
     _update(adata, key, {"params": params | {step: _storable(options), "versions": versions.installed()}})
 
 
-def require(adata: AnnData, slot: str, key: str, step: str) -> Any:
+def held(adata: AnnData, slot: str, key: str, step: str) -> Any:
     """``adata.uns[key][slot]``, or an error that names the step that makes it."""
     try:
         return adata.uns[key][slot]
     except KeyError:
         raise NotFoundError(f"adata.uns[{key!r}] holds no {slot}; run {step} first.") from None
+
+
+def require(adata: AnnData, slot: str, key: str, step: str) -> Any:
+    """`held`, with a warning if the cells, genes or labels that it was made from have changed since."""
+    found = held(adata, slot, key, step)
+    warn_if_changed(adata, key, _result_of(slot))
+    return found
+
+
+def _result_of(slot: str) -> str:
+    return MADE_WITH.get(slot) or next((result for result in MAKE_AGAIN if slot.startswith(result)), DESIGN)
+
+
+def changes(adata: AnnData, key: str, result: str) -> str:
+    """What has changed since ``result`` (`SCORES`, `MARKERS`, …) was made, in words; empty if nothing has."""
+    made_from = adata.uns.get(key, {}).get(MADE_FROM, {}).get(result)
+    return "" if made_from is None else origin.changes(adata, made_from)
+
+
+def warn_if_changed(adata: AnnData, key: str, result: str) -> None:
+    """Warn with what has changed since ``result`` was made."""
+    if changed := changes(adata, key, result):
+        warn(f"the results in adata.uns[{key!r}] are of other data: {changed} since. Run {MAKE_AGAIN[result]} again.")
+
+
+def note_origin(adata: AnnData, key: str, result: str, source: Mapping[str, Any], *more: str | None) -> None:
+    """Note what ``result`` is made from: cells, genes, and the columns of ``source`` and ``more`` with their labels."""
+    columns = [source.get(name) for name in ("groupby", "sample_key", "batch_key")] + list(more)
+    made_from = origin.of(adata, [column for column in columns if column is not None])
+    _update(adata, key, {MADE_FROM: {**adata.uns.get(key, {}).get(MADE_FROM, {}), result: made_from}})
 
 
 def candidates(adata: AnnData, key: str) -> np.ndarray:
@@ -120,6 +158,7 @@ def scores(adata: AnnData, key: str) -> np.ndarray:
     """Importance of every gene; groups × genes, NaN where there is none."""
     if key not in adata.varm:
         raise NotFoundError(f"adata.varm holds no {key!r}; run tl.importance or tl.smash first.")
+    warn_if_changed(adata, key, SCORES)
     return np.asarray(adata.varm[key]).T
 
 
@@ -130,6 +169,11 @@ def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> N
     if not np.isnan(scores.spread).all():
         adata.varm[f"{key}_spread"] = scores.spread.T
     _update(adata, key, {"groups": groups, "accuracy": scores.accuracy})
+    _note_origin_of_selection(adata, key, SCORES)
+
+
+def _note_origin_of_selection(adata: AnnData, key: str, result: str) -> None:
+    note_origin(adata, key, result, recorded(adata, key), recorded(adata, key, "within").get("column"))
 
 
 def eligible_scores(adata: AnnData, key: str) -> np.ndarray:
@@ -147,12 +191,14 @@ def write_markers(
     adata.varm[f"{key}_eligible"] = ~np.isnan(eligible).T
     adata.varm[f"{key}_mean"] = mean.T.astype(np.float32)
     adata.varm[f"{key}_fraction"] = fraction.T.astype(np.float32)
+    _note_origin_of_selection(adata, key, MARKERS)
 
 
 def profile(adata: AnnData, what: str, key: str) -> np.ndarray:
     """``.varm["smash_mean"]`` or ``["smash_fraction"]`` as groups × genes."""
     if f"{key}_{what}" not in adata.varm:
         raise NotFoundError(f"adata.varm holds no {key}_{what}; run tl.rank_markers or tl.smash first.")
+    warn_if_changed(adata, key, MARKERS)
     return np.asarray(adata.varm[f"{key}_{what}"]).T
 
 
@@ -169,22 +215,31 @@ def write_evaluation(
 ) -> None:
     """Fill ``["evaluation"]``, ``["confusion"]`` and what begins with ``evaluation_`` in ``.uns``."""
     record(adata, key, "evaluation", options)
+    note_origin(adata, key, EVALUATION, options)
     found = {"evaluation": table, "confusion": confusions, "evaluation_groups": groups, "evaluation_panels": panels}
     _update(adata, key, found | {"evaluation_not_judged": np.array(not_judged, dtype=object)})
 
 
 def write_tables(adata: AnnData, step: str, tables: Mapping[str, pd.DataFrame], options: Mapping, *, key: str) -> None:
-    """Note the options of a step and fill ``.uns["smash"]`` with its tables."""
+    """Note the options of a step, those of `Source` included, and fill ``.uns["smash"]`` with its tables."""
     record(adata, key, step, options)
+    note_origin(adata, key, step, options)
     _update(adata, key, tables)
 
 
 def write_panel(
-    adata: AnnData, tables: Mapping[str, pd.DataFrame], mask: np.ndarray, options: Mapping[str, Any], key: str
+    adata: AnnData,
+    tables: Mapping[str, pd.DataFrame],
+    mask: np.ndarray,
+    options: Mapping[str, Any],
+    *,
+    columns: Iterable[str],
+    key: str,
 ) -> None:
     """Fill ``.var["smash_panel"]`` and ``.uns["smash_panel"]``: its tables, and the options in ``["params"]``."""
     adata.uns[key] = dict(tables)
     record(adata, key, "panel", options)
+    note_origin(adata, key, DESIGN, {name: options[name] for name in ("sample_key", "batch_key")}, *columns)
     adata.var[key] = mask
 
 

@@ -83,6 +83,8 @@ def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) 
     groupby = slots.recorded(adata, slots.KEY).get("groupby")
     reasons = [f"--{name.replace('_', '-')}" for name in sorted(asked)]
     reasons += ["--again"] * options.again + [f"it is of {groupby!r}"] * (groupby != options.groupby)
+    if changed := slots.changes(adata, slots.KEY, slot):
+        reasons.append(f"{changed} since")
     if reasons:
         print(f"The {what} in the file is computed again: {', '.join(reasons)}.")
         return False

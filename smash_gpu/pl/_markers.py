@@ -164,11 +164,11 @@ def dotplot(
 
 
 def _blocks(adata: AnnData, n_top: int | None, key: str) -> _Blocks:
-    wanted = get.markers_dict(adata, n_top, key=key)
+    wanted, names = get.markers_dict(adata, n_top, key=key), adata.var_names.astype(str)
     groups = [str(g) for g in slots.require(adata, "groups", key, "tl.smash")]
-    own = [wanted.get(group, []) for group in groups]
-    genes = [gene for names in own for gene in names]
-    columns = adata.var_names.astype(str).get_indexer(genes)
+    own = [[gene for gene in wanted.get(group, []) if gene in names] for group in groups]  # others are gone, as is said
+    genes = [gene for markers in own for gene in markers]
+    columns = names.get_indexer(genes)
     mean = slots.profile(adata, "mean", key)[:, columns]
     low, high = mean.min(axis=0), mean.max(axis=0)
     scaled = (mean - low) / np.where(high > low, high - low, 1)

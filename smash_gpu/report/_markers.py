@@ -69,6 +69,7 @@ def _nearest(results: Results, rows: list[dict[str, Any]]) -> list[tuple[str, fl
         group = row["group"]
         others = [i for i, name in enumerate(results.groups) if name != group and broad.get(name) == broad[group]]
         values = mean[others, column]
-        nearest = others[int(np.argmin(values) if row["is_down"] else np.argmax(values))] if others else None
+        known = others and column >= 0  # a marker may be gone from the genes since, as a warning says
+        nearest = others[int(np.argmin(values) if row["is_down"] else np.argmax(values))] if known else None
         found.append(None if nearest is None else (results.groups[nearest], float(mean[nearest, column])))
     return found

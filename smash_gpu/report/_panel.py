@@ -95,6 +95,7 @@ def describe_panel(results: Results) -> Panel:
 def designed_tables(results: Results) -> dict[str, Table]:
     """The tables of `tl.panel`; none if it has not run."""
     found = results.adata.uns.get(DESIGNED, {})
+    slots.warn_if_changed(results.adata, DESIGNED, slots.DESIGN)
     return {
         name: _table(name, found[name])
         for name in TABLES

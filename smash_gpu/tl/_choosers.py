@@ -56,7 +56,7 @@ def repeated_selection(adata: AnnData, n_genes: int, key: str, instead: str) -> 
     smash_gpu.errors.NotFoundError, ValueError
         If there was none, or it cannot be repeated.
     """
-    slots.require(adata, "markers", key, f"tl.smash (or pass {instead})")
+    slots.held(adata, "markers", key, f"tl.smash (or pass {instead})")
     if slots.recorded(adata, key, "within"):
         raise ValueError(
             f"a selection inside broad groups (within=) cannot be repeated on other cells; pass {instead}."

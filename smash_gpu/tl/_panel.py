@@ -215,7 +215,7 @@ def panel(
     noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | vars(source)
     noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
     chosen = np.isin(np.arange(adata.n_vars), found.panel)
-    slots.write_panel(adata, written, chosen, noted, key)
+    slots.write_panel(adata, written, chosen, noted, columns=columns, key=key)
 
 
 def _warn_of_broken_promises(short: pd.DataFrame, n_classes: int) -> None:
