@@ -229,10 +229,10 @@ def write_tables(adata: AnnData, step: str, tables: Mapping[str, pd.DataFrame], 
 
 def write_panel(
     adata: AnnData,
+    *,
     tables: Mapping[str, pd.DataFrame],
     mask: np.ndarray,
     options: Mapping[str, Any],
-    *,
     columns: Iterable[str],
     key: str,
 ) -> None:

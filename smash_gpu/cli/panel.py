@@ -13,6 +13,7 @@ from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, writable
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.panel import Request
+from smash_gpu.panel.certificate import missing
 
 PURPOSE = "design a panel of exactly N genes that separates all classes in a file"
 
@@ -126,12 +127,12 @@ def _show(adata: Any) -> None:
             index=False, float_format="{:.2f}".format
         )
     )
-    caps, certificate = get.panel_table(adata, "caps"), get.panel_table(adata, "certificate")
+    caps, short = get.panel_table(adata, "caps"), missing(get.panel_table(adata, "certificate"))
     if len(caps):
         fullest = caps.assign(share=caps["used"] / caps["limit"]).nlargest(5, "share")
         print(f"\nThe fullest caps:\n{fullest.to_string(index=False, float_format='{:.2f}'.format)}")
-    if len(certificate):
-        shown = certificate[["column", "class", "asked", "found", "in_data", "allowed", "reason", "way_out"]]
+    if len(short):
+        shown = short[["column", "class", "asked", "found", "in_data", "allowed", "reason", "way_out"]]
         print(f"\nClasses with fewer markers than requested:\n{shown.to_string(index=False)}")
     print()
 

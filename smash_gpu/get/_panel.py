@@ -52,7 +52,8 @@ def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL)
     table
         "genes" (one row per gene, in the order of choice), "pairs" (per pair of classes, least resolved first),
         "purposes" (the pairs that need each gene most), "curve" (size against resolution), "rules" (genes that each
-        rule removed), "caps" (sums against their caps) or "certificate" (promises that could not be kept, and why).
+        rule removed), "caps" (sums against their caps) or "certificate" (markers of each class; those with fewer than
+        promised first, and why).
     key
         Name of the slots.
 

@@ -1,4 +1,4 @@
-"""The certificate: classes with fewer markers than requested, why, and what would help."""
+"""The certificate: the markers of each class, why there are fewer than requested, and what would help."""
 
 from __future__ import annotations
 
@@ -6,56 +6,65 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.compute.xp import take, to_host
-from smash_gpu.panel.markers import rivals
+from smash_gpu.panel.markers import markers, rivals
 from smash_gpu.panel.problem import ignored_classes
 from smash_gpu.panel.request import MUST, OUT
 from smash_gpu.panel.result import Design
 
 PURPOSES = 3
+SEPARATIONS_UNASKED = 2**27  # pairs × genes
 
 
 def certificate(design: Design) -> pd.DataFrame:
-    """One row per class that has fewer markers than requested.
+    """One row per class; those with fewer markers than requested first.
 
     ``in_data`` and ``allowed`` count its markers among all genes and among those that the rules leave. ``hardest``
     names the classes from which the fewest genes separate it. ``possible`` is the share of its hardest pair that would
-    be resolved if all genes were chosen for this pair alone. ``reason`` and ``way_out`` are sentences.
+    be resolved if all genes were chosen for this pair alone. ``reason`` and ``way_out`` are sentences, empty where no
+    marker is missing. Without requested markers, the table is empty for more than `SEPARATIONS_UNASKED` pairs × genes.
     """
     problem = design.problem
-    held = problem.markers[:, design.whole].sum(axis=1)
-    rows = [_shortage(design, int(row), held) for row in np.flatnonzero(held < problem.promised)]
+    classes = problem.classes
+    profiles = design.objective.profiles.on("cpu")
+    ignored = ignored_classes(classes, problem.request)
+    rows: list[tuple] = []
+    if problem.promised.any() or len(design.objective.weight) * profiles.n_genes <= SEPARATIONS_UNASKED:
+        marks = problem.markers if problem.promised.any() else markers(profiles, classes, ignored)
+        held = marks[:, design.whole].sum(axis=1)
+        short = held < problem.promised
+        rows = [_row(design, int(row), marks, held) for row in np.lexsort((np.arange(len(held)), ~short))]
     columns = ["column", "class", "asked", "found", "in_data", "allowed", "hardest", "possible", "reason", "way_out"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _shortage(design: Design, row: int, held: np.ndarray) -> tuple:
+def missing(certificate: pd.DataFrame) -> pd.DataFrame:
+    """The rows of classes with fewer markers than requested."""
+    return certificate[certificate["found"] < certificate["asked"]]
+
+
+def _row(design: Design, row: int, marks: np.ndarray, held: np.ndarray) -> tuple:
     problem = design.problem
     classes, asked = problem.classes, problem.promised[row]
-    mine = problem.markers[row]
-    usable = problem.found.tier < OUT
-    usable[problem.found.existing] = True
-    in_data, allowed = int(mine.sum()), int((mine & usable).sum())
-    others, exceeding = rivals(
-        design.objective.profiles.on("cpu"), classes, ignored_classes(classes, problem.request), row
-    )
+    mine = marks[row]
+    in_data, allowed = int(mine.sum()), int((mine & _usable(design)).sum())
+    hardest, possible = _hardest(design, row)
+    reason, way_out = _reason(design, row, in_data, allowed, held) if held[row] < asked else ("", "")
+    numbers = asked, held[row], in_data, allowed
+    return classes.levels[row], classes.names[row], *numbers, hardest, possible, reason, way_out
+
+
+def _hardest(design: Design, row: int) -> tuple[str, float]:
+    """The classes that the fewest genes separate from this one, and what is possible for the first of them."""
+    problem, classes = design.problem, design.problem.classes
+    ignored = ignored_classes(classes, problem.request)
+    others, exceeding = rivals(design.objective.profiles.on("cpu"), classes, ignored, row)
+    if ignored[row] or not len(others):
+        return "", np.nan
     by = exceeding.sum(axis=1)
     worst = np.argsort(by, kind="stable")[:PURPOSES]
-    hardest = ", ".join(f"{classes.names[others[i]]} ({by[i]} genes)" for i in worst)
     pair = _pair_of(design, row, others[worst[0]])
     possible = float(possible_separation(design, np.array([pair]))[0]) if pair is not None else np.nan
-    reason, way_out = _reason(design, row, in_data, allowed, held)
-    return (
-        classes.levels[row],
-        classes.names[row],
-        asked,
-        held[row],
-        in_data,
-        allowed,
-        hardest,
-        possible,
-        reason,
-        way_out,
-    )
+    return ", ".join(f"{classes.names[others[i]]} ({by[i]} genes)" for i in worst), possible
 
 
 def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarray) -> tuple[str, str]:
@@ -90,9 +99,14 @@ def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarr
 
 def _attainable(design: Design) -> np.ndarray:
     """Number of markers of each class among the genes that the rules leave."""
+    return design.problem.markers[:, _usable(design)].sum(axis=1)
+
+
+def _usable(design: Design) -> np.ndarray:
+    """The genes that the rules leave, and the existing ones."""
     usable = design.problem.found.tier < OUT
     usable[design.problem.found.existing] = True
-    return design.problem.markers[:, usable].sum(axis=1)
+    return usable
 
 
 def possible_separation(design: Design, pairs: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def design(asked: Problem) -> Design:
     check_caps(asked.caps, task, must=must, existing=found.existing)
     possible = completion(task)
     if possible.panel is None:
-        raise no_room(asked.caps, task)
+        raise no_room(asked.caps, task, len(must))
     start = Gains(_first_objective(asked), asked.genes.names, found.existing)
 
     def run(kept_back: np.ndarray, cap_price: float = 0.0, within: np.ndarray | None = None) -> Run:

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import NotFoundError
-from smash_gpu.runtime.words import did_you_mean
+from smash_gpu.runtime.words import did_you_mean, join_names
 
 NONE = -1
 
@@ -70,7 +70,8 @@ class Classes:
         """
         found = np.flatnonzero(self.names == str(name))
         if not len(found):
-            raise NotFoundError(f"{what}: there is no class {name!r}." + did_you_mean(str(name), self.names))
+            near = did_you_mean(str(name), self.names)
+            raise NotFoundError(f"{what}: there is no class {name!r}.{near} Classes: {join_names(self.names)}.")
         return found
 
 

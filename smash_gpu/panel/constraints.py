@@ -60,17 +60,21 @@ class Caps:
         """The sum over a panel in each row."""
         return self.load[:, panel].sum(axis=1)
 
-    def without(self, what: str) -> Caps:
-        """All but one quantity."""
-        kept = self.what != what
-        return Caps(self.what[kept], self.of[kept], self.load[kept], self.limit[kept])
+    @property
+    def none(self) -> Caps:
+        """No caps on the same genes."""
+        return Caps(self.what[:0], self.of[:0], self.load[:0], self.limit[:0])
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The tier of every gene, the existing panel, the genes each rule matches, and a table of the counts."""
+    """The tier of every gene, the existing panel, the genes each rule matches, and a table of the counts.
+
+    ``uncapped`` is the tier without upper limits on counts.
+    """
 
     tier: np.ndarray
+    uncapped: np.ndarray
     existing: np.ndarray
     hits: Mapping[str, np.ndarray]
     ledger: pd.DataFrame
@@ -97,21 +101,24 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     if mask is not None:
         hits["not in mask_var"] = ~mask
     hits |= gene_filters.family_rules(request.exclude_families, known.symbols, request.species, what="exclude_families")
+    low = {}
     for what, values, ends in (
         ("mean counts per cell", expressed.mean, request.mean_counts),
         ("largest class mean of counts", expressed.largest, request.max_counts),
     ):
         if ends != ANY:
             hits[_outside(what, ends)] = ~_inside(values(), ends)
+            low[_outside(what, ends)] = values() < ends[0]
     for column, ends in request.limits.items():
         hits[_outside(column, ends)] = ~_inside(known.column(column, "limits"), ends)
     if request.positive_only:
         hits["stands out by low expression"] = ~expressed.stands_out
     left, ledger = gene_filters.ledger(hits, tier == MUST)
     _note_wanted(known.names, (tier == WANTED) & ~left, hits)
-    tier[~left] = OUT
-    tier[existing] = OUT
-    return Candidates(tier, existing, hits, ledger)
+    left_uncapped = (tier == MUST) | ~np.any([*(hits | low).values(), np.zeros_like(left)], axis=0)
+    tier, uncapped = (np.where(kept, tier, OUT) for kept in (left, left_uncapped))
+    tier[existing] = uncapped[existing] = OUT
+    return Candidates(tier, uncapped, existing, hits, ledger)
 
 
 @dataclass(frozen=True)

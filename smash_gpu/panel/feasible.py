@@ -13,6 +13,7 @@ from smash_gpu.panel.constraints import Caps
 from smash_gpu.panel.request import OUT, SPARE
 
 ROUNDING = 1e-9  # of a limit
+LEAST_LIMIT = 1e-12  # stands for a limit of 0, which shares cannot be taken of
 SECONDS = 20.0  # time limit of one call of the solver
 NUMBERS_FOR_EXACT = 2**15  # (caps + requested markers) × genes; above this, branching takes too long
 MAX_TRIES = 200
@@ -70,7 +71,7 @@ class Completion:
 
 def shares(caps: Caps, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Loads, and the room that the genes ``taken`` leave, as shares of each limit."""
-    limit = np.maximum(caps.limit, 1e-12)[:, None]
+    limit = np.maximum(caps.limit, LEAST_LIMIT)[:, None]
     load = caps.load / limit
     return load, caps.limit / limit[:, 0] - load[:, taken].sum(axis=1)
 

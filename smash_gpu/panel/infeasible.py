@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.errors import InfeasibleError
-from smash_gpu.panel.constraints import Candidates, Caps, Genes
-from smash_gpu.panel.feasible import ROUNDING, Task, least_scale, most_genes
+from smash_gpu.panel.constraints import COST, TRANSCRIPTS, Candidates, Caps, Genes
+from smash_gpu.panel.feasible import LEAST_LIMIT, ROUNDING, Task, least_scale, most_genes
 from smash_gpu.panel.request import MUST, OUT, Request
 
+LIGHTEST = {TRANSCRIPTS: "lightest", COST: "cheapest"}
 COLUMNS = ["constraint", "of", "asked", "possible", "way_out"]
 
 
@@ -63,23 +64,29 @@ def check_caps(caps: Caps, task: Task, *, must: np.ndarray, existing: np.ndarray
         )  # fmt: skip
 
 
-def no_room(caps: Caps, task: Task) -> InfeasibleError:
-    """The error that no ``task.n`` genes fit all caps, with the lowest value of each cap that would be enough alone."""
+def no_room(caps: Caps, task: Task, n_given: int) -> InfeasibleError:
+    """The error that no ``task.n`` genes fit all caps, with the lowest value of each cap that would be enough alone.
+
+    Parameters
+    ----------
+    n_given
+        Number of genes that must be in; they are counted in the limits already.
+    """
+    beside = f" besides the {n_given} that must be in" * bool(n_given)
     rows = []
     for what in dict.fromkeys(caps.what):
-        mine = caps.what == what
-        scale = _least_scale(task, mine)
-        heaviest = _heaviest_class(caps, task, mine)
-        least = scale * caps.limit[heaviest]
-        way_out = (
-            f"the lightest {task.n} genes need {least:.4g}, not {caps.limit[heaviest]:g}; raise it by {scale - 1:.1%}"
-            if np.isfinite(scale)
-            else "raising this cap alone does not help"
-        )
-        rows.append((what, caps.of[heaviest], caps.limit[heaviest], least, way_out))
-    fitting = most_genes(task)
-    rows.append(("n_genes", "", task.n, fitting, f"at most {fitting} more genes fit these caps"))
-    return InfeasibleError(f"no {task.n} genes fit all caps together.", _table(rows))
+        scale, row = _least_scale(task, caps.what == what), _heaviest_row(task, caps.what == what)
+        limit = caps.limit[row]
+        least = scale * max(limit, LEAST_LIMIT)
+        way_out = f"the {LIGHTEST[what]} {task.n} genes{beside} need {least:.4g}, not {limit:g}"
+        way_out += f"; raise it by {scale - 1:.1%}" * bool(limit > 0)
+        if not np.isfinite(scale):
+            together = _least_scale(task, np.ones(len(caps.what), dtype=bool)) - 1
+            way_out = f"raising this cap alone does not help; raise all caps by {together:.1%}"
+        rows.append((what, caps.of[row], limit, least, way_out))
+    fitting = n_given + most_genes(task)
+    rows.append(("n_genes", "", n_given + task.n, fitting, f"at most {fitting} genes fit these caps"))
+    return InfeasibleError(f"no {task.n} genes{beside} fit all caps together.", _table(rows))
 
 
 def _least_scale(task: Task, rows: np.ndarray) -> float:
@@ -87,7 +94,7 @@ def _least_scale(task: Task, rows: np.ndarray) -> float:
     return np.inf if found.x is None else float(found.x[-1])
 
 
-def _heaviest_class(caps: Caps, task: Task, rows: np.ndarray) -> int:
+def _heaviest_row(task: Task, rows: np.ndarray) -> int:
     """Of the given caps, the one that its lightest genes fill most."""
     light = np.sort(task.load[:, task.tier < OUT], axis=1)[:, : task.n].sum(axis=1) - task.room
     return int(np.argmax(np.where(rows, light, -np.inf)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -48,11 +48,17 @@ class Problem:
         """Genes that must be in the panel."""
         return np.flatnonzero(self.found.tier == MUST)
 
+    def without_caps(self) -> Problem:
+        """The same problem without upper limits on counts, transcripts and costs, and without promised markers."""
+        found = replace(self.found, tier=self.found.uncapped)
+        return replace(self, found=found, caps=self.caps.none, promised=np.zeros_like(self.promised))
+
 
 def prepare(
     data: Dataset,
     levels: list[Level],
     request: Request,
+    *,
     table: pd.DataFrame | None = None,
     mask: np.ndarray | None = None,
 ) -> Problem:

@@ -14,6 +14,7 @@ from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
 
 ANY = (0.0, np.inf)
+MIN_CELLS = 2  # of a class, since one cell has no variance
 MUST, WANTED, ORDINARY, SPARE, OUT = range(5)
 TIERS = {"must": MUST, "wanted": WANTED, "spare": SPARE}
 LISTS = ("include", "extend", "exclude", "exclude_families", "ignore")
@@ -60,6 +61,8 @@ class Request:
             )
         if (self.cost_key is None) != (self.budget is None):
             raise ValueError("cost_key= (a column of adata.var) and budget= (a sum) go together; pass both or neither.")
+        _check_caps("max_transcripts", self.max_transcripts)
+        _check_caps("budget", self.budget)
         for what, window in {"mean_counts": self.mean_counts, "max_counts": self.max_counts, **self.limits}.items():
             if not window[0] <= window[1]:
                 raise ValueError(f"{what}={window} is empty: no number lies between {window[0]} and {window[1]}.")
@@ -68,6 +71,12 @@ class Request:
         if wrong:
             near = did_you_mean(str(wrong[0]), TIERS)
             raise ValueError(f"unknown priority {wrong[0]!r}; a priority is {', '.join(TIERS)}.{near}")
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether there is an upper limit on counts, transcripts or costs."""
+        ends = self.mean_counts[1], self.max_counts[1]
+        return min(ends) < np.inf or self.max_transcripts is not None or self.budget is not None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -87,6 +96,12 @@ class Request:
         windows = {name: window(given[name], name) for name in ("mean_counts", "max_counts") if name in given}
         limits = {column: window(ends, f"limits[{column!r}]") for column, ends in given.get("limits", {}).items()}
         return cls(**given | lists | windows | {"limits": limits})
+
+
+def _check_caps(what: str, caps: float | Mapping[str, float] | None) -> None:
+    for cap in caps.values() if isinstance(caps, Mapping) else [caps]:
+        if cap is not None and not cap >= 0:
+            raise ValueError(f"{what} holds {cap}; a limit is 0 or more.")
 
 
 def window(ends: Any, what: str) -> tuple[float, float]:

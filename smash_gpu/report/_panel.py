@@ -18,7 +18,7 @@ ROWS = 25
 TABLES = {
     "genes": "Genes in the order in which they were chosen: what each adds, and what is lost without it",
     "caps": "Sums compared with their limits",
-    "certificate": "Requirements that could not be met",
+    "certificate": "Markers of each class, and why there are fewer than requested",
     "pairs": "Pairs of classes, least resolved first",
     "rules": "Genes that the rules removed",
     "curve": "Resolution by panel size",
@@ -119,6 +119,6 @@ def _table(name: str, data: pd.DataFrame) -> Table:
     rows = np.arange(len(data))
     if name == "curve" and len(data) > ROWS:
         rows = np.unique(np.linspace(0, len(data) - 1, ROWS).round().astype(int))
-    elif name in ("pairs", "rules", "caps"):
+    elif name in ("pairs", "rules", "caps", "certificate"):
         rows = rows[:ROWS]
     return Table(TABLES[name], {titles[column]: data[column].iloc[rows] for column in filled}, len(data))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import panel as design
@@ -18,10 +17,11 @@ from smash_gpu.annotated.source import Source
 from smash_gpu.data.stages import Work
 from smash_gpu.errors import warn
 from smash_gpu.panel import Request
+from smash_gpu.panel.remarks import remarks
+from smash_gpu.panel.request import MIN_CELLS
 from smash_gpu.panel.tables import tables
 from smash_gpu.runtime.memory import limit
 
-LISTED_CLASSES = 10
 Window = tuple[float | None, float | None]
 
 
@@ -135,7 +135,8 @@ def panel(
         between the two classes.
     layer, use_raw, normalize, gene_symbols, min_cells
         Which matrix to read, whether it holds raw counts, the column of ``adata.var`` with gene symbols, and the size
-        of the smallest class; as in `pp.filter_genes`.
+        of the smallest class; as in `pp.filter_genes`, but a class of one cell is left out with a warning, not an
+        error.
     sample_key
         Column of ``adata.obs`` with the sample, patient or donor of each cell.
     batch_key
@@ -201,29 +202,23 @@ def panel(
     )  # fmt: skip
     columns = _columns(groupby)
     with limit(memory):
-        data = read(adata, {"groupby": next(iter(columns))} | vars(source), work)
-        coded = {column: groups_of(adata, column, min_cells) for column in list(columns)[1:]}
+        fewest = MIN_CELLS if min_cells is None else min_cells
+        data = read(adata, vars(source) | {"groupby": next(iter(columns)), "min_cells": fewest}, work)
+        coded = {column: groups_of(adata, column, fewest) for column in list(columns)[1:]}
         levels = [
             design.Level(column, *coded.get(column, (data.group, data.groups)), float(weight))
             for column, weight in columns.items()
         ]
         _check_samples(adata, levels, vars(source))
         mask = None if mask_var is None else var_columns.mask(adata.var, mask_var, "mask_var")
-        found = design.design(design.prepare(data, levels, request, adata.var, mask))
+        found = design.design(design.prepare(data, levels, request, table=adata.var, mask=mask))
         written = tables(found)
-    _warn_of_broken_promises(written["certificate"], len(found.problem.classes.names))
+        for sentence in remarks(found, written):
+            warn(sentence)
     noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | vars(source)
     noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
     chosen = np.isin(np.arange(adata.n_vars), found.panel)
-    slots.write_panel(adata, written, chosen, noted, columns=columns, key=key)
-
-
-def _warn_of_broken_promises(short: pd.DataFrame, n_classes: int) -> None:
-    if len(short):
-        warn(
-            f"{len(short)} of {n_classes} classes have fewer markers than promised: "
-            f"{', '.join(short['class'].astype(str)[:LISTED_CLASSES])}; get.panel_table(adata, 'certificate') says why."
-        )
+    slots.write_panel(adata, tables=written, mask=chosen, options=noted, columns=columns, key=key)
 
 
 def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from smash_gpu.panel.problem import prepare
 
 def designed(data, table=None, **options):
     levels = [panel.Level("cell_type", data.group, data.groups)]
-    return panel.design(prepare(data, levels, panel.Request.of(options), table))
+    return panel.design(prepare(data, levels, panel.Request.of(options), table=table))
 
 
 def names(design):

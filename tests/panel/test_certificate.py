@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from cases.panels import designed
 
 from smash_gpu import panel
+from smash_gpu.panel.certificate import missing
+from smash_gpu.panel.markers import markers
 from smash_gpu.panel.tables import tables
 
 
@@ -17,14 +20,47 @@ def test_more_markers_than_there_are_give_a_certificate_and_a_full_panel(data):
     markers = design.problem.markers
     allowed = ~np.isin(data.names, ["MARKER0X", "MARKER0Y"])
     for c, name in enumerate(data.groups):
-        if markers[c].sum() >= 7 and markers[c, allowed].sum() >= 7:
-            assert name not in table.index
-            continue
         row = table.loc[name]
         assert (row["in_data"], row["allowed"]) == (markers[c].sum(), markers[c, allowed].sum())
+        if markers[c, allowed].sum() >= 7:
+            assert row["found"] >= 7
+            assert row["reason"] == row["way_out"] == ""
+            continue
+        assert row["reason"] and row["way_out"]
         assert row["found"] == row["allowed"] < row["asked"] == 7  # as many as can be
         assert 0 < row["possible"] <= 1
-    assert set(table.index)
+    assert set(table.index) == set(data.groups)
+
+
+@pytest.mark.parametrize("promised", [0, 1, 2])
+def test_every_class_has_a_row_where_all_is_well(data, promised):
+    design = designed(data, n_genes=12, min_markers=promised)
+    table = tables(design)["certificate"]
+    assert set(table["class"]) == set(data.groups)
+    counts = table.set_index("class").loc[data.groups]
+    marks = markers(design.objective.profiles, design.problem.classes, np.zeros(3, dtype=bool))
+    assert counts["found"].tolist() == marks[:, design.panel].sum(axis=1).tolist()
+    assert counts["in_data"].tolist() == counts["allowed"].tolist() == marks.sum(axis=1).tolist()
+    assert (counts["asked"] == promised).all()
+    assert (counts["found"] >= promised).all()
+    assert (counts[["reason", "way_out"]] == "").all(axis=None)
+    assert missing(table).empty
+    assert counts["possible"].between(0, 1).all()
+
+
+def test_classes_with_missing_markers_come_first(data):
+    table = tables(designed(data, n_genes=20, min_markers={"cell_type": 7}, exclude=["MARKER2X", "MARKER2Y"]))[
+        "certificate"
+    ]
+    lacks = table["found"] < table["asked"]
+    assert lacks.is_monotonic_decreasing
+    pd.testing.assert_frame_equal(missing(table), table[lacks])
+
+
+def test_an_ignored_class_has_a_row_without_a_promise(data):
+    table = tables(designed(data, n_genes=9, min_markers=2, ignore=["A"]))["certificate"].set_index("class")
+    assert table.loc["A", ["asked", "found", "reason"]].tolist() == [0, 0, ""]
+    assert table["asked"].sum() == 4
 
 
 def test_the_rule_in_the_way_is_named_and_what_lifting_it_gives(data):
@@ -38,7 +74,7 @@ def test_the_rule_in_the_way_is_named_and_what_lifting_it_gives(data):
 
 def test_too_few_places_for_the_promises_are_proven(data):
     table = tables(designed(data, n_genes=2, min_markers=1))["certificate"]
-    assert len(table) == 1
+    assert len(missing(table)) == 1
     assert "every choice of 2 genes misses at least 1 of the requested markers" in table["reason"][0]
 
 
@@ -68,3 +104,35 @@ def test_rules_that_leave_too_few_genes_are_listed(data):
     assert caught.value.certificate.set_index("constraint").loc["excluded by the user", "possible"] == 60
     with pytest.raises(panel.InfeasibleError, match="2 genes must be in the panel, but n_genes=1"):
         designed(data, n_genes=1, include=["NOISE20", "NOISE21"])
+
+
+def test_a_budget_is_named_as_one_not_as_that_of_a_class(data):
+    table = pd.DataFrame({"cost": np.linspace(1, 3, 60)}, index=data.names)
+    lightest = np.sort(table["cost"])[:20].sum()
+    with pytest.raises(panel.InfeasibleError) as caught:
+        designed(data, table, n_genes=20, cost_key="cost", budget=10)
+    said = str(caught.value)
+    assert f"cost: the cheapest 20 genes need {lightest:.4g}, not 10; raise it by" in said
+    assert "at most 8 genes fit these caps" in said
+    with pytest.raises(panel.InfeasibleError, match=f"the cheapest 20 genes need {lightest:.4g}, not 0\n"):
+        designed(data, table, n_genes=20, cost_key="cost", budget=0)
+
+
+def test_required_genes_count_in_what_fits(data):
+    table = pd.DataFrame({"cost": 1.0}, index=data.names)
+    with pytest.raises(panel.InfeasibleError, match="no 17 genes besides the 3 that must be in fit") as caught:
+        designed(data, table, n_genes=20, cost_key="cost", budget=15, include=data.names[:3])
+    assert caught.value.certificate.set_index("constraint").loc["n_genes", ["asked", "possible"]].tolist() == [20, 15]
+
+
+def test_caps_that_are_in_the_way_together_are_named_together(data):
+    table = pd.DataFrame({"cost": np.linspace(1, 3, 60)}, index=data.names)
+    with pytest.raises(
+        panel.InfeasibleError, match="raising this cap alone does not help; raise all caps by"
+    ) as caught:
+        designed(data, table, n_genes=20, cost_key="cost", budget=25, max_transcripts=10)
+    by = 1 + float(str(caught.value).partition("all caps by ")[2].partition("%")[0]) / 100
+    options = {"n_genes": 20, "cost_key": "cost"}
+    assert len(designed(data, table, **options, budget=26 * by, max_transcripts=10.4 * by).panel) == 20
+    with pytest.raises(panel.InfeasibleError):
+        designed(data, table, **options, budget=24.9 * by, max_transcripts=9.9 * by)

@@ -110,6 +110,36 @@ def test_broken_promises_are_a_warning_with_a_table(adata):
     assert len(smg.get.panel_table(adata, "certificate")) == 3
 
 
+def test_what_to_know_before_ordering_is_a_warning(adata):
+    counts = adata.X.toarray()
+    counts[:, 0] *= 100
+    adata.X = counts
+    with pytest.warns(UserWarning, match=r"1 gene\(s\) of the panel have more than 100 counts .* MARKER0X"):
+        smg.tl.panel(adata, "cell_type", n_genes=12)
+    with pytest.warns(UserWarning, match="the caps leave a panel that resolves"):
+        smg.tl.panel(adata, "cell_type", n_genes=3, max_counts=(None, 1.0))
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_a_class_of_one_cell_is_left_out_with_a_warning(two_columns, column):
+    columns = ["cell_type", "fine"]
+    labels = two_columns.obs[columns[column]].astype(object)
+    labels.iloc[7] = "lonely"
+    two_columns.obs[columns[column]] = labels
+    with pytest.warns(UserWarning, match=r"groups with fewer than 2 cells are left out: lonely \(1\)"):
+        smg.tl.panel(two_columns, columns, n_genes=5)
+    pairs = smg.get.panel_table(two_columns, "pairs")
+    assert "lonely" not in set(pairs["class_a"]) | set(pairs["class_b"])
+    assert len(smg.get.panel(two_columns)) == 5
+    assert slots.recorded(two_columns, "smash_panel", "panel")["min_cells"] is None
+
+
+def test_classes_of_one_cell_only_are_an_error_that_names_them(adata):
+    adata.obs["each"] = adata.obs_names
+    with pytest.raises(ValueError, match=r"has 0 group\(s\) with enough cells"):
+        smg.tl.panel(adata, "each", n_genes=5)
+
+
 def test_a_cell_of_the_second_column_needs_a_sample_too(two_columns):
     two_columns.obs["cell_type"] = two_columns.obs["cell_type"].astype(object)
     two_columns.obs.iloc[0, two_columns.obs.columns.get_loc("cell_type")] = np.nan
