@@ -161,7 +161,7 @@ def test_an_unknown_option_or_table_is_named(adata):
     with pytest.raises(KeyError, match="run tl.panel"):
         smg.get.panel_table(adata)
     smg.tl.panel(adata, "cell_type", n_genes=3)
-    with pytest.raises(KeyError, match="tables are genes, pairs"):
+    with pytest.raises(KeyError, match="table='pears' is not one of genes, pairs"):
         smg.get.panel_table(adata, "pears")
 
 
@@ -171,5 +171,5 @@ def test_plots_return_axes(designed):
     assert len(labels) == 6
     assert "A  ↔  A/2" in labels
     assert len(smg.pl.panel_resolution(designed).get_xticklabels()) == 3
-    with pytest.raises(KeyError, match="not chosen for the column 'coarse'"):
+    with pytest.raises(KeyError, match="column='coarse' is not one of"):
         smg.pl.panel_resolution(designed, column="coarse")
