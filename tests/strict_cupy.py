@@ -215,7 +215,7 @@ def install(monkeypatch):
     """Let the package believe that it has CuPy and a device."""
     from smash_gpu.blocks import readers
     from smash_gpu.compute import cuda as compute_cuda
-    from smash_gpu.compute import xp
+    from smash_gpu.compute import pca, xp
 
     emulator = Emulator()
     strict, csr = (
@@ -226,6 +226,7 @@ def install(monkeypatch):
     def launch(kernel, types, shape, arguments):
         emulator.launch(kernel, types, shape, tuple(map(of_device, arguments)))
 
+    monkeypatch.setattr(pca, "find_spec", lambda name: None)  # cuML, where it is installed, needs a device
     monkeypatch.setattr(xp, "cupy", strict)
     for module in (xp, readers):
         monkeypatch.setattr(module, "device_sparse", csr)

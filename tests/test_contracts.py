@@ -245,6 +245,14 @@ def test_cumls_classifiers_that_judge_are_built_with_our_arguments(name):
     inspect.signature(model.predict).bind(None)
 
 
+def test_cumls_pca_takes_our_arguments():
+    from cuml.decomposition import PCA
+
+    model = PCA(n_components=3, svd_solver="full", output_type="cupy")
+    inspect.signature(model.fit).bind(None)
+    assert all(f"{name} : array" in PCA.__doc__ for name in ("components_", "explained_variance_ratio_"))
+
+
 def test_cumls_neighbours_are_searched_with_our_arguments():
     from cuml.neighbors import NearestNeighbors
 

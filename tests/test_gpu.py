@@ -17,6 +17,7 @@ from scipy import sparse
 import smash_gpu as smg
 from smash_gpu.annotated.read import read
 from smash_gpu.blocks.readers import by_rows
+from smash_gpu.compute import pca
 from smash_gpu.compute.device import release_memory
 from smash_gpu.compute.xp import cupy, on_gpu, to_device
 from smash_gpu.selection import steps
@@ -129,20 +130,20 @@ def test_what_the_kernels_cannot_take_is_converted_on_the_device(rng):
     np.testing.assert_array_equal(true.counts, expected.detected)
 
 
-def test_inverse_pca_keeps_the_genes_of_cumls_pca(rng):
-    """The correlation's eigenvectors on the device, against cuML's PCA of the standardised matrix."""
-    PCA = pytest.importorskip("cuml.decomposition").PCA
+def test_inverse_pca_by_cuml_and_by_moments_keeps_the_same_genes(rng, monkeypatch):
+    """cuML where the candidates of all cells fit into memory, the moments and their eigenvectors elsewhere."""
+    pytest.importorskip("cuml")
     data = read(planted(rng, n_cells=500), {"groupby": "cell_type", "device": "cuda"})
     candidates, _ = steps.filter_genes(data, Filters(families=()))
-    index = np.flatnonzero(candidates)
-    kept, _ = steps.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))
-    e = data.host_expression(index).astype(np.float64)
-    z = np.minimum((e - e.mean(axis=0)) / e.std(axis=0, ddof=1), 10)
-    z = (z - z.mean(axis=0)) / z.std(axis=0)
-    pca = PCA(n_components=len(index), svd_solver="full", output_type="numpy").fit(to_device(z))
-    n_components = int((np.cumsum(pca.explained_variance_ratio_) <= 0.5).sum()) + 1
-    top = np.argsort(-np.abs(pca.components_[:n_components]), axis=1)[:, :4]
-    assert set(index[np.unique(top)]) == set(np.flatnonzero(kept))
+    by_cuml, fitted = [], pca.cuml_pca
+    monkeypatch.setattr(pca, "cuml_pca", lambda *a: by_cuml.append(a) or fitted(*a))
+    kept = [steps.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))[0]]
+    assert len(by_cuml) == 1
+    monkeypatch.setattr(pca, "device_room", lambda: 0)
+    kept.append(steps.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))[0])
+    assert len(by_cuml) == 1
+    np.testing.assert_array_equal(*kept)
+    assert 0 < kept[0].sum() < candidates.sum()
 
 
 def test_cells_moved_by_rapids_singlecell_go_straight_in(rng):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.compute.device import same_allocator
-from smash_gpu.compute.pca import eigh
+from smash_gpu.compute.pca import cuml_pca, eigh
 from smash_gpu.compute.xp import namespace, on_gpu, take
 from smash_gpu.data.stats import Moments
 
@@ -49,6 +49,12 @@ def leading_components(moments: Moments, n_components: int = N_COMPONENTS) -> An
     """The first principal axes of centred expression; genes × components, orthonormal columns."""
     _, vectors = eigh(moments.covariance)
     return vectors[:, ::-1][:, :n_components]
+
+
+def leading_components_of_cells(X: Any, n_components: int = N_COMPONENTS) -> tuple[Any, Any]:
+    """Mean of each gene and `leading_components` of expression that is on a device (cells × genes), by cuML."""
+    mean = X.mean(axis=0, dtype=np.float64)
+    return mean, cuml_pca(X.astype(np.float64), min(n_components, X.shape[1])).components_.T
 
 
 def harmonize(components: Any, batch: np.ndarray, *, random_state: int = 0) -> Any:

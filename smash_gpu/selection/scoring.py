@@ -13,6 +13,7 @@ from joblib import parallel_config
 
 from smash_gpu import models
 from smash_gpu.compute.device import device_room, enough_memory, release_memory
+from smash_gpu.compute.pca import fits_cuml
 from smash_gpu.compute.xp import namespace, on_gpu, place, take
 from smash_gpu.data.batches import warn_of_parts
 from smash_gpu.data.dataset import Dataset
@@ -24,7 +25,14 @@ from smash_gpu.models.on_cluster import boosted
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.cluster import active_client, despite_losses, is_dask
 from smash_gpu.runtime.spill import Scratch
-from smash_gpu.selection.harmony import N_COMPONENTS, Shift, harmonize, leading_components, parts
+from smash_gpu.selection.harmony import (
+    N_COMPONENTS,
+    Shift,
+    harmonize,
+    leading_components,
+    leading_components_of_cells,
+    parts,
+)
 from smash_gpu.selection.options import Importance
 
 SHARE_FOR_EXPRESSION = 0.25  # of the memory that may be used; a larger expression matrix goes to a file
@@ -128,13 +136,20 @@ def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, 
     assert data.batch is not None, "only cells with a batch are corrected"
     if not on_gpu(X):
         _need_memory_for_components(*X.shape)
-    sums = data.moments(index)
-    xp, where = namespace(X), "cuda" if on_gpu(X) else "cpu"
-    mean, axes = (place(values, where) for values in (sums.mean, leading_components(sums)))
+    xp = namespace(X)
+    mean, axes = _principal_axes(data, index, X)
     centre, onto = xp.asarray(mean, X.dtype), xp.asarray(axes, X.dtype)
     components = xp.concatenate([(X[part] - centre) @ onto for part in parts(len(X))])
     corrected = harmonize(components.astype(np.float64), data.batch[data.cells][order], random_state=random_state)
     return Shift(corrected - components, axes)
+
+
+def _principal_axes(data: Dataset, index: np.ndarray, X: Any) -> tuple[Any, Any]:
+    """Mean of each gene, and the principal axes, where ``X`` is; from one more pass unless cuML can take ``X``."""
+    if on_gpu(X) and fits_cuml(*X.shape):
+        return leading_components_of_cells(X)
+    sums, where = data.moments(index), "cuda" if on_gpu(X) else "cpu"
+    return place(sums.mean, where), place(leading_components(sums), where)
 
 
 def _training_data(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequence[int]]]:

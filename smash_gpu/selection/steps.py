@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from smash_gpu.compute import pca
+from smash_gpu.compute.xp import namespace
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.standardize import Z_CEILING
 from smash_gpu.errors import NothingLeftError, warn
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import names as gene_names
+from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.selection import ranking
 from smash_gpu.selection.options import Filters, InversePCA, Ranking, Recipe
 from smash_gpu.selection.scoring import Scores, importance
@@ -80,9 +83,14 @@ def _by_loading(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.nd
     index = np.flatnonzero(candidates)
     stats = data.stats.pooled
     ceiling = (stats.mean + Z_CEILING * stats.std)[0, index]
-    correlation = data.moments(index, ceiling).correlation
     mask = np.zeros_like(candidates)
-    mask[index] = pca.inverse_pca(correlation, n_top=how.n_top, variance=how.variance)
+    options: dict[str, Any] = {"n_top": how.n_top, "variance": how.variance}
+    if data.device == "cuda" and not is_dask(data.matrix) and pca.fits_cuml(len(data.cells), len(index)):
+        e = data.expression(index)
+        e = namespace(e).minimum(e, namespace(e).asarray(ceiling, dtype=e.dtype), out=e)
+        mask[index] = pca.inverse_pca_of_cells(e, **options)
+    else:
+        mask[index] = pca.inverse_pca(data.moments(index, ceiling).correlation, **options)
     return mask
 
 
