@@ -11,7 +11,9 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import distributions
+from pathlib import Path
 
 import numpy as np
 
@@ -60,10 +62,33 @@ def main(arguments: list[str]) -> None:
     copy = copy_bandwidth(cupy)
     context = {"benchmark": "gpu", "gpu": device(cupy), "copy_gb_per_s": copy}
     for cells in options.cells:
-        for stage in stages(cupy, cells or cells_that_fit(cupy), options, copy):
-            row = context | {"seed": options.seed} | stage
-            record.write(options.json, [row])  # immediately, because a later stage may end the process
-            print(row, flush=True)
+        report(stages(cupy, cells or cells_that_fit(cupy), options, copy), context, options)
+    report(streams(cupy, options), context, options)
+
+
+def report(rows: Iterator[dict], context: dict, options: argparse.Namespace) -> None:
+    """Print and append each line immediately, because a later stage may end the process."""
+    for stage in rows:
+        row = context | {"seed": options.seed} | stage
+        record.write(options.json, [row])
+        print(row, flush=True)
+
+
+def streams(xp, options: argparse.Namespace, device: str = "cuda") -> Iterator[dict]:
+    """Lines of selections from host memory and from files, also for one that fails."""
+    from benchmarks import gpu_streams
+
+    how = {"model": options.stream_model, "max_cells": options.max_cells, "memory": options.memory}
+    how |= {"distinct": options.distinct, "seed": options.seed, "device": device}
+    parts = [("host memory", n, partial(gpu_streams.from_host, xp, n)) for n in options.host]
+    for kind in ("h5ad", "zarr"):
+        from_file = partial(gpu_streams.from_file, xp, kind=kind, folder=options.folder)
+        parts += [(f"{kind} file", n, partial(from_file, n)) for n in getattr(options, kind)]
+    for what, n_cells, run in parts:
+        try:
+            yield from ({"cells": n_cells} | row for row in run(**how))
+        except Exception as error:  # noqa: BLE001 - the others still run
+            yield {"cells": n_cells, "what": f"{what} to markers", "failed": f"{type(error).__name__}: {error}"[:500]}
 
 
 def stages(cupy, cells: int, options: argparse.Namespace, copy: float) -> Iterator[dict]:
@@ -84,9 +109,17 @@ def stages(cupy, cells: int, options: argparse.Namespace, copy: float) -> Iterat
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command's options; 0 cells means as many as fit."""
     options = record.parser("gpu")
-    options.add_argument("--cells", type=int, nargs="+", default=[10**5, 10**6, 0], help="0: as many as fit in memory")
-    options.add_argument("--models", nargs="*", default=["xgboost", "dnn"], help="of the whole pipeline")
-    options.add_argument("--seed", type=int, default=0)
+    add = options.add_argument
+    add("--cells", type=int, nargs="*", default=[10**5, 10**6, 0], help="0: as many as fit in memory")
+    add("--models", nargs="*", default=["xgboost", "dnn"], help="of the whole pipeline")
+    for where in ("host", "h5ad", "zarr"):
+        add(f"--{where}", type=int, nargs="*", default=[], metavar="CELLS", help=f"from {where} to markers")
+    add("--distinct", type=int, default=10**6, help="cells that are made; more are the same cells again")
+    add("--stream-model", default="rf", help="model of --host, --h5ad and --zarr")
+    add("--max-cells", type=int, default=10**5, help="training cells of --host, --h5ad and --zarr")
+    add("--memory", help="limit of --host, --h5ad and --zarr")
+    add("--folder", type=Path, help="for the files of --h5ad and --zarr; default: the system's temporary folder")
+    add("--seed", type=int, default=0)
     return options.parse_args(arguments)
 
 

@@ -46,9 +46,14 @@ def rows(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
     )
 
 
-@rows.register(np.ndarray | sparse.csr_matrix | sparse.csr_array | h5py.Dataset | zarr.Array)
+@rows.register(np.ndarray | h5py.Dataset | zarr.Array)
 def _(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
     return X.__getitem__
+
+
+@rows.register(sparse.csr_matrix | sparse.csr_array)
+def _(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    return partial(_host_rows, X) if type(X) in (sparse.csr_matrix, sparse.csr_array) else X.__getitem__
 
 
 @rows.register
@@ -100,6 +105,18 @@ def as_csr(block: Any) -> Any:
 
 def _is_device_sparse(X: Any) -> bool:
     return device_sparse is not None and device_sparse.issparse(X)
+
+
+def _host_rows(X: Any, cut: slice) -> Any:
+    """A slice of a SciPy CSR matrix that shares its values.
+
+    SciPy's own slicing copies them, and so does its constructor, where a view is less than half of the array.
+    """
+    first, last = X.indptr[cut.start], X.indptr[cut.stop]
+    block = type(X)((cut.stop - cut.start, X.shape[1]), dtype=X.dtype)
+    block.data, block.indices = X.data[first:last], X.indices[first:last]
+    block.indptr = X.indptr[cut.start : cut.stop + 1] - first
+    return block
 
 
 def _device_rows(X: Any, cut: slice) -> Any:

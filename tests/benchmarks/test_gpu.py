@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from benchmarks import gpu
+from benchmarks import gpu, gpu_streams
 
 
 def test_bytes_are_those_of_the_arrays(rng):
@@ -70,6 +70,36 @@ def test_arguments():
     assert options.cells == [1000, 0]
     assert options.models == ["xgboost"]
     assert gpu.parse([]).cells == [100_000, 1_000_000, 0]
+
+
+@pytest.mark.slow
+def test_streams_give_a_line_with_the_time_of_every_stage_and_the_same_markers(monkeypatch, tmp_path):
+    """Here on the CPU, from a few cells that are repeated; an h5ad file, a zarr store and host memory hold the same."""
+    for name, value in {"GENES": 300, "DETECTED": 40, "CLASSES": 3, "SAMPLES": 2}.items():
+        monkeypatch.setattr(gpu, name, value)
+    sizes = ["--host", "600", "--h5ad", "600", "--zarr", "600", "--distinct", "300"]
+    options = gpu.parse([*sizes, "--stream-model", "xgboost", "--folder", str(tmp_path), "--cells"])
+    rows = list(gpu.streams(np, options, device="cpu"))
+    assert not [row for row in rows if "failed" in row]
+    selected = [row for row in rows if "to markers" in row["what"]]
+    assert [row["what"].partition(" to ")[0] for row in selected] == ["host memory", "h5ad file", "zarr file"]
+    for row in selected:
+        assert row["cells"] == 600
+        assert {"statistics", "moments"} <= set(row["stages_s"]) <= set(gpu_streams.STAGES)
+        assert 0 < sum(row["stages_s"].values()) <= row["wall_s"]
+        assert row["accuracy"] == selected[0]["accuracy"]
+    assert all(0 < row["file_gb"] < 1e-2 for row in rows if "file" in row["what"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stream_that_fails_is_a_line(monkeypatch):
+    def from_host(*_, **__):
+        raise MemoryError("3 GiB")
+        yield
+
+    monkeypatch.setattr(gpu_streams, "from_host", from_host)
+    rows = list(gpu.streams(np, gpu.parse(["--host", "5"]), device="cpu"))
+    assert rows == [{"cells": 5, "what": "host memory to markers", "failed": "MemoryError: 3 GiB"}]
 
 
 def test_without_a_device_it_says_so():
