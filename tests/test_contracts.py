@@ -128,6 +128,7 @@ def test_xgboost_takes_our_parameters_for_a_device(rng, monkeypatch):
     """Without a device it trains on the CPU, on host arrays, and says so; the configuration keeps what was asked."""
     for module in ("boosted", "xgboost_bins"):
         monkeypatch.setattr(f"smash_gpu.models.{module}.place", lambda array, device: array)
+    monkeypatch.setattr("smash_gpu.models.boosted.device_room", lambda: 2**30)
     group = np.repeat([0, 1, 2], 30)
     X = rng.gamma(1.0, 1.0, (90, 12)).astype(np.float32)
     X[np.arange(90), group] += 4

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from smash_gpu.compute.device import device_room
 from smash_gpu.compute.xp import place, take, to_host
 from smash_gpu.data.splits import Split, draw
 from smash_gpu.models.attribution import treeshap
@@ -53,8 +54,9 @@ class Boosted:
     """The paper's XGBoost: 200 rounds, depth 9, learning rate 0.25, soft-max.
 
     Expression is converted to bin numbers block by block (`shuffle.block_cuts`). If these do not fit into half of the
-    available host memory (`memory.room`), XGBoost keeps them in a temporary file and reads it for every level of every
-    tree: this gives the same trees, more slowly. In addition it needs 12 bytes per cell and class.
+    available host memory (`memory.room`), XGBoost keeps them in a temporary file, and if they do not fit into half of
+    the free memory of the device, in host memory, and reads them for every level of every tree: this gives the same
+    trees, more slowly. In addition it needs 12 bytes per cell and class.
 
     Parameters
     ----------
@@ -179,10 +181,18 @@ class Boosted:
 
     @contextmanager
     def _folder(self, n_cells: int, n_genes: int) -> Iterator[str | None]:
-        """A temporary folder for bin numbers that do not fit into host memory; None if they fit."""
+        """A temporary folder for bin numbers that do not fit into memory; None if they fit.
+
+        From a device they go to host memory; XGBoost asks for the name of a file there too.
+        """
         n_bytes = int(BYTES_PER_BIN_NUMBER * n_cells * n_genes)
-        if not self.facts.reads_parts or self.device == "cuda" or n_bytes <= SHARE_FOR_BINS * memory.room():
+        room = device_room() if self.device == "cuda" else memory.room()
+        if not self.facts.reads_parts or n_bytes <= SHARE_FOR_BINS * room:
             yield None
+            return
+        if self.device == "cuda":
+            with TemporaryDirectory(prefix=BINS) as folder:
+                yield folder
             return
         atomic.remove_leftovers(spill.folder(), f"{BINS}*")
         where = spill.need_disk(n_bytes, f"XGBoost's copy of {n_cells:,} cells × {n_genes:,} genes")

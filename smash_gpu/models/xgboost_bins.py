@@ -51,7 +51,7 @@ class Batches(DataIter):
         weight: np.ndarray | None,
         cache_prefix: str | None = None,
     ) -> None:
-        super().__init__(cache_prefix, on_host=False)
+        super().__init__(cache_prefix, on_host=device == "cuda")
         self.X, self.blocks, self.y, self.weight, self.device = X, blocks, y, weight, device
         self.number, self.start = 0, 0  # of the next block, and of its first cell among the training cells
 

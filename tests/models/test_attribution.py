@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from smash_gpu.compute.xp import place
 from smash_gpu.models.attribution import by_expression, treeshap
 
 torch = pytest.importorskip("torch")
@@ -136,12 +137,15 @@ def boosted():
     return Boosted(n_estimators=20, max_depth=4, importance="shap").fit(X, group, split), X, group, split
 
 
-def test_tree_shap_is_additive(boosted):
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_tree_shap_is_additive(boosted, device):
     from xgboost import DMatrix
 
     model, X, *_ = boosted
-    phi = np.concatenate(list(treeshap.contributions(model.booster, X, 3)))
-    margin = model.booster.predict(DMatrix(X), output_margin=True)
+    booster = model.booster.copy()
+    booster.set_param({"device": device})
+    phi = np.concatenate(list(treeshap.contributions(booster, place(X, device), 3)))
+    margin = booster.predict(DMatrix(X), output_margin=True)
     np.testing.assert_allclose(phi.sum(axis=2), margin, atol=1e-5)
 
 

@@ -1,0 +1,172 @@
+"""The steps of a selection, how far their results are equal, and the README's table of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from cells import planted
+
+from smash_gpu import evaluation, tl
+from smash_gpu.annotated.read import read
+from smash_gpu.compute.xp import place, to_host
+from smash_gpu.data.checks import ValueChecks
+from smash_gpu.data.splits import stratified
+from smash_gpu.evaluation import Judging
+from smash_gpu.selection import scoring, steps
+from smash_gpu.selection.options import Filters, Importance, InversePCA
+
+EQUAL, OTHER = 0.0, np.inf
+START, END = "<!-- determinism -->\n", "<!-- end of determinism -->\n"
+GENES = np.arange(45)
+
+
+@dataclass(frozen=True)
+class Step:
+    """``run(device)`` gives arrays; ``between`` is the largest relative difference between CPU and GPU."""
+
+    name: str
+    run: Callable[[str], tuple[np.ndarray, ...]]
+    between: float
+    packages: tuple[str, ...] = ()
+    packages_on_cpu: tuple[str, ...] = ()
+
+    def found(self, device: str) -> list[np.ndarray]:
+        """Its results on the host; skips where a package is not installed."""
+        for package in self.packages if device == "cuda" else self.packages_on_cpu:
+            pytest.importorskip(package)
+        return [np.asarray(to_host(array)) for array in self.run(device)]
+
+    @property
+    def in_words(self) -> str:
+        """How far CPU and GPU agree."""
+        if self.between == OTHER:
+            return "differ: another library, or sums in another order"
+        return "bit for bit" if self.between == EQUAL else f"to {self.between:.0e}".replace("e-0", "e-")
+
+
+def cells(device: str, **options: Any) -> Any:
+    """The same planted cells each time."""
+    adata = planted(np.random.default_rng(0), n_cells=600)
+    adata.obs["lane"] = pd.Categorical(np.array(["a", "b"])[np.arange(600) % 2])
+    return read(adata, {"groupby": "cell_type", "device": device, **options})
+
+
+def checked(device):
+    data = cells(device)
+    return (ValueChecks.of(place(data.matrix, device)).to_array(),)
+
+
+def counted(device):
+    stats = cells(device).stats
+    return stats.cells, stats.detected, stats.counts
+
+
+def summed(device):
+    stats = cells(device).stats
+    return stats.total, stats.square
+
+
+def gathered(device):
+    return (cells(device).expression(GENES),)
+
+
+def multiplied(device):
+    return (cells(device).moments(GENES).product,)
+
+
+def candidates(device):
+    data = cells(device)
+    filtered, _ = steps.filter_genes(data, Filters(families=()))
+    return filtered, steps.inverse_pca(data, filtered, InversePCA(n_top=3, variance=0.3))[0]
+
+
+def corrected(device):
+    data = cells(device, batch_key="lane")
+    X = data.expression(GENES)
+    shift = scoring.batch_shift(data, GENES, X, np.arange(len(X)), random_state=0)
+    return (shift.added_to(X, np.arange(len(X))),)
+
+
+def scored(model, **options):
+    def run(device):
+        data = cells(device)
+        mask = np.isin(np.arange(len(data.names)), GENES)
+        found = scoring.importance(data, mask, Importance(model, options))
+        return found.mean, found.accuracy
+
+    return run
+
+
+def boosted():
+    """Trees of the CPU, and what they were trained on."""
+    from smash_gpu.models.boosted import Boosted
+
+    data = cells("cpu")
+    X, group = data.expression(GENES), data.labels
+    return Boosted(n_estimators=10, max_depth=4).fit(X, group, stratified(group)).booster, X[:100]
+
+
+def explained_trees(device):
+    from smash_gpu.models.attribution import treeshap
+
+    booster, X = boosted()
+    booster.set_param({"device": device})
+    return (treeshap.mean_abs(booster, place(X, device), 3),)
+
+
+def explained_network(device):
+    import torch
+
+    from smash_gpu.models.attribution import deeplift
+    from smash_gpu.models.torch_training import perceptron, seeded
+
+    with seeded(0, "cpu"):
+        network, x, background = perceptron(40, 5).eval(), torch.randn(30, 40), torch.randn(25, 40)
+    layers = deeplift.Layers.of(network.to(device))
+    parts = deeplift.contributions(layers, x.to(device), background.to(device), "tf")
+    return (deeplift.mean_abs(parts, len(x)),)
+
+
+def designed(device):
+    adata = planted(np.random.default_rng(0), n_cells=600)
+    tl.panel(adata, "cell_type", n_genes=12, device=device)
+    return (adata.var["smash_panel"].to_numpy(),)
+
+
+def judged(classifier):
+    def run(device):
+        data = cells(device)
+        split = stratified(data.labels, test_fraction=0.3)
+        return (evaluation.evaluate(data, lambda _: GENES, [split], how=Judging((classifier,))).confusions,)
+
+    return run
+
+
+STEPS = (
+    Step("value checks", checked, EQUAL),
+    Step("cells, detections and counts per group", counted, EQUAL),
+    Step("sums of e and e² per group", summed, 1e-9),
+    Step("expression of chosen genes (float32)", gathered, 1e-6),
+    Step("sums of products of genes", multiplied, 1e-6),
+    Step("filters, inverse PCA (the candidates)", candidates, EQUAL),
+    Step("batch correction", corrected, OTHER, ("rapids_singlecell",), ("harmonypy",)),
+    Step('scores of "rf"', scored("rf", n_estimators=20), OTHER, ("cuml",)),
+    Step('scores of "brf"', scored("brf", n_estimators=20), OTHER, ("cuml",), ("imblearn",)),
+    Step('scores of "xgboost"', scored("xgboost", n_estimators=10), OTHER, ("xgboost",), ("xgboost",)),
+    Step('scores of "dnn"', scored("dnn"), OTHER, ("torch",), ("torch",)),
+    Step("TreeSHAP of the same trees", explained_trees, 1e-4, ("xgboost",), ("xgboost",)),
+    Step("DeepLIFT of the same network", explained_network, 1e-4, ("torch",), ("torch",)),
+    Step("designed panel", designed, EQUAL),
+    *(Step(f"`tl.evaluate` by {name}", judged(name), OTHER, ("cuml",)) for name in ("knn", "logreg", "forest")),
+)
+
+
+def table():
+    """The README's table."""
+    head = "| step | two runs on one device | CPU and GPU |\n|---|---|---|\n"
+    return head + "".join(f"| {step.name} | bit for bit | {step.in_words} |\n" for step in STEPS)

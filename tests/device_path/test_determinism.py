@@ -1,0 +1,48 @@
+"""Each step gives the same in every run, and on CPU and GPU what the README's table says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import determinism
+from cases.determinism import EQUAL, OTHER, STEPS
+from cells import REPOSITORY
+
+DEVICES = ("cpu", pytest.param("cuda", marks=pytest.mark.gpu))
+NAMES = [step.name for step in STEPS]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("step", STEPS, ids=NAMES)
+def test_two_runs_are_equal_bit_for_bit(step, device):
+    first, second = step.found(device), step.found(device)
+    assert first and all(array.size for array in first)
+    for one, other in zip(first, second, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("step", [step for step in STEPS if step.between != OTHER], ids=lambda step: step.name)
+def test_cpu_and_gpu_agree_as_far_as_the_table_says(step):
+    for cpu, gpu in zip(step.found("cpu"), step.found("cuda"), strict=True):
+        if step.between == EQUAL:
+            np.testing.assert_array_equal(gpu, cpu)
+        else:
+            np.testing.assert_allclose(gpu, cpu, rtol=step.between, atol=step.between * np.abs(cpu).max())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("size", [37, 200])
+def test_blocks_of_another_size_change_sums_by_rounding_only(size, monkeypatch):
+    whole = determinism.cells("cuda").stats
+    monkeypatch.setattr("smash_gpu.blocks.sizes.CELLS_PER_DEVICE_BLOCK", size)
+    parts = determinism.cells("cuda").stats
+    for name in ("cells", "detected", "counts"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    np.testing.assert_allclose(parts.square, whole.square, rtol=1e-9, atol=1e-9)
+
+
+def test_the_readme_holds_the_table():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert text.split(determinism.START)[1].split(determinism.END)[0] == determinism.table()
