@@ -9,15 +9,18 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from smash_gpu.compute import ops
-from smash_gpu.compute.device import enough_memory
-from smash_gpu.compute.xp import namespace, to_host
+from smash_gpu.compute.device import device_room, enough_memory
+from smash_gpu.compute.xp import namespace, to_device, to_host
 from smash_gpu.data.known import Known
 from smash_gpu.data.stages import Stage, Work, digest
 from smash_gpu.data.stats import GroupStats, Moments, detections, group_stats, moments
 
 LEFT_OUT = -1
+SHARE_TO_HOLD = 0.25  # of the free memory of the device
+BYTES_PER_VALUE = 12  # a value in float64 and its column; more than a dense value needs
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,18 @@ class Dataset:
         present, codes = np.unique(self.group[cells], return_inverse=True)
         group[cells] = codes
         return replace(self, group=group, groups=self.groups[present])
+
+    def held(self) -> Self:
+        """The same data for several selections: on the device, if they are computed there and the matrix fits.
+
+        A matrix in a file or a Dask array stays where it is.
+        """
+        X: Any = self.matrix
+        if self.device != "cuda" or not isinstance(X, np.ndarray | sparse.csr_matrix | sparse.csr_array):
+            return self
+        n_values = X.nnz if hasattr(X, "nnz") else X.size
+        fits = BYTES_PER_VALUE * n_values <= SHARE_TO_HOLD * device_room()
+        return replace(self, matrix=to_device(X)) if fits else self
 
     def expression(self, genes: np.ndarray, *, order: np.ndarray | None = None, into: Any = None) -> Any:
         """Expression ``e`` of the numbered genes in `cells`; cells × genes, dense float32.

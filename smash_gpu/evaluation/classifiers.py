@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from smash_gpu.compute.xp import namespace, take
 from smash_gpu.data.splits import Split
 from smash_gpu.data.standardize import mean_std, standardize
 from smash_gpu.runtime.words import not_one_of
@@ -43,7 +44,7 @@ def check(classifier: str) -> None:
 
 
 def predict(
-    X: np.ndarray,
+    X: Any,
     group: np.ndarray,
     split: Split,
     *,
@@ -57,17 +58,17 @@ def predict(
     Parameters
     ----------
     X
-        Expression, cells × genes, in host memory.
+        Expression, cells × genes, in the memory of ``device``.
     scale_on_all
         Compute the mean and standard deviation for ``z`` over all cells, as in the paper; else over the training cells.
     """
-    z = standardize(X, *mean_std(X if scale_on_all else X[split.train]))
+    z = standardize(X, *mean_std(X, None if scale_on_all else split.train))
     known, codes = np.unique(group[split.train], return_inverse=True)  # cuML's forest needs codes without gaps
     if len(known) == 1:
         return np.full(len(split.test), known[0])
     model = build(classifier, device=device, random_state=random_state)
-    model.fit(z[split.train], codes.astype(np.int32))
-    return known[np.asarray(model.predict(z[split.test])).astype(np.int64)]
+    model.fit(take(z, split.train), namespace(z).asarray(codes, dtype=np.int32))
+    return known[np.asarray(model.predict(take(z, split.test))).astype(np.int64)]
 
 
 def _knn(_: int) -> Any:

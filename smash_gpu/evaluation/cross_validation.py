@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smash_gpu.compute.xp import namespace
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import Split
 from smash_gpu.errors import warn
@@ -96,10 +97,12 @@ class _Panel:
 
 @dataclass(frozen=True)
 class _Gathered:
-    """Expression ``X`` of the numbered ``genes``, cells × genes, ordered by name so that file order has no effect."""
+    """Expression ``X`` of the numbered ``genes``, cells × genes on host or device, ordered by name so that file order
+    has no effect.
+    """
 
     genes: np.ndarray
-    X: np.ndarray
+    X: Any
 
     def columns(self, genes: np.ndarray) -> np.ndarray:
         """Columns of ``X`` with the numbered genes, sorted."""
@@ -185,9 +188,9 @@ def _judge(
 
     @cache  # a list that is shorter than several sizes is the same at all of them
     def confusion(n_used: int, classifier: str) -> np.ndarray:
-        chosen = gathered.columns(panel.order[:n_used])
-        part = gathered.X[:, chosen]
-        part[:, fails[chosen]] = 0
+        chosen, xp = gathered.columns(panel.order[:n_used]), namespace(gathered.X)
+        part = gathered.X[:, xp.asarray(chosen)]
+        part[:, xp.asarray(fails[chosen])] = 0
         predicted = predict(
             part, data.labels, split, scale_on_all=how.scale_on_all, classifier=classifier, device=data.device,
             random_state=how.random_state,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from smash_gpu.compute.ops import labelled
+from smash_gpu.compute.xp import place
 from smash_gpu.data.dataset import Dataset
 
 
@@ -36,8 +38,10 @@ def check(data: Dataset, conditions: Iterable[Condition]) -> None:
         raise ValueError("thin= needs raw counts, but the data are log-normalised (normalize=False); pass layer=.")
 
 
-def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int) -> np.ndarray:
+def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int) -> Any:
     """Expression ``e`` of the numbered genes if only a share ``thin`` of all counts had been seen; cells × genes.
+
+    It stays in the memory of ``data.device``.
 
     Every count is kept with that probability (binomial thinning); the library size shrinks by its expectation. Each
     gene has its own random numbers, so its result does not depend on which other genes are requested, or in which
@@ -49,7 +53,7 @@ def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int)
         If the matrix holds fractional values.
     """
     if thin == 1:
-        return data.host_expression(genes)
+        return data.expression(genes)
     counts = replace(data, target_sum=None).host_expression(genes)
     if (counts != np.floor(counts)).any():
         raise ValueError("thin= needs raw counts, but the matrix holds fractional values; pass raw counts with layer=.")
@@ -58,7 +62,7 @@ def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int)
         rng = np.random.default_rng((random_state, *_seed(data.names[gene])))
         kept = rng.binomial(counts[:, column].astype(np.int64), thin)
         counts[:, column] = np.log1p(kept * factor)
-    return counts
+    return place(counts, data.device)
 
 
 def library_sizes(data: Dataset) -> np.ndarray:

@@ -143,7 +143,7 @@ def evaluate(
         min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
     )  # fmt: skip
     with limit(memory):
-        data = read(adata, where)
+        data = read(adata, where).held()
         choosers = _choosers(adata, data, genes, how.n_genes, key)
         parts = list(splitting.of(data))
         missed = _warned(evaluation.not_judged(data, parts, where["sample_key"]))

@@ -101,7 +101,7 @@ def stability(
     if n_genes < 1:
         raise ValueError(f"n_genes={n_genes}: a panel has at least one gene.")
     with limit(memory):
-        data = read(adata, where)
+        data = read(adata, where).held()
         chooser = (
             repeated_selection(adata, n_genes, key, "choose=") if choose is None
             else own(adata, choose, n_genes, "choose")
