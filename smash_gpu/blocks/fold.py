@@ -119,7 +119,8 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
     except MemoryError as error:
         if n_cells == 1:
             raise
-        warn(f"{error.args[0].partition('. ')[0]}: continuing with half as many.")
+        lacking = error.args[0].partition(". ")[0]
+    warn(f"{lacking}: continuing with half as many.")  # out here: what it notes in the frame would keep the error
     gc.collect()  # since Python 3.12 the error lies in a cycle, and its traceback holds the arrays of the whole block
     release_memory()
     middle = cut.start + n_cells // 2
