@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import csv
-import gzip
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -16,12 +11,16 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
+from smash_gpu.annotated.columns import column
+from smash_gpu.annotated.ensembl import ensembl_ids
+from smash_gpu.annotated.features import gene_names
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import draw
-from smash_gpu.errors import NotFoundError, warn
-from smash_gpu.genes.names import are_ensembl_ids
+from smash_gpu.errors import warn
+from smash_gpu.genes.lists import Genes, IdTable
+from smash_gpu.io.text import packed, write_rows
 from smash_gpu.runtime.memory import limit
 
 __all__ = ["merscope", "xenium", "xenium_reference"]
@@ -41,8 +40,9 @@ def xenium(
     path: str | Path,
     *,
     ensembl_key: str | None = None,
+    ensembl_table: IdTable | None = None,
     probe_sets_key: str | None = None,
-    forced: Iterable[str] | None = None,
+    forced: Genes | None = None,
     key: str = slots.PANEL,
 ) -> None:
     """Write the panel of `tl.panel` as a gene list of the Xenium Panel Designer.
@@ -56,8 +56,11 @@ def xenium(
     path
         The CSV file to write.
     ensembl_key
-        Column of ``adata.var`` with Ensembl ids. None: ``var_names`` if they are such ids, else "gene_ids" if there is
-        such a column.
+        Column of ``adata.var`` with Ensembl ids. None: ``var_names`` if they are such ids, else the column that is
+        called "gene_ids", "gene_id", "ensembl_id", "feature_id" or the like.
+    ensembl_table
+        Ensembl ids by symbol for genes without one in ``adata.var``: a mapping, a table, or the path of one, such as
+        features.tsv.gz of Cell Ranger. Where there is none either, the id is left empty, with a warning.
     probe_sets_key
         Column of ``adata.var`` with numbers of probe sets; None leaves them to the designer.
     forced
@@ -91,14 +94,21 @@ def xenium(
     """
     table = get.panel_table(adata, key=key)
     var = adata.var.set_axis(adata.var_names.astype(str)).loc[table["name"]]
-    forced = set(table["name"][table["priority"] == "must"] if forced is None else forced)
-    probe_sets = [""] * len(table) if probe_sets_key is None else var[probe_sets_key].tolist()
-    force = [FORCED if name in forced else "" for name in table["name"]]
-    rows = zip(table["symbol"], _ensembl(adata, ensembl_key).loc[table["name"]], probe_sets, force, strict=True)
-    _write(Path(path), [XENIUM_COLUMNS, *rows])
+    force = _forced(adata, table, forced, key)
+    probe_sets = [""] * len(table) if probe_sets_key is None else column(var, probe_sets_key, "var").tolist()
+    ids = ensembl_ids(adata, table["name"], table["symbol"], ensembl_key, ensembl_table)
+    rows = zip(table["symbol"], ids, probe_sets, force, strict=True)
+    write_rows(Path(path), [XENIUM_COLUMNS, *rows])
 
 
-def merscope(adata: AnnData, path: str | Path, *, ensembl_key: str | None = None, key: str = slots.PANEL) -> None:
+def merscope(
+    adata: AnnData,
+    path: str | Path,
+    *,
+    ensembl_key: str | None = None,
+    ensembl_table: IdTable | None = None,
+    key: str = slots.PANEL,
+) -> None:
     """Write the panel of `tl.panel` as a plain gene list: columns ``Gene``, ``Ensembl ID``, ``Counts per cell``.
 
     Parameters
@@ -109,6 +119,8 @@ def merscope(adata: AnnData, path: str | Path, *, ensembl_key: str | None = None
         The CSV file to write.
     ensembl_key
         Column of ``adata.var`` with Ensembl ids, as for `xenium`.
+    ensembl_table
+        Ensembl ids by symbol, as for `xenium`.
     key
         Name of the slots of the panel.
 
@@ -138,8 +150,9 @@ def merscope(adata: AnnData, path: str | Path, *, ensembl_key: str | None = None
     """
     table = get.panel_table(adata, key=key)
     counts = table.get("mean_counts", pd.Series("", index=table.index))
-    rows = zip(table["symbol"], _ensembl(adata, ensembl_key).loc[table["name"]], counts, strict=True)
-    _write(Path(path), [("Gene", "Ensembl ID", "Counts per cell"), *rows])
+    ids = ensembl_ids(adata, table["name"], table["symbol"], ensembl_key, ensembl_table)
+    rows = zip(table["symbol"], ids, counts, strict=True)
+    write_rows(Path(path), [("Gene", "Ensembl ID", "Counts per cell"), *rows])
 
 
 def xenium_reference(
@@ -148,6 +161,7 @@ def xenium_reference(
     *,
     groupby: str,
     ensembl_key: str | None = None,
+    ensembl_table: IdTable | None = None,
     max_bytes: int = XENIUM_BYTES,
     random_state: int = 0,
     layer: str | None = Source.layer,
@@ -173,6 +187,8 @@ def xenium_reference(
         Column of ``adata.obs`` with the cell types.
     ensembl_key
         Column of ``adata.var`` with Ensembl ids, as for `xenium`.
+    ensembl_table
+        Ensembl ids by symbol, as for `xenium`.
     max_bytes
         Largest size of the bundle in bytes, uncompressed. Above that, cells are drawn in proportion to the cell types.
     random_state
@@ -216,39 +232,33 @@ def xenium_reference(
     source = Source(layer=layer, use_raw=use_raw, gene_symbols=gene_symbols, min_cells=min_cells, device=device)
     with limit(memory):
         data, folder = read(adata, {"groupby": groupby} | vars(source)), Path(folder)
-        _write_reference(adata, folder, data, ensembl_key=ensembl_key, max_bytes=max_bytes, random_state=random_state)
+        ids = ensembl_ids(adata, data.names, data.symbols, ensembl_key, ensembl_table)
+        _write_reference(adata, folder, data, ids, max_bytes=max_bytes, random_state=random_state)
+
+
+def _forced(adata: AnnData, table: pd.DataFrame, forced: Genes | None, key: str) -> list[str]:
+    if forced is None:
+        return [FORCED if priority == "must" else "" for priority in table["priority"]]
+    genes = gene_names(adata, slots.recorded(adata, key, "panel").get("gene_symbols"))
+    names = set(genes.names[genes.numbers(forced, "forced")])
+    return [FORCED if name in names else "" for name in table["name"]]
 
 
 def _write_reference(
-    adata: AnnData, folder: Path, data: Dataset, *, ensembl_key: str | None, max_bytes: int, random_state: int
+    adata: AnnData, folder: Path, data: Dataset, ids: list[str], *, max_bytes: int, random_state: int
 ) -> None:
     values = np.concatenate([np.diff(block.indptr) for block, _ in data.blocks()])
     cells = _cells_that_fit(data, values, max_bytes, random_state)
     folder.mkdir(parents=True, exist_ok=True)
-    ids = _ensembl(adata, ensembl_key)
-    with _packed(folder / "features.tsv.gz") as file:
+    with packed(folder / "features.tsv.gz") as file:
         rows = zip(ids, data.symbols, ["Gene Expression"] * len(ids), strict=True)
         csv.writer(file, delimiter="\t", lineterminator="\n").writerows(rows)
     barcodes = adata.obs_names.astype(str)[cells]
-    with _packed(folder / "barcodes.tsv.gz") as file:
+    with packed(folder / "barcodes.tsv.gz") as file:
         file.writelines(f"{barcode}\n" for barcode in barcodes)
     annotation = data.groups[data.group[cells]]
-    _write(folder / "celltypes.csv", [("barcode", "annotation"), *zip(barcodes, annotation, strict=True)])
+    write_rows(folder / "celltypes.csv", [("barcode", "annotation"), *zip(barcodes, annotation, strict=True)])
     _write_matrix(folder / "matrix.mtx.gz", data, cells, values[cells].sum())
-
-
-def _ensembl(adata: AnnData, column: str | None) -> pd.Series:
-    """The Ensembl id of every gene, by name; empty, with a warning, where they are not known."""
-    names = adata.var_names.astype(str)
-    if column is not None and column not in adata.var:
-        raise NotFoundError(f"ensembl_key: adata.var has no column {column!r}.")
-    if column is None and are_ensembl_ids(names):
-        return pd.Series(names, index=names)
-    column = column or ("gene_ids" if "gene_ids" in adata.var else None)
-    if column is None:
-        warn("the Ensembl ids are not known and are left empty; pass ensembl_key=.")
-        return pd.Series("", index=names)
-    return pd.Series(adata.var[column].astype(str).to_numpy(), index=names)
 
 
 def _cells_that_fit(data: Dataset, values: np.ndarray, max_bytes: int, random_state: int) -> np.ndarray:
@@ -273,7 +283,7 @@ def _cells_that_fit(data: Dataset, values: np.ndarray, max_bytes: int, random_st
 def _write_matrix(path: Path, data: Dataset, cells: np.ndarray, n_values: int) -> None:
     chosen = np.full(len(data.group), -1)
     chosen[cells] = np.arange(len(cells))
-    with _packed(path) as file:
+    with packed(path) as file:
         file.write("%%MatrixMarket matrix coordinate integer general\n")
         file.write(f"{len(data.names)} {len(cells)} {n_values}\n")
         for block, at in data.blocks(chosen):
@@ -282,19 +292,3 @@ def _write_matrix(path: Path, data: Dataset, cells: np.ndarray, n_values: int) -
             for start in range(0, part.nnz, LINES_AT_ONCE):
                 numbers = (column[start : start + LINES_AT_ONCE].tolist() for column in columns)
                 file.write("".join([f"{gene} {cell} {count}\n" for gene, cell, count in zip(*numbers, strict=True)]))
-
-
-@contextmanager
-def _packed(path: Path) -> Iterator[TextIO]:
-    """A gzip file to write text to, the same bytes every time."""
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile("", "wb", 6, fileobj=raw, mtime=0) as packed,  # level 9 takes 8 times as long, for 1 % less
-        TextIOWrapper(packed, encoding="utf-8", newline="") as text,
-    ):
-        yield text
-
-
-def _write(path: Path, rows: Iterable[Iterable[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)

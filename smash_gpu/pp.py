@@ -11,8 +11,8 @@ from anndata import AnnData
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source
+from smash_gpu.genes.lists import listed
 from smash_gpu.runtime.memory import limit
-from smash_gpu.runtime.words import names_of
 from smash_gpu.selection import steps
 from smash_gpu.selection.options import Filters, InversePCA
 
@@ -189,7 +189,7 @@ def inverse_pca(
     """
     where = slots.source(adata, key)
     kept_before = slots.recorded(adata, key, "filters").get("keep", ())
-    options = InversePCA(n_top, variance, (*kept_before, *names_of(keep, "keep")))
+    options = InversePCA(n_top, variance, (*kept_before, *listed(keep, "keep")))
     with limit(memory):
         candidates, ledger = steps.inverse_pca(read(adata, where), slots.candidates(adata, key), options)
     ledger = pd.concat([slots.require(adata, "filters", key, "pp.filter_genes"), ledger], ignore_index=True)

@@ -10,6 +10,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from smash_gpu.annotated import features
+from smash_gpu.annotated.columns import column as _column
 from smash_gpu.annotated.remembered import known_about
 from smash_gpu.annotated.slots import require_annotated
 from smash_gpu.annotated.source import Source
@@ -53,17 +55,19 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     source = vars(Source()) | dict(source)
     device = resolve_device(source["device"])
     group, groups = groups_of(adata, source["groupby"], source["min_cells"])
-    names = _gene_names(adata)
+    _require_unique(adata)
+    genes = features.gene_names(adata, source["gene_symbols"])
     sample, batch = (_annotation(adata, source[k], group >= 0, k) for k in ("sample_key", "batch_key"))
-    stored = _matrix(adata, source["layer"], use_raw=source["use_raw"])
-    integrity.require_whole(stored)
-    work = Work.of(work).on(stored, lambda: sampled(stored, names))
+    features.note_others(adata)
+    whole = _matrix(adata, source["layer"], use_raw=source["use_raw"])
+    integrity.require_whole(whole)
+    stored = features.columns_of_genes(whole, features.gene_rows(adata))
+    work = Work.of(work).on(stored, lambda: sampled(stored, genes.names))
     matrix = by_rows(stored, work.folder)
-    normalize, symbol_column = source["normalize"], source["gene_symbols"]
-    symbols = names if symbol_column is None else _text(_column(adata.var, symbol_column, "var"))
-    target_sum = TARGET_SUM if normalize else None
-    known = known_about(adata, stored, are_counts=normalize).bind(matrix)
-    data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch, work, known)
+    target_sum = TARGET_SUM if source["normalize"] else None
+    known = known_about(adata, stored, are_counts=source["normalize"]).bind(matrix)
+    names, symbols, ids = genes.names, genes.symbols, genes.ids
+    data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch, work, known, ids)
     known.wanted = data.name_of_sums(data.group, data.n_groups)
     return data
 
@@ -170,14 +174,13 @@ def _categories(values: pd.Series, missing: str) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, names.astype(object)).remove_unused_categories()
 
 
-def _gene_names(adata: ad.AnnData) -> np.ndarray:
+def _require_unique(adata: ad.AnnData) -> None:
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
             f"{len(twice)} gene name(s) occur more than once ({join_names(twice)}); call "
             "adata.var_names_make_unique() first."
         )
-    return adata.var_names.astype(str).to_numpy(dtype=object)
 
 
 def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
@@ -203,16 +206,3 @@ def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
             "smash_gpu.read(path).raw.to_adata(), as --use-raw of the commands does."
         )
     return matrix_of(adata, use_raw=True)
-
-
-def _text(column: pd.Series) -> np.ndarray:
-    """Every value as a string, a missing one as "nan"."""
-    return np.array([str(value) for value in column], dtype=object)
-
-
-def _column(frame: pd.DataFrame, column: str, where: str) -> pd.Series:
-    if column not in frame.columns:
-        raise NotFoundError(
-            f"adata.{where} has no column {column!r}." + did_you_mean(column, frame) + f" Columns: {join_names(frame)}."
-        )
-    return frame[column]

@@ -10,6 +10,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import origin, var_columns
+from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.source import EARLIER, Earlier, Source
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.runtime import versions
@@ -141,21 +142,19 @@ def note_origin(adata: AnnData, key: str, result: str, source: Mapping[str, Any]
 
 
 def candidates(adata: AnnData, key: str) -> np.ndarray:
-    """Mask of the candidate genes; all genes where no filter has run."""
-    column = f"{key}_candidate"
-    return (
-        var_columns.mask(adata.var, column, "candidates") if column in adata.var else np.ones(adata.n_vars, dtype=bool)
-    )
+    """Mask of the candidates among the genes, features of other kinds left out; all where no filter has run."""
+    table, column = only_genes(adata, adata.var), f"{key}_candidate"
+    return var_columns.mask(table, column, "candidates") if column in table else np.ones(len(table), dtype=bool)
 
 
 def write_candidates(adata: AnnData, mask: np.ndarray, ledger: pd.DataFrame, key: str) -> None:
     """Fill ``.var["smash_candidate"]`` and ``.uns["smash"]["filters"]``."""
-    adata.var[f"{key}_candidate"] = mask
+    adata.var[f"{key}_candidate"] = of_all_features(adata, mask)
     _update(adata, key, {"filters": ledger})
 
 
 def scores(adata: AnnData, key: str) -> np.ndarray:
-    """Importance of every gene; groups × genes, NaN where there is none."""
+    """Importance of every feature of ``adata``; groups × features, NaN where there is none."""
     if key not in adata.varm:
         raise NotFoundError(f"adata.varm holds no {key!r}; run tl.importance or tl.smash first.")
     warn_if_changed(adata, key, SCORES)
@@ -165,9 +164,9 @@ def scores(adata: AnnData, key: str) -> np.ndarray:
 def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> None:
     """Fill ``.varm["smash"]``, ``.varm["smash_spread"]`` if known, and the groups and accuracy in ``.uns``."""
     _forget(adata, key)
-    adata.varm[key] = scores.mean.T
+    adata.varm[key] = of_all_features(adata, scores.mean).T
     if not np.isnan(scores.spread).all():
-        adata.varm[f"{key}_spread"] = scores.spread.T
+        adata.varm[f"{key}_spread"] = of_all_features(adata, scores.spread).T
     _update(adata, key, {"groups": groups, "accuracy": scores.accuracy})
     _note_origin_of_selection(adata, key, SCORES)
 
@@ -188,9 +187,9 @@ def write_markers(
     """Fill ``["markers"]`` of ``.uns``, ``.var["smash_marker"]``, and of ``.varm`` what is groups × genes here."""
     _update(adata, key, {"markers": table})
     adata.var[f"{key}_marker"] = adata.var_names.astype(str).isin(table["name"])
-    adata.varm[f"{key}_eligible"] = ~np.isnan(eligible).T
-    adata.varm[f"{key}_mean"] = mean.T.astype(np.float32)
-    adata.varm[f"{key}_fraction"] = fraction.T.astype(np.float32)
+    adata.varm[f"{key}_eligible"] = of_all_features(adata, ~np.isnan(eligible)).T
+    adata.varm[f"{key}_mean"] = of_all_features(adata, mean.astype(np.float32)).T
+    adata.varm[f"{key}_fraction"] = of_all_features(adata, fraction.astype(np.float32)).T
     _note_origin_of_selection(adata, key, MARKERS)
 
 

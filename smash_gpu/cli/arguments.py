@@ -10,10 +10,12 @@ from smash_gpu.annotated.source import Source
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
 from smash_gpu.genes.filters import SPECIES
+from smash_gpu.genes.lists import MISSING, POLICIES
 from smash_gpu.models import MODELS, cells_to_learn_from
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance, Ranking
 
 PANEL = "panel"
+GENES = "one per line, or a table with a column 'name', 'gene', 'symbol' or the like"
 
 
 def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -70,8 +72,8 @@ def add_selection(command: argparse.ArgumentParser) -> None:
         help=f"maximum number of training cells; None: {_limits()}all for others",
     )
     add_species(command)
-    command.add_argument("--exclude", type=Path, metavar="FILE", help="genes to remove, one per line")
-    command.add_argument("--keep", type=Path, metavar="FILE", help="genes that no rule may remove, one per line")
+    command.add_argument("--exclude", type=Path, metavar="FILE", help=f"genes to remove, {GENES}")
+    command.add_argument("--keep", type=Path, metavar="FILE", help=f"genes that no rule may remove, {GENES}")
     command.add_argument("--paper", action="store_true", help="use the filters and scores of the paper")
     command.add_argument("--no-figures", action="store_true", help="tables only")
     command.add_argument("--no-inverse-pca", action="store_true", help="skip the inverse PCA")
@@ -89,8 +91,9 @@ def add_lists(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add(
         "--genes", type=Path, nargs="+", default=[], metavar="FILE",
-        help="gene lists, one gene per line, or tables with a column 'name'; a list is named after its file",
+        help=f"gene lists, {GENES}; a list is named after its file",
     )  # fmt: skip
+    add("--missing", choices=POLICIES, default=MISSING, help="what to do about genes of a list that the data lack")
     add(
         "--select", choices=(*MODELS, PANEL), nargs="+", default=[],
         help="also evaluate the genes that this model, or the panel design, selects within every split",

@@ -9,6 +9,8 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import gene_list, named, open_data, save, writable
+from smash_gpu.genes.lists import MISSING
+from smash_gpu.genes.tables import Gene
 
 PURPOSE = "compare gene lists and selections"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
@@ -48,7 +50,8 @@ def judge(
     from smash_gpu import get, tl
 
     tl.evaluate(
-        adata, options.groupby, genes=genes, n_genes=n_genes, classifier=options.classifier,
+        adata, options.groupby, genes=genes, n_genes=n_genes, missing=getattr(options, "missing", MISSING),
+        classifier=options.classifier,
         protocol=options.protocol, n_splits=options.n_splits, n_seeds=options.n_seeds, n_random=options.n_random,
         thin=options.thin, dropout=options.dropout, random_state=options.random_state, **source,
     )  # fmt: skip
@@ -73,7 +76,7 @@ def protocol(adata: Any) -> str:
     return evaluation.in_words(slots.recorded(adata, slots.KEY, "evaluation"), n)
 
 
-def _lists(paths: list[Path]) -> dict[str, list[str]]:
+def _lists(paths: list[Path]) -> dict[str, list[Gene]]:
     """The lists by file name, or by full path if two files share a name."""
     stems = [path.stem for path in paths]
     names = [str(path) if stems.count(path.stem) > 1 else path.stem for path in paths]

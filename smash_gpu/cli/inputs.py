@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.genes.tables import IDS, NAMES, Gene, known_column, names_in, read_genes, read_table
+from smash_gpu.io.open import require_path
+from smash_gpu.runtime.words import join_names
 
 
 def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -57,28 +63,38 @@ def writable(out: Path | None) -> Path | None:
     return out
 
 
-def gene_list(path: Path | None) -> list[str]:
-    """The genes in a file: the column "name" or "gene" of a table, else one gene per line."""
+def gene_list(path: Path | None) -> list[Gene]:
+    """The genes in a file, see `smash_gpu.genes.tables.read_genes`; none for no file."""
     if path is None:
         return []
-    from smash_gpu.io.open import require_path
+    require_path(path)
+    return read_genes(path)
+
+
+def gene_table(adata: Any, path: Path, gene_symbols: str | None) -> None:
+    """Add the columns of a table to ``adata.var`` by name, symbol or Ensembl id; other genes get missing values.
+
+    Raises
+    ------
+    ValueError
+        If no gene of the table is in the data.
+    """
+    from smash_gpu.annotated.features import gene_names
+    from smash_gpu.errors import warn
 
     require_path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{path} is not a text file; give one gene per line, or a table with a column 'name'."
-        ) from None
-    rows = list(
-        csv.reader(
-            [line for line in lines if line.strip()], delimiter="\t" if any("\t" in line for line in lines[:1]) else ","
-        )
-    )
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
-    column = next((header.index(word) for word in ("name", "gene") if word in header), None)
-    cells = [row[column or 0] for row in rows[column is not None :] if len(row) > (column or 0)]
-    genes = list(dict.fromkeys(cell.strip() for cell in cells if cell.strip()))
-    if not genes:
-        raise ValueError(f"{path} holds no genes; give one per line, or a table with a column 'name'.")
-    return genes
+    table = read_table(path)
+    genes, known = names_in(table.frame, str(path), otherwise=0), gene_names(adata, gene_symbols)
+    rows = [[] if gene is None else known.all_of(gene) for gene in genes]
+    unknown = [str(gene) for gene, here in zip(genes, rows, strict=True) if gene is not None and not here]
+    if not any(rows):
+        raise ValueError(f"{path}: none of its genes ({join_names(unknown)}) is in the data by name, symbol or id.")
+    if not all(rows):
+        warn(f"{path}: {rows.count([]):,} of {len(rows):,} rows are of no gene in the data: {join_names(unknown)}.")
+    place = np.full(len(known.names), -1)
+    for number, here in reversed(list(enumerate(rows))):
+        place[here] = number
+    at = place[pd.Index(known.names).get_indexer(adata.var_names.astype(str))]  # a feature that is no gene has none
+    for name, values in table.values.items():
+        if known_column([name], (*NAMES, *IDS)) is None:
+            adata.var[str(name)] = values.reindex(at).to_numpy()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, writable
+from smash_gpu.cli.inputs import gene_list, gene_table, kept_in, named, open_data, save, writable
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.panel import Request
 from smash_gpu.panel.certificate import missing
@@ -34,7 +33,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         ("wanted", "genes to choose before all others"),
         ("spare", "genes to choose only if no others are left"),
     ):
-        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}; one per line, or a table with 'name' or 'gene'")
+        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}; {arguments.GENES}")
     add(
         "--exclude-families", nargs="*", choices=FAMILY_NAMES, default=list(Request.exclude_families),
         help="gene families to leave out; without a name: none",
@@ -47,7 +46,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--gene-table",
         type=Path,
         metavar="CSV",
-        help="gene table (name or gene first) with columns for the next five options",
+        help="table of genes, by name, symbol or Ensembl id, with columns for the next five options",
     )
     add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
     add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
@@ -62,6 +61,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     add("--prior", type=float, default=Request.prior, help="0: equal weights of pairs, 1: weights by class frequency")
     add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
+    add("--ensembl-table", type=Path, metavar="FILE", help="Ensembl ids by symbol, for genes without one in var")
     add("--xenium-reference", action="store_true", help="also write the reference bundle for the Xenium Panel Designer")
     add("--tables", choices=("csv", "parquet"), default="csv", help="format of the tables (parquet needs pyarrow)")
     add("--no-figures", action="store_true", help="tables only")
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
     adata, source = open_data(options)
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     if options.gene_table is not None:
-        _add_columns(adata, options.gene_table)
+        gene_table(adata, options.gene_table, options.gene_symbols)
     _choose(adata, options, dict(zip(options.groupby, weights, strict=True)), source | {"batch_key": options.batch_key})
     _show(adata)
     if out is not None:
@@ -89,7 +89,9 @@ def run(options: argparse.Namespace) -> None:
 def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], source: dict[str, Any]) -> None:
     from smash_gpu import tl
 
-    priorities = {gene: word for word in ("wanted", "spare") for gene in gene_list(getattr(options, word))}
+    priorities: dict[str, str] = {
+        gene: word for word in ("wanted", "spare") for gene in gene_list(getattr(options, word))
+    }
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
             "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families", "species",
             "mask_var")  # fmt: skip
@@ -147,8 +149,9 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
         path = out / f"{name}.{options.tables}"
         write = getattr(get.panel_table(adata, table), f"to_{options.tables}")
         write(path, index=False)
-    export.xenium(adata, out / "xenium.csv", ensembl_key=options.ensembl_key)
-    export.merscope(adata, out / "merscope.csv", ensembl_key=options.ensembl_key)
+    ids = {"ensembl_key": options.ensembl_key, "ensembl_table": options.ensembl_table}
+    export.xenium(adata, out / "xenium.csv", **ids)
+    export.merscope(adata, out / "merscope.csv", **ids)
     (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))
     if not options.no_figures:
         save(pl.panel_curve(adata), out / "curve.png")
@@ -159,27 +162,11 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
             adata,
             out / "xenium_reference",
             groupby=options.groupby[0],
-            ensembl_key=options.ensembl_key,
             random_state=options.random_state,
+            **ids,
             **kept,
         )
     print(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}\n")
-
-
-def _add_columns(adata: Any, path: Path) -> None:
-    """Add the columns of a gene table to ``adata.var`` by gene name; other genes get missing values."""
-    import pandas as pd
-
-    table = pd.read_csv(path, sep=csv.Sniffer().sniff(path.read_text()[:4096], delimiters=",\t;").delimiter)
-    column = next((c for c in table.columns if c.strip().lower() in ("name", "gene")), table.columns[0])
-    table = (
-        table.drop_duplicates(column).set_index(table.drop_duplicates(column)[column].astype(str)).drop(columns=column)
-    )
-    found = table.index.isin(adata.var_names.astype(str))
-    if not found.any():
-        raise ValueError(f"{path}: no gene in its column {column!r} is in the data.")
-    for name in table.columns:
-        adata.var[name] = table[name].reindex(adata.var_names.astype(str)).to_numpy()
 
 
 def _end(text: str) -> float | None:

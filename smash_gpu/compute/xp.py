@@ -51,6 +51,20 @@ def place(x: Any, device: str) -> Any:
     return to_device(x) if device == "cuda" else to_host(x)
 
 
+def take_columns(x: Any, columns: np.ndarray) -> Any:
+    """The numbered columns, in ascending order, of a matrix on the device; of a sparse one as CSR."""
+    chosen = cupy.asarray(columns)
+    if not device_sparse.issparse(x):
+        return x[:, chosen]
+    x = x.tocsr()
+    place = cupy.full(x.shape[1], -1, dtype=x.indices.dtype)
+    place[chosen] = cupy.arange(len(columns), dtype=x.indices.dtype)
+    to = place[x.indices]
+    ends = cupy.concatenate([cupy.zeros(1, dtype=np.int64), cupy.cumsum(to >= 0)])[x.indptr]
+    parts = x.data[to >= 0], to[to >= 0], ends.astype(x.indptr.dtype)
+    return device_sparse.csr_matrix(parts, (x.shape[0], len(columns)))
+
+
 def take(x: Any, rows: np.ndarray) -> Any:
     """The numbered rows of an array on host or device."""
     return x[namespace(x).asarray(rows)]

@@ -17,6 +17,7 @@ from smash_gpu.compute.xp import namespace, to_device, to_host
 from smash_gpu.data.known import Known
 from smash_gpu.data.stages import Stage, Work, digest
 from smash_gpu.data.stats import GroupStats, Moments, detections, group_stats, moments
+from smash_gpu.genes.lists import GeneNames
 
 LEFT_OUT = -1
 SHARE_TO_HOLD = 0.25  # of the free memory of the device
@@ -49,6 +50,8 @@ class Dataset:
         Where finished stages are kept.
     known
         What earlier passes have shown; None: nothing.
+    ids
+        Ensembl ids of the genes, "" where one is missing; None if not known.
     """
 
     matrix: Any
@@ -62,10 +65,16 @@ class Dataset:
     batch: pd.Categorical | None = None
     work: Work = field(default_factory=Work)
     known: Known = field(default_factory=partial(Known, are_counts=True))
+    ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.known.is_about(self.matrix):
             object.__setattr__(self, "known", Known(self.target_sum is not None).bind(self.matrix))
+
+    @cached_property
+    def gene_names(self) -> GeneNames:
+        """All that the genes may be called by."""
+        return GeneNames(self.names, self.symbols, self.ids)
 
     @property
     def n_groups(self) -> int:

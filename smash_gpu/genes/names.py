@@ -1,28 +1,26 @@
-"""Species, gene families and genes named by the user."""
+"""Species, gene families and Ensembl ids, by the spelling of gene names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 
 import numpy as np
 
-from smash_gpu.errors import NotFoundError
-
 MADE_UNIQUE = r"(?:_ENS\w+|[-.]\d+)?$"  # the suffix appended to duplicate symbols
-FAMILIES = {
+ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6}")
+# MT-CO1 of human, mt-Co1 of mouse, Mt-co1 of rat, mt:CoI of fly, and with the dots and underscores of R and Seurat.
+MITOCHONDRIAL = re.compile(r"^mt[-._:]", re.IGNORECASE)
+FAMILIES = {  # R writes HLA.A; RT1 is the MHC of rat
     "human": {
-        "mitochondrial": r"^MT-",
         "ribosomal": r"^RP(?:[SL]\d+(?:AL|A|L|X|Y\d?)?|LP[0-2]|SA)(?:P\d+)?" + MADE_UNIQUE,
         "heat_shock": r"^HSP(?:[ABDEH]\d|90)",
-        "hla": r"^HLA-",
+        "hla": r"^HLA[-._]",
     },
     "mouse": {
-        "mitochondrial": r"^mt-",
-        "ribosomal": r"^Rp(?:[sl]\d+(?:al|a\d?|l|x|y\d?)?|lp[0-2]|sa)(?:-ps\d+)?" + MADE_UNIQUE,
+        "ribosomal": r"^Rp(?:[sl]\d+(?:al|a\d?|l|x|y\d?)?|lp[0-2]|sa)(?:[-.]ps\d+)?" + MADE_UNIQUE,
         "heat_shock": r"^Hsp(?:[abdeh]\d|90)",
-        "hla": r"^H2-",
+        "hla": r"^(?:H2|RT1)[-._]",
     },
 }
 # Eisenberg & Levanon 2013 (the first row) and the reference genes of Vandesompele et al. 2002 (the second).
@@ -49,12 +47,17 @@ HOUSEKEEPING = [
     "UBC",
     "YWHAZ",
 ]
-MOUSE_NAMES = {"C1orf43": "4933434E20Rik", "HPRT1": "Hprt", "GPI": "Gpi1", "RAB7A": "Rab7"}
-FAMILY_NAMES = (*FAMILIES["human"], "housekeeping")
+MOUSE_NAMES = {  # of mouse where rat has the human symbol; R puts an X before a digit
+    "C1orf43": ("4933434E20Rik", "X4933434E20Rik"),
+    "HPRT1": ("Hprt",),
+    "GPI": ("Gpi1",),
+    "RAB7A": ("Rab7",),
+}
+FAMILY_NAMES = ("mitochondrial", *FAMILIES["human"], "housekeeping")
 
 
 def detect_species(symbols: Iterable[str]) -> str | None:
-    """Return "human" if most symbols are upper case, "mouse" if most are capitalised, else None."""
+    """Return "human" if most symbols are upper case, "mouse" (or rat) if most are capitalised, else None."""
     spelled = [s for s in symbols if re.search("[A-Za-z]{2}", s)]
     shares = {
         "human": np.mean([s.isupper() for s in spelled]) if spelled else 0.0,
@@ -66,41 +69,18 @@ def detect_species(symbols: Iterable[str]) -> str | None:
 
 def are_ensembl_ids(symbols: Collection[str]) -> bool:
     """Whether most names are Ensembl gene ids rather than symbols."""
-    return bool(np.mean([bool(re.match(r"ENS[A-Z]*G\d{6}", s)) for s in symbols]) > 0.5)
+    return len(symbols) > 0 and bool(np.mean([bool(ENSEMBL.match(s)) for s in symbols]) > 0.5)
 
 
 def family(name: str, symbols: np.ndarray, species: str | None) -> np.ndarray:
-    """Mask of the genes of one family of `FAMILY_NAMES`; all False if the species is unknown."""
-    if species is None:
+    """Mask of the genes of one family of `FAMILY_NAMES`; of an unknown species only mitochondrial genes are known."""
+    if species is None and name != "mitochondrial":
         return np.zeros(len(symbols), dtype=bool)
     if name == "housekeeping":
-        return np.isin(symbols, [_spelled(gene, species) for gene in HOUSEKEEPING])
-    pattern = re.compile(FAMILIES[species][name])
+        return np.isin(symbols, [one for gene in HOUSEKEEPING for one in _spelled(gene, str(species))])
+    pattern = MITOCHONDRIAL if name == "mitochondrial" else re.compile(FAMILIES[str(species)][name])
     return np.array([bool(pattern.search(s)) for s in symbols], dtype=bool)
 
 
-def named(wanted: Iterable[str], names: np.ndarray, symbols: np.ndarray, what: str) -> np.ndarray:
-    """Mask of the genes of a user's list, by name or by symbol.
-
-    Raises
-    ------
-    KeyError
-        If a gene is absent; the message suggests similar names.
-    TypeError
-        If the list is a string.
-    """
-    if isinstance(wanted, str):
-        raise TypeError(f"{what}={wanted!r} is one string; pass a list of genes.")
-    wanted = list(dict.fromkeys(wanted))
-    known = set(names) | set(symbols)
-    absent = [gene for gene in wanted if gene not in known]
-    if absent:
-        near = {gene: get_close_matches(gene, known, n=3) for gene in absent[:5]}
-        hints = "; ".join(f"{g!r}" + (f" (did you mean {', '.join(n)}?)" if n else "") for g, n in near.items())
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        raise NotFoundError(f"{what}: genes not in the data: {hints}{more}.")
-    return np.isin(names, wanted) | np.isin(symbols, wanted)
-
-
-def _spelled(gene: str, species: str) -> str:
-    return MOUSE_NAMES.get(gene, gene.capitalize()) if species == "mouse" else gene
+def _spelled(gene: str, species: str) -> list[str]:
+    return [gene.capitalize(), *MOUSE_NAMES.get(gene, ())] if species == "mouse" else [gene]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from smash_gpu.annotated import var_columns
 from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import warn
 from smash_gpu.genes import filters as gene_filters
-from smash_gpu.genes import names as gene_names
+from smash_gpu.genes.lists import GeneNames
 from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, WANTED, Request
 from smash_gpu.runtime.words import join_names
@@ -21,16 +21,10 @@ TRANSCRIPTS, COST = "transcripts per cell", "cost"
 
 
 @dataclass(frozen=True)
-class Genes:
-    """Names and symbols of all genes, and their annotation table."""
+class Genes(GeneNames):
+    """All that the genes may be called by, and their annotation table."""
 
-    names: np.ndarray
-    symbols: np.ndarray
-    table: pd.DataFrame
-
-    def numbered(self, wanted: Iterable[str], what: str) -> np.ndarray:
-        """The gene numbers of a user's list, by name or symbol."""
-        return np.flatnonzero(gene_names.named(wanted, self.names, self.symbols, what))
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def column(self, name: str, what: str) -> np.ndarray:
         """A numeric column of the annotation."""
@@ -90,10 +84,10 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     """
     tier = np.full(len(known.names), ORDINARY)
     for name, word in TIERS.items():
-        tier[known.numbered([g for g, p in request.priorities.items() if p == name], "priorities")] = word
-    tier[known.numbered(request.include, "include")] = MUST
-    existing = known.numbered(request.extend, "extend")
-    excluded = np.isin(np.arange(len(tier)), known.numbered(request.exclude, "exclude"))
+        tier[known.numbers([g for g, p in request.priorities.items() if p == name], "priorities")] = word
+    tier[known.numbers(request.include, "include")] = MUST
+    existing = np.sort(known.numbers(request.extend, "extend", missing="warn"))  # on the slide, in the data or not
+    excluded = known.mask(request.exclude, "exclude")
     hits = {"excluded by the user": excluded} if excluded.any() else {}
     twice = np.flatnonzero((tier == MUST) & excluded)
     if len(twice):

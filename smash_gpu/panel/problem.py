@@ -79,7 +79,7 @@ def prepare(
     expressed = Expression(
         classes, summed(sums, strata.members(len(classes.names))), sums.pooled, data.target_sum is not None
     )
-    known = Genes(data.names, data.symbols, pd.DataFrame(index=data.names) if table is None else table)
+    known = Genes(data.names, data.symbols, data.ids, pd.DataFrame(index=data.names) if table is None else table)
     found = candidates(request, known, expressed, mask)
     check_numbers(request, found, known)
     fraction = None if data.sample is None else request.sample_fraction

@@ -10,6 +10,7 @@ import numpy as np
 
 from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.genes import filters as gene_filters
+from smash_gpu.genes.lists import listed
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
 
@@ -17,7 +18,7 @@ ANY = (0.0, np.inf)
 MIN_CELLS = 2  # of a class, since one cell has no variance
 MUST, WANTED, ORDINARY, SPARE, OUT = range(5)
 TIERS = {"must": MUST, "wanted": WANTED, "spare": SPARE}
-LISTS = ("include", "extend", "exclude", "exclude_families", "ignore")
+LISTS = {"exclude_families": names_of, "ignore": names_of} | dict.fromkeys(("include", "extend", "exclude"), listed)
 EXCLUDED = ("mitochondrial", "ribosomal", "heat_shock", "housekeeping")
 
 
@@ -92,7 +93,7 @@ class Request:
         if unknown:
             raise TypeError(not_an_option("a panel", unknown[0], names))
         given = {name: value for name, value in options.items() if value is not None}
-        lists = {name: names_of(given[name], name) for name in LISTS if name in given}
+        lists = {name: as_list(given[name], name) for name, as_list in LISTS.items() if name in given}
         windows = {name: window(given[name], name) for name in ("mean_counts", "max_counts") if name in given}
         limits = {column: window(ends, f"limits[{column!r}]") for column, ends in given.get("limits", {}).items()}
         return cls(**given | lists | windows | {"limits": limits})

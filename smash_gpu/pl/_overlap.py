@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,9 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.errors import NotFoundError
+from smash_gpu.annotated.features import gene_names
+from smash_gpu.genes.lists import Genes
 from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
-from smash_gpu.runtime.words import did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ INCHES_PER_PANEL = 0.4
 
 def overlap(
     adata: AnnData,
-    panels: Mapping[str, Iterable[str]] | None = None,
+    panels: Mapping[str, Genes] | None = None,
     *,
     key: str = slots.KEY,
     ax: Axes | None = None,
@@ -81,16 +81,12 @@ def overlap(
     return ax
 
 
-def _given(adata: AnnData, panels: Mapping[str, Iterable[str]]) -> tuple[list[str], np.ndarray]:
+def _given(adata: AnnData, panels: Mapping[str, Genes]) -> tuple[list[str], np.ndarray]:
     if not panels:
         raise ValueError("panels is empty: give at least one list of genes.")
-    genes = {str(name): set(map(str, one)) for name, one in panels.items()}
-    known = set(adata.var_names.astype(str))
-    for name, one in genes.items():
-        for gene in sorted(one - known)[:1]:
-            near = did_you_mean(gene, known)
-            raise NotFoundError(f"gene {gene!r} of panels[{name!r}] is not in adata.var_names.{near}")
-    return list(genes), _shared(list(genes.values()))
+    known = gene_names(adata)
+    genes = {str(name): known.numbers(one, f"panels[{name!r}]") for name, one in panels.items()}
+    return list(genes), _shared([set(one) for one in genes.values()])
 
 
 def _judged(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
@@ -102,5 +98,5 @@ def _judged(table: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     return [str(name) for name in chosen.index], shared
 
 
-def _shared(panels: list[set[str]]) -> np.ndarray:
+def _shared(panels: list[set]) -> np.ndarray:
     return np.array([[len(one & other) for other in panels] for one in panels], dtype=float)

@@ -12,12 +12,13 @@ from smash_gpu import models
 from smash_gpu.compute import pca
 from smash_gpu.data import splits
 from smash_gpu.genes import filters as gene_filters
+from smash_gpu.genes import lists as gene_lists
 from smash_gpu.genes import names as gene_names
 from smash_gpu.runtime.words import names_of, not_an_option
 
 PERCENT = 2.0  # larger values must be percentages; a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4
-LISTS = ("families", "exclude", "keep")
+LISTS = {"families": names_of, "exclude": gene_lists.listed, "keep": gene_lists.listed}
 PANEL_GENES = 30
 
 
@@ -84,7 +85,7 @@ class Filters:
         unknown = sorted(set(options) - set(names))
         if unknown:
             raise TypeError(not_an_option("filters", unknown[0], names))
-        given: dict[str, Any] = {n: names_of(value, n) if n in LISTS else value for n, value in options.items()}
+        given: dict[str, Any] = {n: LISTS[n](value, n) if n in LISTS else value for n, value in options.items()}
         return cls(**given)
 
 

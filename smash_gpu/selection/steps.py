@@ -15,7 +15,6 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.standardize import Z_CEILING
 from smash_gpu.errors import NothingLeftError, warn
 from smash_gpu.genes import filters as gene_filters
-from smash_gpu.genes import names as gene_names
 from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.selection import ranking
 from smash_gpu.selection.options import Filters, InversePCA, Ranking, Recipe
@@ -50,8 +49,8 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
     KeyError
         If a gene in ``exclude`` or ``keep`` is absent.
     """
-    keep = gene_names.named(filters.keep, data.names, data.symbols, "keep")
-    rules = {"excluded by the user": gene_names.named(filters.exclude, data.names, data.symbols, "exclude")}
+    keep = data.gene_names.mask(filters.keep, "keep")
+    rules = {"excluded by the user": data.gene_names.mask(filters.exclude, "exclude")}
     rules |= gene_filters.family_rules(filters.families, data.symbols, filters.species, what="families")
     rare = f"detected in < {filters.min_fraction:.0%} of every group"
     rules[rare] = ~gene_filters.expressed(data.stats.fraction, filters.min_fraction)
@@ -70,7 +69,7 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
 
 def inverse_pca(data: Dataset, candidates: np.ndarray, how: InversePCA) -> tuple[np.ndarray, pd.DataFrame]:
     """Mask of candidates with a large loading on a leading component of ``z``, and what was removed."""
-    keep = gene_names.named(how.keep, data.names, data.symbols, "keep")
+    keep = data.gene_names.mask(how.keep, "keep")
     chosen = {"candidates": candidates, "n_top": how.n_top, "variance": how.variance}
     found = data.kept("candidates after the inverse PCA", chosen, lambda: {"mask": _by_loading(data, candidates, how)})
     mask = found["mask"]

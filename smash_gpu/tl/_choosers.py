@@ -10,8 +10,9 @@ import numpy as np
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.annotated.features import gene_rows
 from smash_gpu.data.dataset import Dataset
-from smash_gpu.genes import names as gene_names
+from smash_gpu.genes.lists import Genes, listed
 from smash_gpu.selection import steps as selection_steps
 from smash_gpu.selection.options import STEPS, Recipe
 
@@ -19,27 +20,26 @@ Choose = Callable[[Dataset], np.ndarray]
 OwnFunction = Callable[[AnnData, int], Iterable[str]]
 
 
-def numbers(wanted: Iterable[str], data: Dataset, what: str) -> np.ndarray:
-    """Numbers of the genes with these names or symbols, in the order of the list, none twice.
+def numbers(wanted: Genes, data: Dataset, what: str, *, missing: str = "raise") -> np.ndarray:
+    """Numbers of the genes of a list, in its order, none twice; see `GeneNames.numbers`.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        If a gene is absent, if the list is one string, if it is empty.
+        If a gene is absent (with ``missing="warn"`` if all are), if the list is one string, if it is empty.
     """
-    wanted = wanted if isinstance(wanted, str) else list(wanted)
-    index = np.flatnonzero(gene_names.named(wanted, data.names, data.symbols, what))
-    if not len(index):
+    genes = listed(wanted, what)
+    if not genes:
         raise ValueError(f"{what}: the list of genes is empty.")
-    place = {gene: i for i, gene in reversed(list(enumerate(wanted)))}
-    last = len(wanted)
-    turn = [min(place.get(data.names[i], last), place.get(data.symbols[i], last)) for i in index]
-    return index[np.argsort(turn, kind="stable")]
+    found = data.gene_names.numbers(genes, what, missing=missing)
+    if not len(found):
+        raise data.gene_names.not_found(genes, what)
+    return found
 
 
-def given(data: Dataset, wanted: Iterable[str], what: str) -> Choose:
+def given(data: Dataset, wanted: Genes, what: str, *, missing: str) -> Choose:
     """The same genes for all cells."""
-    index = numbers(wanted, data, what)
+    index = numbers(wanted, data, what, missing=missing)
     return lambda _: index
 
 
@@ -93,9 +93,15 @@ def own(adata: AnnData, choose: OwnFunction, n_genes: int, what: str) -> Choose:
 
     def chosen(data: Dataset) -> np.ndarray:
         data.known.check(data.matrix, data.device)
-        found = numbers(choose(adata[data.cells], n_genes), replace(data, symbols=data.names), what)
+        found = numbers(choose(_genes_of(adata, data), n_genes), replace(data, symbols=data.names, ids=None), what)
         if len(found) < n_genes:
             raise ValueError(f"{what} returned {len(found)} different genes; {n_genes} are needed.")
         return found[:n_genes]
 
     return chosen
+
+
+def _genes_of(adata: AnnData, data: Dataset) -> AnnData:
+    """The annotated cells of ``data``, without features that are no genes."""
+    rows = gene_rows(adata)
+    return adata[data.cells] if rows is None else adata[data.cells, rows]

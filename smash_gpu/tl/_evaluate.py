@@ -17,19 +17,21 @@ from smash_gpu.evaluation import Condition, Judging, Splitting
 from smash_gpu.evaluation.classifiers import check
 from smash_gpu.evaluation.cross_validation import LIST, SELECTION
 from smash_gpu.evaluation.splitting import PAPER
+from smash_gpu.genes.lists import MISSING, Genes
 from smash_gpu.runtime.memory import limit
 from smash_gpu.selection.options import PANEL_GENES
 from smash_gpu.tl._choosers import Choose, OwnFunction, given, own, repeated_selection
 
-Genes = Iterable[str] | OwnFunction | None
+Wanted = Genes | OwnFunction | None
 
 
 def evaluate(
     adata: AnnData,
     groupby: str,
     *,
-    genes: Genes | Mapping[str, Genes] = None,
+    genes: Wanted | Mapping[str, Wanted] = None,
     n_genes: int | Iterable[int] | None = None,
+    missing: str = MISSING,
     classifier: str | Iterable[str] = Judging.classifiers,
     protocol: str = Splitting.protocol,
     n_splits: int = Splitting.n_splits,
@@ -61,11 +63,16 @@ def evaluate(
         None: the selection of the last `tl.smash` is repeated inside the training cells of every split, so that no
         held-out cell took part in its choice. A list is judged as it is: if it was chosen on these cells, the result is
         optimistic. A function of (annotated training cells, number of genes) that returns gene names, best first, is
-        called in every split. A mapping from names to any of these is judged side by side on the same splits.
+        called in every split. A mapping from names to any of these is judged side by side on the same splits. A list
+        holds names, symbols or Ensembl ids; it may be a table with a column such as "name", "gene" or "symbol", or the
+        ``pathlib.Path`` of a file with one gene per line or such a table.
     n_genes
         Length, or several lengths, of the prefixes that are judged (a learning curve). Each selection runs once per
         split, for the longest. A given list must be in order of preference then; if it is shorter than a length, all of
         it is judged there, with a warning. None: the whole of a given list, and 30 genes of a selection.
+    missing
+        "warn": genes of a list that the data lack are left out with a warning that names them. "raise": they are an
+        error.
     classifier
         "knn" (k = 3), "logreg" (logistic regression), "forest" (100 trees), or several; cuML's on a device.
     protocol
@@ -144,13 +151,14 @@ def evaluate(
     )  # fmt: skip
     with limit(memory):
         data = read(adata, where).held()
-        choosers = _choosers(adata, data, genes, how.n_genes, key)
+        choosers = _choosers(adata, data, genes, how.n_genes, missing=missing, key=key)
         parts = list(splitting.of(data))
         missed = _warned(evaluation.not_judged(data, parts, where["sample_key"]))
         found = evaluation.evaluate(data, choosers, parts, how=how)
     panels = found.panels.assign(name=data.names[found.panels["gene"]]).drop(columns="gene")
     options = where | vars(splitting) | {
         "classifier": how.classifiers, "n_genes": how.n_genes or None, "n_random": n_random,
+        "missing": missing,
         "thin": tuple(_several(thin)), "dropout": tuple(_several(dropout)),
     } | _origins(genes)  # fmt: skip
     tables = {"groups": data.groups, "panels": panels, "not_judged": missed, "options": options}
@@ -166,7 +174,7 @@ def _warned(missed: list[str]) -> list[str]:
     return missed
 
 
-def _origins(genes: Genes | Mapping[str, Genes]) -> dict[str, tuple[str, ...]]:
+def _origins(genes: Wanted | Mapping[str, Wanted]) -> dict[str, tuple[str, ...]]:
     """Names of all lists, of those chosen in every split, and of those that a function of the user chose there."""
     named = _named(genes)
     functions = tuple(name for name, one in named.items() if callable(one))
@@ -199,7 +207,13 @@ def _at_least_none(n_random: int) -> int:
 
 
 def _choosers(
-    adata: AnnData, data: Dataset, wanted: Genes | Mapping[str, Genes], sizes: tuple[int, ...], key: str
+    adata: AnnData,
+    data: Dataset,
+    wanted: Wanted | Mapping[str, Wanted],
+    sizes: tuple[int, ...],
+    *,
+    missing: str,
+    key: str,
 ) -> dict[str, Choose]:
     """A function for each list by its name; errors and warnings about their sizes."""
     lists = _named(wanted)
@@ -212,14 +226,14 @@ def _choosers(
         choosers[name] = choose = (
             repeated_selection(adata, longest, key, "genes=") if one is None
             else own(adata, one, longest, what) if callable(one)
-            else given(data, one, what)
+            else given(data, one, what, missing=missing)
         )  # fmt: skip
         lengths[name] = longest if one is None or callable(one) else len(choose(data))
     _compare(lengths, sizes)
     return choosers
 
 
-def _named(wanted: Genes | Mapping[str, Genes]) -> dict[str, Genes]:
+def _named(wanted: Wanted | Mapping[str, Wanted]) -> dict[str, Wanted]:
     if isinstance(wanted, Mapping):
         return {str(name): one for name, one in wanted.items()}
     return {SELECTION if wanted is None else LIST: wanted}

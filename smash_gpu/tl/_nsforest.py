@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation.peers import nsforest
+from smash_gpu.genes.lists import MISSING, Genes
 from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
@@ -23,7 +24,8 @@ def nsforest_metrics(
     adata: AnnData,
     groupby: str,
     *,
-    markers: Mapping[str, Iterable[str]] | None = None,
+    markers: Mapping[str, Genes] | None = None,
+    missing: str = MISSING,
     beta: float = nsforest.BETA,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
@@ -49,6 +51,8 @@ def nsforest_metrics(
         Column of ``adata.obs`` with the cell types or states.
     markers
         Group → its markers, for some or all groups. None: those of the last `tl.smash`.
+    missing
+        "warn" or "raise", for genes that the data lack; as in `tl.evaluate`.
     beta
         Weight of recall against precision.
     layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
@@ -88,7 +92,7 @@ def nsforest_metrics(
     )  # fmt: skip
     with limit(memory):
         data = read(adata, where)
-        found = _by_group(data, _markers_of(adata, key) if markers is None else markers)
+        found = _by_group(data, _markers_of(adata, key) if markers is None else markers, missing)
         union = np.unique(np.concatenate(list(found.values())))
         columns = {code: np.searchsorted(union, genes) for code, genes in found.items()}
         table = nsforest.scores(data.host_expression(union), data.labels, data.groups, columns, beta=beta)
@@ -96,7 +100,7 @@ def nsforest_metrics(
     slots.write_tables(adata, "nsforest", tables, where | {"beta": beta}, key=key)
 
 
-def _by_group(data: Dataset, markers: Mapping[str, Iterable[str]]) -> dict[int, np.ndarray]:
+def _by_group(data: Dataset, markers: Mapping[str, Genes], missing: str) -> dict[int, np.ndarray]:
     codes = {str(group): code for code, group in enumerate(data.groups)}
     absent = [name for name in markers if str(name) not in codes]
     if absent:
@@ -105,7 +109,9 @@ def _by_group(data: Dataset, markers: Mapping[str, Iterable[str]]) -> dict[int, 
         )
     if not markers:
         raise ValueError("markers: the mapping is empty.")
-    return {codes[str(name)]: numbers(genes, data, f"markers[{name!r}]") for name, genes in markers.items()}
+    return {
+        codes[str(name)]: numbers(genes, data, f"markers[{name!r}]", missing=missing) for name, genes in markers.items()
+    }
 
 
 def _by_row(data: Dataset, found: Mapping[int, np.ndarray]) -> pd.DataFrame:

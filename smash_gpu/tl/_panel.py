@@ -12,6 +12,7 @@ from anndata import AnnData
 
 from smash_gpu import panel as design
 from smash_gpu.annotated import slots, var_columns
+from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.stages import Work
@@ -210,14 +211,15 @@ def panel(
             for column, weight in columns.items()
         ]
         _check_samples(adata, levels, vars(source))
-        mask = None if mask_var is None else var_columns.mask(adata.var, mask_var, "mask_var")
-        found = design.design(design.prepare(data, levels, request, table=adata.var, mask=mask))
+        var = only_genes(adata, adata.var)
+        mask = None if mask_var is None else var_columns.mask(var, mask_var, "mask_var")
+        found = design.design(design.prepare(data, levels, request, table=var, mask=mask))
         written = tables(found)
         for sentence in remarks(found, written):
             warn(sentence)
     noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | vars(source)
     noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
-    chosen = np.isin(np.arange(adata.n_vars), found.panel)
+    chosen = of_all_features(adata, np.isin(np.arange(len(data.names)), found.panel))
     slots.write_panel(adata, tables=written, mask=chosen, options=noted, columns=columns, key=key)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.annotated.features import only_genes
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.runtime.memory import limit
@@ -92,7 +93,7 @@ def rank_markers(
         raise ValueError(
             "these scores come from tl.smash(within=…), which ranks them; call it again with other options."
         )
-    scores = slots.scores(adata, key)
+    scores = only_genes(adata, slots.scores(adata, key))
     with limit(memory):
         data = read(adata, where)
         _require_same_groups([str(g) for g in slots.require(adata, "groups", key, "tl.importance")], data.groups, where)

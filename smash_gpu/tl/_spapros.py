@@ -11,10 +11,12 @@ from anndata import AnnData
 from scipy import sparse
 
 from smash_gpu.annotated import slots, var_columns
+from smash_gpu.annotated.features import only_genes
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation.peers import correlation, forest, neighbours
+from smash_gpu.genes.lists import MISSING, Genes
 from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
@@ -26,8 +28,9 @@ def spapros_metrics(
     adata: AnnData,
     groupby: str,
     *,
-    genes: Iterable[str] | Mapping[str, Iterable[str]],
-    markers: Mapping[str, Iterable[str]] | None = None,
+    genes: Genes | Mapping[str, Genes],
+    markers: Mapping[str, Genes] | None = None,
+    missing: str = MISSING,
     metrics: Iterable[str] | None = None,
     mask_var: str | None = None,
     random_state: int = 0,
@@ -58,6 +61,8 @@ def spapros_metrics(
         One panel, or several by name. XGBoost breaks ties by position, so the order can move "forest_clfs" a little.
     markers
         Group → known markers, for "marker_corr".
+    missing
+        "warn" or "raise", for genes that the data lack; as in `tl.evaluate`.
     metrics
         Some of "forest_clfs", "knn_overlap", "cluster_similarity" (needs igraph), "marker_corr", "gene_corr". None:
         all, "marker_corr" only with ``markers``.
@@ -108,8 +113,12 @@ def spapros_metrics(
     with limit(memory):
         data = read(adata, where)
         panels = genes if isinstance(genes, Mapping) else {"list": genes}
-        panels = {str(name): numbers(panel, data, f"genes[{name!r}]") for name, panel in panels.items()}
-        known = {str(name): numbers(m, data, f"markers[{name!r}]") for name, m in (markers or {}).items()}
+        panels = {
+            str(name): numbers(panel, data, f"genes[{name!r}]", missing=missing) for name, panel in panels.items()
+        }
+        known = {
+            str(name): numbers(m, data, f"markers[{name!r}]", missing=missing) for name, m in (markers or {}).items()
+        }
         reference = _reference(adata, mask_var)
         values = _by_panel(data, panels, known, wanted, random_state)
         _shapes(data, panels, reference, wanted, values)
@@ -126,6 +135,10 @@ def _by_row(data: Dataset, lists: Mapping[str, np.ndarray], column: str) -> pd.D
     """One row per gene: the name of its list in ``column``, ``name``."""
     rows = [(name, str(data.names[gene])) for name, genes in lists.items() for gene in genes]
     return pd.DataFrame(rows, columns=[column, "name"])
+
+
+def _numbered(data: Dataset, lists: Mapping[str, Genes], what: str, missing: str) -> dict[str, np.ndarray]:
+    return {str(name): numbers(genes, data, f"{what}[{name!r}]", missing=missing) for name, genes in lists.items()}
 
 
 def _by_panel(
@@ -162,9 +175,10 @@ def _wanted(metrics: Iterable[str] | None, *, has_markers: bool) -> tuple[str, .
 
 
 def _reference(adata: AnnData, mask_var: str | None) -> np.ndarray:
+    table = only_genes(adata, adata.var)
     if mask_var is None:
-        return np.arange(adata.n_vars)
-    return np.flatnonzero(var_columns.mask(adata.var, mask_var, "mask_var"))
+        return np.arange(len(table))
+    return np.flatnonzero(var_columns.mask(table, mask_var, "mask_var"))
 
 
 def _forest(data: Dataset, panel: np.ndarray, random_state: int) -> dict[str, float]:

@@ -1,0 +1,219 @@
+"""Which genes of the data a user's list means: by name, symbol or Ensembl id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.errors import NotFoundError, warn
+from smash_gpu.genes import tables
+from smash_gpu.genes.names import are_ensembl_ids
+from smash_gpu.genes.tables import Gene
+
+POLICIES = ("warn", "raise")
+MISSING = "warn"  # what lists that are judged do about genes that the data lack
+HINTS = 5  # absent genes for which similar names are looked up
+VERSION = re.compile(r"(?<=\d)\.\d+$")
+Genes: TypeAlias = Iterable[str] | pd.DataFrame | Path  # what a user may give as a list of genes
+
+IdTable: TypeAlias = Mapping[str, str] | pd.DataFrame | str | Path  # Ensembl ids by symbol
+
+
+@dataclass(frozen=True)
+class GeneNames:
+    """All that the genes of the data may be called by.
+
+    Attributes
+    ----------
+    names
+        The unique names, those of ``adata.var_names``.
+    symbols
+        Gene symbols; several genes may share one.
+    ids
+        Ensembl ids, "" where one is not known; None: not known for any.
+    """
+
+    names: np.ndarray
+    symbols: np.ndarray
+    ids: np.ndarray | None = None
+
+    def numbers(self, wanted: Genes, what: str, *, missing: str = "raise") -> np.ndarray:
+        """The number of one gene per name, in the order of the list, none twice.
+
+        Of several genes with one symbol it is the first, with a warning.
+
+        Parameters
+        ----------
+        what
+            What the list is, for messages.
+        missing
+            "raise": a gene that the data lack is an error. "warn": such genes are left out with a warning.
+
+        Raises
+        ------
+        NotFoundError, TypeError
+            If a gene is absent, or the list is one string.
+        """
+        genes = listed(wanted, what)
+        found = [self.all_of(gene) for gene in genes]
+        self._complain([gene for gene, here in zip(genes, found, strict=True) if not here], len(genes), what, missing)
+        several = {gene: here for gene, here in zip(genes, found, strict=True) if len(here) > 1}
+        if several:
+            those = "; ".join(f"{gene}: {', '.join(self.names[here])}" for gene, here in several.items())
+            warn(f"{what}: a symbol stands for several genes, and the first is used ({those}). Name the id you mean.")
+        return np.array(list(dict.fromkeys(here[0] for here in found if here)), dtype=int)
+
+    def mask(self, wanted: Genes, what: str) -> np.ndarray:
+        """All genes that have one of the names, symbols or ids.
+
+        Raises
+        ------
+        NotFoundError, TypeError
+            If a gene is absent, or the list is one string.
+        """
+        genes = listed(wanted, what)
+        found = [self.all_of(gene, every=True) for gene in genes]
+        self._complain([gene for gene, here in zip(genes, found, strict=True) if not here], len(genes), what, "raise")
+        return np.isin(np.arange(len(self.names)), list(chain.from_iterable(found)))
+
+    def all_of(self, gene: Gene, *, every: bool = False) -> list[int]:
+        """The genes with this name, else this symbol, else this id; ``every``: those with any of them.
+
+        The id that the list gives for the gene decides between several, and is used where the name is not known.
+        """
+        by_id = self._with_id(gene.ensembl)
+        places = [by.get(gene, []) for by in self._places]
+        places = [[here for here in found if here in by_id] or found for found in places]
+        places += [self._with_id(gene), by_id]
+        return list(dict.fromkeys(chain.from_iterable(places))) if every else next(filter(None, places), [])
+
+    def _with_id(self, gene: str) -> list[int]:
+        return self._versionless.get(VERSION.sub("", gene), []) if gene else []
+
+    def not_found(self, absent: Collection[str], what: str) -> NotFoundError:
+        """An error that lists the absent genes, near matches, and why they may not match."""
+        hints = [f"{gene!r}{self._hint(gene) if i < HINTS else ''}" for i, gene in enumerate(absent)]
+        return NotFoundError(f"{what}: genes not in the data: {'; '.join(hints)}.{self._why(absent)}")
+
+    @cached_property
+    def _places(self) -> list[dict[str, list[int]]]:
+        """Genes by name, and by symbol."""
+        return [_by(self.names), {} if self.symbols is self.names else _by(self.symbols)]
+
+    @cached_property
+    def _versionless(self) -> dict[str, list[int]]:
+        """Genes by Ensembl id without its version."""
+        return {} if self.ids is None else _by(VERSION.sub("", gene) for gene in self.ids)
+
+    def _complain(self, absent: Collection[str], n_wanted: int, what: str, missing: str) -> None:
+        if missing not in POLICIES:
+            raise ValueError(f"missing={missing!r} is not one of {', '.join(POLICIES)}.")
+        if absent and missing == "raise":
+            raise self.not_found(absent, what)
+        if absent:
+            warn(
+                f"{what}: {len(absent):,} of {n_wanted:,} genes are not in the data and are left out: "
+                f"{', '.join(absent)}.{self._why(absent)}"
+            )
+
+    def _hint(self, gene: str) -> str:
+        known = [name for by in self._places for name in by]
+        alike = [name for name in known if name.lower() == gene.lower()] or get_close_matches(gene, known, n=3)
+        return f" (did you mean {', '.join(dict.fromkeys(alike))}?)" if alike else ""
+
+    def _why(self, absent: Collection[str]) -> str:
+        if are_ensembl_ids(absent) and self.ids is None:
+            return " These are Ensembl ids, which the data do not hold; add them to adata.var as a column 'gene_ids'."
+        if are_ensembl_ids(self.names) and not are_ensembl_ids(absent) and self.symbols is self.names:
+            return (
+                " The genes of the data are Ensembl ids; pass gene_symbols= with the column of adata.var that holds "
+                "the symbols."
+            )
+        return ""
+
+
+def listed(wanted: Any, what: str) -> tuple[Gene, ...]:
+    """A user's genes, none twice: a list, a Series, an index, a table with a known column, or the path of a file.
+
+    Entries without a name are left out with a warning.
+
+    Raises
+    ------
+    TypeError
+        If it is a string.
+    FileNotFoundError, ValueError
+        If there is no such file, or a table has no known column.
+    """
+    if wanted is None:
+        return ()
+    if isinstance(wanted, Path):
+        return tuple(tables.read_genes(wanted))
+    if isinstance(wanted, str):
+        raise TypeError(f"{what}={wanted!r} is a string; pass a list of genes, or a pathlib.Path to a file with them.")
+    if not isinstance(wanted, Iterable):
+        raise TypeError(f"{what}={wanted!r} is not a list; pass a list of genes.")
+    found = tables.names_in(wanted, what) if isinstance(wanted, pd.DataFrame) else list(map(_gene, wanted))
+    unnamed = found.count(None)
+    if unnamed:
+        warn(f"{what}: {unnamed:,} of {len(found):,} entries hold no name and are left out.")
+    return tuple(tables.once(found))
+
+
+def _gene(entry: Any) -> Gene | None:
+    if isinstance(entry, Gene):
+        return entry
+    (name,) = tables.texts([entry])
+    return None if name is None else Gene(name)
+
+
+def ids_in(var: pd.DataFrame, names: np.ndarray) -> np.ndarray | None:
+    """The Ensembl id of each gene, "" where it is missing: its name, else from a column of ``var`` known by its name.
+
+    None if there is no such column.
+    """
+    if are_ensembl_ids(names):
+        return names
+    for known in tables.IDS:
+        place = tables.known_column(var.columns, (known,))
+        if place is None:
+            continue
+        ids = [one or "" for one in tables.texts(var.iloc[:, place])]
+        if known == "gene_ids" or "ens" in known or are_ensembl_ids(list(filter(None, ids))):
+            return np.array(ids, dtype=object)
+    return None
+
+
+def ids_by_name(table: IdTable, what: str) -> dict[str, str]:
+    """Ensembl ids by name, from a mapping, a table or a file, such as 10x's features.tsv.gz; of names with one id only.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or the table does not hold both.
+    """
+    if isinstance(table, Mapping):
+        return {str(name): str(known) for name, known in table.items()}
+    frame = table if isinstance(table, pd.DataFrame) else tables.read_table(Path(table)).frame
+    if tables.id_column(frame) is None:
+        raise ValueError(f"{what}: no column of the table holds Ensembl ids; call it ensembl_id.")
+    found: dict[str, set[str]] = {}
+    for gene in filter(None, tables.names_in(frame, what)):
+        found.setdefault(str(gene), set()).add(gene.ensembl)
+    return {name: known.pop() for name, known in found.items() if len(known) == 1}
+
+
+def _by(values: Iterable[str]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for number, value in enumerate(values):
+        if value:
+            places.setdefault(value, []).append(number)
+    return places
