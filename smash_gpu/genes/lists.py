@@ -121,7 +121,7 @@ class GeneNames:
             raise self.not_found(absent, what)
         if absent:
             warn(
-                f"{what}: {len(absent):,} of {n_wanted:,} genes are not in the data and are left out: "
+                f"{what}: {len(absent):,} of {n_wanted:,} genes left out, because the data lack them: "
                 f"{', '.join(absent)}.{self._why(absent)}"
             )
 

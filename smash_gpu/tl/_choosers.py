@@ -31,10 +31,9 @@ def numbers(wanted: Genes, data: Dataset, what: str, *, missing: str = "raise") 
     genes = listed(wanted, what)
     if not genes:
         raise ValueError(f"{what}: the list of genes is empty.")
-    found = data.gene_names.numbers(genes, what, missing=missing)
-    if not len(found):
+    if not any(map(data.gene_names.all_of, genes)):
         raise data.gene_names.not_found(genes, what)
-    return found
+    return data.gene_names.numbers(genes, what, missing=missing)
 
 
 def given(data: Dataset, wanted: Genes, what: str, *, missing: str) -> Choose:
