@@ -36,7 +36,7 @@ def ensembl_ids(
         If there is no such column or file, or the table holds no ids.
     """
     genes = gene_names(adata)
-    ids = genes.ids if key is None else texts(only_genes(adata, column(adata.var, key, "var")))
+    ids = genes.ids if key is None else texts(column(only_genes(adata, adata.var), key, "var"))
     by_name = {} if ids is None else dict(zip(genes.names, ids, strict=True))
     others = {} if table is None else ids_by_name(table, "ensembl_table")
     pairs = list(zip(names, symbols, strict=True))

@@ -55,7 +55,7 @@ def check_families(families: Iterable[str], species: str, *, what: str) -> None:
 def family_rules(families: Iterable[str], symbols: np.ndarray, species: str, *, what: str) -> dict[str, np.ndarray]:
     """The genes that each family removes, by the name of the rule, e.g. "heat shock genes".
 
-    Where the species cannot be found in the symbols, nothing is removed, with a warning.
+    Where the species cannot be found in the symbols, only mitochondrial genes are known, with a warning.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def family_rules(families: Iterable[str], symbols: np.ndarray, species: str, *, 
         )
     elif families and known is None:
         warn(
-            "the gene names look neither human (ACTB) nor mouse (Actb), so no gene family was removed; pass "
-            f"species='human' or 'mouse', or {what}=() to remove none."
+            "the gene names look neither human (ACTB) nor mouse (Actb), so of the gene families only mitochondrial "
+            f"genes (MT-, mt:) are known; pass species='human' or 'mouse', or {what}=() to remove none."
         )
     return {f"{name.replace('_', ' ')} genes": gene_names.family(name, symbols, known) for name in families}
 

@@ -115,7 +115,7 @@ def read_genes(path: Path) -> list[Gene]:
 
 def once(genes: Iterable[Gene | None]) -> list[Gene]:
     """The genes without those named before, and without rows that name none."""
-    return list({gene.key: gene for gene in reversed([*genes]) if gene is not None}.values())[::-1]
+    return list({gene.key: gene for gene in genes if gene is not None}.values())
 
 
 def names_in(table: pd.DataFrame, what: str, *, otherwise: int | None = None) -> list[Gene | None]:

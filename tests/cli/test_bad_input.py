@@ -79,7 +79,7 @@ def test_find_answers_bad_input_with_one_message_and_writes_nothing(run, data, t
 
 
 GENE_FILES = {
-    "an absent gene": (b"MARKER0X\nMARKER1W\n", ("'MARKER1W'", "MARKER1X")),
+    "an absent gene": (b"MARKER1W\n", ("'MARKER1W'", "MARKER1X")),
     "no genes": (b"\n\n", ("genes.txt holds no genes",)),
     "a header only": (b"name\n", ("genes.txt", "no genes")),
     "no text": (b"PK\x03\x04\xff\xfe\x00\x01" * 9, ("genes.txt", "per line")),

@@ -3,6 +3,7 @@
 import argparse
 import inspect
 
+import numpy as np
 import pytest
 
 import smash_gpu as smg
@@ -10,6 +11,7 @@ from smash_gpu.annotated.source import EARLIER, Source
 from smash_gpu.cli import COMMANDS, _parser
 from smash_gpu.compute.device import resolve_device
 from smash_gpu.evaluation import Splitting, classifiers
+from smash_gpu.genes.lists import GeneNames
 from smash_gpu.panel import Request
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance
 
@@ -41,6 +43,7 @@ CHECKS = {
     "device": lambda word: resolve_device(word) if word != "cuda" else None,
     "classifier": classifiers.check,
     "protocol": lambda word: Splitting(protocol=word),
+    "missing": lambda word: GeneNames(np.array([]), np.array([])).numbers([], "genes", missing=word),
 }
 
 

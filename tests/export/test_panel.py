@@ -33,6 +33,66 @@ def test_absent_ensembl_ids_are_left_empty_with_a_warning(designed, tmp_path):
         smg.export.xenium(designed, tmp_path / "xenium.csv", ensembl_key="ids")
 
 
+def with_gaps(adata):
+    """Genes without a symbol, and without an Ensembl id."""
+    adata.var_names = [f"LOC{i}" for i in range(adata.n_vars)]
+    adata.var["symbol"] = [np.nan if i < 6 else f"SYM{i}" for i in range(adata.n_vars)]
+    adata.var["gene_ids"] = [np.nan if i < 12 else f"ENSG{i:011d}" for i in range(adata.n_vars)]
+
+
+@pytest.mark.parametrize("suffix", [None, "h5ad", "zarr"])
+@pytest.mark.filterwarnings("ignore:Writing zarr v2", "ignore:.*fewer markers:UserWarning")
+def test_a_gene_without_symbol_goes_by_its_name_and_an_unknown_id_is_empty_and_named(adata, tmp_path, suffix):
+    with_gaps(adata)
+    if suffix is not None:
+        getattr(adata, f"write_{suffix}")(tmp_path / f"cells.{suffix}")
+        adata = smg.read(tmp_path / f"cells.{suffix}")
+    smg.tl.panel(adata, "cell_type", n_genes=4, gene_symbols="symbol", include=["LOC1", "SYM7", "SYM30"])
+    table = smg.get.panel_table(adata).set_index("name")
+    assert table["symbol"][["LOC1", "LOC7", "LOC30"]].tolist() == ["LOC1", "SYM7", "SYM30"]
+    named = [table["symbol"][name] for name in table.index if int(name[3:]) < 12]
+    with pytest.warns(UserWarning, match=rf"ids of {len(named)} of 4 genes.*left empty: {', '.join(named)};"):
+        smg.export.xenium(adata, tmp_path / "xenium.csv")
+    with pytest.warns(UserWarning, match=rf"ids of {len(named)} of 4 genes.*left empty: {', '.join(named)};"):
+        smg.export.merscope(adata, tmp_path / "merscope.csv")
+    for name in ("xenium.csv", "merscope.csv"):
+        text = (tmp_path / name).read_text()
+        assert "nan" not in text
+        assert all(row in text for row in ("LOC1,,", "SYM7,,", "SYM30,ENSG00000000030,"))
+    with pytest.warns(UserWarning, match="ids of 12 of 60 genes"):
+        smg.export.xenium_reference(adata, tmp_path / "r", groupby="cell_type", gene_symbols="symbol")
+    assert lines(tmp_path / "r" / "features.tsv.gz")[5:7] == ["\tLOC5\tGene Expression", "\tSYM6\tGene Expression"]
+
+
+def test_missing_ids_are_taken_from_a_table(adata, tmp_path):
+    with_gaps(adata)
+    smg.tl.panel(adata, "cell_type", n_genes=4, gene_symbols="symbol", include=["LOC1", "SYM7", "SYM30"])
+    features = tmp_path / "features.tsv.gz"
+    with gzip.open(features, "wt") as file:
+        file.writelines(f"ENSG9{i:010d}\t{'LOC' if i < 6 else 'SYM'}{i}\tGene Expression\n" for i in range(60))
+    smg.export.xenium(adata, tmp_path / "xenium.csv", ensembl_table=features)
+    ids = pd.read_csv(tmp_path / "xenium.csv").set_index("Gene")["Ensembl ID"]
+    assert ids[["LOC1", "SYM7", "SYM30"]].tolist() == ["ENSG90000000001", "ENSG90000000007", "ENSG00000000030"]
+
+
+@pytest.mark.parametrize("column", ["gene_id", "Ensembl ID", "feature_id"])
+def test_ids_are_found_by_the_usual_names_of_the_column(adata, tmp_path, column):
+    adata.var[column] = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    smg.tl.panel(adata, "cell_type", n_genes=3)
+    smg.export.xenium(adata, tmp_path / "xenium.csv")
+    found = pd.read_csv(tmp_path / "xenium.csv")
+    assert found["Ensembl ID"].tolist() == adata.var[column][found["Gene"]].tolist()
+
+
+def test_forced_genes_may_be_any_list(designed, tmp_path):
+    second = smg.get.panel(designed)[1]
+    smg.export.xenium(designed, tmp_path / "xenium.csv", forced=pd.DataFrame({"gene": [second]}))
+    table = pd.read_csv(tmp_path / "xenium.csv").set_index("Gene")
+    assert table["Force"].dropna().index.tolist() == [second]
+    with pytest.raises(KeyError, match="forced: genes not in the data: 'XIST'"):
+        smg.export.xenium(designed, tmp_path / "xenium.csv", forced=["XIST"])
+
+
 def lines(path):
     with gzip.open(path, "rt") as file:
         return file.read().splitlines()

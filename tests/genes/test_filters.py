@@ -111,9 +111,25 @@ def test_a_family_that_is_not_named_is_not_removed(rng):
 
 def test_the_named_species_rules_over_the_spelling(rng):
     adata = planted(rng)
-    adata.var_names = ["mt-Co1", "MT-CO1", *adata.var_names[2:]]
+    adata.var_names = ["Rpl3", "RPL3", *adata.var_names[2:]]
     off = {"min_fraction": 0.0}
     smg.pp.filter_genes(adata, "cell_type", species="mouse", **off)
-    assert adata.var["smash_candidate"][["mt-Co1", "MT-CO1"]].tolist() == [False, True]
+    assert adata.var["smash_candidate"][["Rpl3", "RPL3"]].tolist() == [False, True]
     smg.pp.filter_genes(adata, "cell_type", **off)
-    assert adata.var["smash_candidate"][["mt-Co1", "MT-CO1"]].tolist() == [True, False]
+    assert adata.var["smash_candidate"][["Rpl3", "RPL3"]].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("spelled", ["Mt-co1", "mt:CoI", "MT.CO1", "mt_Co1"])
+def test_mitochondrial_genes_go_in_every_spelling(rng, spelled):
+    adata = planted(rng)
+    adata.var_names = [spelled, *adata.var_names[1:]]
+    smg.pp.filter_genes(adata, "cell_type", min_fraction=0.0)
+    assert adata.var_names[~adata.var["smash_candidate"]].tolist() == [spelled]
+
+
+def test_of_an_unknown_species_mitochondrial_genes_go_and_a_warning_says_that_no_others_do(rng):
+    adata = planted(rng)
+    adata.var_names = ["mt:CoI", "RpL13A", *(f"dpp{i}" for i in range(adata.n_vars - 2))]
+    with pytest.warns(UserWarning, match="neither human.*only mitochondrial genes.*pass species="):
+        smg.pp.filter_genes(adata, "cell_type", min_fraction=0.0)
+    assert adata.var_names[~adata.var["smash_candidate"]].tolist() == ["mt:CoI"]

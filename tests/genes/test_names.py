@@ -7,6 +7,7 @@ import pytest
 
 from smash_gpu.genes import names as gene_names
 
+OF_ONE_SPECIES = list(gene_names.FAMILIES["human"])
 FAMILIES_BUT_HOUSEKEEPING = [name for name in gene_names.FAMILY_NAMES if name != "housekeeping"]
 GENERAL = {
     ("human", "mitochondrial"): "MT-CO1 MT-ND4L MT-ATP6 MT-RNR2",
@@ -49,7 +50,7 @@ def test_a_gene_is_in_one_family_only(species, name):
         assert in_family(other, members, species) == []
 
 
-@pytest.mark.parametrize("name", FAMILIES_BUT_HOUSEKEEPING)
+@pytest.mark.parametrize("name", OF_ONE_SPECIES)
 def test_a_pattern_is_of_one_species(name):
     assert in_family(name, GENERAL["human", name].split(), "mouse") == []
     assert in_family(name, GENERAL["mouse", name].split(), "human") == []
@@ -83,8 +84,39 @@ def test_housekeeping_genes_with_another_symbol_in_mouse_are_known(gene):
     assert in_family("housekeeping", [gene], "mouse") == [gene]
 
 
-@pytest.mark.parametrize("name", gene_names.FAMILY_NAMES)
-def test_an_unknown_species_has_no_families(name):
+MITOCHONDRIAL = {
+    "human": "MT-CO1 MT-ND4L",
+    "mouse": "mt-Co1 mt-Cytb",
+    "rat": "Mt-co1 Mt-nd1 Mt-cyb",
+    "fly": "mt:CoI mt:ND1 mt:lrRNA",
+    "human through R": "MT.CO1 MT.ND4L",
+    "mouse through R": "mt.Co1",
+    "underscores": "MT_CO1 mt_Co1",
+}
+
+
+@pytest.mark.parametrize("species", ["human", "mouse", None])
+@pytest.mark.parametrize("genes", MITOCHONDRIAL.values(), ids=MITOCHONDRIAL)
+def test_mitochondrial_genes_are_known_in_every_spelling_and_species(genes, species):
+    others = ["MTOR", "Mtor", "MT1X", "Mt1", "Mt2", "MTRNR2L1", "SMT-1", "mTerf3"]
+    assert in_family("mitochondrial", [*genes.split(), *others], species) == genes.split()
+
+
+@pytest.mark.parametrize(
+    ("species", "name", "genes"),
+    [
+        ("human", "hla", "HLA.A HLA_DRA"),
+        ("mouse", "hla", "RT1-A2 RT1-Da RT1.A2 H2.K1"),
+        ("mouse", "ribosomal", "Rps18.ps3"),
+        ("mouse", "housekeeping", "Hprt1 Gpi Rab7a X4933434E20Rik"),
+    ],
+)
+def test_families_are_known_in_rat_and_as_r_writes_them(species, name, genes):
+    assert in_family(name, genes.split(), species) == genes.split()
+
+
+@pytest.mark.parametrize("name", [*OF_ONE_SPECIES, "housekeeping"])
+def test_an_unknown_species_has_no_families_but_the_mitochondrial(name):
     assert in_family(name, ["MT-CO1", "mt-Co1", "RPLP0", "ACTB"], None) == []
 
 
@@ -93,6 +125,7 @@ def test_an_unknown_species_has_no_families(name):
     [
         ("MS4A1 CD3E C1orf43 HLA-A AL627309.1", "human"),
         ("Ms4a1 Cd3e mt-Co1 H2-K1 0610007L01Rik", "mouse"),
+        ("Mt-co1 Mt-nd1 RT1-A2 Cd3e Ms4a1", "mouse"),  # rat
         ("cgene001 cgene002 cgene003", None),
         ("1 2 3", None),
     ],
@@ -115,29 +148,3 @@ def test_ensembl_ids_of_any_species_are_recognised():
     assert gene_names.are_ensembl_ids(["ENSG00000156738", "ENSG00000198851.7", "MS4A1"])
     assert gene_names.are_ensembl_ids(["ENSMUSG00000024673"])
     assert not gene_names.are_ensembl_ids(["MS4A1", "ENSA", "ENSG00000156738"])
-
-
-NAMES = np.array(["ENSG01", "ENSG02", "ENSG03"], dtype=object)
-SYMBOLS = np.array(["MS4A1", "CD3E", "CD3D"], dtype=object)
-
-
-def test_a_users_genes_are_found_by_name_or_by_symbol():
-    assert gene_names.named(["CD3E", "ENSG03"], NAMES, SYMBOLS, "keep").tolist() == [False, True, True]
-    assert gene_names.named([], NAMES, SYMBOLS, "keep").tolist() == [False, False, False]
-
-
-def test_an_absent_gene_is_named_with_near_matches():
-    with pytest.raises(KeyError, match=r"exclude.*'CD3C'.*did you mean.*CD3[DE]"):
-        gene_names.named(["MS4A1", "CD3C"], NAMES, SYMBOLS, "exclude")
-
-
-def test_a_gene_like_no_other_is_named_without_a_guess():
-    with pytest.raises(KeyError, match="'XIST'") as error:
-        gene_names.named(["XIST"], NAMES, SYMBOLS, "keep")
-    assert "did you mean" not in str(error.value)
-
-
-def test_of_many_absent_genes_five_are_listed_and_the_rest_counted():
-    with pytest.raises(KeyError, match=r"'absent4' and 3 more") as error:
-        gene_names.named([f"absent{i}" for i in range(8)], NAMES, SYMBOLS, "keep")
-    assert "absent5" not in str(error.value)

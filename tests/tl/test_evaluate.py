@@ -66,13 +66,17 @@ def test_results_that_are_not_there_name_the_step_that_makes_them(adata):
 
 BAD = {
     "an unknown protocol": ({"genes": MARKERS, "protocol": "papre"}, ValueError, r"'papre'.*leak-free.*paper"),
-    "an absent gene": ({"genes": ["MARKER0W", "MARKER1X"]}, KeyError, r"'MARKER0W'.*did you mean.*MARKER0[XYZ]"),
+    "an absent gene": (
+        {"genes": ["MARKER0W", "MARKER1X"], "missing": "raise"}, KeyError, r"'MARKER0W'.*did you mean.*MARKER0[XYZ]"
+    ),
+    "absent genes only": ({"genes": ["MARKER0W"]}, KeyError, r"'MARKER0W'.*did you mean.*MARKER0[XYZ]"),
+    "a wrong word for absent genes": ({"genes": MARKERS, "missing": "drop"}, ValueError, "'drop'.*warn, raise"),
     "an empty list": ({"genes": []}, ValueError, "empty"),
     "one string for a list": ({"genes": "MARKER0X"}, TypeError, r"'MARKER0X'.*list"),
     "no selection to repeat": ({}, KeyError, r"tl\.smash.*genes="),
     "no splits": ({"genes": MARKERS, "n_splits": 0}, ValueError, "n_splits"),
     "one fold of samples": ({"genes": MARKERS, "n_splits": 1, "sample_key": "sample"}, ValueError, "n_splits.*2"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("options", "kind", "message"), BAD.values(), ids=BAD)

@@ -204,5 +204,55 @@ def test_everything_survives_a_file(adata, tmp_path, suffix):
 def test_names_and_symbols_are_found_in_the_order_of_the_list(adata):
     adata.var["symbol"] = [f"s{i // 2}" for i in range(60)]
     data = data_of(adata, gene_symbols="symbol")
-    chosen = smg.tl._choosers.numbers(["s3", "MARKER0X", "s2", "MARKER0X"], data, "genes")
-    assert chosen.tolist() == [6, 7, 0, 4, 5]
+    with pytest.warns(UserWarning, match=r"s3: MARKER2X, MARKER2Y; s2: MARKER1Y, MARKER1Z.*Name the id"):
+        chosen = smg.tl._choosers.numbers(["s3", "MARKER0X", "s2", "MARKER0X"], data, "genes")
+    assert chosen.tolist() == [6, 0, 4]
+
+
+def test_a_list_of_n_names_has_n_places(adata):
+    """A symbol that two genes share takes one place, also of the first ``n_genes``."""
+    adata.var["symbol"] = ["TWICE", "TWICE", *adata.var_names[2:]]
+    with pytest.warns(UserWarning, match=r"genes: a symbol stands for several.*TWICE: MARKER0X, MARKER0Y"):
+        table = judged(adata, genes=["TWICE", "MARKER1X"], n_genes=2, gene_symbols="symbol")
+    assert smg.get.evaluation_panels(adata)["name"].unique().tolist() == ["MARKER0X", "MARKER1X"]
+    np.testing.assert_array_equal(values(table), values(judged(adata, genes=["MARKER0X", "MARKER1X"])))
+
+
+def test_genes_that_the_data_lack_are_left_out_counted_and_named(adata):
+    absent = [f"ABSENT{i}" for i in range(12)]
+    with pytest.warns(UserWarning, match=rf"genes\['b'\]: 12 of 18 genes left out.*{', '.join(absent)}\."):
+        table = judged(adata, genes={"a": MIXED, "b": absent + MIXED})
+    np.testing.assert_array_equal(values(table, genes="b"), values(table, genes="a"))
+    with pytest.raises(KeyError, match=r"genes\['b'\]: .*'ABSENT0'.*'ABSENT11'"):
+        judged(adata, genes={"a": MIXED, "b": absent + MIXED}, missing="raise")
+
+
+KINDS = {
+    "a Series": pd.Series,
+    "an Index": pd.Index,
+    "an array": np.array,
+    "a table": lambda genes: pd.DataFrame({"score": range(len(genes)), "Gene": genes}),
+    "scanpy's table": lambda genes: pd.DataFrame({"group": "B", "names": genes, "scores": 1.5}),
+    "the rows of var": lambda genes: pd.DataFrame({"n_cells": 5}, index=genes),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_list_may_be_of_any_kind(adata, kind):
+    alone = judged(adata, genes=MIXED)
+    pd.testing.assert_frame_equal(judged(adata, genes=kind(MIXED)), alone)
+    smg.tl.spapros_metrics(adata, "cell_type", genes=kind(MIXED), metrics=["gene_corr"])
+    smg.tl.nsforest_metrics(adata, "cell_type", markers={"A": kind(MIXED)})
+    assert smg.get.nsforest_metrics(adata)["n_markers"].tolist() == [6]
+    smg.pp.filter_genes(adata, "cell_type", min_fraction=0.0, exclude=kind(MIXED))
+    assert sorted(adata.var_names[~adata.var["smash_candidate"]]) == sorted(MIXED)
+
+
+def test_a_table_without_genes_is_answered_with_its_columns(adata):
+    with pytest.raises(ValueError, match=r"genes: the table has the columns group, score; none of them is called name"):
+        judged(adata, genes=pd.DataFrame({"group": ["B"], "score": [1.0]}))
+
+
+def test_a_list_may_be_a_file(adata, tmp_path):
+    (tmp_path / "panel.csv").write_text("Genes;Ensembl_ID\n" + "".join(f"{gene};\n" for gene in MIXED))
+    pd.testing.assert_frame_equal(judged(adata, genes=tmp_path / "panel.csv"), judged(adata, genes=MIXED))
