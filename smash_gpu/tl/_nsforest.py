@@ -97,7 +97,7 @@ def nsforest_metrics(
         columns = {code: np.searchsorted(union, genes) for code, genes in found.items()}
         table = nsforest.scores(data.host_expression(union), data.labels, data.groups, columns, beta=beta)
     tables = {"nsforest": table, "nsforest_markers": _by_row(data, found)}
-    slots.write_tables(adata, "nsforest", tables, where | {"beta": beta}, key=key)
+    slots.write_tables(adata, "nsforest", tables, where | {"beta": beta, "missing": missing}, key=key)
 
 
 def _by_group(data: Dataset, markers: Mapping[str, Genes], missing: str) -> dict[int, np.ndarray]:

@@ -127,7 +127,7 @@ def spapros_metrics(
         "spapros": pd.DataFrame(rows, columns=["genes", "metric", "value"]),
         "spapros_genes": _by_row(data, panels, "genes"), "spapros_markers": _by_row(data, known, "group"),
     }  # fmt: skip
-    options = where | {"metrics": wanted, "mask_var": mask_var, "random_state": random_state}
+    options = where | {"metrics": wanted, "mask_var": mask_var, "random_state": random_state, "missing": missing}
     slots.write_tables(adata, "spapros", tables, options, key=key)
 
 
