@@ -52,6 +52,7 @@ METHODS = {
     "logreg": Method(("simple", "logistic_regression"), ("scanpy",)),
     "cosg": Method(("peers", "cosg"), ("cosg",)),
     "pairs": Method(("ours", "pairs"), ("smash_gpu.panel",), nested=False),
+    "pairs_all": Method(("ours", "pairs_all"), ("smash_gpu.panel",), nested=False),
     "rf": Method(("ours", "rf")),
     "brf": Method(("ours", "brf"), ("imblearn",)),
     "dnn": Method(("ours", "dnn"), ("torch",)),

@@ -27,7 +27,14 @@ rf_paper, brf_paper, xgboost_paper, dnn_paper = (partial(modelled, model=model, 
 
 
 def pairs(data: Dataset, n_genes: int, seed: int) -> np.ndarray:
-    """The panel objective: greedy on the separation of all pairs of groups, for this budget."""
+    """The panel objective: greedy on the separation of all pairs of groups, for this budget; defaults of `tl.panel`."""
     from smash_gpu import panel
 
     return panel.choose(n_genes)(data)
+
+
+def pairs_all(data: Dataset, n_genes: int, seed: int) -> np.ndarray:
+    """The same with no gene family excluded."""
+    from smash_gpu import panel
+
+    return panel.choose(n_genes, exclude_families=())(data)
