@@ -5,6 +5,7 @@ from importlib import import_module
 
 NAMES = (
     "atlas",
+    "boosting_rounds",
     "command",
     "dask_boosting",
     "dask_smash",

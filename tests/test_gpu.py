@@ -11,10 +11,12 @@ import json
 
 import numpy as np
 import pytest
+from cases.unequal import assert_as_accurate, planted_markers, unequal_classes
 from cells import planted
 from scipy import sparse
 
 import smash_gpu as smg
+from smash_gpu import models
 from smash_gpu.annotated.read import read
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute import pca
@@ -72,6 +74,43 @@ def test_cpu_and_gpu_keep_the_same_candidates_and_find_the_same_markers(rng, mod
         return
     union = {device: {gene for genes in lists.values() for gene in genes} for device, lists in found.items()}
     assert all(name.startswith("MARKER") for name in union["cuda"] | union["cpu"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_classes_of_10_to_1000_cells_are_learnt_as_on_the_cpu(model):
+    needs(model)
+    X, group, split = unequal_classes()
+    predicted = {}
+    for device, values in (("cpu", X), ("cuda", to_device(X))):
+        fitted = models.build(model, random_state=0, device=device, **options(model)).fit(values, group, split)
+        predicted[device] = fitted.predict(values[split.test])
+        assert planted_markers(fitted.importance(values, group, split)) >= 0.85, device
+    assert_as_accurate(predicted["cuda"], predicted["cpu"], group[split.test])
+
+
+@pytest.mark.parametrize("n_cells", [330, 331], ids=["30 in the last batch", "31 in the last batch"])
+def test_recorded_training_steps_are_the_plain_steps(n_cells):
+    """The same losses epoch by epoch, with drop-out, on one block of cells and on three."""
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models import torch_training
+    from smash_gpu.models.training_step import RecordedStep, Step, training_step
+
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(n_cells, 40, generator=generator), torch.randint(0, 4, (n_cells,), generator=generator)
+    x, y = x.cuda(), y.cuda()
+    for blocks in ([(x, y)], list(zip(x.split(111), y.split(111), strict=True))):
+        losses = {}
+        for name, step in (("plain", Step), ("recorded", training_step)):
+            with torch_training.seeded(1, "cuda"):
+                network = torch_training.perceptron(40, 4).cuda()
+                step_of = step(network, torch.ones(4, device="cuda"), 1e-2)
+                losses[name] = []
+                for _ in range(12):
+                    torch_training.train_epoch(step_of, blocks, 50)
+                    losses[name].append(torch_training.held_out_loss(network, [(x, y)]))
+            assert isinstance(step_of, RecordedStep) == (name == "recorded")
+        assert step_of.recorded, "nothing was recorded"
+        np.testing.assert_allclose(losses["recorded"], losses["plain"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("model", MODELS)

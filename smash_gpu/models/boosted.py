@@ -22,7 +22,6 @@ from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import BYTES_IN_MEMORY, EXPRESSION, SHAPLEY, Facts, ModelInfo, parameters_of
 from smash_gpu.runtime import atomic, memory, spill
-from smash_gpu.runtime.progress import track
 from smash_gpu.runtime.words import not_one_of
 
 IMPORTANCES = {
@@ -51,7 +50,7 @@ def facts(
 
 
 class Boosted:
-    """The paper's XGBoost: 200 rounds, depth 9, learning rate 0.25, soft-max.
+    """The paper's XGBoost: depth 9, learning rate 0.25, soft-max; at most 200 rounds, fewer if more do not help.
 
     Expression is converted to bin numbers block by block (`shuffle.block_cuts`). If these do not fit into half of the
     available host memory (`memory.room`), XGBoost keeps them in a temporary file, and if they do not fit into half of
@@ -69,7 +68,10 @@ class Boosted:
         per split (as in the paper), which does not depend on the number of splits; "shap": mean |TreeSHAP| per class,
         over at most ``max_explained`` training cells, with equal numbers per class.
     n_estimators
-        Number of rounds.
+        Most rounds.
+    early_stopping_rounds
+        Stop after so many rounds without a smaller loss on the held-out cells, and keep the trees up to the smallest.
+        None: all rounds, as in the paper.
     max_depth
         Largest depth of a tree.
     learning_rate
@@ -88,7 +90,7 @@ class Boosted:
     Raises
     ------
     ValueError
-        If ``importance`` or ``class_weight`` is none of these words.
+        If ``importance`` or ``class_weight`` is none of these words, or ``early_stopping_rounds`` is below 1.
     RuntimeError
         If ``device="cuda"`` and XGBoost was built for the CPU only.
 
@@ -112,6 +114,7 @@ class Boosted:
         device: str = "cpu",
         importance: str = DEFAULT_IMPORTANCE,
         n_estimators: int = 200,
+        early_stopping_rounds: int | None = 5,
         max_depth: int = 9,
         learning_rate: float = 0.25,
         max_bin: int = 32,
@@ -123,12 +126,17 @@ class Boosted:
             raise ValueError(not_one_of("importance", importance, IMPORTANCES))
         if class_weight not in (None, "balanced"):
             raise ValueError(f"class_weight={class_weight!r} must be None or 'balanced'.")
+        if early_stopping_rounds is not None and early_stopping_rounds < 1:
+            raise ValueError(
+                f"early_stopping_rounds={early_stopping_rounds} must be at least 1, or None for all rounds."
+            )
         if device == "cuda":
             _need_cuda()
         self.facts = facts(importance=importance, **options)
         self.device = device
         self.kind = importance
         self.n_estimators = n_estimators
+        self.early_stopping_rounds = early_stopping_rounds
         self.class_weight = class_weight
         self.max_explained = max_explained
         self.random_state = random_state
@@ -142,11 +150,10 @@ class Boosted:
         } | options
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
-        """Train on ``split.train``; ``X`` is cells × genes."""
-        y = group[split.train]
+        """Train on ``split.train``, stop by the loss on ``split.test``; ``X`` is cells × genes."""
         self.n_groups = int(group.max()) + 1
-        with self._folder(len(split.train), X.shape[1]) as folder:
-            self.booster = self._boosted(X, split.train, y, folder)
+        with self._folder(len(X), X.shape[1]) as folder:
+            self.booster = self._boosted(X, group, split, folder)
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
@@ -164,20 +171,32 @@ class Boosted:
         """The weight of each training cell with these groups; None: all equal."""
         return None if self.class_weight is None else class_weights(y)[y]
 
-    def _boosted(self, X: Any, cells: np.ndarray, y: np.ndarray, folder: str | None) -> Any:
-        from xgboost import Booster, DMatrix
+    def _boosted(self, X: Any, group: np.ndarray, split: Split, folder: str | None) -> Any:
+        from xgboost import train
+
+        from smash_gpu.models.xgboost_stopping import HELD_OUT, Progress, stopping
+
+        data = self._binned(X, group, split.train, folder and f"{folder}/train")
+        evals: list[tuple[Any, str]] = []
+        callbacks: list[Any] = [Progress(self.n_estimators)]
+        if self.early_stopping_rounds and len(split.test):
+            held_out = self._binned(X, group, split.test, folder and f"{folder}/test", like=data)
+            evals, callbacks = [(held_out, HELD_OUT)], [stopping(self.early_stopping_rounds), *callbacks]
+        params = self.params | {"num_class": self.n_groups}
+        return train(params, data, self.n_estimators, evals=evals, callbacks=callbacks, verbose_eval=False)
+
+    def _binned(self, X: Any, group: np.ndarray, cells: np.ndarray, files: str | None, like: Any = None) -> Any:
+        """The numbered cells for XGBoost; in the bins of other cells, if given."""
+        from xgboost import DMatrix
 
         from smash_gpu.models.xgboost_bins import binned
 
+        y = group[cells]
         weight = self.weight(y)
-        if self.facts.reads_parts:
-            data = binned(X, cells, y, weight, device=self.device, max_bin=self.params["max_bin"], folder=folder)
-        else:
-            data = DMatrix(take(X, cells), y, weight=weight)
-        booster = Booster(self.params | {"num_class": self.n_groups}, [data])
-        for round_ in track(range(self.n_estimators), "boosting", unit="round"):
-            booster.update(data, round_)
-        return booster
+        if not self.facts.reads_parts:
+            return DMatrix(take(X, cells), y, weight=weight)
+        how: dict[str, Any] = {"device": self.device, "max_bin": self.params["max_bin"], "files": files, "like": like}
+        return binned(X, cells, y, weight, **how)
 
     @contextmanager
     def _folder(self, n_cells: int, n_genes: int) -> Iterator[str | None]:
@@ -249,4 +268,5 @@ def _names_in(config: Mapping[str, Any]) -> Iterator[str]:
             yield name
 
 
-BOOSTED = ModelInfo(Boosted, facts, paper={"importance": "gain"}, options=option_names)
+PAPER = {"importance": "gain", "early_stopping_rounds": None}
+BOOSTED = ModelInfo(Boosted, facts, PAPER, option_names)

@@ -89,45 +89,57 @@ class ClassWeightedForest(Forest):
 
 
 class DeviceForest(Forest):
-    """A cuML forest on CuPy arrays, with class weights applied when cells are drawn.
+    """A cuML forest on CuPy arrays, with the classes balanced when cells are drawn.
 
     With ``bootstrap=True`` cuML draws cells in proportion to ``sample_weight`` and splits without weights. Drawing each
-    class by its weight gives the random forest with class weights. Drawing by weight / size, and as many cells as all
-    classes have after downsampling to the rarest, gives the balanced forest with class weights.
+    class by its class weight gives the random forest with class weights. Drawing each class by the number of its cells
+    that a tree of the balanced forest sees, and as many cells as these are together, gives the balanced forest.
 
     Parameters
     ----------
     estimator
         ``cuml.ensemble.RandomForestClassifier``.
-    drawn_down
-        Whether every class is downsampled to the size of the rarest.
+    min_drawn
+        None: all cells, by class weights. Else the balanced forest, see `balanced_random_forest`.
     """
 
     device = "cuda"
 
-    def __init__(self, estimator: Any, *, drawn_down: bool) -> None:
+    def __init__(self, estimator: Any, *, min_drawn: int | None = None) -> None:
         super().__init__(estimator)
-        self.drawn_down = drawn_down
+        self.min_drawn = min_drawn
 
     def fit(self, X: Any, group: np.ndarray, split: Split) -> Self:
         """Fit on ``split.train``; cells × genes."""
         y = group[split.train]
-        weight, share = draw_weights(y, drawn_down=self.drawn_down)
+        weight, share = draw_weights(y, min_drawn=self.min_drawn)
         self.estimator.max_samples = share
         xp = namespace(X)
         self.estimator.fit(take(X, split.train), xp.asarray(y, dtype=np.int32), sample_weight=xp.asarray(weight[y]))
         return self
 
 
-def draw_weights(group: np.ndarray, *, drawn_down: bool) -> tuple[np.ndarray, float]:
-    """The drawing weight of a cell of each group (mean 1 over cells), and the share of cells drawn."""
-    weights = class_weights(group)
-    if not drawn_down:
-        return weights, 1.0
+def balanced_sizes(group: np.ndarray, *, min_drawn: int) -> np.ndarray:
+    """Cells of each group that a tree of the balanced forest sees: as many as the rarest has, or ``min_drawn`` if that
+    is more; all of a smaller group.
+    """
     sizes = np.bincount(group)
-    present = sizes[sizes > 0]
-    by_cell = weights / np.maximum(sizes, 1)
-    return by_cell / by_cell[group].mean(), len(present) * present.min() / len(group)
+    return np.minimum(sizes, max(min_drawn, sizes[sizes > 0].min()))
+
+
+def balanced_draw(y: np.ndarray, *, min_drawn: int) -> dict[int, int]:
+    """`balanced_sizes` as a ``sampling_strategy`` of imbalanced-learn."""
+    sizes = balanced_sizes(y.astype(np.int64), min_drawn=min_drawn)
+    return {int(c): int(sizes[c]) for c in np.flatnonzero(sizes)}
+
+
+def draw_weights(group: np.ndarray, *, min_drawn: int | None) -> tuple[np.ndarray, float]:
+    """The drawing weight of a cell of each group (mean 1 over cells), and the share of cells drawn."""
+    if min_drawn is None:
+        return class_weights(group), 1.0
+    drawn = balanced_sizes(group, min_drawn=min_drawn)
+    share = drawn.sum() / len(group)
+    return drawn / np.maximum(np.bincount(group), 1) / share, share
 
 
 def _cuml_forest(n_estimators: int, **options: Any) -> Any:
@@ -148,29 +160,57 @@ def random_forest(*, random_state: int = 0, device: str = "cpu", n_estimators: i
     scikit-learn on the CPU, cuML on a GPU; ``options`` are passed to them.
     """
     if device == "cuda":
-        return DeviceForest(_cuml_forest(n_estimators, random_state=random_state, **options), drawn_down=False)
+        return DeviceForest(_cuml_forest(n_estimators, random_state=random_state, **options))
     from sklearn.ensemble import RandomForestClassifier
 
     return ClassWeightedForest(RandomForestClassifier(n_estimators, n_jobs=-1, random_state=random_state, **options))
 
 
 def balanced_random_forest(
-    *, random_state: int = 0, device: str = "cpu", n_estimators: int = 200, max_depth: int = 50, **options: Any
+    *,
+    random_state: int = 0,
+    device: str = "cpu",
+    n_estimators: int = 200,
+    max_depth: int = 50,
+    min_drawn: int = 50,
+    class_weight: str | None = None,
+    **options: Any,
 ) -> Forest:
-    """The paper's balanced random forest: 200 trees, depth at most 50, every class downsampled to the rarest.
+    """The balanced random forest: 200 trees, depth at most 50, each on about as many cells of every class.
 
-    Arguments whose defaults imbalanced-learn has changed since 2021 are set explicitly: sampling without replacement,
-    then bootstrap. imbalanced-learn on the CPU, cuML on a GPU; ``options`` are passed to them.
+    imbalanced-learn on the CPU, cuML on a GPU; ``options`` are passed to them. Arguments whose defaults
+    imbalanced-learn has changed since 2021 are set explicitly: sampling without replacement, then bootstrap.
+
+    Parameters
+    ----------
+    min_drawn
+        A tree sees as many cells of every class as the rarest has, but at least so many, or all of a smaller class. The
+        paper's forest always draws down to the rarest (0): a class of ten cells then leaves ten cells of every class.
+    class_weight
+        "balanced" also weighs the classes in splits, as in the paper: n / (K · n_c) on cells that are balanced already,
+        so that the rarest classes outweigh all others. Not on a GPU.
+
+    Raises
+    ------
+    ValueError
+        If ``class_weight`` is none of these, or "balanced" on a GPU.
     """
+    if class_weight not in (None, "balanced"):
+        raise ValueError(f"class_weight={class_weight!r} must be None or 'balanced'.")
     if device == "cuda":
+        if class_weight is not None:
+            raise ValueError(
+                "class_weight='balanced' of the balanced forest (as in the paper) needs device='cpu': cuML has no "
+                "weights in splits."
+            )
         forest = _cuml_forest(n_estimators, max_depth=max_depth, random_state=random_state, **options)
-        return DeviceForest(forest, drawn_down=True)
+        return DeviceForest(forest, min_drawn=min_drawn)
     from imblearn.ensemble import BalancedRandomForestClassifier
 
-    settings = {"sampling_strategy": "all", "replacement": False, "bootstrap": True, "n_jobs": -1} | options
-    return ClassWeightedForest(
-        BalancedRandomForestClassifier(n_estimators, max_depth=max_depth, random_state=random_state, **settings)
-    )
+    draw = {"sampling_strategy": partial(balanced_draw, min_drawn=min_drawn), "replacement": False, "bootstrap": True}
+    settings = draw | {"n_jobs": -1, "max_depth": max_depth, "random_state": random_state} | options
+    kind = Forest if class_weight is None else ClassWeightedForest
+    return kind(BalancedRandomForestClassifier(n_estimators, **settings))
 
 
 def option_names(device: str, _: Mapping[str, Any], *, is_balanced: bool) -> set[str]:
@@ -188,10 +228,11 @@ RANDOM_FOREST, BALANCED_RANDOM_FOREST = (
     ModelInfo(
         create,
         Facts(max_cells=MAX_CELLS, score_in_words=f"Gini importance in the {name} {EXPRESSION}"),
-        options=partial(option_names, is_balanced=create is balanced_random_forest),
+        paper,
+        partial(option_names, is_balanced=create is balanced_random_forest),
     )
-    for create, name in (
-        (random_forest, "random forest"),
-        (balanced_random_forest, "balanced random forest"),
+    for create, name, paper in (
+        (random_forest, "random forest", {}),
+        (balanced_random_forest, "balanced random forest", {"min_drawn": 0, "class_weight": "balanced"}),
     )
 )

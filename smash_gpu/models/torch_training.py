@@ -5,15 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import compress
 from typing import Any, overload
 
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.adam import adam
 
 from smash_gpu.blocks.prefetch import prefetched
+from smash_gpu.models.training_step import Step, training_step
 from smash_gpu.runtime.progress import track
 
 PREDICTED_AT_ONCE = 8192
@@ -90,34 +89,6 @@ def seeded(random_state: int, device: str) -> Iterator[None]:
         yield
 
 
-class Adam:
-    """Adam (Kingma & Ba 2015) with the ε of Keras, using the fused step of torch.
-
-    ``torch.optim.Adam`` does the same at the same speed, but first imports the torch compiler: 1.1 s and 72 MB.
-    """
-
-    def __init__(self, network: nn.Module, learning_rate: float) -> None:
-        self.learning_rate = learning_rate
-        self.parameters: list[torch.Tensor] = [p for p in network.parameters() if p.requires_grad]
-        self.averages = [torch.zeros_like(p) for p in self.parameters]
-        self.squares = [torch.zeros_like(p) for p in self.parameters]
-        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update every parameter from its gradient, if it has one, and clear the gradient."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        used = [p.grad is not None for p in self.parameters]
-        state = self.parameters, self.averages, self.squares, self.steps
-        parameters, averages, squares, steps = (list(compress(tensors, used)) for tensors in state)
-        adam(
-            parameters, gradients, averages, squares, [], steps, fused=True, foreach=False,
-            amsgrad=False, beta1=0.9, beta2=0.999, lr=self.learning_rate, weight_decay=0.0, eps=1e-7, maximize=False,
-        )  # fmt: skip
-        for p in self.parameters:
-            p.grad = None
-
-
 @contextmanager
 def threads_for(values_per_batch: int) -> Iterator[None]:
     """Use one thread for small batches: as fast, independent of the number of cores, and leaves cores free."""
@@ -149,10 +120,10 @@ def learn(
     weights
         The weight of each group, float32.
     """
-    optimizer = Adam(network, learning_rate)
+    step = training_step(network, weights, learning_rate)
     best, since_best, best_state = np.inf, 0, None
     for _ in track(range(max_epochs), "training the network", unit="epoch"):
-        train_epoch(network, optimizer, train, weights=weights, batch_size=batch_size)
+        train_epoch(step, train, batch_size)
         loss = held_out_loss(network, test)
         since_best += 1
         if loss < best:
@@ -166,23 +137,13 @@ def learn(
     network.load_state_dict(best_state)
 
 
-def train_epoch(
-    network: nn.Module,
-    optimizer: Adam,
-    blocks: Sequence[Block],
-    *,
-    weights: torch.Tensor,
-    batch_size: int,
-) -> None:
+def train_epoch(step: Step, blocks: Sequence[Block], batch_size: int) -> None:
     """One pass over shuffled cells; batches of a single cell are skipped, because batch norm needs two."""
-    network.train()
+    step.network.train()
     for x, y in prefetched(blocks.__getitem__, torch.randperm(len(blocks)).tolist()):
-        for batch in torch.randperm(len(y), device=y.device).split(batch_size):
-            if len(batch) < 2:
-                continue
-            losses = nn.functional.cross_entropy(network(x[batch]), y[batch], reduction="none")
-            (losses * weights[y[batch]]).mean().backward()
-            optimizer.step()
+        for rows in torch.randperm(len(y), device=y.device).split(batch_size):
+            if len(rows) > 1:
+                step(x, y, rows)
 
 
 def held_out_loss(network: nn.Module, blocks: Sequence[Block]) -> float:

@@ -21,21 +21,22 @@ def binned(
     *,
     device: str,
     max_bin: int,
-    folder: str | None,
+    files: str | None,
+    like: DMatrix | None = None,
 ) -> DMatrix:
-    """The numbered cells as bin numbers, in memory or in files in a folder.
+    """The numbered cells as bin numbers, in memory or in files whose names begin with ``files``.
 
-    Bin edges are computed from the first block, a uniform random sample. Otherwise XGBoost's edges would depend on the
-    number of blocks, or on which workers hold them.
+    Bin edges are those of ``like``, or are computed from the first block, a uniform random sample. Otherwise XGBoost's
+    edges would depend on the number of blocks, or on which workers hold them.
     """
     batches = partial(Batches, X, y=y, weight=weight, device=device)
     blocks = by_block(cells, X.shape)
-    like: dict[str, Any] = {"max_bin": max_bin}
-    if len(blocks) > 1:
-        like["ref"] = QuantileDMatrix(batches(blocks[:1]), **like)
-    if folder is None:
-        return QuantileDMatrix(batches(blocks), **like)
-    return ExtMemQuantileDMatrix(batches(blocks, cache_prefix=f"{folder}/bins"), **like)
+    if like is None and len(blocks) > 1:
+        like = QuantileDMatrix(batches(blocks[:1]), max_bin=max_bin)
+    how: dict[str, Any] = {"max_bin": max_bin, "ref": like}
+    if files is None:
+        return QuantileDMatrix(batches(blocks), **how)
+    return ExtMemQuantileDMatrix(batches(blocks, cache_prefix=files), **how)
 
 
 class Batches(DataIter):

@@ -46,8 +46,8 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     Examples
     --------
     >>> import smash_gpu as smg
-    >>> smg.paper("xgboost")
-    {'model': 'xgboost', 'filters': {'max_fraction': 0.75}, 'model_options': {'importance': 'gain'}}
+    >>> smg.paper("dnn")
+    {'model': 'dnn', 'filters': {'max_fraction': 0.75}, 'model_options': {'by_expression': False}}
     """
     models.check(model, {})
     options = dict(models.MODELS[model].paper) if isinstance(model, str) else {}

@@ -35,6 +35,15 @@ def test_boosted_trees_are_those_of_one_machine(client, cells, monkeypatch, opti
 
 
 @pytest.mark.slow
+def test_boosting_on_a_cluster_stops_where_it_stops_on_one_machine(client, cells, monkeypatch):
+    options = {"n_estimators": 100, "early_stopping_rounds": 2, "learning_rate": 0.6}
+    far = assert_boosted_as_on_one_machine(cells, monkeypatch, options, n_blocks=1)
+    assert far.booster.num_boosted_rounds() < 98
+    far = assert_boosted_as_on_one_machine(cells, monkeypatch, options | {"early_stopping_rounds": None}, n_blocks=1)
+    assert far.booster.num_boosted_rounds() == 100
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [1, 3])
 def test_boosted_trees_do_not_depend_on_the_number_of_workers(cells, monkeypatch, n_workers):
     with cluster_of(n_workers):
@@ -52,7 +61,7 @@ def assert_boosted_as_on_one_machine(cells, monkeypatch, options, n_blocks):
     there = Dataset(uneven(cells, None), group, here.groups, names, names)
     order = shuffle.shuffled(len(here.cells), len(genes))
     split, y = splits.stratified(here.labels[order]), here.labels[order]
-    model, far = (Boosted(n_estimators=5, **options) for _ in range(2))
+    model, far = (Boosted(**({"n_estimators": 5} | options)) for _ in range(2))
     X = here.expression(genes, order=order)
     scores = model.fit(X, y, split).importance(X, y, split)
 
@@ -62,6 +71,7 @@ def assert_boosted_as_on_one_machine(cells, monkeypatch, options, n_blocks):
     assert trees(far.booster) == trees(model.booster)
     np.testing.assert_allclose(found, scores, rtol=1e-6, atol=1e-6)
     assert accuracy == np.mean(model.predict(X[split.test]) == y[split.test])
+    return far
 
 
 @pytest.mark.slow

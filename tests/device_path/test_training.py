@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 import strict_cupy
 from cases.device import on
+from cases.unequal import assert_as_accurate, planted_markers, unequal_classes
 from cells import planted
 from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
+from smash_gpu import models
 from smash_gpu.data.splits import stratified
 from smash_gpu.models import forest
 from smash_gpu.selection import harmony, scoring, steps
@@ -21,24 +23,34 @@ from smash_gpu.selection.options import Importance
 
 
 class StandInForest:
-    """Takes what cuML's forest takes on a device, and nothing else."""
+    """Takes what cuML's forest takes on a device, and nothing else; draws cells by weight, and splits without."""
 
     def __init__(self, **options):
         self.options, self.max_samples = options, 1.0
 
+    def get_params(self):
+        return {"n_estimators": 100, "max_depth": 16, "n_bins": 128}
+
     def fit(self, X, y, sample_weight=None):
-        from sklearn.ensemble import RandomForestClassifier
+        from sklearn.tree import DecisionTreeClassifier
 
         assert all(isinstance(part, DeviceArray) for part in (X, y, sample_weight))
         assert (X.dtype, y.dtype, sample_weight.dtype) == (np.float32, np.int32, np.float64)
         assert 0 < self.max_samples <= 1
-        self.forest = RandomForestClassifier(30, random_state=0).fit(X.get(), y.get(), sample_weight.get())
-        self.feature_importances_ = self.forest.feature_importances_
+        X, y, weight, rng = X.get(), y.get(), sample_weight.get(), np.random.default_rng(0)
+        self.drawn = [rng.choice(len(y), round(self.max_samples * len(y)), p=weight / weight.sum()) for _ in range(60)]
+        trees = [
+            DecisionTreeClassifier(max_features="sqrt", random_state=n).fit(X[rows], y[rows])
+            for n, rows in enumerate(self.drawn)
+        ]
+        self.trees, self.n_groups = trees, y.max() + 1
+        self.feature_importances_ = np.mean([tree.feature_importances_ for tree in trees], axis=0)
         return self
 
     def predict(self, X):
         assert isinstance(X, DeviceArray)
-        return DeviceArray(self.forest.predict(X.get()))
+        votes = np.stack([tree.predict(X.get()) for tree in self.trees])
+        return DeviceArray(np.array([np.bincount(cell, minlength=self.n_groups).argmax() for cell in votes.T]))
 
 
 def stand_in_for_xgboost(monkeypatch):
@@ -177,11 +189,39 @@ def test_an_own_model_gets_arrays_of_the_host(device, data):
     assert scores.mean.shape == (3, len(data.names))
 
 
-@pytest.mark.parametrize("drawn_down", [False, True])
-def test_the_draw_makes_up_for_the_sizes_of_the_groups(rng, drawn_down):
-    group = rng.permutation(np.repeat([0, 1, 3], [300, 80, 20]))
-    weight, share = forest.draw_weights(group, drawn_down=drawn_down)
+SIZES = (300, 80, 0, 20)  # the third of four groups has no cells
+
+
+@pytest.mark.parametrize(
+    ("min_drawn", "expected"),
+    [(None, (1, 1, 0, 1)), (0, (20, 20, 0, 20)), (50, (50, 50, 0, 20)), (1000, (300, 80, 0, 20))],
+)
+def test_the_draw_makes_up_for_the_sizes_of_the_groups(rng, min_drawn, expected):
+    """All cells by class weights, or the cells that a tree of the balanced forest sees."""
+    group = rng.permutation(np.repeat(np.arange(4), SIZES))
+    weight, share = forest.draw_weights(group, min_drawn=min_drawn)
     drawn = np.bincount(group, weights=weight[group])
-    expected = np.array([1, 1, 0, 1]) if not drawn_down else np.array([1 / 300, 1 / 80, 0, 1 / 20])
-    np.testing.assert_allclose(drawn / drawn.sum(), expected / expected.sum(), rtol=1e-5)
-    assert share == (3 * 20 / 400 if drawn_down else 1.0)
+    np.testing.assert_allclose(drawn / drawn.sum(), np.array(expected) / sum(expected))
+    assert share == (1 if min_drawn is None else sum(expected) / 400)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["rf", "brf"])
+def test_classes_of_unequal_size_are_learnt_on_a_device_as_on_the_host(device, monkeypatch, model):
+    X, group, split = unequal_classes()
+    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
+    on_host, on_device = (
+        models.build(model, random_state=0, device=where, n_estimators=60).fit(values, group, split)
+        for where, values in (("cpu", X), ("cuda", DeviceArray(X)))
+    )
+    found, expected = on_device.predict(DeviceArray(X[split.test])), on_host.predict(X[split.test])
+    assert_as_accurate(found, expected, group[split.test])
+    for values, fitted in ((X, on_host), (DeviceArray(X), on_device)):
+        assert planted_markers(fitted.importance(values, group, split)) >= 0.9
+
+
+def test_class_weights_on_a_balanced_draw_need_the_host(monkeypatch):
+    """Drawn by weight, the rarest classes would fill the trees."""
+    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
+    with pytest.raises(ValueError, match="class_weight='balanced'.*needs device='cpu'"):
+        models.build("brf", random_state=0, device="cuda", **models.MODELS["brf"].paper)

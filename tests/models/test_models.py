@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases.models import fitted
+from cases.unequal import planted_markers, unequal_classes
 
 from smash_gpu import models
 from smash_gpu.data.splits import Split
+from smash_gpu.models.forest import ClassWeightedForest
 
 
 @pytest.mark.parametrize("name", models.MODELS)
@@ -56,9 +58,42 @@ def test_dart_without_a_drop_rate_is_gbtree(cells):
 
 
 def test_xgboost_has_the_papers_settings():
-    model = models.build("xgboost", random_state=0)
-    assert model.n_estimators == 200
+    model = models.build("xgboost", random_state=0, **models.MODELS["xgboost"].paper)
+    assert (model.n_estimators, model.early_stopping_rounds) == (200, None)
     assert (model.params["max_depth"], model.params["learning_rate"]) == (9, 0.25)
+
+
+@pytest.mark.parametrize("options", [{}, {"tree_method": "exact"}, {"class_weight": "balanced"}], ids=str)
+def test_boosting_stops_by_the_loss_on_the_held_out_cells(cells, rng, options):
+    """It keeps the trees up to the smallest loss before ``early_stopping_rounds`` rounds without a smaller one."""
+    X, group, split = cells
+    group = np.where(rng.random(len(group)) < 0.2, rng.permutation(group), group)
+    cells = X, group, split
+    how = options | {"n_estimators": 40, "learning_rate": 0.8}
+    everything = fitted("xgboost", cells, early_stopping_rounds=None, **how).booster
+    assert everything.num_boosted_rounds() == 40
+    weight = models.Boosted(**options).weight(group[split.test])
+    right = [
+        everything.inplace_predict(X[split.test], iteration_range=(0, n))[np.arange(len(split.test)), group[split.test]]
+        for n in range(1, 41)
+    ]
+    losses = np.array([np.average(-np.log(p), weights=weight) for p in right])
+    for patience in (1, 3):
+        kept = fitted("xgboost", cells, early_stopping_rounds=patience, **how).booster
+        last = next((n for n in range(1, 41) if n - 1 - losses[:n].argmin() >= patience), 40)
+        assert kept.num_boosted_rounds() == losses[:last].argmin() + 1 < 40
+        assert kept.get_dump() == everything[: kept.num_boosted_rounds()].get_dump()
+
+
+def test_boosting_without_held_out_cells_does_all_rounds(cells):
+    X, group, split = cells
+    model = fitted("xgboost", (X, group, Split(split.train, split.test[:0])))
+    assert model.booster.num_boosted_rounds() == 15
+
+
+def test_early_stopping_of_no_round_is_refused():
+    with pytest.raises(ValueError, match="early_stopping_rounds=0 must be at least 1, or None for all rounds"):
+        models.Boosted(early_stopping_rounds=0)
 
 
 def test_gain_is_that_of_xgboosts_own_classifier(cells):
@@ -67,7 +102,7 @@ def test_gain_is_that_of_xgboosts_own_classifier(cells):
     X, group, split = cells
     own = XGBClassifier(n_estimators=15, max_depth=9, learning_rate=0.25, random_state=0)
     own.fit(X[split.train], group[split.train])
-    ours = fitted("xgboost", cells, max_bin=256, importance="gain").gain(20)
+    ours = fitted("xgboost", cells, max_bin=256, importance="gain", early_stopping_rounds=None).gain(20)
     np.testing.assert_allclose(ours, own.feature_importances_, rtol=1e-4, atol=1e-7)
 
 
@@ -83,25 +118,58 @@ def test_a_forest_grown_in_steps_is_the_forest_grown_at_once(cells):
     np.testing.assert_array_equal(stepwise.feature_importances_, once.feature_importances_)
 
 
-@pytest.mark.parametrize("name", ["rf", "brf"])
-def test_forests_draw_cells_alike_and_weigh_them_when_splitting(name, cells):
+PAPER = models.MODELS["brf"].paper
+
+
+@pytest.mark.parametrize(("name", "options"), [("rf", {}), ("brf", PAPER)])
+def test_forests_draw_cells_alike_and_weigh_them_when_splitting(name, options, cells):
     """The meaning that class weights had in 2021: the root of a tree holds its bootstrap, weighted by class."""
     X, group, split = cells
-    model = fitted(name, cells)
+    model = fitted(name, cells, **options)
     sizes = np.bincount(group[split.train])
     weight = len(split.train) / (3 * sizes)
-    roots = np.array([tree.tree_.value[0, 0] * tree.tree_.weighted_n_node_samples[0] for tree in model.estimator])
-    drawn = roots / weight  # cells of each class in each bootstrap
+    drawn = at_roots(model) / weight  # cells of each class in each bootstrap
     np.testing.assert_allclose(drawn, np.round(drawn), atol=1e-6)
     expected = sizes if name == "rf" else np.full(3, sizes.min())
     np.testing.assert_allclose(drawn.mean(axis=0), expected, rtol=0.25)
 
 
+@pytest.mark.parametrize("min_drawn", [0, 20, 50])
+def test_a_tree_of_the_balanced_forest_sees_as_many_cells_of_every_class(min_drawn, cells):
+    """Unless a class has fewer than ``min_drawn``; without class weights on top."""
+    X, group, split = cells
+    drawn = at_roots(fitted("brf", cells, min_drawn=min_drawn))
+    np.testing.assert_allclose(drawn, np.round(drawn), atol=1e-6)
+    sizes = np.bincount(group[split.train])
+    expected = np.minimum(sizes, max(min_drawn, sizes.min()))
+    assert (drawn.sum(axis=1) == expected.sum()).all()
+    np.testing.assert_allclose(drawn.mean(axis=0), expected, rtol=0.25)
+
+
+def at_roots(model):
+    """The weight of each class in each tree."""
+    roots = [tree.tree_.value[0, 0] * tree.tree_.weighted_n_node_samples[0] for tree in model.estimator]
+    return np.array(roots)
+
+
 def test_forests_have_the_papers_settings():
-    rf, brf = (models.build(name, random_state=0).estimator for name in ("rf", "brf"))
-    assert (rf.n_estimators, rf.max_depth) == (100, None)
-    assert (brf.n_estimators, brf.max_depth) == (200, 50)
-    assert (brf.sampling_strategy, brf.replacement, brf.bootstrap) == ("all", False, True)
+    rf, brf = (models.build(name, random_state=0, **models.MODELS[name].paper) for name in ("rf", "brf"))
+    assert isinstance(rf, ClassWeightedForest)
+    assert isinstance(brf, ClassWeightedForest)
+    assert (rf.estimator.n_estimators, rf.estimator.max_depth) == (100, None)
+    assert (brf.estimator.n_estimators, brf.estimator.max_depth) == (200, 50)
+    assert (brf.estimator.replacement, brf.estimator.bootstrap) == (False, True)
+    sizes = np.repeat([0, 1, 2], [90, 40, 12])
+    assert brf.estimator.sampling_strategy(sizes) == {0: 12, 1: 12, 2: 12}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.MODELS)
+def test_classes_of_10_to_1000_cells_are_learnt(name):
+    X, group, split = unequal_classes()
+    model = fitted(name, (X, group, split))
+    assert (model.predict(X[split.test]) == group[split.test]).mean() > 0.85
+    assert planted_markers(model.importance(X, group, split)) > 0.85
 
 
 def test_a_gene_that_is_low_in_a_group_is_its_marker_only_where_shapley_values_stand_alone(cells):

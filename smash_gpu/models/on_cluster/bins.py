@@ -27,7 +27,7 @@ SECONDS_TO_MEET = 300  # XGBoost's own limit, for a worker to wait for another
 
 @dataclass(frozen=True)
 class Cells:
-    """Training cells: how many each task has and their delayed `bins`, and the group and weight of each."""
+    """Cells: how many each task has and their delayed `bins`, and the group and weight of each."""
 
     bins: Sequence[tuple[int, Any]]
     group: np.ndarray
@@ -52,23 +52,43 @@ def bins(X: Any, cuts: Sequence[np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(to_host(found).T)
 
 
-def train(cells: Cells, cuts: Sequence[np.ndarray], params: Mapping[str, Any], n_rounds: int, client: Any) -> Any:
+def train(
+    cells: Cells,
+    cuts: Sequence[np.ndarray],
+    params: Mapping[str, Any],
+    n_rounds: int,
+    client: Any,
+    *,
+    held_out: Cells | None = None,
+    early_stopping_rounds: int = 0,
+) -> Any:
     """A booster of expression, trained by the workers; repeated where one is lost meanwhile.
 
     Parameters
     ----------
     cuts
         `cut_points` of each gene.
+    held_out, early_stopping_rounds
+        Cells whose loss stops the training, and after how many rounds without a smaller one; None: all rounds.
     """
+    from dask import persist
     from xgboost import dask
     from xgboost.collective import Config
+
+    from smash_gpu.models.xgboost_stopping import HELD_OUT, stopping
 
     waiting = Config(timeout=SECONDS_TO_MEET)
 
     def attempt() -> Any:
         client.wait_for_workers(1, timeout=SECONDS_TO_MEET)
-        data = dask.DaskQuantileDMatrix(client, **_arrays(cells, cuts), max_bin=params["max_bin"])
-        return dask.train(client, dict(params), data, num_boost_round=n_rounds, coll_cfg=waiting)["booster"]
+        max_bin = params["max_bin"]
+        how: dict[str, Any] = {"num_boost_round": n_rounds, "coll_cfg": waiting, "verbose_eval": False}
+        learnt, *others = persist(*(_arrays(part, cuts) for part in (cells, held_out) if part))  # blocks are read once
+        data = dask.DaskQuantileDMatrix(client, **learnt, max_bin=max_bin)
+        if others:
+            evals = dask.DaskQuantileDMatrix(client, **others[0], max_bin=max_bin, ref=data)
+            how |= {"evals": [(evals, HELD_OUT)], "callbacks": [stopping(early_stopping_rounds)]}
+        return dask.train(client, dict(params), data, **how)["booster"]
 
     return of_values(despite_losses(attempt, client, "XGBoost was training"), cuts)
 

@@ -61,9 +61,13 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
     model.n_groups = data.n_groups
     params = model.params | {"num_class": data.n_groups}
     params["base_score"] = bins.base_score(y[split.train], weight, params)
-    in_order = np.argsort(cells[split.train])
-    parts = bins.Cells(_bins(data, genes, learnt, cuts), learnt[learnt >= 0], _of(weight, in_order))
-    model.booster = bins.train(parts, cuts, params, model.n_estimators, active_client())
+    stops: dict[str, Any] = {}
+    of_learnt, of_held_out = _bins(data, genes, learnt, held_out, cuts)
+    parts = _cells(of_learnt, data, cells[split.train], model)
+    if model.early_stopping_rounds and len(split.test):
+        stops["early_stopping_rounds"] = model.early_stopping_rounds
+        stops["held_out"] = _cells(of_held_out, data, cells[split.test], model)
+    model.booster = bins.train(parts, cuts, params, model.n_estimators, active_client(), **stops)
     sums = _sums(data, genes, learnt, held_out, model)
     accuracy = float(sums.right[0] / len(split.test))
     if model.kind == "shap":
@@ -88,12 +92,28 @@ def _gathered(data: Dataset, genes: np.ndarray, cells: np.ndarray) -> np.ndarray
     return data.only(np.sort(cells)).expression(genes, into=np.empty((len(cells), len(genes)), np.float32))
 
 
-def _bins(data: Dataset, genes: np.ndarray, group: np.ndarray, cuts: list[np.ndarray]) -> list[tuple[int, Any]]:
-    """How many cells of a group each task has, and their bins; tasks without any left out."""
+def _cells(parts: list[tuple[int, Any]], data: Dataset, cells: np.ndarray, model: Any) -> bins.Cells:
+    """The numbered cells in the order of the data, with their bins."""
+    group = data.group[np.sort(cells)]
+    return bins.Cells(parts, group, model.weight(group))
+
+
+def _bins(
+    data: Dataset, genes: np.ndarray, learnt: np.ndarray, held_out: np.ndarray, cuts: list[np.ndarray]
+) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
+    """How many training cells each task has, and their bins; the same of held-out cells. Tasks without any left out."""
+    from dask import delayed
+
+    either = np.maximum(learnt, held_out)
     step = partial(_binned, genes=genes, target_sum=data.target_sum, cuts=cuts)
-    parts = delayed_parts(data.matrix, group, step=step, device=data.device)
-    counted = [(int(np.count_nonzero(group[cells] >= 0)), part) for cells, part in parts]
-    return [(n_cells, part) for n_cells, part in counted if n_cells]
+    found: tuple[list, list] = ([], [])
+    for cells, part in delayed_parts(data.matrix, either, step=step, device=data.device):
+        of_part = either[cells] >= 0
+        for side, group in zip(found, (learnt, held_out), strict=True):
+            is_here = (group[cells] >= 0)[of_part]
+            if is_here.any():
+                side.append((int(np.count_nonzero(is_here)), delayed(np.compress)(is_here, part, axis=0)))
+    return found
 
 
 def _binned(
