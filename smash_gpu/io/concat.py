@@ -15,7 +15,7 @@ import pandas as pd
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.io.lazy import OnDisk, matrix_of, name_of
 from smash_gpu.io.mismatch import FEWEST_IN_COMMON, alike, differences, foreign
-from smash_gpu.io.open import is_large, open_file
+from smash_gpu.io.open import is_large, local_path, open_file
 from smash_gpu.io.stack import Stack
 from smash_gpu.runtime.words import did_you_mean
 
@@ -91,7 +91,7 @@ def expand(paths: Paths) -> list[Path]:
                 f"expected AnnData, a path, a pattern, or several paths or patterns, not {type(one).__name__}{within}."
             )
     found: list[Path] = []
-    for one in map(str, asked):
+    for one in map(str, map(local_path, asked)):
         if Path(one).exists() or not has_magic(one):
             found.append(Path(one))
             continue

@@ -12,6 +12,17 @@ from smash_gpu.io import hdf5
 from smash_gpu.io.matrices import value_arrays
 
 WRITE = "Save it with adata.write_h5ad(...) or adata.write_zarr(...)."
+HEAD = 64  # bytes
+BY_START = {
+    b"\x1f\x8b": "It is compressed: unpack it first, with gunzip.",
+    b"bzh": "It is compressed: unpack it first, with bunzip2.",
+    b"\xfd7zxz": "It is compressed: unpack it first, with unxz.",
+    b"pk\x03\x04": "It is a zip archive: unpack it first, with unzip.",
+    b"<!doctype": "It is a web page, not the data: download the file again.",
+    b"<html": "It is a web page, not the data: download the file again.",
+    b"version https://git-lfs": "It is a pointer to the data, not the data: git lfs pull fetches them.",
+}
+DAMAGED = "It is damaged, or of a newer version of anndata: copy or create it again, or update anndata."
 CODECS = {32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
 BY_SUFFIX = {
     ".loom": "It is a loom file: adata = scanpy.read_loom(path), then adata.write_h5ad(...).",
@@ -32,10 +43,16 @@ def what_it_is(path: Path) -> str:
     try:
         if h5py.is_hdf5(path):
             return _hdf5(path)
-    except OSError:  # it starts like an HDF5 file but is damaged
-        return "It is damaged or incomplete: copy or create it again. " + WRITE
+    except Exception:  # noqa: BLE001  HDF5 has many for damaged files
+        return DAMAGED
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".bz2", ".zip")]
-    return BY_SUFFIX.get(suffixes[-1] if suffixes else "", WRITE)
+    return BY_SUFFIX.get(suffixes[-1] if suffixes else "") or _by_start(path)
+
+
+def _by_start(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(HEAD).lstrip().lower()
+    return next((kind for start, kind in BY_START.items() if head.startswith(start)), WRITE)
 
 
 def know_codecs(path: Path) -> None:
@@ -79,6 +96,8 @@ def _hdf5(path: Path) -> str:
             return BY_SUFFIX[".h5mu"]
         if "assays" in file:
             return BY_SUFFIX[".h5seurat"]
+        if {"obs", "var"} <= set(file):
+            return DAMAGED
         return TEN_X if any(f"{name}/barcodes" in file for name in file) else WRITE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from smash_gpu.io import integrity, matrices
 from smash_gpu.io.kinds import know_codecs, undecodable, what_it_is
 from smash_gpu.io.lazy import LAYERS, MAIN, RAW, OnDisk
 from smash_gpu.io.stack import Stack
+from smash_gpu.io.visit import require_sound
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.words import did_you_mean
 
@@ -67,7 +69,7 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
     OSError
         If too many files are open.
     """
-    path = Path(path)
+    path = local_path(path)
     require_path(path)
     lazily = is_large([path]) if lazily is None else lazily
     kind = format_of(path)
@@ -79,6 +81,19 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
             f"{path} cannot be read as {kind.name} of annotated cells ({type(error).__name__}: {error}). "
             f"{what_it_is(path)}"
         ) from error
+
+
+def local_path(path: str | Path) -> Path:
+    """A path with ``~`` in place.
+
+    Raises
+    ------
+    ValueError
+        For a URL.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):  # a ``Path`` has lost one slash
+        raise ValueError(f"{path} is a URL, and files are read from disk: download it first.")
+    return Path(path).expanduser()
 
 
 def require_path(path: Path) -> None:
@@ -111,11 +126,13 @@ def _elements(root: Any) -> dict[str, Any]:
 
 
 def _read_h5ad(path: Path, used: str | None) -> ad.AnnData:
+    require_sound(path)
     know_codecs(path)
     return ad.read_h5ad(path)
 
 
 def _h5ad_root(path: Path) -> h5py.File:
+    require_sound(path)
     know_codecs(path)
     return h5py.File(path, "r")
 
