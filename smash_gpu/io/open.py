@@ -71,6 +71,7 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
     """
     path = local_path(path)
     require_path(path)
+    require_sound(path)
     lazily = is_large([path]) if lazily is None else lazily
     kind = format_of(path)
     try:
@@ -126,7 +127,6 @@ def _elements(root: Any) -> dict[str, Any]:
 
 
 def _read_h5ad(path: Path, used: str | None) -> ad.AnnData:
-    require_sound(path)
     know_codecs(path)
     return ad.read_h5ad(path)
 
@@ -145,6 +145,7 @@ def _read_zarr(path: Path, used: str | None) -> ad.AnnData:
 
 
 def _zarr_root(path: Path) -> zarr.Group:
+    require_sound(path)
     return zarr.open_group(path, mode="r")
 
 

@@ -1,4 +1,4 @@
-"""Reads the structure of an HDF5 file in a child process first: HDF5 can crash or hang on a damaged file."""
+"""Visits a file in a child process first: HDF5 and zarr can crash, hang or fill the memory on a damaged one."""
 
 from __future__ import annotations
 
@@ -15,26 +15,30 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import psutil
+import zarr
 
-SECONDS_PER_OBJECT = 4.0  # without any sign of life: HDF5 hangs
+SECONDS_PER_OBJECT = 4.0  # without any sign of life: the library hangs
 SECONDS = 6.0  # of a visit; what is left of a very large structure is not visited
+ALIVE = "."
 BYTES_READ = 2**24  # of small arrays, such as labels
+BYTES_MORE = 2**31  # of memory that a visit may use
 BYTES_PER_STORED_BYTE = 2**11  # gzip packs zeros about a thousand times
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"  # where libraries of the system do not survive a fork
 
 
 def require_sound(path: Path) -> None:
-    """Check that HDF5 can read the structure of a file, its attributes and small arrays, without a crash or a hang.
+    """Check that the structure of a file or store, its attributes and small arrays can be read.
 
-    Errors that HDF5 reports are left to the reader. Nothing is checked where Python cannot fork, and a file that was
+    Errors that HDF5 or zarr report are left to the reader. Nothing is checked where Python cannot fork, and what was
     checked is not checked again until it changes.
 
     Raises
     ------
     ValueError
-        If HDF5 crashes or hangs, or an array claims to be far larger than the file.
+        If the library crashes, hangs or runs out of memory, or an array claims to be far larger than the file.
     """
-    if CAN_FORK and path.is_file():
+    if CAN_FORK:
         status = path.stat()
         problem = _problem(path, status.st_size, status.st_mtime_ns)
         if problem:
@@ -44,14 +48,19 @@ def require_sound(path: Path) -> None:
 @cache
 def _problem(path: Path, size: int, modified: int) -> str:
     """What is wrong with the file, or nothing."""
-    if not _is_hdf5(path):
-        return ""
+    if path.is_dir():
+        return _in_a_child(lambda say: _visit_zarr(path, say))
+    return _in_a_child(lambda say: _visit_hdf5(path, size, say)) if _is_hdf5(path) else ""
+
+
+def _in_a_child(visit: Callable[[Callable[[str], Any]], None]) -> str:
+    """What a child process says is wrong, or how it ended; it says "." for every object that it is about to read."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: the child starts none
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
         child = os.fork()
     if child == 0:
-        _live(lambda: _visit(path, size, writing))
+        _live(lambda: visit(lambda text: os.write(writing, text.encode())))
     os.close(writing)
     try:
         return _watched(child, reading)
@@ -71,6 +80,10 @@ def _live(life: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what HDF5 or a fault handler prints
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+        import resource  # where there is fork
+
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + BYTES_MORE, most))
         life()
     os._exit(0)
 
@@ -81,7 +94,7 @@ def _watched(child: int, reading: int) -> str:
     while True:
         is_alive, _, _ = select.select([reading], [], [], SECONDS_PER_OBJECT)
         part = os.read(reading, 2**16) if is_alive else b""
-        said += part.strip(b".")
+        said += part.strip(ALIVE.encode())
         is_late = time.monotonic() - start > SECONDS
         if not part or is_late:
             break
@@ -89,27 +102,43 @@ def _watched(child: int, reading: int) -> str:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     if not is_alive:
-        return "HDF5 hangs when it reads the structure"
+        return "reading its structure does not end"
     if os.WIFSIGNALED(status) and not is_late:
-        return f"HDF5 crashes when it reads the structure ({signal.Signals(os.WTERMSIG(status)).name})"
+        return f"reading its structure ends in a crash ({signal.Signals(os.WTERMSIG(status)).name})"
     return said.decode()
 
 
-def _visit(path: Path, size: int, writing: int) -> None:
-    """Read what is small in a file, with a dot for every object."""
+def _visit_hdf5(path: Path, size: int, say: Callable[[str], Any]) -> None:
+    """Read what is small in a file."""
     left = BYTES_READ
     with h5py.File(path, "r") as file:
         for item in _objects(file, set()):
-            os.write(writing, b".")
+            say(ALIVE)
             with suppress(Exception):  # the reader of the file reports it, if it needs this
                 dict(item.attrs)
                 n_bytes = _bytes_of(item)
                 if n_bytes > BYTES_PER_STORED_BYTE * size:
-                    os.write(writing, f"{item.name} claims {n_bytes:,} bytes in a file of {size:,}".encode())
+                    say(f"{item.name} claims {n_bytes:,} bytes in a file of {size:,}")
                     return
                 if 0 < n_bytes <= left:
                     left -= n_bytes
                     item[()]
+
+
+def _visit_zarr(path: Path, say: Callable[[str], Any]) -> None:
+    """Read what is small in a store."""
+    left = BYTES_READ
+    for name, item in zarr.open_group(path, mode="r").members(max_depth=None):
+        say(ALIVE)
+        with suppress(Exception):
+            n_bytes = _bytes_of(item)
+            if 0 < n_bytes <= left:
+                left -= n_bytes
+                try:
+                    item[...]
+                except MemoryError:
+                    say(f"{name} does not fit into memory, though it should be {n_bytes:,} bytes")
+                    return
 
 
 def _objects(group: Any, seen: set[Any]) -> Iterator[Any]:
@@ -146,6 +175,7 @@ def _bytes_of(item: Any) -> int:
     return 0
 
 
-@_bytes_of.register
-def _(item: h5py.Dataset) -> int:
+@_bytes_of.register(h5py.Dataset)
+@_bytes_of.register(zarr.Array)
+def _(item: Any) -> int:
     return int(item.size or 0) * item.dtype.itemsize

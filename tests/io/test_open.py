@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anndata as ad
 import h5py
 import numpy as np
@@ -70,11 +72,19 @@ def an_empty_file(path):
     path.touch()
 
 
-@pytest.mark.parametrize("write", [a_text_file, another_hdf5_file, a_cut_off_file, an_empty_file])
-def test_a_file_that_is_no_h5ad_is_named_with_the_way_out(tmp_path, write):
+@pytest.mark.parametrize(
+    ("write", "way_out"),
+    [
+        (a_text_file, "write_h5ad"),
+        (another_hdf5_file, "write_h5ad"),
+        (an_empty_file, "write_h5ad"),
+        (a_cut_off_file, "It is damaged.*copy or create it again"),
+    ],
+)
+def test_a_file_that_is_no_h5ad_is_named_with_the_way_out(tmp_path, write, way_out):
     path = tmp_path / "cells.h5ad"
     write(path)
-    with pytest.raises(ValueError, match=r"cells\.h5ad cannot be read as an h5ad file.*write_h5ad"):
+    with pytest.raises(ValueError, match=rf"cells\.h5ad cannot be read as an h5ad file.*{way_out}"):
         smg.tl.smash(path, "cell_type")
 
 
@@ -82,3 +92,35 @@ def test_a_folder_that_is_no_zarr_store_is_named_with_the_way_out(tmp_path):
     (tmp_path / "cells").mkdir()
     with pytest.raises(ValueError, match=r"cells cannot be read as a zarr store.*write_zarr"):
         smg.tl.smash(tmp_path / "cells", "cell_type")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("GSE1.h5ad.gz", b"\x1f\x8b\x08\x00", "unpack it first, with gunzip"),
+        ("cells.zarr.zip", b"PK\x03\x04", "unpack it first, with unzip"),
+        ("login.h5ad", b"\n<!DOCTYPE html><html>Please log in</html>", "a web page, not the data"),
+        ("pointer.h5ad", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_file_is_named(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=said) as raised:
+        smg.read(tmp_path / name)
+    assert name in str(raised.value)
+    assert "write_h5ad" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["https://example.org/cells.h5ad", "s3://bucket/cells.zarr"])
+@pytest.mark.parametrize("spell", [str, Path])
+def test_a_url_is_to_be_downloaded_first(url, spell):
+    with pytest.raises(ValueError, match="is a URL.*download it first"):
+        smg.read(spell(url))
+
+
+def test_the_home_folder_may_be_a_tilde(adata, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    assert smg.read("~/cells.h5ad").shape == adata.shape
+    assert smg.read(["~/cells.h5ad"]).shape == adata.shape
