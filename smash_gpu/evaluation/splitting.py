@@ -61,10 +61,10 @@ def in_words(options: Mapping[str, Any], n: int) -> str:
     options
         Recorded ones of `smash_gpu.tl.evaluate`.
     """
-    by_cells, sample_key = f"with {100 * (1 - TEST_FRACTION):.0f} % training cells", options.get("sample_key")
+    share, sample_key = f"with {100 * (1 - TEST_FRACTION):.0f} % training cells", options.get("sample_key")
     if options.get("protocol") == PAPER:
-        return f"one stratified split {by_cells}, seed {PAPER_SEED}"
-    how = f"{n} stratified splits {by_cells}"
+        return f"one stratified split {share}, seed {PAPER_SEED}"
+    how = f"{n} stratified splits {share}"
     if sample_key is not None:
         how = f"whole samples held out (column {sample_key}), {n} folds"
     seed, n_seeds = options.get("random_state"), options.get("n_seeds", 1)
