@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from smash_gpu.compute import xp
@@ -49,3 +53,14 @@ def test_all_is_well_on_a_device(run):
     assert wrong == absent, out
     assert code == (2 if absent else 0)
     assert all(f"kernel {kernel}: 4 instances agree" in out for kernel in device_check.PROBES)
+
+
+@pytest.mark.gpu
+def test_what_was_compiled_once_is_not_compiled_again(tmp_path):
+    """CuPy keeps compiled kernels in a folder for the next process."""
+    where, kept = os.environ | {"CUPY_CACHE_DIR": str(tmp_path)}, []
+    for _ in range(2):
+        subprocess.run([sys.executable, "-m", "smash_gpu.cli", "check"], env=where, capture_output=True, check=False)
+        kept.append(sorted(path.name for path in tmp_path.iterdir()))
+    assert kept[0] == kept[1]
+    assert len(kept[0]) >= 4 * len(device_check.PROBES)
