@@ -11,6 +11,7 @@ NAMES = (
     "dask_smash",
     "deeplift",
     "gpu",
+    "gpu_first_look",
     "gpu_table",
     "panel",
     "panel_example",
