@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +15,16 @@ from smash_gpu.annotated.ensembl import ensembl_ids
 from smash_gpu.annotated.features import gene_names
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source
-from smash_gpu.data.dataset import Dataset
-from smash_gpu.data.splits import draw
-from smash_gpu.errors import warn
+from smash_gpu.data.bundle import Bundle
 from smash_gpu.genes.lists import Genes, IdTable
-from smash_gpu.io.text import packed, write_rows
+from smash_gpu.io.text import write_rows
+from smash_gpu.panel.request import MIN_CELLS
 from smash_gpu.runtime.memory import limit
 
 __all__ = ["merscope", "xenium", "xenium_reference"]
 XENIUM_COLUMNS = ("Gene", "Ensembl ID", "Probe sets", "Force")
 FORCED = "forced"
 XENIUM_BYTES = 2 * 10**9
-LINES_AT_ONCE = 2**16
-BYTES_PER_VALUE = 24  # of a line "gene cell count" of the matrix, at most
 
 
 def __dir__() -> list[str]:
@@ -126,7 +122,7 @@ def merscope(
 
     Returns
     -------
-    None. Writes one row per gene, in the order of choice; counts are raw counts per cell.
+    None. Writes one row per gene, in the order of choice; counts are raw counts per cell, to three significant digits.
 
     Raises
     ------
@@ -149,7 +145,7 @@ def merscope(
     Gene,Ensembl ID,Counts per cell
     """
     table = get.panel_table(adata, key=key)
-    counts = table.get("mean_counts", pd.Series("", index=table.index))
+    counts = map(_three_digits, table["mean_counts"]) if "mean_counts" in table else [""] * len(table)
     ids = ensembl_ids(adata, table["name"], table["symbol"], ensembl_key, ensembl_table)
     rows = zip(table["symbol"], ids, counts, strict=True)
     write_rows(Path(path), [("Gene", "Ensembl ID", "Counts per cell"), *rows])
@@ -175,7 +171,8 @@ def xenium_reference(
     """Write the reference that the Xenium Panel Designer asks for: raw counts and cell types.
 
     ``matrix.mtx.gz`` (genes × cells), ``features.tsv.gz`` (Ensembl id, symbol, type), ``barcodes.tsv.gz`` and
-    ``celltypes.csv`` (barcode, annotation). Cells without a label are left out.
+    ``celltypes.csv`` (barcode, annotation). Cells without a label are left out. Fractions are rounded to whole counts,
+    and barcodes that occur more than once get "-1", "-2", each with a warning.
 
     Parameters
     ----------
@@ -198,7 +195,7 @@ def xenium_reference(
     normalize
         True, since raw counts are needed; False is an error.
     gene_symbols, min_cells
-        Column of ``adata.var`` with gene symbols, and the size of the smallest cell type, as in `pp.filter_genes`.
+        Column of ``adata.var`` with gene symbols, and the size of the smallest cell type, as in `tl.panel`.
     device, memory
         "auto", "cpu" or "cuda", and the most memory of the whole process; as in `pp.filter_genes`.
 
@@ -231,9 +228,12 @@ def xenium_reference(
         raise ValueError("the Xenium Panel Designer needs raw counts: pass the layer that holds them.")
     source = Source(layer=layer, use_raw=use_raw, gene_symbols=gene_symbols, min_cells=min_cells, device=device)
     with limit(memory):
-        data, folder = read(adata, {"groupby": groupby} | vars(source)), Path(folder)
+        fewest = MIN_CELLS if min_cells is None else min_cells
+        data = read(adata, vars(source) | {"groupby": groupby, "min_cells": fewest})
         ids = ensembl_ids(adata, data.names, data.symbols, ensembl_key, ensembl_table)
-        _write_reference(adata, folder, data, ids, max_bytes=max_bytes, random_state=random_state)
+        Bundle(data, adata.obs_names.to_numpy(), ids).write(
+            Path(folder), max_bytes=max_bytes, random_state=random_state
+        )
 
 
 def _forced(adata: AnnData, table: pd.DataFrame, forced: Genes | None, key: str) -> list[str]:
@@ -244,51 +244,6 @@ def _forced(adata: AnnData, table: pd.DataFrame, forced: Genes | None, key: str)
     return [FORCED if name in names else "" for name in table["name"]]
 
 
-def _write_reference(
-    adata: AnnData, folder: Path, data: Dataset, ids: list[str], *, max_bytes: int, random_state: int
-) -> None:
-    values = np.concatenate([np.diff(block.indptr) for block, _ in data.blocks()])
-    cells = _cells_that_fit(data, values, max_bytes, random_state)
-    folder.mkdir(parents=True, exist_ok=True)
-    with packed(folder / "features.tsv.gz") as file:
-        rows = zip(ids, data.symbols, ["Gene Expression"] * len(ids), strict=True)
-        csv.writer(file, delimiter="\t", lineterminator="\n").writerows(rows)
-    barcodes = adata.obs_names.astype(str)[cells]
-    with packed(folder / "barcodes.tsv.gz") as file:
-        file.writelines(f"{barcode}\n" for barcode in barcodes)
-    annotation = data.groups[data.group[cells]]
-    write_rows(folder / "celltypes.csv", [("barcode", "annotation"), *zip(barcodes, annotation, strict=True)])
-    _write_matrix(folder / "matrix.mtx.gz", data, cells, values[cells].sum())
-
-
-def _cells_that_fit(data: Dataset, values: np.ndarray, max_bytes: int, random_state: int) -> np.ndarray:
-    """All cells with a label, or as many in proportion to the labels as fit, with so many ``values`` in each cell."""
-    fixed = 64 * len(data.names)
-    longest = 3 + max((len(str(name)) for name in data.groups), default=0) + 64  # a barcode, twice, and its cell type
-    size = np.cumsum(BYTES_PER_VALUE * values[data.cells] + longest)
-    if fixed + size[-1] <= max_bytes:
-        return data.cells
-    low, high = 0, len(data.cells)
-    while high - low > 1:  # the draw of n cells grows with n
-        n = (low + high) // 2
-        cells = draw(data.group, data.cells, n, random_state, balanced=False)
-        fits = fixed + (BYTES_PER_VALUE * values[cells] + longest).sum() <= max_bytes
-        low, high = (n, high) if fits else (low, n)
-    if not low:
-        raise ValueError(f"max_bytes={max_bytes:,} leaves no room for a single cell of {len(data.names):,} genes.")
-    warn(f"{low:,} of {len(data.cells):,} cells fit into {max_bytes:,} bytes; the other cells are left out.")
-    return draw(data.group, data.cells, low, random_state, balanced=False)
-
-
-def _write_matrix(path: Path, data: Dataset, cells: np.ndarray, n_values: int) -> None:
-    chosen = np.full(len(data.group), -1)
-    chosen[cells] = np.arange(len(cells))
-    with packed(path) as file:
-        file.write("%%MatrixMarket matrix coordinate integer general\n")
-        file.write(f"{len(data.names)} {len(cells)} {n_values}\n")
-        for block, at in data.blocks(chosen):
-            part = block[at >= 0].tocoo()
-            columns = part.col + 1, at[at >= 0][part.row] + 1, part.data.astype(np.int64)
-            for start in range(0, part.nnz, LINES_AT_ONCE):
-                numbers = (column[start : start + LINES_AT_ONCE].tolist() for column in columns)
-                file.write("".join([f"{gene} {cell} {count}\n" for gene, cell, count in zip(*numbers, strict=True)]))
+def _three_digits(count: float) -> str:
+    """Three significant digits, without an exponent."""
+    return np.format_float_positional(count, precision=3, fractional=False, trim="-")

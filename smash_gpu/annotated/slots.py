@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu.annotated import origin, var_columns
+from smash_gpu.annotated import origin
+from smash_gpu.annotated.columns import mask_of
 from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.source import EARLIER, Earlier, Source
 from smash_gpu.errors import NotFoundError, warn
@@ -144,7 +145,7 @@ def note_origin(adata: AnnData, key: str, result: str, source: Mapping[str, Any]
 def candidates(adata: AnnData, key: str) -> np.ndarray:
     """Mask of the candidates among the genes, features of other kinds left out; all where no filter has run."""
     table, column = only_genes(adata, adata.var), f"{key}_candidate"
-    return var_columns.mask(table, column, "candidates") if column in table else np.ones(len(table), dtype=bool)
+    return mask_of(table, column, "candidates") if column in table else np.ones(len(table), dtype=bool)
 
 
 def write_candidates(adata: AnnData, mask: np.ndarray, ledger: pd.DataFrame, key: str) -> None:

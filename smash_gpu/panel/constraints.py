@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from smash_gpu.annotated import var_columns
+from smash_gpu.annotated.columns import numbers_of
 from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import warn
 from smash_gpu.genes import filters as gene_filters
@@ -28,7 +28,7 @@ class Genes(GeneNames):
 
     def column(self, name: str, what: str) -> np.ndarray:
         """A numeric column of the annotation."""
-        return var_columns.numbers(self.table, name, what)
+        return numbers_of(self.table, name, what)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from anndata import AnnData
 
 from smash_gpu import panel as design
-from smash_gpu.annotated import slots, var_columns
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.columns import mask_of
 from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source
@@ -212,7 +213,7 @@ def panel(
         ]
         _check_samples(adata, levels, vars(source))
         var = only_genes(adata, adata.var)
-        mask = None if mask_var is None else var_columns.mask(var, mask_var, "mask_var")
+        mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
         found = design.design(design.prepare(data, levels, request, table=var, mask=mask))
         written = tables(found)
         for sentence in remarks(found, written):

@@ -10,7 +10,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from smash_gpu.annotated import slots, var_columns
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.columns import mask_of
 from smash_gpu.annotated.features import only_genes
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
@@ -178,7 +179,7 @@ def _reference(adata: AnnData, mask_var: str | None) -> np.ndarray:
     table = only_genes(adata, adata.var)
     if mask_var is None:
         return np.arange(len(table))
-    return np.flatnonzero(var_columns.mask(table, mask_var, "mask_var"))
+    return np.flatnonzero(mask_of(table, mask_var, "mask_var"))
 
 
 def _forest(data: Dataset, panel: np.ndarray, random_state: int) -> dict[str, float]:

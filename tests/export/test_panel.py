@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from scipy.io import mmread
 
 import smash_gpu as smg
@@ -125,3 +127,88 @@ def test_the_bundle_stays_below_its_size_and_keeps_the_shares(adata, tmp_path):
     assert np.array_equal(matrix, adata[lines(tmp_path / "barcodes.tsv.gz")].X.toarray())
     with pytest.raises(ValueError, match="no room for a single cell"):
         smg.export.xenium_reference(adata, tmp_path, groupby="cell_type", max_bytes=100)
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "dense", "h5ad"])
+def test_fractions_are_rounded_with_a_warning_and_zeros_are_not_written(adata, tmp_path, kind):
+    counts = adata.X.toarray()
+    counts[:, 0] += 30  # without a value above 20 they would pass for logarithms
+    adata.X = np.where(counts > 0, np.maximum(counts - 0.4, 0.1), 0).astype(np.float32)  # as after SoupX
+    expected = np.rint(adata.X)
+    if kind != "dense":
+        adata.X = sparse.csc_matrix(adata.X) if kind == "csc" else sparse.csr_matrix(adata.X)
+    adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    if kind == "h5ad":
+        adata.write_h5ad(tmp_path / "cells.h5ad")
+        adata = smg.read(tmp_path / "cells.h5ad")
+    with pytest.warns(UserWarning, match="values are fractions, as after a correction for ambient RNA. .* rounded"):
+        smg.export.xenium_reference(adata, tmp_path / "out", groupby="cell_type")
+    with gzip.open(tmp_path / "out" / "matrix.mtx.gz") as file:
+        matrix = mmread(file)
+    assert np.array_equal(matrix.toarray().T, expected)
+    assert matrix.nnz == np.count_nonzero(expected)
+
+
+def test_whole_counts_are_written_without_a_warning_and_stored_zeros_not_at_all(adata, tmp_path):
+    adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    adata.X.data[::3] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        smg.export.xenium_reference(adata, tmp_path, groupby="cell_type")
+    with gzip.open(tmp_path / "matrix.mtx.gz") as file:
+        assert mmread(file).nnz == np.count_nonzero(adata.X.data)
+
+
+def test_a_log_normalised_matrix_is_refused_before_anything_is_written(adata, tmp_path):
+    adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    adata.X.data = np.log1p(adata.X.data)
+    with pytest.raises(ValueError, match="log-normalised"):
+        smg.export.xenium_reference(adata, tmp_path / "out", groupby="cell_type")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_barcode_that_occurs_twice_gets_a_suffix_and_keeps_its_type(adata, tmp_path):
+    adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    names = [f"cell{i % 100}" for i in range(adata.n_obs)]
+    names[7] = "cell3-1"
+    adata.obs_names = names
+    with pytest.warns(UserWarning, match="239 of 240 cells share their barcode with another"):
+        smg.export.xenium_reference(adata, tmp_path, groupby="cell_type")
+    barcodes = lines(tmp_path / "barcodes.tsv.gz")
+    assert len(set(barcodes)) == len(barcodes) == adata.n_obs
+    assert (barcodes[3], barcodes[7], barcodes[103], barcodes[203]) == ("cell3", "cell3-1", "cell3-2", "cell3-3")
+    types = pd.read_csv(tmp_path / "celltypes.csv")
+    assert types["barcode"].tolist() == barcodes
+    assert types["annotation"].tolist() == adata.obs["cell_type"].tolist()
+    assert adata.obs_names.tolist() == names
+
+
+def test_a_cell_type_of_one_cell_is_left_out(adata, tmp_path):
+    adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    labels = adata.obs["cell_type"].astype(object)
+    labels.iloc[5] = "lonely"
+    adata.obs["cell_type"] = labels
+    with pytest.warns(UserWarning, match=r"lonely \(1\)"):
+        smg.export.xenium_reference(adata, tmp_path, groupby="cell_type")
+    assert lines(tmp_path / "barcodes.tsv.gz") == list(np.delete(adata.obs_names, 5))
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0.0, "0"), (1234.4, "1230"), (0.012345, "0.0123"), (2.0, "2"), (98765.0, "98800"), (0.00001234, "0.0000123")],
+)
+def test_merscope_counts_have_three_significant_digits(designed, tmp_path, count, text):
+    table = designed.uns["smash_panel"]["genes"].copy()
+    table["mean_counts"] = count
+    designed.uns["smash_panel"]["genes"] = table
+    designed.var["gene_ids"] = [f"ENSG{i:011d}" for i in range(designed.n_vars)]
+    smg.export.merscope(designed, tmp_path / "merscope.csv")
+    assert pd.read_csv(tmp_path / "merscope.csv", dtype=str)["Counts per cell"].unique().tolist() == [text]
+
+
+def test_without_counts_merscopes_column_is_empty(adata, tmp_path):
+    adata.X.data = np.log1p(adata.X.data)
+    adata.var["gene_ids"] = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    smg.tl.panel(adata, "cell_type", n_genes=3, normalize=False)
+    smg.export.merscope(adata, tmp_path / "merscope.csv")
+    assert pd.read_csv(tmp_path / "merscope.csv")["Counts per cell"].isna().all()

@@ -9,7 +9,8 @@ import pytest
 from cells import planted
 
 import smash_gpu as smg
-from smash_gpu.annotated import slots, var_columns
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.columns import mask_of, numbers_of
 
 ALLOWED = np.array([True, False, True, False, False])
 MISSING = [False, False, False, True, True]
@@ -45,23 +46,23 @@ WITH_HOLES = {
 @pytest.mark.parametrize("values", SPELLINGS.values(), ids=SPELLINGS)
 def test_a_mask_is_read_in_any_spelling(values):
     table = pd.DataFrame({"allowed": values})
-    assert var_columns.mask(table, "allowed", "mask_var").tolist() == ALLOWED.tolist()
-    assert var_columns.numbers(table, "allowed", "limits").tolist() == ALLOWED.tolist()
+    assert mask_of(table, "allowed", "mask_var").tolist() == ALLOWED.tolist()
+    assert numbers_of(table, "allowed", "limits").tolist() == ALLOWED.tolist()
 
 
 @pytest.mark.parametrize("values", WITH_HOLES.values(), ids=WITH_HOLES)
 def test_a_missing_value_is_left_out_and_counted(values):
     table = pd.DataFrame({"allowed": values})
     with pytest.warns(UserWarning, match="mask_var: 2 of 5 genes have no value in 'allowed'"):
-        found = var_columns.mask(table, "allowed", "mask_var")
+        found = mask_of(table, "allowed", "mask_var")
     assert found.tolist() == [True, False, True, False, False]
-    assert np.array_equal(var_columns.numbers(table, "allowed", "limits"), [1, 0, 1, np.nan, np.nan], equal_nan=True)
+    assert np.array_equal(numbers_of(table, "allowed", "limits"), [1, 0, 1, np.nan, np.nan], equal_nan=True)
 
 
 @pytest.mark.parametrize("values", [["yes", "no", "yes", "no", "no"], [0, 1, 2, 3, 0], pd.Categorical(list("abcab"))])
 def test_other_values_are_named(values):
     with pytest.raises(ValueError, match=f"mask_var: column 'x' of adata.var .* {values[2]}") as caught:
-        var_columns.mask(pd.DataFrame({"x": values}), "x", "mask_var")
+        mask_of(pd.DataFrame({"x": values}), "x", "mask_var")
     assert "comparison" in str(caught.value)
 
 
@@ -70,11 +71,11 @@ def test_numbers_are_read_from_text_and_categories():
         {"text": ["3", "4.5", "nan"], "category": pd.Categorical([3, 4.5, np.nan]), "bad": list("abc")}
     )
     for column in ("text", "category"):
-        assert np.array_equal(var_columns.numbers(table, column, "limits"), [3, 4.5, np.nan], equal_nan=True)
+        assert np.array_equal(numbers_of(table, column, "limits"), [3, 4.5, np.nan], equal_nan=True)
     with pytest.raises(ValueError, match="limits: column 'bad' of adata.var is not numeric"):
-        var_columns.numbers(table, "bad", "limits")
+        numbers_of(table, "bad", "limits")
     with pytest.raises(KeyError, match="no column 'test'. Did you mean 'text'"):
-        var_columns.numbers(table, "test", "limits")
+        numbers_of(table, "test", "limits")
 
 
 @pytest.mark.parametrize("values", SPELLINGS.values(), ids=SPELLINGS)
