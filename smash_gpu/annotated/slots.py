@@ -22,6 +22,7 @@ JUDGED = (
     "evaluation", "confusion", "evaluation_groups", "evaluation_panels", "evaluation_not_judged", "nsforest",
     "nsforest_markers", "spapros", "spapros_genes", "spapros_markers",
 )  # fmt: skip
+ACCURACY = ("accuracy", "nearest_mean", "group_accuracy", "training_cells")
 STABILITY = ("stability", "stability_overlap", "substitutes")
 MADE_FROM = "made_from"
 STALE = ("markers", *JUDGED, *STABILITY, MADE_FROM)
@@ -31,7 +32,7 @@ MAKE_AGAIN = {
     SCORES: "tl.smash", MARKERS: "tl.smash", EVALUATION: "tl.evaluate", "nsforest": "tl.nsforest_metrics",
     "spapros": "tl.spapros_metrics", "stability": "tl.stability", DESIGN: "tl.panel",
 }  # fmt: skip
-MADE_WITH = {"accuracy": SCORES, "confusion": EVALUATION, "substitutes": "stability"}
+MADE_WITH = dict.fromkeys(ACCURACY, SCORES) | {"confusion": EVALUATION, "substitutes": "stability"}
 SEPARATORS = {"/", "\\", "\0"}  # of folders in h5ad and zarr, on some system; NUL ends a name
 UNREADABLE = {"", ".", "..", "_index"}  # the last is anndata's name for the index of a table
 NONE = "None"  # h5ad and zarr cannot hold None
@@ -168,7 +169,7 @@ def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> N
     adata.varm[key] = of_all_features(adata, scores.mean).T
     if not np.isnan(scores.spread).all():
         adata.varm[f"{key}_spread"] = of_all_features(adata, scores.spread).T
-    _update(adata, key, {"groups": groups, "accuracy": scores.accuracy})
+    _update(adata, key, {"groups": groups} | {name: getattr(scores, name) for name in ACCURACY})
     _note_origin_of_selection(adata, key, SCORES)
 
 

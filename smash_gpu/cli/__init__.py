@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 import warnings
@@ -13,6 +14,7 @@ from typing import Any
 
 from smash_gpu.cli import check, demo, evaluate, find, panel, report
 from smash_gpu.runtime import memory, versions
+from smash_gpu.runtime.progress import LOG
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
 
@@ -23,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns 0 on success, 2 after an error message, and the code of ``check``."""
     options = _parser().parse_args(arguments)
     warnings.showwarning = partial(_note, said=set())
+    LOG.setLevel(logging.WARNING)  # a command prints its results itself
     try:
         with memory.limit(getattr(options, "memory", None)):
             return options.run(options) or 0

@@ -63,15 +63,15 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
 def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:
     """Select, print the tables, write them to ``out``."""
     from smash_gpu import get
+    from smash_gpu.selection import accuracy
 
     if options.n_genes < 1:
         raise ValueError(f"--n-genes {options.n_genes} is too low; a panel needs at least one gene.")
     select(adata, options, **source)
     print("\nGenes removed by each rule:")
     print(adata.uns["smash"]["filters"].to_string(index=False))
-    accuracy = adata.uns["smash"]["accuracy"]
-    share = f"{accuracy.mean():.1%}" + (f" (mean of {len(accuracy)})" if len(accuracy) > 1 else "")
-    print(f"\nModel {options.model}: accuracy {share} on held-out cells, with all candidate genes.")
+    found = adata.uns["smash"]
+    print("\n" + accuracy.in_words(options.model, found["accuracy"], found["group_accuracy"], found["groups"]))
     print("\nMarkers (− means lower in the group than in other cells):")
     markers = get.markers(adata)
     if not len(markers):

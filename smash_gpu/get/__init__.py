@@ -3,12 +3,13 @@
 from smash_gpu.get._comparison import comparison, differences, learning_curve
 from smash_gpu.get._evaluation import evaluation, evaluation_options, evaluation_panels, evaluation_splits
 from smash_gpu.get._groups import confusion, group_metrics, unresolved_pairs
-from smash_gpu.get._markers import marker_panel, markers, markers_dict
+from smash_gpu.get._markers import accuracy, marker_panel, markers, markers_dict
 from smash_gpu.get._panel import panel, panel_table
 from smash_gpu.get._peers import nsforest_metrics, spapros_metrics
 from smash_gpu.get._stability import panel_overlap, stability, substitutes
 
 __all__ = [
+    "accuracy",
     "comparison",
     "confusion",
     "differences",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
@@ -126,3 +127,45 @@ def marker_panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[
     """
     names = adata.var_names.astype(str).to_numpy(dtype=object)
     return names[ranking.panel(slots.eligible_scores(adata, key), names, n_genes)].tolist()
+
+
+def accuracy(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
+    """How many of the held-out cells of each group every model predicts right, with all candidate genes.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.smash` or `tl.importance`.
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    One row per model and group: ``model`` (int64, from 1), ``group`` (categorical), ``training_cells`` (int64) and
+    ``accuracy`` (float64, from 0 to 1; NaN if no cell of the group was held out). With ``within`` the models of each
+    broad group predict its own groups. ``adata.uns["smash"]["accuracy"]`` holds the accuracy over all cells.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If no genes were scored yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type")
+    >>> smg.get.accuracy(adata).set_index("group")["accuracy"].to_dict()
+    {'A': 1.0, 'B / b': 1.0, 'CD4+ T': 1.0}
+    """
+    found = slots.require(adata, "group_accuracy", key, "tl.smash or tl.importance")
+    groups = [str(group) for group in slots.require(adata, "groups", key, "tl.smash")]
+    n_models = len(found)
+    return pd.DataFrame(
+        {
+            "model": np.repeat(np.arange(1, n_models + 1), len(groups)),
+            "group": pd.Categorical(groups * n_models, groups),
+            "training_cells": np.asarray(adata.uns[key]["training_cells"]).ravel(),
+            "accuracy": np.asarray(found).ravel(),
+        }
+    )

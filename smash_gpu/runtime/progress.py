@@ -1,11 +1,23 @@
-"""A progress bar for work that takes more than a few seconds; silence otherwise."""
+"""A progress bar for work that takes more than a few seconds, and lines about what was found."""
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 SECONDS_OF_SILENCE = 2.0
+LOG = logging.getLogger("smash_gpu")
+
+
+def say(line: str) -> None:
+    """Log a line; it goes to stderr unless the program handles logs itself or has set the level of "smash_gpu"."""
+    if not LOG.hasHandlers():
+        LOG.addHandler(logging.StreamHandler(sys.stderr))
+    if LOG.level == logging.NOTSET:
+        LOG.setLevel(logging.INFO)
+    LOG.info(line)
 
 
 def track(steps: Sequence, what: str, *, unit: str, size: Callable[[Any], int] = lambda _: 1) -> Iterator:

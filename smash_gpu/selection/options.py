@@ -118,6 +118,11 @@ class Importance:
             raise ValueError("n_models > 1 needs the name of a model: a model object cannot be given new seeds.")
 
     @property
+    def name(self) -> str:
+        """Name of the model, or of the class of the user's own."""
+        return self.model if isinstance(self.model, str) else type(self.model).__name__
+
+    @property
     def recorded(self) -> dict[str, Any]:
         """The options, whether the step can be repeated, and what the scores of a user's own model are."""
         own = {} if isinstance(self.model, str) else {"score_in_words": models.facts_of(self.model).score_in_words}

@@ -18,9 +18,10 @@ from smash_gpu.compute.xp import namespace, on_gpu, place, take
 from smash_gpu.data.batches import warn_of_parts
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.shuffle import by_block, shuffled
-from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, draw, stratified
+from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, Split, draw, stratified
 from smash_gpu.data.stages import Stage
 from smash_gpu.errors import warn
+from smash_gpu.models.nearest_mean import NearestMean, held_out, right_by_group
 from smash_gpu.models.on_cluster import boosted
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.cluster import active_client, despite_losses, is_dask
@@ -41,18 +42,31 @@ MIXED_UP = (
     "differences between classes of different parts may be batch effects, and Harmony may remove the differences "
     "between the classes themselves. Leave batch_key out, or merge the batches."
 )
+HELD_OUT = ("accuracy", "nearest_mean", "group_accuracy", "training_cells")  # as in `Scores`
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean and standard deviation of scores over the models (groups × genes, float32, NaN for genes that are not
-    candidates), and the accuracy of each model on its held-out cells, with all candidate genes.
+    """What the models say about the genes, and how right they are on their held-out cells with all candidate genes.
+
+    Attributes
+    ----------
+    mean, spread
+        Mean and standard deviation of the scores over the models; groups × genes, float32, NaN for genes that are not
+        candidates.
+    accuracy, nearest_mean
+        Of each model, and of the nearest class mean on the same cells.
+    group_accuracy, training_cells
+        Accuracy in every group, and the number of cells to learn it from; models × groups.
     """
 
     mean: np.ndarray
     spread: np.ndarray
     accuracy: np.ndarray
+    nearest_mean: np.ndarray
+    group_accuracy: np.ndarray
+    training_cells: np.ndarray
 
 
 def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
@@ -65,9 +79,9 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
     if data.has_batches:
         warn_of_parts(_cells_by_batch(data), MIXED_UP)
     found = [one for part, seeds in _training_data(data, how) for one in _fitted(part, candidates, how, seeds)]
-    scores, accuracy = (np.array([one[name] for one in found]) for name in ("scores", "accuracy"))
+    scores, *others = (np.array([one[name] for one in found]) for name in ("scores", *HELD_OUT))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
-    return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), accuracy)
+    return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), *others)
 
 
 def _cells_by_batch(data: Dataset) -> np.ndarray:
@@ -90,8 +104,7 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
             model = models.build(how.model, random_state=seed, device=data.device, **how.options)
             if boosted.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
-                found = boosted.boost(data, genes, order, model=model, split=split)
-                return dict(zip(("scores", "accuracy"), found, strict=True))
+                return boosted.boost(data, genes, order, model=model, split=split) | _learnt(data.labels[order], split)
             client = active_client() if is_dask(data.matrix) else None
             return _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts, client=client)
 
@@ -248,11 +261,27 @@ def _fit(model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_par
     with enough_memory(purpose, WAY_OUT, X.nbytes):
         _on_workers(partial(model.fit, X, group, split), client)
         scores = np.asarray(model.importance(X, group, split), dtype=np.float64)
-        right = [np.asarray(model.predict(take(X, cells))) == group[cells] for cells in by_block(split.test, X.shape)]
+        right, nearest = _right(model, X, group, split)
     expected = (int(group.max()) + 1, X.shape[1])
     if scores.shape != expected:
         raise ValueError(f"the importance of the model has shape {scores.shape}, but groups × genes is {expected}.")
-    return {"scores": scores, "accuracy": np.mean(np.concatenate(right))}
+    return {"scores": scores} | held_out(group[split.test], right, nearest) | _learnt(group, split)
+
+
+def _right(model: models.Model, X: Any, group: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Held-out cells of every group that the model and the nearest class mean predict right."""
+    n_groups = int(group.max()) + 1
+    simple = NearestMean.of(X, group, split.train, n_groups)
+    right, nearest = np.zeros((2, n_groups), dtype=np.int64)
+    for cells in by_block(split.test, X.shape):
+        part, true = take(X, cells), group[cells]
+        right += right_by_group(true, model.predict(part), n_groups)
+        nearest += right_by_group(true, simple.predict(part), n_groups)
+    return right, nearest
+
+
+def _learnt(group: np.ndarray, split: Split) -> Stage:
+    return {"training_cells": np.bincount(group[split.train], minlength=int(group.max()) + 1)}
 
 
 def _on_workers(fit: Callable[[], Any], client: Any) -> None:

@@ -178,7 +178,14 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
         return np.concatenate([of(part) for part in found])
 
     mean, spread = stack(lambda p: p.scores.mean), stack(lambda p: p.scores.spread)
-    scores = Scores(mean, spread, stack(lambda p: p.scores.accuracy))
+    scores = Scores(
+        mean,
+        spread,
+        stack(lambda p: p.scores.accuracy),
+        stack(lambda p: p.scores.nearest_mean),
+        np.concatenate([p.scores.group_accuracy for p in found], axis=1),
+        np.concatenate([p.scores.training_cells for p in found], axis=1),
+    )
     groups = stack(lambda p: p.groups)
     markers = pd.concat([part.markers.astype({"group": object}) for part in found], ignore_index=True)
     return Selection(

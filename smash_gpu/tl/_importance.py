@@ -12,7 +12,8 @@ from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.runtime.memory import limit
-from smash_gpu.selection import steps
+from smash_gpu.runtime.progress import say
+from smash_gpu.selection import accuracy, steps
 from smash_gpu.selection.options import Importance
 
 
@@ -75,7 +76,10 @@ def importance(
     -------
     None. Fills ``.varm["smash"]`` (genes × groups, float32; larger is better, NaN for genes that are no candidates),
     with several models ``.varm["smash_spread"]`` (their standard deviation), ``.uns["smash"]["groups"]`` and
-    ``.uns["smash"]["accuracy"]`` (of each model on held-out cells, with all candidates; float64, from 0 to 1).
+    ``.uns["smash"]["accuracy"]`` (of each model on held-out cells, with all candidates; float64, from 0 to 1), with
+    ``["group_accuracy"]`` and ``["training_cells"]`` (models × groups) and ``["nearest_mean"]`` (accuracy of the
+    nearest class mean on the same cells); `get.accuracy` reads them. One line on stderr says them, through ``logging``
+    of "smash_gpu". A model far below the nearest class mean, or a group with few training cells, is a warning.
 
     Raises
     ------
@@ -108,7 +112,9 @@ def importance(
         data = read(adata, where)
         models.check_options(model, how.options, data.device)
         scores = steps.importance(data, slots.candidates(adata, key), how)
+    accuracy.check(how.name, scores, data.groups)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "importance", how.recorded)
     slots.record(adata, key, "within", {})
     slots.write_scores(adata, scores, data.groups, key)
+    say(accuracy.in_words(how.name, scores.accuracy, scores.group_accuracy, data.groups))

@@ -15,7 +15,8 @@ from smash_gpu.annotated.source import Source
 from smash_gpu.data.stages import Work
 from smash_gpu.io import concat
 from smash_gpu.runtime.memory import limit
-from smash_gpu.selection import steps
+from smash_gpu.runtime.progress import say
+from smash_gpu.selection import accuracy, steps
 from smash_gpu.selection.options import Filters, Importance, InversePCA, Ranking, Recipe
 
 
@@ -119,7 +120,8 @@ def smash(
     ``.var["smash_marker"]`` (bool), ``.varm["smash"]`` (scores, genes × groups, float32, NaN for genes that are no
     candidates), ``.varm["smash_mean"]`` and ``.varm["smash_fraction"]`` (genes × groups, float32: mean log-normalised
     expression, share of cells that express the gene) and ``.uns["smash"]`` (``markers``, ``groups``, ``filters``,
-    ``params``). Read them by `get.markers`, `get.markers_dict` and `get.marker_panel`.
+    ``params``, and the accuracy of the models as in `tl.importance`). Read them by `get.markers`, `get.markers_dict`,
+    `get.marker_panel` and `get.accuracy`.
 
     Raises
     ------
@@ -173,7 +175,10 @@ def smash(
         data = read(adata, where, work)
         models.check_options(model, how.importance.options, data.device)
         parts = {"": data} if within is None else steps.inside(data, broad_groups(adata, within))
-        found = steps.merge({name: steps.select(part, how, name) for name, part in parts.items()})
+        selected = {name: steps.select(part, how, name) for name, part in parts.items()}
+    for name, part in selected.items():
+        accuracy.check(how.importance.name, part.scores, part.groups, name)
+    found = steps.merge(selected)
     slots.start(adata, key)
     slots.record(adata, key, "source", where)
     for step, options in how.steps.items():
@@ -184,4 +189,5 @@ def smash(
     slots.write_scores(adata, found.scores, found.groups, key)
     profiles = {"mean": found.mean, "fraction": found.fraction}
     slots.write_markers(adata, found.markers, found.eligible, **profiles, key=key)
+    say(accuracy.in_words(how.importance.name, found.scores.accuracy, found.scores.group_accuracy, found.groups))
     return adata if is_path else None

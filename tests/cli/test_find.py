@@ -19,7 +19,7 @@ def test_find_prints_the_ledger_the_accuracy_and_the_markers_of_every_group(run,
     assert "240 cells × 60 genes" in out
     assert "mitochondrial genes" in out
     assert "small loadings (inverse PCA" in out
-    assert "Model rf: accuracy" in out
+    assert "Model rf: 100.0% of the held-out cells are predicted right" in out
     for number, group in enumerate(("A", "B / b", "CD4+ T")):
         line = next(line for line in out.splitlines() if line.startswith(f"  {group} "))
         genes = [gene.strip() for gene in line.removeprefix(f"  {group} ").split(",")]

@@ -10,6 +10,7 @@ from cases.cluster import PLACES, assert_same_selection, cluster_of, codes, smas
 
 from smash_gpu.data import shuffle, splits
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.models.nearest_mean import NearestMean
 from smash_gpu.models.on_cluster import boosted
 
 pytest.importorskip("distributed")
@@ -66,11 +67,15 @@ def assert_boosted_as_on_one_machine(cells, monkeypatch, options, n_blocks):
     scores = model.fit(X, y, split).importance(X, y, split)
 
     assert boosted.can_stay(there, far)
-    found, accuracy = boosted.boost(there, genes, order, model=far, split=split)
+    found = boosted.boost(there, genes, order, model=far, split=split)
 
     assert trees(far.booster) == trees(model.booster)
-    np.testing.assert_allclose(found, scores, rtol=1e-6, atol=1e-6)
-    assert accuracy == np.mean(model.predict(X[split.test]) == y[split.test])
+    np.testing.assert_allclose(found["scores"], scores, rtol=1e-6, atol=1e-6)
+    right = model.predict(X[split.test]) == y[split.test]
+    assert found["accuracy"] == np.mean(right)
+    assert found["group_accuracy"].tolist() == [np.mean(right[y[split.test] == c]) for c in range(3)]
+    simple = NearestMean.of(X, y, split.train, 3).predict(X[split.test])
+    assert found["nearest_mean"] == np.mean(simple == y[split.test])
     return far
 
 

@@ -18,16 +18,20 @@ from smash_gpu.data.splits import Split, draw
 from smash_gpu.data.standardize import standardize
 from smash_gpu.data.stats import group_stats
 from smash_gpu.models.attribution import treeshap
+from smash_gpu.models.nearest_mean import NearestMean, held_out, right_by_group
 from smash_gpu.models.on_cluster import bins
 from smash_gpu.runtime.cluster import active_client, is_dask
 
 
 @dataclass(frozen=True)
 class _Sums(Additive):
-    """Sum of ``z`` over the training cells (groups × genes), and how many held-out cells are predicted right (1)."""
+    """Sum of ``z`` over the training cells (groups × genes), and how many held-out cells of every group the model and
+    the nearest class mean predict right.
+    """
 
     z: Any
     right: Any
+    nearest: Any
 
 
 def can_stay(data: Dataset, model: Any) -> bool:
@@ -41,8 +45,8 @@ def can_stay(data: Dataset, model: Any) -> bool:
     return isinstance(model, Boosted) and model.facts.reads_parts and model.params.get("subsample", 1) == 1
 
 
-def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, split: Split) -> tuple[np.ndarray, float]:
-    """Fit a `models.boosted.Boosted` on the workers; its scores (groups × genes) and its accuracy on held-out cells.
+def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, split: Split) -> dict[str, Any]:
+    """Fit a `models.boosted.Boosted` on the workers; its ``scores`` (groups × genes) and what `held_out` says.
 
     The same as its ``fit``, ``importance`` and ``predict`` on the expression of the numbered genes, of which no more
     than one block of rows (`shuffle.block_cuts`) comes to the client.
@@ -53,7 +57,7 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
         Which of ``data.cells`` each row is, and the rows to learn from and to hold out.
     """
     cells, y = data.cells[order], data.labels[order]
-    learnt, held_out = (_labelled(data, cells[rows]) for rows in (split.train, split.test))
+    learnt, tested = (_labelled(data, cells[rows]) for rows in (split.train, split.test))
     weight = model.weight(y[split.train])
     first = by_block(split.train, (len(cells), len(genes)))[0]
     X = _gathered(data, genes, cells[first])
@@ -62,19 +66,20 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
     params = model.params | {"num_class": data.n_groups}
     params["base_score"] = bins.base_score(y[split.train], weight, params)
     stops: dict[str, Any] = {}
-    of_learnt, of_held_out = _bins(data, genes, learnt, held_out, cuts)
+    of_learnt, of_held_out = _bins(data, genes, learnt, tested, cuts)
     parts = _cells(of_learnt, data, cells[split.train], model)
     if model.early_stopping_rounds and len(split.test):
         stops["early_stopping_rounds"] = model.early_stopping_rounds
         stops["held_out"] = _cells(of_held_out, data, cells[split.test], model)
     model.booster = bins.train(parts, cuts, params, model.n_estimators, active_client(), **stops)
-    sums = _sums(data, genes, learnt, held_out, model)
-    accuracy = float(sums.right[0] / len(split.test))
+    sums = _sums(data, genes, learnt, tested, model)
+    accuracy = held_out(y[split.test], sums.right, sums.nearest)
     if model.kind == "shap":
         explained = draw(y, split.train, model.max_explained, model.random_state, balanced=True)
-        return treeshap.mean_abs(model.booster, _gathered(data, genes, cells[explained]), data.n_groups), accuracy
+        scores = treeshap.mean_abs(model.booster, _gathered(data, genes, cells[explained]), data.n_groups)
+        return {"scores": scores} | accuracy
     sizes = np.bincount(y[split.train], minlength=data.n_groups)
-    return model.gain(len(genes)) * sums.z / np.maximum(sizes, 1)[:, None], accuracy
+    return {"scores": model.gain(len(genes)) * sums.z / np.maximum(sizes, 1)[:, None]} | accuracy
 
 
 def _labelled(data: Dataset, cells: np.ndarray) -> np.ndarray:
@@ -122,19 +127,20 @@ def _binned(
     return bins.bins(ops.gather_dense(ops.labelled(block, group), genes, target_sum), cuts)
 
 
-def _sums(data: Dataset, genes: np.ndarray, learnt: np.ndarray, held_out: np.ndarray, model: Any) -> _Sums:
+def _sums(data: Dataset, genes: np.ndarray, learnt: np.ndarray, tested: np.ndarray, model: Any) -> _Sums:
     how: dict[str, Any] = {"target_sum": data.target_sum, "device": data.device, "fold": data.known.fold}
-    stats = group_stats(data.matrix, learnt, data.n_groups, **how).pooled
-    mean, std = stats.mean[0, genes], stats.std[0, genes]
+    stats = group_stats(data.matrix, learnt, data.n_groups, **how)
+    mean, std = stats.pooled.mean[0, genes], stats.pooled.std[0, genes]
+    simple = NearestMean(stats.mean[:, genes], std)
     n_groups, target_sum, predict = data.n_groups, data.target_sum, model.predict
 
-    def step(block: Any, learnt: np.ndarray, held_out: np.ndarray) -> _Sums:
+    def step(block: Any, learnt: np.ndarray, tested: np.ndarray) -> _Sums:
         z, label = ops.gather_dense(ops.labelled(block, learnt), genes, target_sum), learnt[learnt >= 0]
         xp = namespace(z)
         member = xp.eye(n_groups)[xp.asarray(label)]
         total = member.T @ standardize(z, mean, std).astype(np.float64)
-        X, label = ops.gather_dense(ops.labelled(block, held_out), genes, target_sum), held_out[held_out >= 0]
-        right = np.count_nonzero(predict(X) == label) if len(label) else 0
-        return _Sums(to_host(total), np.array([right]))
+        X, label = ops.gather_dense(ops.labelled(block, tested), genes, target_sum), tested[tested >= 0]
+        right = [right_by_group(label, how(X) if len(label) else label, n_groups) for how in (predict, simple.predict)]
+        return _Sums(to_host(total), *right)
 
-    return data.known.fold(data.matrix, step, learnt, held_out, device=data.device)
+    return data.known.fold(data.matrix, step, learnt, tested, device=data.device)
