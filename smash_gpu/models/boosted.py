@@ -210,6 +210,11 @@ class Boosted:
             yield None
             return
         if self.device == "cuda":
+            if n_bytes > memory.room():
+                raise MemoryError(
+                    f"not enough memory on device and host for the bins of {n_cells:,} cells × {n_genes:,} "
+                    f"genes ({n_bytes / 1e9:,.2f} GB). Pass a smaller max_cells=, or fewer candidates."
+                )
             with TemporaryDirectory(prefix=BINS) as folder:
                 yield folder
             return

@@ -100,6 +100,30 @@ def test_xgboost_given_arrays_of_a_device_is_xgboost(monkeypatch, rng, kind):
     assert found["cpu"] == found["cuda"]
 
 
+@pytest.mark.filterwarnings("ignore:.*No visible GPU")
+@pytest.mark.filterwarnings("ignore:.*Device is changed")
+def test_bins_that_the_device_has_no_room_for_lie_in_host_memory(device, monkeypatch, rng):
+    """The same trees; and where the host has no room either, an error says so before XGBoost begins."""
+    from smash_gpu.models import boosted, xgboost_bins
+
+    stand_in_for_xgboost(monkeypatch)
+    monkeypatch.setattr("smash_gpu.data.shuffle.BYTES_PER_BLOCK", 4 * 8 * 50)
+    made, create = [], xgboost_bins.ExtMemQuantileDMatrix
+    monkeypatch.setattr(xgboost_bins, "ExtMemQuantileDMatrix", lambda it, **o: made.append(it) or create(it, **o))
+    group = np.tile([0, 1, 2], 60)
+    X = DeviceArray(rng.gamma(1.0 + 3 * (np.arange(8) == group[:, None]), 1.0).astype(np.float32))
+    gains, split = [], stratified(group)
+    for share in (0.5, 0.0):
+        monkeypatch.setattr(boosted, "SHARE_FOR_BINS", share)
+        gains.append(boosted.Boosted(device="cuda", n_estimators=4).fit(X, group, split).gain(8))
+        assert bool(made) == (share == 0)
+    assert all(it.on_host and len(it.blocks) >= 1 for it in made)
+    np.testing.assert_allclose(gains[1], gains[0], rtol=1e-6)
+    monkeypatch.setattr(boosted.memory, "room", lambda: 0)
+    with pytest.raises(MemoryError, match="180 cells × 8 genes.*max_cells="):
+        boosted.Boosted(device="cuda").fit(X, group, split)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*No visible GPU")
 @pytest.mark.filterwarnings("ignore:.*Device is changed")
