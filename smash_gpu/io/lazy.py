@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import numpy as np
 import pandas as pd
 import zarr
 
@@ -48,9 +51,10 @@ class OnDisk(ad.AnnData):
         super().__init__(None, **annotation)
         self.matrices, self.is_part = matrices, is_part
         self.places = [str(Path(place).absolute()) for place in places]
+        self.raw_on_disk: RawOnDisk | None = None
         if RAW in matrices:
             names = pd.DataFrame(index=[str(i) for i in range(matrices[RAW].shape[1])])
-            self._raw = RawOnDisk(self, matrices[RAW], **{"var": names, **(raw or {})})
+            self.raw_on_disk = RawOnDisk(self, **{"var": names, **(raw or {})})
 
     def seen(self, matrix: Stack | None) -> Any:
         """A matrix as the user sees it: for a slice the values in memory, else the matrix on disk."""
@@ -67,12 +71,12 @@ class OnDisk(ad.AnnData):
         lambda self: self.seen(self.matrices.get(MAIN)), _fixed, doc="Cells × genes, on disk; a slice is read."
     )
     layers = property(lambda self: _Layers(self), _empty, doc="The layers, each like `X`.")
-    raw = property(lambda self: self._raw, _fixed, doc="``raw``, with a matrix like `X`.")
-    _inplace_subset_obs = _inplace_subset_var = _fixed
+    raw = property(lambda self: self.raw_on_disk, _fixed, doc="``raw``, with a matrix like `X`.")
+    isbacked = property(lambda self: False, doc="Whether AnnData itself keeps a file open, which it does not.")
+    _inplace_subset_obs = _inplace_subset_var = _fixed  # scanpy calls these names
 
     def __getitem__(self, index: Any) -> OnDisk:
-        cells, genes = self._normalize_indices(index)
-        cells, genes = (slice(i, i + 1 or None) if pd.api.types.is_integer(i) else i for i in (cells, genes))
+        cells, genes = _numbers(self, index)
         return OnDisk(
             {name: matrix.only(cells, slice(None) if name == RAW else genes) for name, matrix in self.matrices.items()},
             places=self.places,
@@ -83,6 +87,10 @@ class OnDisk(ad.AnnData):
             uns=dict(self.uns),
             varm={name: getattr(value, "iloc", value)[genes] for name, value in self.varm.items()},
         )
+
+    def __reduce__(self) -> tuple:
+        options = {"places": self.places, "raw": self._raw_parts(), "is_part": self.is_part}
+        return partial(OnDisk, **options, **self._annotation()), (self.matrices,)
 
     def copy(self, filename: Any = None) -> OnDisk:
         """A copy of the annotation, with the same matrices."""
@@ -135,13 +143,24 @@ class OnDisk(ad.AnnData):
 class RawOnDisk(ad.Raw):
     """``raw`` of `OnDisk`."""
 
-    X = property(lambda self: self._adata.seen(self._X), doc="Cells × genes, like ``X`` of the annotated data.")
+    def __init__(self, of: OnDisk, **annotation: Any) -> None:
+        super().__init__(of, of.matrices[RAW], **annotation)
+        self.of = of
+
+    X = property(lambda self: self.of.seen(self.of.matrices[RAW]), doc="Cells × genes, like ``X`` of the whole.")
+
+    def __getitem__(self, index: Any) -> OnDisk:
+        return self.to_adata()[index]
+
+    def copy(self) -> RawOnDisk:
+        """A copy of the annotation, with the same matrix."""
+        return RawOnDisk(self.of, var=self.var.copy(), varm=dict(self.varm))
 
     def to_adata(self) -> OnDisk:
         """The matrix as ``X``, with the annotation of the cells; nothing is read."""
-        of = self._adata
+        of = self.of
         annotation = of._annotation() | {"var": self.var, "varm": dict(self.varm)}
-        return OnDisk({MAIN: self._X}, places=of.places, is_part=of.is_part, **deepcopy(annotation))
+        return OnDisk({MAIN: of.matrices[RAW]}, places=of.places, is_part=of.is_part, **deepcopy(annotation))
 
 
 class _Layers(Mapping):
@@ -156,6 +175,16 @@ class _Layers(Mapping):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+def _numbers(adata: ad.AnnData, index: Any) -> list[Any]:
+    """The numbers of the cells and genes that AnnData takes for ``index``; a slice of everything stays one."""
+    counted = [pd.DataFrame({"number": np.arange(len(names))}, names) for names in (adata.obs_names, adata.var_names)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # names that occur twice were reported when the file was read
+        part = ad.AnnData(obs=counted[0], var=counted[1])[index]
+    found = [part.obs["number"].to_numpy(), part.var["number"].to_numpy()]
+    return [slice(None) if np.array_equal(f, c["number"]) else f for f, c in zip(found, counted, strict=True)]
 
 
 def matrix_of(adata: ad.AnnData, layer: str | None = None, *, use_raw: bool = False) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import partial, singledispatch
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 from scipy import sparse
 
 from smash_gpu.io import matrices
+from smash_gpu.io.kinds import know_codecs
 
 CELLS_AT_ONCE = 4096
 WIDEST_GAP = 64  # cells; smaller gaps are read and dropped instead of being skipped
@@ -57,6 +59,9 @@ class Stack:
     def __repr__(self) -> str:
         n_cells, n_genes = self.shape
         return f"Stack of {len(self.matrices)} matrices, {n_cells:,} cells × {n_genes:,} genes, {self.dtype}"
+
+    def __reduce__(self) -> tuple:
+        return _received, ([_sent(getattr(X, "group", X)) for X in self.matrices], self.genes, self.cells)
 
     def __getitem__(self, index: Any) -> sparse.csr_matrix:
         """A slice in memory, with any index that AnnData uses."""
@@ -146,6 +151,33 @@ def _(X: Stack) -> list[Any]:
 @matrices.to_memory.register
 def _(X: Stack) -> sparse.csr_matrix:
     return X.to_memory()
+
+
+class _InFile(NamedTuple):
+    """An element of an HDF5 file, which h5py does not pickle."""
+
+    path: str
+    name: str
+
+
+@singledispatch
+def _sent(element: Any) -> Any:
+    return element
+
+
+@_sent.register(h5py.Dataset | h5py.Group)
+def _(element: h5py.Dataset | h5py.Group) -> _InFile:
+    return _InFile(*matrices.origin(element))
+
+
+def _received(elements: Iterable[Any], genes: Sequence[Genes], cells: np.ndarray | None) -> Stack:
+    found = (_open(element) if isinstance(element, _InFile) else element for element in elements)
+    return Stack(list(map(matrices.opened, found)), genes, cells)
+
+
+def _open(element: _InFile) -> h5py.Dataset | h5py.Group:
+    know_codecs(Path(element.path))
+    return h5py.File(element.path, "r")[element.name]
 
 
 def take_columns(block: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import anndata as ad
@@ -170,3 +171,26 @@ def test_a_hard_link_and_several_files_are_not_overwritten_either(adata, tmp_pat
     for target in (*paths, tmp_path / "other.h5ad"):
         with pytest.raises(ValueError, match="holds the matrices themselves"):
             found.write(target)
+
+
+@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+def test_data_on_disk_can_be_pickled_and_stay_there(adata, tmp_path, on_disk, suffix):
+    getattr(with_everything(adata), f"write_{suffix}")(tmp_path / f"cells.{suffix}")
+    found = open_file(tmp_path / f"cells.{suffix}")
+    for whole, expected in ((found, adata), (found[5:90:3, ["MARKER1X"]], adata[5:90:3, ["MARKER1X"]])):
+        again = pickle.loads(pickle.dumps(whole))
+        assert len(pickle.dumps(whole.matrices)) < 5000, "the values are not in it"
+        assert again.uns["note"] == "kept"
+        pd.testing.assert_frame_equal(again.obs, whole.obs)
+        np.testing.assert_array_equal(again.varm["loadings"], expected.varm["loadings"])
+        for X, Y in ((again.X, expected.X), (again.layers["counts"], expected.X), (again.raw.X, expected.raw.X)):
+            np.testing.assert_array_equal(X[:].toarray(), Y.toarray())
+
+
+def test_genes_of_raw_by_name(adata, tmp_path, on_disk):
+    with_everything(adata).write_h5ad(tmp_path / "cells.h5ad")
+    found, genes = open_file(tmp_path / "cells.h5ad"), ["MARKER1X", "MARKER0X"]
+    np.testing.assert_array_equal(found.raw[:, genes].X.toarray(), adata.raw[:, genes].X.toarray())
+    np.testing.assert_array_equal(found[3:9].raw[:, genes].X.toarray(), adata.raw[3:9, genes].X.toarray())
+    assert found.raw.copy().var_names.equals(adata.var_names)
+    np.testing.assert_array_equal(found.raw.obs_vector("MARKER1X"), adata.raw.obs_vector("MARKER1X"))
