@@ -46,7 +46,7 @@ def rows(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
     )
 
 
-@rows.register(np.ndarray | h5py.Dataset | zarr.Array)
+@rows.register(np.ndarray | h5py.Dataset)
 def _(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
     return X.__getitem__
 
@@ -54,6 +54,12 @@ def _(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
 @rows.register(sparse.csr_matrix | sparse.csr_array)
 def _(X: Any, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
     return partial(_host_rows, X) if type(X) in (sparse.csr_matrix, sparse.csr_array) else X.__getitem__
+
+
+@rows.register
+def _(X: zarr.Array, offsets: np.ndarray | None = None) -> Callable[[slice], Any]:
+    read = hdf5.array_reader(X)
+    return lambda cut: read(cut.start, cut.stop)
 
 
 @rows.register

@@ -30,8 +30,8 @@ def array_reader(array: Any) -> Callable[[int, int], np.ndarray]:
     """``(start, stop) -> array[start:stop]``, bit for bit, for a one-dimensional HDF5 or zarr array.
 
     The HDF5 filters gzip, shuffle, zstd and blosc are decoded here (the last two without the package hdf5plugin).
-    Arrays with other filters, or without chunks, are left to HDF5; zarr uses its own threads. The last chunk is kept
-    for the next call, which usually starts in it.
+    Arrays with other filters, or without chunks, are left to HDF5; zarr uses its own threads (see
+    `smash_gpu.io.zarr_arrays`). The last chunk is kept for the next call, which usually starts in it.
     """
     return lambda start, stop: array[start:stop]
 

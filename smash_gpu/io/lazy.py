@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
@@ -89,7 +88,7 @@ class OnDisk(ad.AnnData):
         )
 
     def __reduce__(self) -> tuple:
-        options = {"places": self.places, "raw": self._raw_parts(), "is_part": self.is_part}
+        options: dict[str, Any] = {"places": self.places, "raw": self._raw_parts(), "is_part": self.is_part}
         return partial(OnDisk, **options, **self._annotation()), (self.matrices,)
 
     def copy(self, filename: Any = None) -> OnDisk:
@@ -180,8 +179,7 @@ class _Layers(Mapping):
 def _numbers(adata: ad.AnnData, index: Any) -> list[Any]:
     """The numbers of the cells and genes that AnnData takes for ``index``; a slice of everything stays one."""
     counted = [pd.DataFrame({"number": np.arange(len(names))}, names) for names in (adata.obs_names, adata.var_names)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # names that occur twice were reported when the file was read
+    with ad.settings.override(check_uniqueness=False):  # that takes long, and was done when the file was opened
         part = ad.AnnData(obs=counted[0], var=counted[1])[index]
     found = [part.obs["number"].to_numpy(), part.var["number"].to_numpy()]
     return [slice(None) if np.array_equal(f, c["number"]) else f for f, c in zip(found, counted, strict=True)]

@@ -17,6 +17,7 @@ from smash_gpu.io import integrity, matrices
 from smash_gpu.io.kinds import know_codecs, undecodable, what_it_is
 from smash_gpu.io.lazy import LAYERS, MAIN, RAW, OnDisk
 from smash_gpu.io.stack import Stack
+from smash_gpu.io.strings import make_writable
 from smash_gpu.io.visit import require_sound
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.words import did_you_mean
@@ -75,7 +76,9 @@ def open_file(path: str | Path, *, lazily: bool | None = None, used: str | None 
     lazily = is_large([path]) if lazily is None else lazily
     kind = format_of(path)
     try:
-        return _lazily(path, kind.root(path)) if lazily and kind.root else kind.read(path, used)
+        found = _lazily(path, kind.root(path)) if lazily and kind.root else kind.read(path, used)
+        make_writable(found)
+        return found
     except Exception as error:
         integrity.require_handles(error, path)
         raise ValueError(

@@ -17,7 +17,7 @@ from smash_gpu.data import stages
 def test_annotation_is_held_as_codes_of_sorted_strings(values):
     column = pd.Series(values)
     found = _categories(column, missing="nan")
-    expected = column.astype(str).to_numpy(dtype=object)
+    expected = np.array(["nan" if pd.isna(value) else str(value) for value in column], dtype=object)
     np.testing.assert_array_equal(np.asarray(found), expected)
     names, codes = np.unique(expected.astype(str), return_inverse=True)
     np.testing.assert_array_equal(found.categories, names)
