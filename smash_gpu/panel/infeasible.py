@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -31,12 +33,18 @@ def check_numbers(request: Request, found: Candidates, known: Genes) -> None:
     left = int(np.sum(found.tier < OUT))
     if left >= n:
         return
-    rows = [("n_genes", "", n, left, f"ask for at most {left} genes, or relax a rule")]
-    for rule, hit in ((rule, hit) for rule, hit in found.hits.items() if hit.any()):
-        others = np.any([h for other, h in found.hits.items() if other != rule] or [np.zeros_like(hit)], axis=0)
-        back = int(np.sum(hit & ~others))
-        rows.append((rule, "", n, left + back, f"without this rule, {left + back} genes would be left"))
+    fewer = f"ask for at most {left} genes, or " * bool(left)
+    rows = [("n_genes", "", n, left, f"{fewer}relax a rule")]
+    back = {rule: _only_by(rule, found.hits) for rule in found.hits}
+    for rule, gained in back.items():
+        if gained or not any(back.values()):
+            rows.append((rule, "", n, left + gained, f"without this rule, {left + gained} genes would be left"))
     raise InfeasibleError(f"n_genes={n}, but the rules leave only {left} of {len(known.names)} genes.", _table(rows))
+
+
+def _only_by(rule: str, hits: Mapping[str, np.ndarray]) -> int:
+    """Number of genes that this rule alone removes."""
+    return int(np.sum(np.sum([*hits.values()], axis=0)[hits[rule]] == 1))
 
 
 def check_caps(caps: Caps, task: Task, *, must: np.ndarray, existing: np.ndarray) -> None:

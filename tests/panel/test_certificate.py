@@ -102,8 +102,18 @@ def test_rules_that_leave_too_few_genes_are_listed(data):
     with pytest.raises(panel.InfeasibleError, match="n_genes=58, but the rules leave only") as caught:
         designed(data, n_genes=58, exclude=["NOISE20", "NOISE21", "NOISE22"])
     assert caught.value.certificate.set_index("constraint").loc["excluded by the user", "possible"] == 60
+    assert caught.value.certificate["constraint"].tolist() == ["n_genes", "excluded by the user"]
     with pytest.raises(panel.InfeasibleError, match="2 genes must be in the panel, but n_genes=1"):
         designed(data, n_genes=1, include=["NOISE20", "NOISE21"])
+
+
+def test_two_rules_that_remove_the_same_genes_are_both_named(data):
+    with pytest.raises(panel.InfeasibleError, match="leave only 0 of 60 genes") as caught:
+        designed(data, n_genes=5, exclude=data.names, max_counts=(None, 1e-9))
+    rows = caught.value.certificate
+    assert rows["constraint"].tolist()[1] == "excluded by the user"
+    assert len(rows) > 2
+    assert rows["way_out"][0] == "relax a rule"
 
 
 def test_a_budget_is_named_as_one_not_as_that_of_a_class(data):
