@@ -94,7 +94,9 @@ def substitutes(design: Design) -> Substitutes:
     found = []
     for part in _parts(design):
         lost = _stacked([_lost(design, gene) for gene in design.panel[part]])
-        fit = design.objective.gains_of(lost, pool)
+        fit = np.zeros((len(lost), len(pool)))
+        if len(pool) > POOL:
+            fit = design.objective.gains_of(lost, pool)
         for gene, row, of_pairs in zip(design.panel[part], fit, lost, strict=True):
             allowed = _allowed(design, gene, pool)
             best = np.argsort(-row[allowed], kind="stable")[:POOL]
