@@ -135,6 +135,15 @@ def test_groups_of_donors_that_are_held_out_together_are_named_with_all_of_them(
     assert [len(part.test) for part in kept] == [both.sum() - 8, (~both).sum(), one.sum(), (~one).sum()]
 
 
+def test_a_group_with_fewer_cells_than_folds_is_no_warning_of_another_library(adata):
+    labels, sample = adata.obs["cell_type"].astype(str).to_numpy(), adata.obs["sample"].to_numpy()
+    for donor in ("donor1", "donor2", "donor3"):
+        labels[np.flatnonzero(sample == donor)[0]] = "rare"
+    adata.obs["cell_type"], adata.obs["donor"] = labels, sample
+    assert evaluated(adata) == []
+    assert smg.get.group_metrics(adata).query("group == 'rare'")["cells"].tolist() == [3, 3, 3]
+
+
 def test_where_every_group_can_be_learnt_nothing_is_said_or_left_out(adata):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
