@@ -11,7 +11,7 @@ from anndata import AnnData
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source
-from smash_gpu.genes.lists import listed
+from smash_gpu.genes.lists import Genes, listed
 from smash_gpu.runtime.memory import limit
 from smash_gpu.selection import steps
 from smash_gpu.selection.options import Filters, InversePCA
@@ -32,8 +32,8 @@ def filter_genes(
     max_groups: float = Filters.max_groups,
     families: Iterable[str] = Filters.families,
     species: str = Filters.species,
-    exclude: Iterable[str] = Filters.exclude,
-    keep: Iterable[str] = Filters.keep,
+    exclude: Genes = Filters.exclude,
+    keep: Genes = Filters.keep,
     layer: str | None = Source.layer,
     use_raw: bool = Source.use_raw,
     normalize: bool = Source.normalize,
@@ -65,7 +65,8 @@ def filter_genes(
     species
         "human", "mouse", or "auto": by the spelling of the gene names.
     exclude, keep
-        Genes to remove, and genes that no rule removes; names or symbols.
+        Genes to remove, and genes that no rule removes: names, symbols or Ensembl ids. A list, a table with a column
+        such as "name", "gene" or "symbol", or the ``pathlib.Path`` of a file with one gene per line or such a table.
     layer
         Layer to read instead of ``X``.
     use_raw
@@ -126,7 +127,9 @@ def filter_genes(
     )  # fmt: skip
     where = {"groupby": groupby} | vars(source)
     with limit(memory):
-        candidates, ledger = steps.filter_genes(read(adata, where), options)
+        data = read(adata, where)
+        options = options.by_name(data.gene_names)
+        candidates, ledger = steps.filter_genes(data, options)
     slots.start(adata, key)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "filters", asdict(options))
@@ -138,7 +141,7 @@ def inverse_pca(
     *,
     n_top: int = InversePCA.n_top,
     variance: float = InversePCA.variance,
-    keep: Iterable[str] = InversePCA.keep,
+    keep: Genes = InversePCA.keep,
     memory: int | str | None = None,
     key: str = slots.KEY,
 ) -> None:
@@ -191,7 +194,9 @@ def inverse_pca(
     kept_before = slots.recorded(adata, key, "filters").get("keep", ())
     options = InversePCA(n_top, variance, (*kept_before, *listed(keep, "keep")))
     with limit(memory):
-        candidates, ledger = steps.inverse_pca(read(adata, where), slots.candidates(adata, key), options)
+        data = read(adata, where)
+        options = options.by_name(data.gene_names)
+        candidates, ledger = steps.inverse_pca(data, slots.candidates(adata, key), options)
     ledger = pd.concat([slots.require(adata, "filters", key, "pp.filter_genes"), ledger], ignore_index=True)
     slots.record(adata, key, "inverse_pca", asdict(options))
     slots.write_candidates(adata, candidates, ledger, key)

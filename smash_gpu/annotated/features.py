@@ -11,28 +11,27 @@ from anndata import AnnData
 from smash_gpu.annotated.columns import column
 from smash_gpu.compute.xp import on_gpu, take_columns
 from smash_gpu.errors import warn
+from smash_gpu.genes.kinds import are_genes
+from smash_gpu.genes.kinds import kinds as kinds_of
 from smash_gpu.genes.lists import GeneNames, ids_in
 from smash_gpu.genes.tables import texts
 from smash_gpu.io.stack import Stack
 from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.runtime.words import join_names
 
-KINDS = ("feature_types", "modality")  # as Cell Ranger, scanpy and muon call the column
-GENES = ("gene expression", "gex", "rna")
-
 
 def gene_rows(adata: AnnData) -> np.ndarray | None:
     """Numbers of the rows of ``adata.var`` that are genes; None if it does not say that some are not."""
-    kinds = _kinds(adata.var)
-    return None if kinds is None else np.flatnonzero(_are_genes(kinds))
+    kinds = kinds_of(adata.var)
+    return None if kinds is None else np.flatnonzero(are_genes(kinds))
 
 
 def note_others(adata: AnnData) -> None:
     """Warn of the rows of ``adata.var`` that are not genes."""
-    kinds = _kinds(adata.var)
+    kinds = kinds_of(adata.var)
     if kinds is None:
         return
-    others = kinds[~_are_genes(kinds)]
+    others = kinds[~are_genes(kinds)]
     counts = others.astype(object).fillna("not given").value_counts()
     listed = join_names(f"{kind} ({n:,})" for kind, n in counts.items())
     warn(
@@ -91,16 +90,3 @@ def gene_names(adata: AnnData, symbols: str | None = None) -> GeneNames:
 
 def _columns(block: Any, rows: np.ndarray) -> Any:
     return block[:, rows]
-
-
-def _kinds(var: pd.DataFrame) -> pd.Series | None:
-    """The kind of every feature, if there are several and one of them is genes."""
-    for name in KINDS:
-        if name in var and var[name].nunique() > 1 and _are_genes(var[name]).any():
-            return var[name]
-    return None
-
-
-def _are_genes(kinds: pd.Series) -> np.ndarray:
-    spelled = kinds.astype(object).map(lambda kind: str(kind).strip().lower().replace("_", " "), na_action="ignore")
-    return spelled.isin(GENES).to_numpy()

@@ -85,6 +85,19 @@ class GeneNames:
         self._complain([gene for gene, here in zip(genes, found, strict=True) if not here], len(genes), what, "raise")
         return np.isin(np.arange(len(self.names)), list(chain.from_iterable(found)))
 
+    def known(self, wanted: Genes, what: str) -> tuple[str, ...]:
+        """The names of all genes that have one of the names, symbols or ids, in the order of the list.
+
+        Raises
+        ------
+        NotFoundError, TypeError
+            As `mask`.
+        """
+        genes = listed(wanted, what)
+        self.mask(genes, what)
+        numbers = chain.from_iterable(self.all_of(gene, every=True) for gene in genes)
+        return tuple(str(self.names[number]) for number in dict.fromkeys(numbers))
+
     def all_of(self, gene: Gene, *, every: bool = False) -> list[int]:
         """The genes with this name, else this symbol, else this id; ``every``: those with any of them.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.errors import NotFoundError, warn
+from smash_gpu.genes import kinds
 from smash_gpu.io.lazy import OnDisk, matrix_of, name_of
 from smash_gpu.io.mismatch import FEWEST_IN_COMMON, alike, differences, foreign
 from smash_gpu.io.open import is_large, local_path, open_file
@@ -29,10 +30,10 @@ def open_cells(paths: Paths, source: Mapping[str, Any], *, lazily: bool | None =
 
     Several files are one data set: cells are concatenated, and genes are joined by name (those in all files, in the
     order of the first). Counts are then scaled by the sum of the **common** genes; other genes of a file are ignored.
-    ``var`` has the columns of the first file, ``obs`` those of all files, and ``obs["file"]`` is the file of each cell,
-    unless the files have such a column. If cells of two files share a name, file names are appended to all cell names.
-    ``uns["smash_files"]`` lists the files and how many of their genes are left out; ``uns`` and ``varm`` of the files
-    are not read.
+    ``var`` has the columns of the first file, and ``feature_types`` of another if the first has none; ``obs`` has those
+    of all files, and ``obs["file"]`` is the file of each cell, unless the files have such a column. If cells of two
+    files share a name, file names are appended to all cell names. ``uns["smash_files"]`` lists the files and how many
+    of their genes are left out; ``uns`` and ``varm`` of the files are not read.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def _stacked(parts: dict[str, ad.AnnData], places: list[str], *, use_raw: bool) 
     common, columns = _common(genes, tables)
     annotation = {
         "obs": _obs(parts),
-        "var": next(iter(tables.values())).iloc[columns[0]].copy(),
+        "var": _var([table.iloc[own] for table, own in zip(tables.values(), columns, strict=True)]),
         "uns": {KEY: _listed(genes, common, places, [part.n_obs for part in parts.values()])},
     }
 
@@ -138,6 +139,13 @@ def _stacked(parts: dict[str, ad.AnnData], places: list[str], *, use_raw: bool) 
     found = {name: matrix for name, matrix in matrices.items() if matrix is not None}
     raw = {"var": annotation["var"].copy()} if use_raw else None
     return OnDisk(found, places=places, raw=raw, **annotation)
+
+
+def _var(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The columns of the first file; what kind the features are also from another, if the first does not say."""
+    found = tables[0].copy()
+    said = {name: table[name].to_numpy() for table in reversed(tables) for name in kinds.COLUMNS if name in table}
+    return found.assign(**{name: values for name, values in said.items() if name not in found})
 
 
 def _stack(matrices: list[Any], columns: list[np.ndarray]) -> Stack | None:

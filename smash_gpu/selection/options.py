@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -88,6 +88,16 @@ class Filters:
         given: dict[str, Any] = {n: LISTS[n](value, n) if n in LISTS else value for n, value in options.items()}
         return cls(**given)
 
+    def by_name(self, genes: gene_lists.GeneNames) -> Self:
+        """With the names that the data have for the genes of the lists, so that the step can be repeated.
+
+        Raises
+        ------
+        NotFoundError
+            If a gene is not in the data.
+        """
+        return replace(self, exclude=genes.known(self.exclude, "exclude"), keep=genes.known(self.keep, "keep"))
+
 
 @dataclass(frozen=True)
 class InversePCA:
@@ -96,6 +106,10 @@ class InversePCA:
     n_top: int = pca.N_TOP
     variance: float = pca.VARIANCE
     keep: tuple[str, ...] = ()
+
+    def by_name(self, genes: gene_lists.GeneNames) -> Self:
+        """See `Filters.by_name`."""
+        return replace(self, keep=genes.known(self.keep, "keep"))
 
 
 @dataclass(frozen=True)
@@ -178,6 +192,11 @@ class Recipe:
     inverse_pca: InversePCA | None = field(default_factory=InversePCA)
     importance: Importance = field(default_factory=Importance)
     ranking: Ranking = field(default_factory=Ranking)
+
+    def by_name(self, genes: gene_lists.GeneNames) -> Self:
+        """See `Filters.by_name`."""
+        filters = self.filters and self.filters.by_name(genes)
+        return replace(self, filters=filters, inverse_pca=self.inverse_pca and self.inverse_pca.by_name(genes))
 
     @property
     def steps(self) -> dict[str, dict[str, Any]]:

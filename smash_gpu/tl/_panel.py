@@ -18,6 +18,7 @@ from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.stages import Work
 from smash_gpu.errors import warn
+from smash_gpu.genes.lists import Genes
 from smash_gpu.panel import Request
 from smash_gpu.panel.remarks import remarks
 from smash_gpu.panel.request import MIN_CELLS
@@ -33,9 +34,9 @@ def panel(
     *,
     n_genes: int = Request.n_genes,
     nested: bool = Request.nested,
-    include: Iterable[str] = Request.include,
-    extend: Iterable[str] = Request.extend,
-    exclude: Iterable[str] = Request.exclude,
+    include: Genes = Request.include,
+    extend: Genes = Request.extend,
+    exclude: Genes = Request.exclude,
     exclude_families: Iterable[str] = Request.exclude_families,
     species: str = Request.species,
     priorities: Mapping[str, str] | None = None,
@@ -89,9 +90,12 @@ def panel(
         True: τ grows with the list, so that every prefix is a good panel of its size, and a shorter request gives a
         prefix. False: τ fits ``n_genes``, and the order is that of the gains.
     include
-        Genes that are in, whichever other rule they break.
+        Genes that are in, whichever other rule they break: names, symbols or Ensembl ids. A list, a table with a column
+        such as "name", "gene" or "symbol", or the ``pathlib.Path`` of a file with one gene per line or such a table;
+        so for ``extend`` and ``exclude``. Of several genes with one symbol the first is taken, with a warning.
     extend
-        An existing panel to add to: it separates, fills caps and counts as markers, but not as ``n_genes``.
+        An existing panel to add to: it separates, fills caps and counts as markers, but not as ``n_genes``. Genes of
+        it that the data lack take no part, with a warning that names them.
     exclude
         Genes that are not in.
     exclude_families, species

@@ -173,6 +173,7 @@ def smash(
     with limit(memory):
         adata = concat.open_cells(adata, where | {"groupby": [groupby, within]}) if is_path else adata
         data = read(adata, where, work)
+        how = how.by_name(data.gene_names)
         models.check_options(model, how.importance.options, data.device)
         parts = {"": data} if within is None else steps.inside(data, broad_groups(adata, within))
         selected = {name: steps.select(part, how, name) for name, part in parts.items()}

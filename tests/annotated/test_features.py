@@ -126,6 +126,17 @@ def test_the_steps_one_by_one_are_those_of_the_genes_alone(adata, cite):
         pd.testing.assert_frame_equal(table(cite), table(adata))
 
 
+@pytest.mark.parametrize("of", [0, 1])
+def test_one_of_several_files_may_say_what_the_features_are(adata, cite, tmp_path, of):
+    for number, cells in enumerate((slice(0, 100), slice(100, None))):
+        part = cite[cells].copy()
+        if number != of:
+            del part.var["feature_types"]
+        part.write_h5ad(tmp_path / f"{number}.h5ad")
+    whole = smg.read([tmp_path / "0.h5ad", tmp_path / "1.h5ad"])
+    assert read(whole, {"groupby": "cell_type"}).names.tolist() == adata.var_names.tolist()
+
+
 def test_a_function_of_ones_own_sees_genes_alone(cite):
     seen = []
 

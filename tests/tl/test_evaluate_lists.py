@@ -256,3 +256,19 @@ def test_a_table_without_genes_is_answered_with_its_columns(adata):
 def test_a_list_may_be_a_file(adata, tmp_path):
     (tmp_path / "panel.csv").write_text("Genes;Ensembl_ID\n" + "".join(f"{gene};\n" for gene in MIXED))
     pd.testing.assert_frame_equal(judged(adata, genes=tmp_path / "panel.csv"), judged(adata, genes=MIXED))
+
+
+def test_a_selection_with_a_list_by_id_can_be_repeated(adata):
+    """The list holds a name that the data lack, and the id; what is noted are the names of the data."""
+    adata.var["gene_ids"] = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    table = pd.DataFrame(
+        {"symbol": ["old name", "NOISE21"], "ensembl_id": adata.var["gene_ids"][["NOISE20", "NOISE21"]]}
+    )
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES, filters={"exclude": MIXED[:1], "keep": table})
+    assert adata.var["smash_candidate"][["NOISE20", "NOISE21", "MARKER0X"]].tolist() == [True, True, False]
+    noted = smg.annotated.slots.recorded(adata, "smash", "filters")
+    assert (noted["keep"], noted["exclude"]) == (("NOISE20", "NOISE21"), ("MARKER0X",))
+    smg.tl.evaluate(adata, "cell_type", n_genes=3, n_splits=1)
+    smg.pp.filter_genes(adata, "cell_type", keep=table)
+    smg.pp.inverse_pca(adata, n_top=1, variance=0.1, keep=table)
+    assert smg.annotated.slots.recorded(adata, "smash", "inverse_pca")["keep"] == ("NOISE20", "NOISE21")
