@@ -64,7 +64,7 @@ def _hardest(design: Design, row: int) -> tuple[str, float]:
     worst = np.argsort(by, kind="stable")[:PURPOSES]
     pair = _pair_of(design, row, others[worst[0]])
     possible = float(possible_separation(design, np.array([pair]))[0]) if pair is not None else np.nan
-    return ", ".join(f"{classes.names[others[i]]} ({by[i]} genes)" for i in worst), possible
+    return ", ".join(f"{classes.names[others[i]]} ({by[i]} gene{'' if by[i] == 1 else 's'})" for i in worst), possible
 
 
 def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarray) -> tuple[str, str]:
