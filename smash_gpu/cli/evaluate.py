@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.inputs import gene_list, named, open_data, save, writable
+from smash_gpu.cli.inputs import gene_list, named, open_data, save, save_params, writable
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.genes.tables import Gene
 
@@ -132,6 +132,7 @@ def _write(adata: Any, out: Path) -> None:
     tables = {
         "evaluation.csv": get.comparison(adata),
         "splits.csv": get.evaluation_splits(adata),
+        "panels.csv": get.evaluation_panels(adata),
         "differences.csv": get.differences(adata),
         "groups.csv": _by_list(lists, lambda name: get.group_metrics(adata, genes=name)),
         "pairs.csv": _by_list(lists, lambda name: get.unresolved_pairs(adata, genes=name)),
@@ -141,8 +142,9 @@ def _write(adata: Any, out: Path) -> None:
     }
     for name, table in tables.items():
         table.to_csv(out / name, index=False)
+    save_params(adata, out)
     save(pl.confusion(adata), out / "confusion.png")
-    print(f"Written to {out}: {' '.join(tables)} confusion.png (of {lists[0]})")
+    print(f"Written to {out}: {' '.join(tables)} params.json confusion.png (of {lists[0]})")
 
 
 def _by_list(lists: list[str], table_of: Any) -> Any:

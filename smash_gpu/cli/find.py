@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, writable
+from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, save_params, writable
 
 PURPOSE = "find markers in a file"
 
@@ -122,7 +121,6 @@ def _marker_lines(table: Any) -> str:
 
 def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
     from smash_gpu import get, pl
-    from smash_gpu.annotated import slots
 
     out.mkdir(parents=True, exist_ok=True)
     get.markers(adata).to_csv(out / "markers.csv", index=False)
@@ -131,8 +129,7 @@ def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
     panel = get.marker_panel(adata, min(options.n_genes, scored))
     with (out / "marker_panel.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("rank", "name"), *enumerate(panel, start=1)])
-    params = {step: slots.recorded(adata, "smash", step) for step in adata.uns["smash"]["params"]}
-    (out / "params.json").write_text(json.dumps(params, indent=2))
+    save_params(adata, out)
     figures = [] if options.no_figures else ["markers.png"]
     for name in figures:
         save(pl.markers(adata), out / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,14 @@ def save(ax: Any, path: Path) -> None:
 
     ax.figure.savefig(path, dpi=150)
     plt.close(ax.figure)
+
+
+def save_params(adata: Any, folder: Path) -> None:
+    """Write the options of every step, and the versions, to ``params.json``."""
+    from smash_gpu.annotated import slots
+
+    params = {step: slots.recorded(adata, slots.KEY, step) for step in adata.uns[slots.KEY]["params"]}
+    (folder / "params.json").write_text(json.dumps(params, indent=2))
 
 
 def writable(out: Path | None) -> Path | None:

@@ -68,4 +68,6 @@ def in_words(options: Mapping[str, Any], n: int) -> str:
     if sample_key is not None:
         how = f"whole samples held out (column {sample_key}), {n} folds"
     seed, n_seeds = options.get("random_state"), options.get("n_seeds", 1)
-    return f"{how}, seed {seed}" + (f", repeated with {n_seeds} seeds" if n_seeds > 1 else "")
+    repeated = f", repeated with {n_seeds} seeds" if n_seeds > 1 else ""
+    fewest = options.get("min_cells")
+    return f"{how}, seed {seed}{repeated}" + (f", groups of at least {fewest} cells" if fewest else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 from cases.commands import MARKERS, PNG, assert_one_message, evaluate, find, written
@@ -90,11 +92,23 @@ def test_the_protocol_is_printed_as_it_was_run_and_what_was_not_judged_is_named(
     adata.obs["cell_type"] = labels
     adata.write_h5ad(tmp_path / "cells.h5ad")
     files = [written(tmp_path / "list.txt", *MARKERS), written(tmp_path / "short.txt", *MARKERS[:3])]
-    options = ("--sample-key", "sample", "--n-splits", 4, "--n-genes", 3, 9, "--out", tmp_path / "out")
+    options = (
+        "--sample-key",
+        "sample",
+        "--n-splits",
+        4,
+        "--n-genes",
+        3,
+        9,
+        "--min-cells",
+        5,
+        "--out",
+        tmp_path / "out",
+    )
     arguments = ("--groupby", "cell_type", "--genes", *files, *options)
     code, out, error = run("evaluate", tmp_path / "cells.h5ad", *arguments)
     assert code == 0, error
-    assert "Protocol leak-free: whole samples held out (column sample), 4 folds, seed 0" in out
+    assert "Protocol leak-free: whole samples held out (column sample), 4 folds, seed 0, groups of at least 5" in out
     assert "stratified" not in out
     assert error.count("epsilon: all cells are of sample donor2") == 1
     assert "short has 3 of 9 genes" in error
@@ -102,6 +116,10 @@ def test_the_protocol_is_printed_as_it_was_run_and_what_was_not_judged_is_named(
     assert "epsilon" not in out
     groups = pd.read_csv(tmp_path / "out" / "groups.csv")
     assert groups[groups["group"] == "epsilon"]["mean"].isna().all()
+    params = json.loads((tmp_path / "out" / "params.json").read_text())["evaluation"]
+    assert (params["sample_key"], params["n_genes"], params["min_cells"]) == ("sample", [3, 9], 5)
+    panels = pd.read_csv(tmp_path / "out" / "panels.csv")
+    assert panels[panels["genes"] == "short"].groupby("split")["name"].apply(list).tolist() == [MARKERS[:3]] * 4
 
 
 def test_nothing_to_judge_is_told(run, data):
