@@ -31,7 +31,8 @@ WINGS = [  # from the lowest to the highest; the wings of one line do not import
     {"report"},
     {"cli"},
 ]
-HEAVY = ("torch", "shap", "xgboost", "cuml", "cudf", "rapids_singlecell", "scanpy", "matplotlib", "sklearn", "imblearn")
+HEAVY = ("torch", "shap", "xgboost", "cuml", "cudf", "rapids_singlecell", "scanpy", "matplotlib", "sklearn", "imblearn",
+         "scipy.optimize", "scipy.stats")  # fmt: skip
 PUBLIC = [(module.__name__, name, f) for module in (smg.pp, smg.tl, smg.pl, smg.get)
           for name, f in inspect.getmembers(module, inspect.isfunction)
           if f.__module__.startswith(module.__name__) and not name.startswith("_")]  # fmt: skip

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
 from smash_gpu.panel.constraints import Caps
 from smash_gpu.panel.request import OUT, SPARE
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 ROUNDING = 1e-9  # of a limit
 LEAST_LIMIT = 1e-12  # stands for a limit of 0, which shares cannot be taken of
@@ -197,6 +199,8 @@ def _rounded(task: Task, found: OptimizeResult) -> np.ndarray | None:
 
 def _solved(price: np.ndarray, upper: np.ndarray, *rows: tuple, lower: Any = 0.0, **more: Any) -> OptimizeResult:
     """The smallest ``price · x`` with ``low ≤ A x ≤ high`` for each of ``rows``."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
     options = {"time_limit": SECONDS} | more.pop("options", {})
     limits = [LinearConstraint(*row) for row in rows if row[0].shape[0]]
     return milp(price, constraints=limits, bounds=Bounds(lower, upper), options=options, **more)
