@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import strict_cupy
 from cases import determinism
 from cases.determinism import EQUAL, OTHER, STEPS
 from cells import REPOSITORY
@@ -25,7 +26,18 @@ def test_two_runs_are_equal_bit_for_bit(step, device):
 @pytest.mark.gpu
 @pytest.mark.parametrize("step", [step for step in STEPS if step.between != OTHER], ids=lambda step: step.name)
 def test_cpu_and_gpu_agree_as_far_as_the_table_says(step):
-    for cpu, gpu in zip(step.found("cpu"), step.found("cuda"), strict=True):
+    agree(step, step.found("cpu"), step.found("cuda"))
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if not step.packages], ids=lambda step: step.name)
+def test_the_cpu_and_a_stand_in_for_a_device_agree_as_far_as_the_table_says(step, monkeypatch):
+    expected = step.found("cpu")
+    strict_cupy.install(monkeypatch)
+    agree(step, expected, step.found("cuda"))
+
+
+def agree(step, expected, found):
+    for cpu, gpu in zip(expected, found, strict=True):
         if step.between == EQUAL:
             np.testing.assert_array_equal(gpu, cpu)
         else:
