@@ -11,6 +11,10 @@ import torch
 from torch import nn
 from torch.optim.adam import adam
 
+RECORDABLE = (
+    nn.Sequential, nn.Linear, nn.Dropout, nn.BatchNorm1d, nn.LayerNorm,
+    nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Softplus,
+)  # fmt: skip
 PLAIN_STEPS = 3  # of each batch size before it is recorded; the first ones set up libraries and their memory
 
 
@@ -123,15 +127,15 @@ class RecordedStep(Step):
 
 
 def training_step(network: nn.Module, weights: torch.Tensor, learning_rate: float) -> Step:
-    """The step of a network: recorded on a CUDA device if only layers of torch are in it.
+    """The step of a network: recorded on a CUDA device if only `RECORDABLE` layers are in it, else plain.
 
-    A layer of one's own may decide by values, which a record cannot.
+    Other layers may look at values while they run, which a record cannot.
     """
-    if weights.device.type == "cuda" and is_of_torch(network):
+    if weights.device.type == "cuda" and is_recordable(network):
         return RecordedStep(network, weights, learning_rate, Graphs())
     return Step(network, weights, learning_rate)
 
 
-def is_of_torch(network: nn.Module) -> bool:
-    """Whether torch itself defines every layer of a network."""
-    return all(type(layer).__module__.startswith("torch.nn.") for layer in network.modules())
+def is_recordable(network: nn.Module) -> bool:
+    """Whether no layer looks at values; batch norm without momentum looks at its number of batches."""
+    return all(type(layer) in RECORDABLE and getattr(layer, "momentum", 0) is not None for layer in network.modules())

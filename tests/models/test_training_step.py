@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -79,20 +81,64 @@ def test_gradients_are_cleared_by_each_step(rng):
     assert all(p.grad is None for p in network.parameters())
 
 
-def test_only_networks_of_torchs_own_layers_are_recorded(monkeypatch):
-    class Own(torch.nn.Linear):
-        def forward(self, x):
-            return super().forward(x) if float(x.sum()) > 0 else x
+class Own(torch.nn.Linear):
+    """Branches on values."""
 
-    class OnDevice:
-        device = torch.device("cuda")
+    def forward(self, x):
+        return super().forward(x) if float(x.sum()) > 0 else x
 
+
+class OnDevice:
+    device = torch.device("cuda")
+
+
+def perceptron():
+    return torch_training.perceptron(12, 3)
+
+
+def with_own():
+    return torch.nn.Sequential(Own(12, 3))
+
+
+def without_momentum():
+    return torch.nn.Sequential(torch.nn.BatchNorm1d(12, momentum=None), torch.nn.Linear(12, 3))
+
+
+def with_layer(kind):
+    sizes = {torch.nn.Linear: (12, 12), torch.nn.BatchNorm1d: (12,), torch.nn.LayerNorm: (12,)}
+    return torch.nn.Sequential(kind(*sizes.get(kind, ())), torch.nn.Linear(12, 3))
+
+
+def test_only_networks_that_can_be_recorded_are(monkeypatch):
     monkeypatch.setattr(training_step, "Graphs", StandInGraphs)
-    network = torch_training.perceptron(12, 3)
-    with_own = torch.nn.Sequential(torch.nn.Linear(12, 12), Own(12, 12))
-    for module, weights, expected in (
-        (network, OnDevice(), RecordedStep),
+    for make, weights, expected in (
+        (perceptron, OnDevice(), RecordedStep),
         (with_own, OnDevice(), Step),
-        (network, torch.ones(3), Step),
+        (without_momentum, OnDevice(), Step),
+        (perceptron, torch.ones(3), Step),
     ):
-        assert type(training_step.training_step(module, weights, 1e-3)) is expected
+        assert type(training_step.training_step(make(), weights, 1e-3)) is expected
+
+
+@pytest.mark.slow
+def test_a_step_that_is_recorded_looks_at_no_value():
+    """On tensors without values (`FakeTensorMode`): what asks for one fails there, and would wait in a graph."""
+    from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+    def learnt(make):
+        with FakeTensorMode():
+            x, y = torch.rand(20, 12), torch.randint(3, (20,))
+            training_step.Step(make().train(), torch.ones(3), 1e-3).learn(x, y)
+
+    for make in (perceptron, *(partial(with_layer, kind) for kind in training_step.RECORDABLE)):
+        assert training_step.is_recordable(make())
+        learnt(make)
+    with pytest.raises(DataDependentOutputException):
+        learnt(with_own)
+
+
+def test_torch_records_as_it_is_asked_to():
+    """The names of arguments and methods that only a device would use."""
+    assert {"stream", "capture_error_mode"} <= set(inspect.signature(torch.cuda.graph.__init__).parameters)
+    assert all(hasattr(torch.cuda.CUDAGraph, name) for name in ("capture_begin", "capture_end", "replay"))
+    assert hasattr(torch.cuda.Stream, "wait_stream")
