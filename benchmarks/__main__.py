@@ -12,6 +12,7 @@ NAMES = (
     "deeplift",
     "gpu",
     "gpu_first_look",
+    "gpu_models",
     "gpu_table",
     "panel",
     "panel_example",
