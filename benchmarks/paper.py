@@ -78,8 +78,9 @@ def judged(adata, source: dict, prefix: str) -> dict:
     import smash_gpu as smg
     from smash_gpu import evaluation
     from smash_gpu.data import splits
+    from smash_gpu.selection.options import ANY_EFFECT
 
-    smg.tl.rank_markers(adata, n_top=TOP)
+    smg.tl.rank_markers(adata, n_top=TOP, **ANY_EFFECT)
     union = sorted(set(smg.get.markers(adata)["name"]))
     smg.tl.evaluate(adata, "cell_type", genes=union, protocol="paper", **source)
     found = smg.get.evaluation(adata)["mean"]

@@ -25,10 +25,11 @@ def annotated(data: Dataset) -> ad.AnnData:
     return ad.AnnData(expression, obs=obs, var=var, layers={"counts": counts})
 
 
-def in_turn(scores: np.ndarray, data: Dataset, n_genes: int) -> np.ndarray:
+def in_turn(scores: np.ndarray, data: Dataset, n_genes: int, spare: np.ndarray | None = None) -> np.ndarray:
     """The groups choose in turn by ``scores`` (groups × genes, NaN for no choice), as in our own panels."""
-    n_scored = int((~np.isnan(scores)).any(axis=0).sum())
-    return ranking.panel(scores, data.names, min(n_genes, n_scored))
+    every = scores if spare is None else np.where(np.isnan(scores), spare, scores)
+    n_scored = int((~np.isnan(every)).any(axis=0).sum())
+    return ranking.panel(scores, data.names, min(n_genes, n_scored), spare)
 
 
 def scores_of(found: dict, data: Dataset) -> np.ndarray:

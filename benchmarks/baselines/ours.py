@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.baselines.cells import in_turn
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.selection import steps
-from smash_gpu.selection.options import Filters, Importance, Recipe, paper
+from smash_gpu.selection.options import ANY_EFFECT, Filters, Importance, Ranking, Recipe, paper
 
 MODELS = ("rf", "brf", "xgboost", "dnn")
 
@@ -18,8 +18,9 @@ def modelled(data: Dataset, n_genes: int, seed: int, *, model: str, as_paper: bo
     """Filters, inverse PCA, one model, and the panel in which the groups choose in turn."""
     setting = paper(model) if as_paper else {"filters": {}, "model_options": {}}
     how = Importance(model, setting["model_options"], random_state=seed)
-    recipe = Recipe(Filters.of(setting["filters"]), importance=how)
-    return in_turn(steps.select(data, recipe).eligible, data, n_genes)
+    rules = Ranking(**{name: setting[name] for name in ANY_EFFECT if name in setting})
+    found = steps.select(data, Recipe(Filters.of(setting["filters"]), importance=how, ranking=rules))
+    return in_turn(found.eligible, data, n_genes, found.spare)
 
 
 rf, brf, xgboost, dnn = (partial(modelled, model=model, as_paper=False) for model in MODELS)

@@ -13,6 +13,7 @@ from smash_gpu.annotated import origin
 from smash_gpu.annotated.columns import mask_of
 from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.source import EARLIER, Earlier, Source
+from smash_gpu.annotated.storable import plain, require_storable, storable
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.runtime import versions
 
@@ -25,6 +26,7 @@ JUDGED = (
 ACCURACY = ("accuracy", "nearest_mean", "group_accuracy", "training_cells")
 STABILITY = ("stability", "stability_overlap", "substitutes")
 MADE_FROM = "made_from"
+OF_SCORES = ("spread", "auc", "eligible", "spare", "mean", "fraction")  # in varm, made with the scores or of them
 STALE = ("markers", *JUDGED, *STABILITY, MADE_FROM)
 # what is made in one go, by its first slot: how to make it again; names of its other slots begin alike, or stand below
 SCORES, MARKERS, EVALUATION, DESIGN = "groups", "markers", "evaluation", "panel"
@@ -33,15 +35,12 @@ MAKE_AGAIN = {
     "spapros": "tl.spapros_metrics", "stability": "tl.stability", DESIGN: "tl.panel",
 }  # fmt: skip
 MADE_WITH = dict.fromkeys(ACCURACY, SCORES) | {"confusion": EVALUATION, "substitutes": "stability"}
-SEPARATORS = {"/", "\\", "\0"}  # of folders in h5ad and zarr, on some system; NUL ends a name
-UNREADABLE = {"", ".", "..", "_index"}  # the last is anndata's name for the index of a table
-NONE = "None"  # h5ad and zarr cannot hold None
 
 
 def recorded(adata: AnnData, key: str, step: str = "source") -> dict[str, Any]:
     """The options that a step noted in ``uns[key]["params"]``; empty if it has not run."""
     options = adata.uns.get(key, {}).get("params", {}).get(step, {})
-    return {name: _plain(value) for name, value in options.items()}
+    return {name: plain(value) for name, value in options.items()}
 
 
 def source(
@@ -84,15 +83,6 @@ def require_annotated(adata: Any) -> None:
         )
 
 
-def require_storable(key: Any) -> None:
-    """Raise a ValueError for a key with which h5ad or zarr could not be read again."""
-    if not isinstance(key, str) or key in UNREADABLE or set(key) & SEPARATORS:
-        raise ValueError(
-            f"key={key!r} cannot be used: h5ad and zarr files with such a key cannot be read again. Pass a name "
-            "without /, such as 'run2'."
-        )
-
-
 def start(adata: AnnData, key: str) -> None:
     """Forget the results and options of an earlier selection."""
     adata.uns[key] = {}
@@ -102,7 +92,7 @@ def start(adata: AnnData, key: str) -> None:
 def record(adata: AnnData, key: str, step: str, options: Mapping[str, Any]) -> None:
     """Note the options of a step, and the versions that ran it, in ``uns[key]["params"]``."""
     params = adata.uns.get(key, {}).get("params", {})
-    _update(adata, key, {"params": params | {step: _storable(options), "versions": versions.installed()}})
+    _update(adata, key, {"params": params | {step: storable(options), "versions": versions.installed()}})
 
 
 def held(adata: AnnData, slot: str, key: str, step: str) -> Any:
@@ -164,11 +154,12 @@ def scores(adata: AnnData, key: str) -> np.ndarray:
 
 
 def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> None:
-    """Fill ``.varm["smash"]``, ``.varm["smash_spread"]`` if known, and the groups and accuracy in ``.uns``."""
+    """Fill ``.varm["smash"]``, its ``_auc``, its ``_spread`` if known, and the groups and accuracy in ``.uns``."""
     _forget(adata, key)
     adata.varm[key] = of_all_features(adata, scores.mean).T
     if not np.isnan(scores.spread).all():
         adata.varm[f"{key}_spread"] = of_all_features(adata, scores.spread).T
+    adata.varm[f"{key}_auc"] = of_all_features(adata, scores.auc).T
     _update(adata, key, {"groups": groups} | {name: getattr(scores, name) for name in ACCURACY})
     _note_origin_of_selection(adata, key, SCORES)
 
@@ -177,19 +168,41 @@ def _note_origin_of_selection(adata: AnnData, key: str, result: str) -> None:
     note_origin(adata, key, result, recorded(adata, key), recorded(adata, key, "within").get("column"))
 
 
-def eligible_scores(adata: AnnData, key: str) -> np.ndarray:
-    """`scores` with NaN where the sample rule or ``positive_only`` forbids a marker."""
-    allowed = adata.varm.get(f"{key}_eligible")
-    return scores(adata, key) if allowed is None else np.where(np.asarray(allowed).T, scores(adata, key), np.nan)
+def auc(adata: AnnData, key: str) -> np.ndarray:
+    """Area under the ROC curve of every gene; groups × genes, NaN where it is not known."""
+    found = adata.varm.get(f"{key}_auc")
+    return np.full(scores(adata, key).shape, np.nan, dtype=np.float32) if found is None else np.asarray(found).T
+
+
+def eligible_scores(adata: AnnData, key: str, *, spare: bool = False) -> np.ndarray:
+    """`scores` with NaN where a gene may not be a marker; ``spare``: those of genes that may only complete a panel."""
+    found, allowed = scores(adata, key), adata.varm.get(f"{key}_{'spare' if spare else 'eligible'}")
+    if allowed is None:
+        return np.full_like(found, np.nan) if spare else found
+    return np.where(np.asarray(allowed).T, found, np.nan)
+
+
+def n_scored(adata: AnnData, key: str) -> int:
+    """How many genes a panel of markers can have."""
+    both = [eligible_scores(adata, key, spare=spare) for spare in (False, True)]
+    return int((~np.isnan(both)).any(axis=(0, 1)).sum())
 
 
 def write_markers(
-    adata: AnnData, table: pd.DataFrame, eligible: np.ndarray, *, mean: np.ndarray, fraction: np.ndarray, key: str
+    adata: AnnData,
+    table: pd.DataFrame,
+    eligible: np.ndarray,
+    spare: np.ndarray,
+    *,
+    mean: np.ndarray,
+    fraction: np.ndarray,
+    key: str,
 ) -> None:
     """Fill ``["markers"]`` of ``.uns``, ``.var["smash_marker"]``, and of ``.varm`` what is groups × genes here."""
     _update(adata, key, {"markers": table})
     adata.var[f"{key}_marker"] = adata.var_names.astype(str).isin(table["name"])
     adata.varm[f"{key}_eligible"] = of_all_features(adata, ~np.isnan(eligible)).T
+    adata.varm[f"{key}_spare"] = of_all_features(adata, ~np.isnan(spare)).T
     adata.varm[f"{key}_mean"] = of_all_features(adata, mean.astype(np.float32)).T
     adata.varm[f"{key}_fraction"] = of_all_features(adata, fraction.astype(np.float32)).T
     _note_origin_of_selection(adata, key, MARKERS)
@@ -251,32 +264,9 @@ def _update(adata: AnnData, key: str, slots: Mapping[str, Any]) -> None:
 
 def _forget(adata: AnnData, key: str) -> None:
     """Drop scores and what was made of them."""
-    for name in (key, f"{key}_spread", f"{key}_eligible", f"{key}_mean", f"{key}_fraction"):
+    for name in (key, *(f"{key}_{what}" for what in OF_SCORES)):
         if name in adata.varm:
             del adata.varm[name]
     if f"{key}_marker" in adata.var:
         del adata.var[f"{key}_marker"]
     adata.uns[key] = {name: value for name, value in adata.uns.get(key, {}).items() if name not in STALE}
-
-
-def _storable(value: Any) -> Any:
-    """``value`` in types that h5ad and zarr can hold."""
-    if isinstance(value, Mapping):
-        return {str(name): _storable(v) for name, v in value.items()}
-    if isinstance(value, tuple | list):
-        are_numbers = value and all(isinstance(v, int | float) for v in value)
-        return np.array(value) if are_numbers else np.array([str(v) for v in value], dtype=object)
-    if isinstance(value, np.generic):
-        return value.item()
-    return value if isinstance(value, bool | int | float | str) else repr(value)  # repr(None) is NONE
-
-
-def _plain(value: Any) -> Any:
-    """``value`` as it was before `_storable`, also after a file."""
-    if isinstance(value, Mapping):
-        return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return tuple(value.tolist() if value.dtype.kind in "if" else map(str, value))
-    if value == NONE:
-        return None
-    return value.item() if isinstance(value, np.generic) else value

@@ -64,6 +64,16 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--unique", action="store_true", help="use each gene as marker of only one group")
     command.add_argument("--positive-only", action="store_true", help="leave out genes that are low in their group")
+    for name, what in (
+        ("min_log2_fold_change", "smallest log2 fold change of a marker against the other cells; 0 for any"),
+        ("min_fraction_difference", "smallest share of cells with a marker, minus that outside; -1 for any"),
+        (
+            "near_highest",
+            "lowest place of a marker between the lowest (0) and highest (1) mean of a group; 0 for any",
+        ),
+    ):
+        option = f"--{name.replace('_', '-')}"
+        command.add_argument(option, type=float, default=getattr(Ranking, name), metavar="X", help=what)
     command.add_argument("--n-models", type=int, default=Importance.n_models, help="number of models to average")
     command.add_argument(
         "--max-cells",

@@ -85,6 +85,7 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
 def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
     """`tl.smash` with the options of a command."""
     from smash_gpu import tl
+    from smash_gpu.selection.options import ANY_EFFECT
 
     filters = {"exclude": gene_list(options.exclude), "keep": gene_list(options.keep), "species": options.species}
     paper = _paper(options)
@@ -96,6 +97,7 @@ def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
         within=options.within,
         unique=options.unique,
         positive_only=options.positive_only,
+        **{name: paper.get(name, getattr(options, name)) for name in ANY_EFFECT},
         n_models=options.n_models,
         max_cells=options.max_cells,
         random_state=options.random_state,
@@ -125,8 +127,7 @@ def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     get.markers(adata).to_csv(out / "markers.csv", index=False)
     adata.uns["smash"]["filters"].to_csv(out / "filters.csv", index=False)
-    scored = int(adata.varm["smash_eligible"].any(axis=1).sum())
-    panel = get.marker_panel(adata, min(options.n_genes, scored))
+    panel = get.marker_panel(adata, min(options.n_genes, slots.n_scored(adata, slots.KEY)))
     with (out / "marker_panel.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("rank", "name"), *enumerate(panel, start=1)])
     save_params(adata, out)

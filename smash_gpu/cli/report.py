@@ -98,7 +98,7 @@ def _judge(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> N
     from smash_gpu import get, tl
     from smash_gpu.annotated import slots
 
-    sizes = options.n_genes or _sizes(int(adata.varm[f"{slots.KEY}_eligible"].any(axis=1).sum()))
+    sizes = options.n_genes or _sizes(slots.n_scored(adata, slots.KEY))
     within = slots.recorded(adata, slots.KEY, "within").get("column")
     genes = {f"panel chosen within {within}": get.marker_panel(adata, max(sizes))} if within else None
     with _timed(f"Evaluating {', '.join(map(str, sizes))} genes"):

@@ -46,6 +46,11 @@ class GroupStats(Additive):
         """For every group, all the others as one."""
         return GroupStats(*(array.sum(axis=0, keepdims=True) - array for array in self._sums()))
 
+    def of_genes(self, genes: np.ndarray) -> GroupStats:
+        """The same of the numbered or marked genes."""
+        cells, *sums = self._sums()
+        return GroupStats(cells, *(array[:, genes] for array in sums))
+
     @property
     def std(self) -> np.ndarray:
         """Standard deviation of ``e`` with n − 1, as in scanpy's ``scale`` (groups × genes); 0 below two cells."""

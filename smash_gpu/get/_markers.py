@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
-from smash_gpu.errors import NotFoundError
+from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.runtime.words import did_you_mean, join_names
 from smash_gpu.selection import ranking
 
@@ -29,13 +29,22 @@ def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd
     Columns ``group`` (categorical), ``rank`` (int64, from 1), ``name``, ``score`` (float32, in the units of the model;
     larger is better), ``direction`` ("up" or "down" against the other cells), ``fraction_in`` and ``fraction_out``
     (share of the cells in and outside the group that express the gene), ``mean_in`` and ``mean_out`` (mean of log1p of
-    counts per 10,000, or of the log-normalised values). With a ``sample_key`` also ``samples`` (share of the samples
-    in which the gene is detected), with ``within`` that column.
+    counts per 10,000, or of the log-normalised values); and effect sizes (float64): ``log2_fold_change`` (of the group
+    against the other cells: ``mean_in`` − ``mean_out`` in base 2, a fold change of means with a pseudo-count of 1),
+    ``auc`` (chance that a cell of the group has more of the gene than another cell, equal values half; of at most 64
+    MiB of expression, drawn in proportion to the groups, batch-corrected where the models were; NaN where
+    trees were boosted on the workers of a cluster) and ``specificity`` (τ over the means of the groups: 1 for a gene of
+    one group alone, 0 for one that all have alike). With a ``sample_key`` also ``samples`` (share of the samples in
+    which the gene is detected), with ``within`` that column.
 
     Raises
     ------
     smash_gpu.errors.NotFoundError
         If no markers were ranked yet, or there is no such group.
+
+    References
+    ----------
+    τ: Yanai et al., Bioinformatics 2005.
 
     Examples
     --------
@@ -95,6 +104,7 @@ def marker_panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[
 
     The groups choose in turn, each its best gene that is still free, the group with the highest score first; so every
     prefix serves all groups. A group does not choose genes that the sample rule or ``positive_only`` forbids for it.
+    Genes that differ too little for a marker come when there is no other left, with a warning.
 
     Parameters
     ----------
@@ -126,7 +136,15 @@ def marker_panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[
     ['A', 'B / b', 'CD4+ T']
     """
     names = adata.var_names.astype(str).to_numpy(dtype=object)
-    return names[ranking.panel(slots.eligible_scores(adata, key), names, n_genes)].tolist()
+    eligible, spare = (slots.eligible_scores(adata, key, spare=spare) for spare in (False, True))
+    found = ranking.panel(eligible, names, n_genes, spare)
+    n_markers = int((~np.isnan(eligible)).any(axis=0).sum())
+    if n_markers < n_genes:
+        warn(
+            f"{n_markers:,} genes differ enough to be markers (see tl.rank_markers: min_log2_fold_change, "
+            f"min_fraction_difference, near_highest); the last {n_genes - n_markers:,} of the list differ less."
+        )
+    return names[found].tolist()
 
 
 def accuracy(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:

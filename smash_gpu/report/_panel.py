@@ -80,7 +80,7 @@ def describe_panel(results: Results) -> Panel:
     if main is not None and results.repeated:
         main = main[main["genes"] == results.repeated]
     wanted = PANEL_GENES if main is None else int(main["n_used"].max())
-    scored = int((~np.isnan(slots.eligible_scores(results.adata, results.key))).any(axis=0).sum())
+    scored = slots.n_scored(results.adata, results.key)
     genes = get.marker_panel(results.adata, min(wanted, scored), key=results.key)
     times, n_splits = {}, 0
     if results.is_evaluated and results.repeated:

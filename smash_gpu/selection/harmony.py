@@ -11,6 +11,8 @@ import pandas as pd
 from smash_gpu.compute.device import same_allocator
 from smash_gpu.compute.pca import cuml_pca, eigh
 from smash_gpu.compute.xp import namespace, on_gpu, take
+from smash_gpu.data.batches import warn_of_parts
+from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.stats import Moments
 
 # The correction reaches a gene only through the components, and Harmony's default ridge (1) keeps part of each
@@ -38,6 +40,18 @@ class Shift:
         for part in parts(len(cells)):
             dense[part] += xp.asarray(take(self.scores, cells[part]) @ self.loadings.T, dtype=dense.dtype)
         return dense
+
+
+def warn_if_mixed_up(data: Dataset) -> None:
+    """Warn of batches that share no class: Harmony cannot tell the batch from the class."""
+    assert data.batch is not None, "only cells with a batch are corrected"
+    n = np.zeros((data.n_groups, len(data.batch.categories)), dtype=np.int64)
+    np.add.at(n, (data.labels, data.batch.codes[data.cells]), 1)
+    warn_of_parts(
+        n,
+        "differences between classes of different parts may be batch effects, and Harmony may remove the differences "
+        "between the classes themselves. Leave batch_key out, or merge the batches.",
+    )
 
 
 def parts(n_cells: int) -> list[slice]:

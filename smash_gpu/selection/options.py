@@ -20,6 +20,7 @@ PERCENT = 2.0  # larger values must be percentages; a share just above 1 switche
 CELLS_OF_TWO_GROUPS = 4
 LISTS = {"families": names_of, "exclude": gene_lists.listed, "keep": gene_lists.listed}
 PANEL_GENES = 30
+ANY_EFFECT = {"min_log2_fold_change": 0.0, "min_fraction_difference": -1.0, "near_highest": 0.0}
 
 
 def paper(model: str = models.DEFAULT) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
 
     Returns
     -------
-    ``model``, ``filters`` and ``model_options`` of `tl.smash`.
+    ``model``, ``filters``, ``model_options`` of `tl.smash`, and its options for effect sizes such that none is needed.
 
     Raises
     ------
@@ -46,12 +47,14 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     Examples
     --------
     >>> import smash_gpu as smg
-    >>> smg.paper("dnn")
-    {'model': 'dnn', 'filters': {'max_fraction': 0.75}, 'model_options': {'by_expression': False}}
+    >>> options = smg.paper("dnn")
+    >>> options["filters"], options["model_options"], options["near_highest"]
+    ({'max_fraction': 0.75}, {'by_expression': False}, 0.0)
     """
     models.check(model, {})
     options = dict(models.MODELS[model].paper) if isinstance(model, str) else {}
-    return {"model": model, "filters": {"max_fraction": gene_filters.MAX_FRACTION}, "model_options": options}
+    filters = {"max_fraction": gene_filters.MAX_FRACTION}
+    return {"model": model, "filters": filters, "model_options": options} | ANY_EFFECT
 
 
 @dataclass(frozen=True)
@@ -173,12 +176,24 @@ class Ranking:
     n_top: int = 5
     unique: bool = False
     positive_only: bool = False
+    min_log2_fold_change: float = 0.5
+    min_fraction_difference: float = 0.0
+    near_highest: float = 0.5
     sample_fraction: float = splits.MIN_SAMPLE_FRACTION
     min_cells_per_sample: int = 1
 
     def __post_init__(self) -> None:
         if self.n_top < 1:
             raise ValueError(f"n_top={self.n_top} must be at least 1.")
+        if not self.min_log2_fold_change >= 0:
+            raise ValueError(f"min_log2_fold_change={self.min_log2_fold_change} must be at least 0, which needs none.")
+        if not -1 <= self.min_fraction_difference <= 1:
+            raise ValueError(
+                f"min_fraction_difference={self.min_fraction_difference} must be a difference of fractions, from -1, "
+                "which needs none, to 1; not a percentage."
+            )
+        if not 0 <= self.near_highest <= 1:
+            raise ValueError(f"near_highest={self.near_highest} must be from 0, which needs nothing, to 1.")
 
 
 STEPS = {"filters": Filters, "inverse_pca": InversePCA, "importance": Importance, "ranking": Ranking}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import pandas as pd
 
 from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.data.stats import GroupStats
+from smash_gpu.selection.effects import Effects, specificity
 
 UP, DOWN = "up", "down"
 
@@ -48,11 +49,6 @@ def order(scores: np.ndarray, names: np.ndarray) -> np.ndarray:
     by_name = np.argsort(names, kind="stable")
     falling = np.argsort(-np.nan_to_num(scores[..., by_name], nan=-np.inf), axis=-1, kind="stable")
     return by_name[falling]
-
-
-def directions(stats: GroupStats) -> np.ndarray:
-    """True where mean expression in the group is at least that of all other cells; groups × genes."""
-    return stats.mean >= stats.rest.mean
 
 
 def first_of_each(scores: np.ndarray, names: np.ndarray, n_top: int, *, unique: bool = False) -> list[np.ndarray]:
@@ -98,23 +94,30 @@ def marker_table(
     *,
     groups: np.ndarray,
     names: np.ndarray,
+    auc: np.ndarray,
     samples: np.ndarray | None,
 ) -> pd.DataFrame:
-    """One row per marker: group, rank, name, score, direction, fraction and mean in and out of the group, samples."""
+    """One row per marker: group, rank, name, score, direction, fraction and mean in and out, effect sizes, samples."""
     group = np.repeat(np.arange(len(groups)), [len(row) for row in markers])
     gene = np.concatenate(markers).astype(int)
-    rest = stats.rest
+    chosen, gene_in_stats = np.unique(gene, return_inverse=True)
+    stats = stats.of_genes(chosen)
+    of_marker = group, gene_in_stats
+    rest, found = stats.rest, Effects.of(stats)
     table = pd.DataFrame(
         {
             "group": pd.Categorical.from_codes(group, [str(g) for g in groups]),
             "rank": np.concatenate([np.arange(1, len(row) + 1) for row in markers]).astype(int),
             "name": names[gene],
             "score": scores[group, gene],
-            "direction": np.where(directions(stats)[group, gene], UP, DOWN),
-            "fraction_in": stats.fraction[group, gene],
-            "fraction_out": rest.fraction[group, gene],
-            "mean_in": stats.mean[group, gene],
-            "mean_out": rest.mean[group, gene],
+            "direction": np.where(found.up[of_marker], UP, DOWN),
+            "fraction_in": stats.fraction[of_marker],
+            "fraction_out": rest.fraction[of_marker],
+            "mean_in": stats.mean[of_marker],
+            "mean_out": rest.mean[of_marker],
+            "log2_fold_change": found.log2_fold_change[of_marker],
+            "auc": auc[group, gene].astype(float),
+            "specificity": specificity(stats.mean)[gene_in_stats],
         }
     )
     if samples is not None:
@@ -122,18 +125,28 @@ def marker_table(
     return table
 
 
-def panel(scores: np.ndarray, names: np.ndarray, n_genes: int) -> np.ndarray:
+def panel(scores: np.ndarray, names: np.ndarray, n_genes: int, spare: np.ndarray | None = None) -> np.ndarray:
     """Exactly ``n_genes`` different genes, in the order of `take_turns`.
+
+    Parameters
+    ----------
+    scores
+        Of the genes that may be markers; groups × genes, NaN for others.
+    spare
+        Of further genes, which are chosen when there are no more of those.
 
     Raises
     ------
     ValueError
         If fewer than ``n_genes`` genes have a score.
     """
-    n_scored = int((~np.isnan(scores)).any(axis=0).sum())
+    has_score = (~np.isnan(scores)).any(axis=0)
+    spare = np.full_like(scores, np.nan) if spare is None else np.where(has_score, np.nan, spare)
+    n_scored = int((has_score | (~np.isnan(spare)).any(axis=0)).sum())
     if n_genes > n_scored:
         raise ValueError(
             f"cannot choose a panel of {n_genes} genes: only {n_scored} have a score; relax the filters "
             "(pp.filter_genes) or the sample rule, or choose fewer genes."
         )
-    return np.array([gene for _, gene in islice(take_turns(scores, names, n_genes), n_genes)], dtype=int)
+    turns = chain(take_turns(scores, names, n_genes), take_turns(spare, names, n_genes))
+    return np.array([gene for _, gene in islice(turns, n_genes)], dtype=int)

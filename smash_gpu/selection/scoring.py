@@ -15,7 +15,6 @@ from smash_gpu import models
 from smash_gpu.compute.device import device_room, enough_memory, release_memory
 from smash_gpu.compute.pca import fits_cuml
 from smash_gpu.compute.xp import namespace, on_gpu, place, take
-from smash_gpu.data.batches import warn_of_parts
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.shuffle import by_block, shuffled
 from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, Split, draw, stratified
@@ -26,6 +25,7 @@ from smash_gpu.models.on_cluster import boosted
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.cluster import active_client, despite_losses, is_dask
 from smash_gpu.runtime.spill import Scratch
+from smash_gpu.selection import effects
 from smash_gpu.selection.harmony import (
     N_COMPONENTS,
     Shift,
@@ -33,15 +33,12 @@ from smash_gpu.selection.harmony import (
     leading_components,
     leading_components_of_cells,
     parts,
+    warn_if_mixed_up,
 )
 from smash_gpu.selection.options import Importance
 
 SHARE_FOR_EXPRESSION = 0.25  # of the memory that may be used; a larger expression matrix goes to a file
 BYTES_PER_COMPONENT = 42  # per cell, measured: Harmony with its copies and clusters, in float64
-MIXED_UP = (
-    "differences between classes of different parts may be batch effects, and Harmony may remove the differences "
-    "between the classes themselves. Leave batch_key out, or merge the batches."
-)
 HELD_OUT = ("accuracy", "nearest_mean", "group_accuracy", "training_cells")  # as in `Scores`
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
@@ -55,6 +52,8 @@ class Scores:
     mean, spread
         Mean and standard deviation of the scores over the models; groups × genes, float32, NaN for genes that are not
         candidates.
+    auc
+        Area under the ROC curve of each gene for each group; groups × genes, float32.
     accuracy, nearest_mean
         Of each model, and of the nearest class mean on the same cells.
     group_accuracy, training_cells
@@ -63,6 +62,7 @@ class Scores:
 
     mean: np.ndarray
     spread: np.ndarray
+    auc: np.ndarray
     accuracy: np.ndarray
     nearest_mean: np.ndarray
     group_accuracy: np.ndarray
@@ -77,19 +77,12 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
             f"{', '.join(how.objects)} cannot be saved to a file. All other stages are kept."
         )
     if data.has_batches:
-        warn_of_parts(_cells_by_batch(data), MIXED_UP)
+        warn_if_mixed_up(data)
     found = [one for part, seeds in _training_data(data, how) for one in _fitted(part, candidates, how, seeds)]
     scores, *others = (np.array([one[name] for one in found]) for name in ("scores", *HELD_OUT))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
-    return Scores(_scatter(scores.mean(axis=0), candidates), _scatter(spread, candidates), *others)
-
-
-def _cells_by_batch(data: Dataset) -> np.ndarray:
-    """Number of cells; groups × batches."""
-    assert data.batch is not None, "only cells with a batch are corrected"
-    n = np.zeros((data.n_groups, len(data.batch.categories)), dtype=np.int64)
-    np.add.at(n, (data.labels, data.batch.codes[data.cells]), 1)
-    return n
+    mean, spread, auc = (_scatter(part, candidates) for part in (scores.mean(axis=0), spread, found[0]["auc"]))
+    return Scores(mean, spread, auc, *others)
 
 
 def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
@@ -99,14 +92,19 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
     facts = models.facts_of(how.model, how.options)
     with ExitStack() as held:
         X = cache(lambda: held.enter_context(_corrected(data, genes, order, facts, how.random_state)))
+        auc = cache(lambda: effects.sampled_auc(X(), data.labels[order]))
 
         def learn(seed: int) -> Mapping[str, Any]:
             model = models.build(how.model, random_state=seed, device=data.device, **how.options)
             if boosted.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
-                return boosted.boost(data, genes, order, model=model, split=split) | _learnt(data.labels[order], split)
+                learnt = boosted.boost(data, genes, order, model=model, split=split) | _learnt(
+                    data.labels[order], split
+                )
+                return learnt | {"auc": np.full(learnt["scores"].shape, np.nan)}
             client = active_client() if is_dask(data.matrix) else None
-            return _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts, client=client)
+            learnt = _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts, client=client)
+            return {**learnt, "auc": auc()}
 
         for seed in seeds:
             yield data.kept(

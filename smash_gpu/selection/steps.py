@@ -16,7 +16,9 @@ from smash_gpu.data.standardize import Z_CEILING
 from smash_gpu.errors import NothingLeftError, warn
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.runtime.cluster import is_dask
+from smash_gpu.runtime.words import join_names
 from smash_gpu.selection import ranking
+from smash_gpu.selection.effects import Effects
 from smash_gpu.selection.options import Filters, InversePCA, Ranking, Recipe
 from smash_gpu.selection.scoring import Scores, importance
 
@@ -25,8 +27,8 @@ from smash_gpu.selection.scoring import Scores, importance
 class Selection:
     """The results of the four steps. Arrays are groups × genes.
 
-    ``eligible`` holds the scores, NaN where a gene may not be a marker. ``fraction`` is the share of cells that express
-    the gene.
+    ``eligible`` holds the scores, NaN where a gene may not be a marker; ``spare`` those of genes whose effect is too
+    small for a marker, which may complete a panel. ``fraction`` is the share of cells that express the gene.
     """
 
     groups: np.ndarray
@@ -34,6 +36,7 @@ class Selection:
     ledger: pd.DataFrame
     scores: Scores
     eligible: np.ndarray
+    spare: np.ndarray
     mean: np.ndarray
     fraction: np.ndarray
     markers: pd.DataFrame
@@ -93,28 +96,41 @@ def _by_loading(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.nd
     return mask
 
 
-def eligible_scores(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.ndarray, np.ndarray | None]:
-    """Scores, NaN where the sample rule or ``positive_only`` excludes a marker, and the share of samples."""
+def eligible_scores(
+    data: Dataset, scores: np.ndarray, how: Ranking
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Scores of the genes that may be markers, scores of those that lack the effect size, and the share of samples.
+
+    NaN in both for other genes and where the sample rule or ``positive_only`` forbids a marker.
+    """
     allowed, samples = np.ones_like(scores, dtype=bool), None
     if data.sample is not None:
         rule = _sample_rule(data, data.sample, ~np.isnan(scores).all(axis=0), how)
         allowed, samples = rule.allowed, rule.samples
+    scored = ~np.isnan(scores).all(axis=0)
+    found = Effects.of(data.stats.of_genes(scored))
     if how.positive_only:
-        allowed = allowed & ranking.directions(data.stats)
-    return np.where(allowed, scores, np.nan), samples
+        allowed[:, scored] &= found.up
+    large = np.zeros_like(allowed)
+    large[:, scored] = found.large(how.min_log2_fold_change, how.min_fraction_difference, how.near_highest)
+    return np.where(allowed & large, scores, np.nan), np.where(allowed & ~large, scores, np.nan), samples
 
 
-def rank_markers(data: Dataset, scores: np.ndarray, how: Ranking) -> tuple[np.ndarray, pd.DataFrame]:
-    """Eligible scores (groups × genes), and the marker table; only genes with positive scores become markers."""
-    eligible, samples = eligible_scores(data, scores, how)
+def rank_markers(
+    data: Dataset, scores: np.ndarray, auc: np.ndarray, how: Ranking
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Eligible and spare scores (groups × genes), and the marker table; a marker has a positive score."""
+    eligible, spare, samples = eligible_scores(data, scores, how)
     positive = np.where(eligible > 0, eligible, np.nan)
     markers = ranking.first_of_each(positive, data.names, how.n_top, unique=how.unique)
     short = [str(data.groups[c]) for c, row in enumerate(markers) if len(row) < how.n_top]
     if short:
-        warn(f"found fewer than {how.n_top} markers for {', '.join(short)}; relax the filters or lower n_top.")
-    return eligible, ranking.marker_table(
-        markers, scores, data.stats, groups=data.groups, names=data.names, samples=samples
-    )
+        warn(
+            f"found fewer than {how.n_top} markers for {join_names(short)}. Lower n_top, or relax the filters or what "
+            "a marker needs: min_log2_fold_change, min_fraction_difference, near_highest."
+        )
+    named: dict[str, Any] = {"groups": data.groups, "names": data.names, "auc": auc, "samples": samples}
+    return eligible, spare, ranking.marker_table(markers, scores, data.stats, **named)
 
 
 def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
@@ -131,13 +147,13 @@ def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
     except NothingLeftError as error:
         raise NothingLeftError(f"within {within!r}: {error}" if within else str(error)) from None
     scores = importance(data, candidates, recipe.importance)
-    eligible, markers = rank_markers(data, scores.mean, recipe.ranking)
+    eligible, spare, markers = rank_markers(data, scores.mean, scores.auc, recipe.ranking)
     ledger = pd.concat(ledgers, ignore_index=True) if ledgers else gene_filters.ledger({}, candidates)[1]
     if within:
         ledger.insert(0, "within", within)
         markers.insert(0, "within", within)
     stats = data.stats
-    return Selection(data.groups, candidates, ledger, scores, eligible, stats.mean, stats.fraction, markers)
+    return Selection(data.groups, candidates, ledger, scores, eligible, spare, stats.mean, stats.fraction, markers)
 
 
 def inside(data: Dataset, broad: pd.Categorical) -> dict[str, Dataset]:
@@ -181,6 +197,7 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
     scores = Scores(
         mean,
         spread,
+        stack(lambda p: p.scores.auc),
         stack(lambda p: p.scores.accuracy),
         stack(lambda p: p.scores.nearest_mean),
         np.concatenate([p.scores.group_accuracy for p in found], axis=1),
@@ -194,6 +211,7 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
         pd.concat([part.ledger for part in found], ignore_index=True),
         scores,
         stack(lambda p: p.eligible),
+        stack(lambda p: p.spare),
         stack(lambda p: p.mean),
         stack(lambda p: p.fraction),
         markers.astype({"group": pd.CategoricalDtype(list(groups))}),
@@ -204,7 +222,8 @@ def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray
     """A function that takes data and returns the numbers of ``n_genes`` genes chosen by the recipe."""
 
     def choose(data: Dataset) -> np.ndarray:
-        return ranking.panel(select(data, recipe).eligible, data.names, n_genes)
+        found = select(data, recipe)
+        return ranking.panel(found.eligible, data.names, n_genes, found.spare)
 
     return choose
 

@@ -75,7 +75,8 @@ def importance(
     Returns
     -------
     None. Fills ``.varm["smash"]`` (genes × groups, float32; larger is better, NaN for genes that are no candidates),
-    with several models ``.varm["smash_spread"]`` (their standard deviation), ``.uns["smash"]["groups"]`` and
+    with several models ``.varm["smash_spread"]`` (their standard deviation), ``.varm["smash_auc"]`` (area under the ROC
+    curve, float32; see `get.markers`), ``.uns["smash"]["groups"]`` and
     ``.uns["smash"]["accuracy"]`` (of each model on held-out cells, with all candidates; float64, from 0 to 1), with
     ``["group_accuracy"]`` and ``["training_cells"]`` (models × groups) and ``["nearest_mean"]`` (accuracy of the
     nearest class mean on the same cells); `get.accuracy` reads them. One line on stderr says them, through ``logging``

@@ -23,6 +23,9 @@ def rank_markers(
     n_top: int = Ranking.n_top,
     unique: bool = Ranking.unique,
     positive_only: bool = Ranking.positive_only,
+    min_log2_fold_change: float = Ranking.min_log2_fold_change,
+    min_fraction_difference: float = Ranking.min_fraction_difference,
+    near_highest: float = Ranking.near_highest,
     sample_fraction: float = Ranking.sample_fraction,
     min_cells_per_sample: int = Ranking.min_cells_per_sample,
     layer: str | None | Earlier = EARLIER,
@@ -48,6 +51,12 @@ def rank_markers(
         Whether a gene may serve one group only: groups then choose in turn.
     positive_only
         Whether to pass over genes whose mean is lower in the group than in the other cells.
+    min_log2_fold_change, min_fraction_difference, near_highest
+        How much a marker differs: its log2 fold change against the other cells (see `get.markers`), the share of cells
+        that express it minus that outside, and the place of its mean between the lowest (0) and the highest mean of a
+        group (1), all at least this. For a gene that is low in the group all three count downwards. 0, −1 and 0 need
+        nothing. Without such rules the genes of other groups that leak into all droplets are markers of those that
+        have none.
     sample_fraction, min_cells_per_sample
         With a ``sample_key``: a marker of a group is detected in the group's cells in at least ``sample_fraction`` of
         the samples that hold at least ``min_cells_per_sample`` of them (paper: 70 %). Other genes are passed over.
@@ -61,8 +70,9 @@ def rank_markers(
     Returns
     -------
     None. Fills ``.uns["smash"]["markers"]`` (see `get.markers`), ``.var["smash_marker"]`` (bool), and genes × groups in
-    ``.varm``: ``["smash_eligible"]`` (bool), ``["smash_mean"]`` (mean log-normalised expression) and
-    ``["smash_fraction"]`` (share of cells that express the gene; both float32).
+    ``.varm``: ``["smash_eligible"]`` (bool: may it be a marker), ``["smash_spare"]`` (bool: does it only differ too
+    little), ``["smash_mean"]`` (mean log-normalised expression) and ``["smash_fraction"]`` (share of cells that express
+    the gene; both float32).
 
     Raises
     ------
@@ -84,7 +94,10 @@ def rank_markers(
     >>> sorted(smg.get.markers_dict(adata)["A"])
     ['MARKER0X', 'MARKER0Y', 'MARKER0Z']
     """
-    how = Ranking(n_top, unique, positive_only, sample_fraction, min_cells_per_sample)
+    how = Ranking(
+        n_top, unique, positive_only, min_log2_fold_change, min_fraction_difference, near_highest, sample_fraction,
+        min_cells_per_sample,
+    )  # fmt: skip
     where = slots.source(
         adata, key, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
         min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
@@ -97,11 +110,11 @@ def rank_markers(
     with limit(memory):
         data = read(adata, where)
         _require_same_groups([str(g) for g in slots.require(adata, "groups", key, "tl.importance")], data.groups, where)
-        eligible, table = steps.rank_markers(data, scores, how)
+        eligible, spare, table = steps.rank_markers(data, scores, only_genes(adata, slots.auc(adata, key)), how)
         profiles = {"mean": data.stats.mean, "fraction": data.stats.fraction}
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "ranking", asdict(how))
-    slots.write_markers(adata, table, eligible, **profiles, key=key)
+    slots.write_markers(adata, table, eligible, spare, **profiles, key=key)
 
 
 def _require_same_groups(scored: list[str], groups: Iterable[str], where: dict[str, Any]) -> None:

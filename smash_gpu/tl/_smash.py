@@ -29,6 +29,9 @@ def smash(
     within: str | None = None,
     unique: bool = Ranking.unique,
     positive_only: bool = Ranking.positive_only,
+    min_log2_fold_change: float = Ranking.min_log2_fold_change,
+    min_fraction_difference: float = Ranking.min_fraction_difference,
+    near_highest: float = Ranking.near_highest,
     n_models: int = Importance.n_models,
     max_cells: int | None = Importance.max_cells,
     random_state: int = Importance.random_state,
@@ -71,6 +74,12 @@ def smash(
         Whether a gene may serve one group only: groups then choose in turn.
     positive_only
         Whether to pass over genes whose mean is lower in the group than in the other cells.
+    min_log2_fold_change, min_fraction_difference, near_highest
+        How much a marker differs: its log2 fold change against the other cells (see `get.markers`), the share of cells
+        that express it minus that outside, and the place of its mean between the lowest (0) and the highest mean of a
+        group (1), all at least this. For a gene that is low in the group all three count downwards. 0, −1 and 0 need
+        nothing. Without such rules the genes of other groups that leak into all droplets are markers of those that
+        have none.
     n_models
         Number of models, each on its own split and seed; their scores are averaged.
     max_cells
@@ -168,8 +177,9 @@ def smash(
         rules,
         InversePCA(keep=rules.keep) if inverse_pca else None,
         Importance(model, dict(model_options or {}), n_models, random_state, max_cells),
-        Ranking(n_top, unique, positive_only, sample_fraction, min_cells_per_sample),
-    )
+        Ranking(n_top, unique, positive_only, min_log2_fold_change, min_fraction_difference, near_highest,
+                sample_fraction, min_cells_per_sample),
+    )  # fmt: skip
     with limit(memory):
         adata = concat.open_cells(adata, where | {"groupby": [groupby, within]}) if is_path else adata
         data = read(adata, where, work)
@@ -189,6 +199,6 @@ def smash(
     slots.write_candidates(adata, found.candidates, found.ledger, key)
     slots.write_scores(adata, found.scores, found.groups, key)
     profiles = {"mean": found.mean, "fraction": found.fraction}
-    slots.write_markers(adata, found.markers, found.eligible, **profiles, key=key)
+    slots.write_markers(adata, found.markers, found.eligible, found.spare, **profiles, key=key)
     say(accuracy.in_words(how.importance.name, found.scores.accuracy, found.scores.group_accuracy, found.groups))
     return adata if is_path else None

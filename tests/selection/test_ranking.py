@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smash_gpu.data.stats import GroupStats, group_stats
-from smash_gpu.selection import ranking
+from smash_gpu.selection import effects, ranking
 
 NAN = float("nan")
 FEW = settings(max_examples=60, deadline=None)
@@ -199,7 +199,7 @@ def cells_of_three_groups(rng):
 
 def test_direction_is_up_where_the_mean_is_at_least_that_of_the_rest(cells_of_three_groups):
     X, group, stats = cells_of_three_groups
-    up = ranking.directions(stats)
+    up = effects.directions(stats)
     for c in range(3):
         for g in range(6):
             assert up[c, g] == (X[group == c, g].mean() >= X[(group >= 0) & (group != c), g].mean())
@@ -207,15 +207,15 @@ def test_direction_is_up_where_the_mean_is_at_least_that_of_the_rest(cells_of_th
 
 def test_equal_means_are_up():
     table = np.full((2, 1), 3)
-    assert ranking.directions(GroupStats(np.array([4, 4]), table, *[table * 1.0] * 3)).all()
+    assert effects.directions(GroupStats(np.array([4, 4]), table, *[table * 1.0] * 3)).all()
 
 
 def test_the_marker_table_is_the_plain_loop(cells_of_three_groups, rng):
     X, group, stats = cells_of_three_groups
-    scores, samples = rng.normal(size=(3, 6)), rng.random((3, 6))
+    scores, samples, auc = rng.normal(size=(3, 6)), rng.random((3, 6)), rng.random((3, 6))
     names, groups = letters("abcdef"), np.array(["NK/T", "CD4+ T", "B"], dtype=object)
     markers = [np.array([4, 1]), np.array([], dtype=int), np.array([0, 5, 1])]
-    table = ranking.marker_table(markers, scores, stats, groups=groups, names=names, samples=samples)
+    table = ranking.marker_table(markers, scores, stats, groups=groups, names=names, auc=auc, samples=samples)
     expected = [(c, r, g) for c, row in enumerate(markers) for r, g in enumerate(row, start=1)]
     assert len(table) == len(expected)
     for (_, row), (c, rank, g) in zip(table.iterrows(), expected, strict=True):
@@ -223,6 +223,10 @@ def test_the_marker_table_is_the_plain_loop(cells_of_three_groups, rng):
         assert (row["group"], row["rank"], row["name"]) == (groups[c], rank, names[g])
         assert row["score"] == scores[c, g]
         assert row["samples"] == samples[c, g]
+        assert row["auc"] == auc[c, g]
+        assert row["log2_fold_change"] == pytest.approx((inside.mean() - outside.mean()) / np.log(2))
+        means = np.array([X[group == k, g].mean() for k in range(3)])
+        assert row["specificity"] == pytest.approx((1 - means / means.max()).sum() / 2)
         assert row["direction"] == ("up" if inside.mean() >= outside.mean() else "down")
         assert row["fraction_in"] == (inside > 0).mean()
         assert row["fraction_out"] == (outside > 0).mean()
@@ -234,6 +238,8 @@ def test_the_marker_table_keeps_the_order_of_the_groups_and_says_nothing_of_unkn
     groups = np.array(["z", "a", "m"], dtype=object)
     markers = [np.array([0])] * 3
     stats, names = cells_of_three_groups[2], letters("abcdef")
-    table = ranking.marker_table(markers, np.ones((3, 6)), stats, groups=groups, names=names, samples=None)
+    table = ranking.marker_table(
+        markers, np.ones((3, 6)), stats, groups=groups, names=names, auc=np.ones((3, 6)), samples=None
+    )
     assert table["group"].cat.categories.tolist() == ["z", "a", "m"]
     assert "samples" not in table

@@ -51,7 +51,7 @@ def test_slots_are_those_of_the_design(adata):
     table = adata.uns["smash"]["markers"]
     assert table.columns.tolist() == [
         *("group", "rank", "name", "score", "direction"),
-        *("fraction_in", "fraction_out", "mean_in", "mean_out"),
+        *("fraction_in", "fraction_out", "mean_in", "mean_out", "log2_fold_change", "auc", "specificity"),
     ]
     assert set(table["name"]) == set(adata.var_names[adata.var["smash_marker"]])
 
@@ -133,7 +133,7 @@ def test_a_marker_of_one_donor_makes_way_for_the_next(adata):
     counts[np.flatnonzero(group & elsewhere), adata.var_names.get_loc(gene)] = 0
     counts[np.flatnonzero(group & ~elsewhere), adata.var_names.get_loc(gene)] = 30
     adata.X = counts.tocsr()
-    options = {"n_top": PLANTED, "filters": {"min_fraction": 0.1}}
+    options = {"n_top": PLANTED, "filters": {"min_fraction": 0.1}, "min_fraction_difference": -1}
     smash(adata, **options)
     assert gene in smg.get.markers_dict(adata)["A"]
     smash(adata, sample_key="sample", **options)
