@@ -98,10 +98,9 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
             model = models.build(how.model, random_state=seed, device=data.device, **how.options)
             if boosted.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
-                learnt = boosted.boost(data, genes, order, model=model, split=split) | _learnt(
-                    data.labels[order], split
-                )
-                return learnt | {"auc": np.full(learnt["scores"].shape, np.nan)}
+                learnt = boosted.boost(data, genes, order, model=model, split=split)
+                no_auc = np.full(learnt["scores"].shape, np.nan)
+                return learnt | _learnt(data.labels[order], split) | {"auc": no_auc}
             client = active_client() if is_dask(data.matrix) else None
             learnt = _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts, client=client)
             return {**learnt, "auc": auc()}
