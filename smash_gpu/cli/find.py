@@ -123,6 +123,7 @@ def _marker_lines(table: Any) -> str:
 
 def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
     from smash_gpu import get, pl
+    from smash_gpu.annotated import slots
 
     out.mkdir(parents=True, exist_ok=True)
     get.markers(adata).to_csv(out / "markers.csv", index=False)
