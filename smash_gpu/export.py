@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,7 +163,7 @@ def xenium_reference(
     random_state: int = 0,
     layer: str | None = Source.layer,
     use_raw: bool = Source.use_raw,
-    normalize: bool = Source.normalize,
+    normalize: bool | None = Source.normalize,
     gene_symbols: str | None = Source.gene_symbols,
     min_cells: int | None = Source.min_cells,
     device: str = Source.device,
@@ -193,7 +194,7 @@ def xenium_reference(
     layer, use_raw
         Where the raw counts are, as in `pp.filter_genes`.
     normalize
-        True, since raw counts are needed; False is an error.
+        True: the values are counts in spite of fractions, as in `pp.filter_genes`. False is an error.
     gene_symbols, min_cells
         Column of ``adata.var`` with gene symbols, and the size of the smallest cell type, as in `tl.panel`.
     device, memory
@@ -224,12 +225,10 @@ def xenium_reference(
     ...     print(sorted(path.name for path in pathlib.Path(folder).iterdir()))
     ['barcodes.tsv.gz', 'celltypes.csv', 'features.tsv.gz', 'matrix.mtx.gz']
     """
-    if not normalize:
-        raise ValueError("the Xenium Panel Designer needs raw counts: pass the layer that holds them.")
-    source = Source(layer=layer, use_raw=use_raw, gene_symbols=gene_symbols, min_cells=min_cells, device=device)
+    source: dict[str, Any] = {"groupby": groupby, "layer": layer, "use_raw": use_raw, "normalize": normalize}
     with limit(memory):
-        fewest = MIN_CELLS if min_cells is None else min_cells
-        data = read(adata, vars(source) | {"groupby": groupby, "min_cells": fewest})
+        source["min_cells"] = MIN_CELLS if min_cells is None else min_cells
+        data = read(adata, source | {"gene_symbols": gene_symbols, "device": device})
         ids = ensembl_ids(adata, data.names, data.symbols, ensembl_key, ensembl_table)
         Bundle(data, adata.obs_names.to_numpy(), ids).write(
             Path(folder), max_bytes=max_bytes, random_state=random_state

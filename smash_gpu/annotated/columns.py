@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -12,21 +14,37 @@ from smash_gpu.runtime.words import did_you_mean, join_names
 TRUTH = {"true": 1.0, "1": 1.0, "1.0": 1.0, "false": 0.0, "0": 0.0, "0.0": 0.0} | dict.fromkeys(
     ("nan", "na", "<na>", "none", ""), np.nan
 )
+SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)
 
 
-def column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
-    """A column of ``adata.obs`` or ``adata.var``; ``where`` is which.
+def column(frame: Any, name: str, where: str) -> pd.Series:
+    """A column of ``obs`` or ``var``; of a lazy one (`anndata.experimental.read_lazy`) only this is read.
 
     Raises
     ------
     NotFoundError
         If there is none; the message names near matches.
+    ValueError
+        If there are several, or it does not hold one value per cell.
     """
-    if name not in frame.columns:
-        raise NotFoundError(
-            f"adata.{where} has no column {name!r}." + did_you_mean(name, frame) + f" Columns: {join_names(frame)}."
+    names = list(frame.columns)
+    if name not in names:
+        near = did_you_mean(name, names)
+        raise NotFoundError(f"adata.{where} has no column {name!r}.{near} Columns: {join_names(names)}.")
+    if names.count(name) > 1:
+        raise ValueError(
+            f"adata.{where} has {names.count(name)} columns {name!r}. Keep the first of each: adata.{where} = "
+            f"adata.{where}.loc[:, ~adata.{where}.columns.duplicated()]"
         )
-    return frame[name]
+    values = frame[name] if isinstance(frame, pd.DataFrame) else frame[[name]].to_memory()[name]
+    several = next((value for value in _objects(values) if isinstance(value, SEVERAL)), None)
+    if several is not None:
+        at = f"adata.{where}[{name!r}]"
+        raise ValueError(
+            f"{at} holds values of type {type(several).__name__}, such as {several!r}; text or numbers are needed, one "
+            f"per {'cell' if where == 'obs' else 'gene'}. To take the first of each: {at} = {at}.str[0]"
+        )
+    return values
 
 
 def mask_of(table: pd.DataFrame, name: str, what: str) -> np.ndarray:
@@ -79,3 +97,10 @@ def _truth(values: pd.Series) -> tuple[np.ndarray, list[str]]:
     words = [str(value).strip().lower() for value in found]
     others = [str(value) for value, word in zip(found, words, strict=True) if word not in TRUTH]
     return np.array([*(TRUTH.get(word, np.nan) for word in words), np.nan])[code], others
+
+
+def _objects(values: pd.Series) -> Any:
+    """Values that may be of any type: each once if they are categories."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.categories
+    return values if values.dtype == object else ()

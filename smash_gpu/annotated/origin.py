@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from smash_gpu.annotated.columns import column
+
 
 class _Order(NamedTuple):
     digest: str
@@ -31,7 +33,7 @@ def of(adata: AnnData, columns: Iterable[str]) -> dict[str, Any]:
         Columns of ``adata.obs`` with classes, samples, batches; each once.
     """
     cells, columns = _by_name(adata.obs_names), list(dict.fromkeys(columns))
-    labels = [_labels(adata.obs[column]) for column in columns]
+    labels = [_labels(column(adata.obs, name, "obs")) for name in columns]
     return {
         "n_cells": adata.n_obs,
         "cells": cells.digest,
@@ -52,25 +54,25 @@ def changes(adata: AnnData, made_from: Mapping[str, Any]) -> str:
 
 
 def _of_cells(adata: AnnData, made_from: Mapping[str, Any]) -> Iterator[str]:
-    columns = [str(column) for column in made_from["columns"]]
-    gone = [column for column in columns if column not in adata.obs]
-    yield from (f"the column {column!r} is gone" for column in gone)
+    columns = [str(name) for name in made_from["columns"]]
+    gone = [name for name in columns if name not in adata.obs]
+    yield from (f"the column {name!r} is gone" for name in gone)
     before, now = int(made_from["n_cells"]), adata.n_obs
     if before != now:
         yield _more_or_fewer(before, now, "cell")
         return
-    labels = {column: _labels(adata.obs[column]) for column in columns if column not in gone}
+    labels = {name: _labels(column(adata.obs, name, "obs")) for name in columns if name not in gone}
     if not gone and _rows(list(labels.values())) == made_from["rows"]:
         return
     cells = _by_name(adata.obs_names)
     if cells.digest != made_from["cells"]:
         yield "the cells are not the same"
         return
-    for number, column in enumerate(columns):
-        if column in labels:
-            n = _differing(labels[column][cells.order], made_from["labels"][str(number)])
+    for number, name in enumerate(columns):
+        if name in labels:
+            n = _differing(labels[name][cells.order], made_from["labels"][str(number)])
             if n:
-                yield f"the labels of {_counted(n, 'cell')} in {column!r} changed"
+                yield f"the labels of {_counted(n, 'cell')} in {name!r} changed"
 
 
 def _of_genes(adata: AnnData, made_from: Mapping[str, Any]) -> Iterator[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
 from smash_gpu.annotated import features
-from smash_gpu.annotated.columns import column as _column
+from smash_gpu.annotated.columns import column
+from smash_gpu.annotated.labels import labels, warn_of_text_for_missing
+from smash_gpu.annotated.matrix import NO_RAW, elsewhere, matrix, parts_of
 from smash_gpu.annotated.remembered import known_about
 from smash_gpu.annotated.slots import require_annotated
 from smash_gpu.annotated.source import Source
@@ -22,15 +25,20 @@ from smash_gpu.data.fingerprint import sampled
 from smash_gpu.data.stages import Work
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.io import integrity, matrices
-from smash_gpu.io.lazy import OnDisk, matrix_of
+from smash_gpu.io.lazy import OnDisk
 from smash_gpu.runtime.words import did_you_mean, join_names
 
 TARGET_SUM = 1e4
 CELLS_FOR_A_SPLIT = 2
-NO_RAW = "use_raw=True, but adata.raw is empty; name a layer, or leave use_raw out to read adata.X."
 
 
-def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path | None = None) -> Dataset:
+def read(
+    adata: ad.AnnData,
+    source: Mapping[str, Any],
+    work: Work | str | Path | None = None,
+    *,
+    ignored: Collection[str] = (),
+) -> Dataset:
     """The data that a step works on. Nothing is read; the values are checked in the first pass over them.
 
     Parameters
@@ -39,6 +47,8 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
         ``groupby``, the column with the groups, and options of `Source`; those left out have its defaults.
     work
         Folder for finished stages, or a `Work`.
+    ignored
+        Groups that need no warning.
 
     Raises
     ------
@@ -54,20 +64,26 @@ def read(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path |
     require_one_name(source)
     source = vars(Source()) | dict(source)
     device = resolve_device(source["device"])
-    group, groups = groups_of(adata, source["groupby"], source["min_cells"])
+    if not isinstance(adata.var, pd.DataFrame):  # of anndata.experimental.read_lazy: results are kept there
+        adata.var = adata.var.to_memory()
+    group, groups = groups_of(adata, source["groupby"], source["min_cells"], ignored=ignored)
     _require_unique(adata)
     genes = features.gene_names(adata, source["gene_symbols"])
     sample, batch = (_annotation(adata, source[k], group >= 0, k) for k in ("sample_key", "batch_key"))
     features.note_others(adata)
-    whole = _matrix(adata, source["layer"], use_raw=source["use_raw"])
+    layer, use_raw, normalize = source["layer"], source["use_raw"], source["normalize"]
+    whole = matrix(adata, layer, use_raw=use_raw)
     integrity.require_whole(whole)
     stored = features.columns_of_genes(whole, features.gene_rows(adata))
     work = Work.of(work).on(stored, lambda: sampled(stored, genes.names))
-    matrix = by_rows(stored, work.folder)
-    target_sum = TARGET_SUM if source["normalize"] else None
-    known = known_about(adata, stored, are_counts=source["normalize"]).bind(matrix)
+    X = by_rows(stored, work.folder)
+    target_sum = None if normalize is False else TARGET_SUM
+    known = known_about(adata, stored, normalize=normalize).bind(X)
+    known.elsewhere = _elsewhere(adata, layer=layer, use_raw=use_raw)
+    if not known.is_checked:
+        known.parts = parts_of(adata, sample=sample, batch=batch)
     names, symbols, ids = genes.names, genes.symbols, genes.ids
-    data = Dataset(matrix, group, groups, names, symbols, target_sum, device, sample, batch, work, known, ids)
+    data = Dataset(X, group, groups, names, symbols, target_sum, device, sample, batch, work, known, ids)
     known.wanted = data.name_of_sums(data.group, data.n_groups)
     return data
 
@@ -82,19 +98,51 @@ def require_one_name(options: Mapping[str, Any]) -> None:
             raise TypeError(f"{what}={name!r} is a list, but one name is needed; {way_out}.")
 
 
-def raw_of(adata: ad.AnnData) -> ad.AnnData:
+def _elsewhere(adata: ad.AnnData, **read: Any) -> Callable[..., str]:
+    """`elsewhere` without keeping ``adata`` alive."""
+    held = ref(adata)
+    return lambda **how: "" if (still := held()) is None else elsewhere(still, **read, **how)
+
+
+def raw_of(adata: ad.AnnData, columns: Iterable[str | None] = ()) -> ad.AnnData:
     """``adata.raw`` with the annotation of the cells; what is on disk stays there.
+
+    Parameters
+    ----------
+    columns
+        Columns of ``var`` that are needed: where ``raw.var`` lacks one, that of ``adata.var`` is taken by gene name.
 
     Raises
     ------
     ValueError
         If it is empty.
+    NotFoundError
+        If a column is in neither, or ``adata`` lacks some of the genes.
     """
     if adata.raw is None:
         raise ValueError(NO_RAW)
     if isinstance(adata, OnDisk) or not matrices.arrays(adata.raw.X):
-        return adata.raw.to_adata()
-    return ad.AnnData(adata.raw.X, obs=adata.obs.copy(), var=adata.raw.var.copy(), uns=dict(adata.uns))
+        raw = adata.raw.to_adata()
+    else:
+        raw = ad.AnnData(adata.raw.X, obs=adata.obs.copy(), var=adata.raw.var.copy(), uns=dict(adata.uns))
+    for name in columns:
+        if name is not None and name not in raw.var:
+            raw.var[name] = _of_genes(adata, name, raw.var_names)
+    return raw
+
+
+def _of_genes(adata: ad.AnnData, name: str, genes: pd.Index) -> np.ndarray:
+    """A column of ``adata.var`` for the genes of ``raw``."""
+    lacking = "" if name in adata.var else "nor has adata.var"
+    n_absent = int((~genes.isin(adata.var_names)).sum())
+    if not lacking and n_absent:
+        lacking = f"and adata.var, which has it, lacks {n_absent:,} of the {len(genes):,} genes of adata.raw"
+    if lacking:
+        near = did_you_mean(name, adata.raw.var)
+        raise NotFoundError(
+            f"adata.raw.var has no column {name!r}, {lacking}.{near} Columns: {join_names(adata.raw.var)}."
+        )
+    return adata.var[name].reindex(genes).to_numpy()
 
 
 def broad_groups(adata: ad.AnnData, column: str) -> pd.Categorical:
@@ -105,21 +153,22 @@ def broad_groups(adata: ad.AnnData, column: str) -> pd.Categorical:
     NotFoundError
         If there is no such column.
     """
-    return _categories(_column(adata.obs, column, "obs"), missing="")
+    return _categories(labels(adata, column), missing="")
 
 
-def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Group code of every cell, −1 for none, and the names of the groups.
+def groups_of(
+    adata: ad.AnnData, groupby: str, min_cells: int | None = None, *, ignored: Collection[str] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Group code of every cell, −1 for none, and the names of the groups; for ``ignored`` see `labels.labels`.
 
     Raises
     ------
     NotFoundError, ValueError
         If there is no such column, or it holds groups that are too small, or fewer than two.
     """
-    column = _column(adata.obs, groupby, "obs")
-    labels = column.astype("category").cat.remove_unused_categories()
-    codes = labels.cat.codes.to_numpy().astype(np.int64)
-    groups = labels.cat.categories.astype(str).to_numpy(dtype=object)
+    found = labels(adata, groupby, ignored=ignored)
+    codes = found.cat.codes.to_numpy().astype(np.int64)
+    groups = found.cat.categories.astype(str).to_numpy(dtype=object)
     if len(set(groups)) < len(groups):
         alike = sorted({g for g in groups if list(groups).count(g) > 1})
         raise ValueError(
@@ -150,27 +199,28 @@ def groups_of(adata: ad.AnnData, groupby: str, min_cells: int | None = None) -> 
     return renumbered[codes], groups[kept]
 
 
-def _annotation(adata: ad.AnnData, column: str | None, used: np.ndarray, what: str) -> pd.Categorical | None:
-    if column is None:
+def _annotation(adata: ad.AnnData, name: str | None, used: np.ndarray, what: str) -> pd.Categorical | None:
+    if name is None:
         return None
-    values = _column(adata.obs, column, "obs")
+    values = column(adata.obs, name, "obs")
     missing = int((values.isna() & used).sum())
     if missing:
-        raise ValueError(f"{missing:,} cells have no value in {what}={column!r}; fill them in first.")
-    labels = _categories(values, missing="nan")
-    present = labels[used].unique()
+        raise ValueError(f"{missing:,} cells have no value in {what}={name!r}; fill them in first.")
+    found = _categories(values, missing="nan")
+    present = found[used].unique()
     if len(present) < 2:
         raise ValueError(
-            f"{what}={column!r} has one value only ({present[0]}), so there is nothing to compare. Leave {what} out."
+            f"{what}={name!r} has one value only ({present[0]}), so there is nothing to compare. Leave {what} out."
         )
-    return labels
+    warn_of_text_for_missing(found[used].remove_unused_categories(), name, what)
+    return found
 
 
 def _categories(values: pd.Series, missing: str) -> pd.Categorical:
     """Every value as a string, held once; those that occur are the categories, in order."""
-    labels = values.astype("category").cat.remove_unused_categories()
-    names, number = np.unique([*labels.cat.categories.astype(str), missing], return_inverse=True)
-    codes = number.astype(np.int32)[labels.cat.codes]  # −1, a missing value, is the last
+    own = values.astype("category").cat.remove_unused_categories()
+    names, number = np.unique([*own.cat.categories.astype(str), missing], return_inverse=True)
+    codes = number.astype(np.int32)[own.cat.codes]  # −1, a missing value, is the last
     return pd.Categorical.from_codes(codes, names.astype(object)).remove_unused_categories()
 
 
@@ -181,28 +231,3 @@ def _require_unique(adata: ad.AnnData) -> None:
             f"{len(twice)} gene name(s) occur more than once ({join_names(twice)}); call "
             "adata.var_names_make_unique() first."
         )
-
-
-def _matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
-    if layer is not None and use_raw:
-        raise ValueError("give layer= or use_raw=True, not both.")
-    layers = [name for name in adata.layers if name is not None]  # since anndata 0.13 the layer None is X
-    if layer is not None:
-        if layer not in layers:
-            near = did_you_mean(layer, layers)
-            raise NotFoundError(f"adata.layers has no {layer!r}.{near} Layers: {join_names(layers)}.")
-        return matrix_of(adata, layer)
-    if not use_raw:
-        matrix = matrix_of(adata)
-        if matrix is None:
-            raise ValueError(f"adata.X is empty; pass layer= (layers: {join_names(layers)}) or use_raw=True.")
-        return matrix
-    if adata.raw is None:
-        raise ValueError(NO_RAW)
-    if not adata.raw.var_names.equals(adata.var_names):
-        raise ValueError(
-            f"adata.raw holds {adata.raw.n_vars:,} genes and adata {adata.n_vars:,}; results are kept for the genes of "
-            "adata. Pass adata.raw.to_adata() instead of adata, or instead of a path "
-            "smash_gpu.read(path).raw.to_adata(), as --use-raw of the commands does."
-        )
-    return matrix_of(adata, use_raw=True)

@@ -19,7 +19,7 @@ class _Remembered(NamedTuple):
 _by_id: dict[int, _Remembered] = {}
 
 
-def known_about(adata: AnnData, stored: Any, *, are_counts: bool) -> Known:
+def known_about(adata: AnnData, stored: Any, *, normalize: bool | None) -> Known:
     """What is known about a matrix of ``adata``; nothing if it has changed, or another was read since.
 
     It goes when ``adata`` goes, and neither copies nor files have it.
@@ -28,17 +28,17 @@ def known_about(adata: AnnData, stored: Any, *, are_counts: bool) -> Known:
     ----------
     stored
         The matrix as ``adata`` holds it.
-    are_counts
-        Whether its values must be raw counts.
+    normalize
+        What its values must be, as in `Known`.
     """
     now, key = identity(stored), id(adata)
     if now is None:
-        return Known(are_counts)
+        return Known(normalize)
     found = _by_id.get(key)
-    if found is not None and (found.identity, found.known.are_counts) == (now, are_counts):
+    if found is not None and (found.identity, found.known.normalize) == (now, normalize):
         return found.known
     if found is None:
         finalize(adata, _by_id.pop, key, None)
-    known = Known(are_counts)
+    known = Known(normalize)
     _by_id[key] = _Remembered(now, known)
     return known

@@ -50,7 +50,7 @@ def source(
     groupby: str | Earlier = EARLIER,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
-    normalize: bool | Earlier = EARLIER,
+    normalize: bool | None | Earlier = EARLIER,
     gene_symbols: str | None | Earlier = EARLIER,
     min_cells: int | None | Earlier = EARLIER,
     sample_key: str | None | Earlier = EARLIER,

@@ -24,7 +24,7 @@ class Source:
 
     layer: str | None = None
     use_raw: bool = False
-    normalize: bool = True
+    normalize: bool | None = None
     gene_symbols: str | None = None
     min_cells: int | None = None
     sample_key: str | None = None

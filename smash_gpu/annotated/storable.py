@@ -10,6 +10,7 @@ import numpy as np
 SEPARATORS = {"/", "\\", "\0"}  # of folders in h5ad and zarr, on some system; NUL ends a name
 UNREADABLE = {"", ".", "..", "_index"}  # the last is anndata's name for the index of a table
 NONE = "None"  # h5ad and zarr cannot hold None
+QUOTES = "'\""  # around a text that would read as `NONE`
 
 
 def require_storable(key: Any) -> None:
@@ -30,6 +31,8 @@ def storable(value: Any) -> Any:
         return np.array(value) if are_numbers else np.array([str(v) for v in value], dtype=object)
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, str) and value.strip(QUOTES) == NONE:
+        return f"'{value}'"  # of a layer or column that is called so
     return value if isinstance(value, bool | int | float | str) else repr(value)  # repr(None) is NONE
 
 
@@ -39,6 +42,6 @@ def plain(value: Any) -> Any:
         return {name: plain(v) for name, v in value.items()}
     if isinstance(value, np.ndarray):
         return tuple(value.tolist() if value.dtype.kind in "if" else map(str, value))
-    if value == NONE:
-        return None
+    if isinstance(value, str) and value.strip(QUOTES) == NONE:
+        return None if value == NONE else value[1:-1]
     return value.item() if isinstance(value, np.generic) else value

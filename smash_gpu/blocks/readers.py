@@ -74,7 +74,11 @@ def _(X: CSRDataset, offsets: np.ndarray | None = None) -> Callable[[slice], Any
         genes = columns(*whole)
         if (np.diff(starts) < 0).any() or (len(genes) and (genes.min() < 0 or genes.max() >= X.shape[1])):
             raise ValueError(f"row offsets decrease, or column numbers lie beyond the {X.shape[1]:,} genes")
-        parts = values(*whole), genes.astype(np.int32, copy=False), (starts - whole[0]).astype(np.int32)
+        parts = (
+            matrices.computable(values(*whole)),
+            genes.astype(np.int32, copy=False),
+            (starts - whole[0]).astype(np.int32),
+        )
         return sparse.csr_matrix(parts, shape=(len(starts) - 1, X.shape[1]))
 
     return read
@@ -101,7 +105,7 @@ def as_csr(block: Any) -> Any:
         block = as_float(block)
         block = block if device_sparse.issparse(block) else device_sparse.csr_matrix(block)
     elif not sparse.issparse(block):
-        block = sparse.csr_matrix(np.asarray(block))
+        block = sparse.csr_matrix(matrices.computable(np.asarray(block)))
     block = block.tocsr()
     if not block.has_canonical_format:  # synchronises the first time
         block = block.copy()

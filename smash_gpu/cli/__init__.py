@@ -7,12 +7,14 @@ import logging
 import shutil
 import sys
 import warnings
+from collections.abc import Callable
 from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import check, demo, evaluate, find, panel, report
+from smash_gpu.cli.wording import in_options
 from smash_gpu.runtime import memory, versions
 from smash_gpu.runtime.progress import LOG
 from smash_gpu.runtime.words import did_you_mean
@@ -24,13 +26,14 @@ COMMANDS = (demo, find, panel, evaluate, report, check)
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns 0 on success, 2 after an error message, and the code of ``check``."""
     options = _parser().parse_args(arguments)
-    warnings.showwarning = partial(_note, said=set())
+    say = partial(in_options, parser=options.parser)
+    warnings.showwarning = partial(_note, say=say, said=set())
     LOG.setLevel(logging.WARNING)  # a command prints its results itself
     try:
         with memory.limit(getattr(options, "memory", None)):
             return options.run(options) or 0
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        print(f"smash-gpu: {error}", file=sys.stderr)
+        print(f"smash-gpu: {say(str(error))}", file=sys.stderr)
         if getattr(error, "errno", None) == ENOSPC:
             print(_after_a_full_disk(options), file=sys.stderr)
         return 2
@@ -45,9 +48,9 @@ def _after_a_full_disk(options: argparse.Namespace) -> str:
     return "; ".join([*free, f"make room, and {again}."])
 
 
-def _note(message: Warning | str, category: type, *_: Any, said: set[str], **__: Any) -> None:
+def _note(message: Warning | str, category: type, *_: Any, say: Callable, said: set[str], **__: Any) -> None:
     """Print a warning as a note; each sentence once in a run, however many steps have it."""
-    text = str(message)
+    text = say(str(message))
     if issubclass(category, UserWarning) and not issubclass(category, DeprecationWarning) and text not in said:
         said.add(text)
         print(f"note: {text}", file=sys.stderr)
@@ -78,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar=" | ".join(names))
     for name, command in zip(names, COMMANDS, strict=True):
         added = commands.add_parser(name, help=command.PURPOSE, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        added.set_defaults(run=command.run)
+        added.set_defaults(run=command.run, parser=added)
         out = getattr(command, "OUT", ("DIR", "folder for tables and figures"))
         if out is not None:
             added.add_argument("--out", type=Path, metavar=out[0], help=out[1])

@@ -26,7 +26,14 @@ def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> No
     command.add_argument("--groupby", required=True, help="column of obs with the cell types", **more)
     command.add_argument("--layer", help="layer to read instead of X")
     command.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
-    command.add_argument("--normalized", action="store_true", help="the values are log-normalised, not counts")
+    values = command.add_mutually_exclusive_group()
+    for name, holds, what in (
+        ("--normalized", False, "the values are log-normalised, not counts"),
+        ("--counts", True, "the values are counts, in spite of fractions and none above 20"),
+    ):
+        values.add_argument(
+            name, dest="normalize", action="store_const", const=holds, default=Source.normalize, help=what
+        )
     command.add_argument("--gene-symbols", metavar="COLUMN", help="column of var with gene symbols")
     command.add_argument("--min-cells", type=int, help="leave out groups with fewer cells")
     command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")

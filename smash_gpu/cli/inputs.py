@@ -25,9 +25,9 @@ def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     columns = [options.groupby] if isinstance(options.groupby, str) else options.groupby
     adata = concat.open_cells(options.data, {"groupby": [*columns, getattr(options, "within", None)], **asked})
     if options.use_raw:
-        adata = raw_of(adata)
-    names = ("layer", "gene_symbols", "min_cells", "sample_key", "device")
-    return adata, {"normalize": not options.normalized} | {name: getattr(options, name) for name in names}
+        adata = raw_of(adata, (options.gene_symbols, getattr(options, "ensembl_key", None)))
+    names = ("layer", "normalize", "gene_symbols", "min_cells", "sample_key", "device")
+    return adata, {name: getattr(options, name) for name in names}
 
 
 def kept_in(options: argparse.Namespace) -> Any:

@@ -14,6 +14,10 @@ from scipy import sparse
 from smash_gpu.compute import cuda
 from smash_gpu.compute.xp import namespace, on_gpu
 
+WINDOWS = 4  # of a block, in which cells are summed by `value_checks`
+VALUES_PER_WINDOW = 2**14
+CELLS_PER_WINDOW = 4  # at least, on average
+
 
 def labelled(block: Any, group: np.ndarray) -> Any:
     """The cells of a block whose group is not negative; the block itself where that is all of them."""
@@ -80,13 +84,58 @@ def moments(dense: Any) -> tuple[Any, Any]:
     return x.sum(axis=0), x.T @ x
 
 
-def value_checks(block: Any, large: float) -> tuple[Any, ...]:
-    """How many stored values are non-zero, not finite, negative, fractional, and above ``large``."""
-    xp = namespace(block)
-    x = block.data
+def value_checks(block: Any, large: float) -> tuple[Any, Any]:
+    """What the values of each cell look like, without waiting for the device.
+
+    Returns
+    -------
+    numbers (5 × cells), integers: values that are non-zero, not finite, negative, fractional, and above ``large``;
+    sums (2 × cells), float64: Σ x and, of values up to ``large``, Σ expm1(x). They are known for cells in some parts of
+    the block (all of a small one), and NaN for others. On the host they are NaN if no value is fractional.
+    """
+    xp, x = namespace(block), block.data
     if not on_gpu(block) and len(x) and x.min() > 0 and x.max() < np.inf:  # as counts are, at a third of the cost
-        return len(x), 0, 0, np.count_nonzero(x != np.rint(x)), np.count_nonzero(x > large)
-    finite = xp.isfinite(x)
-    whole = x if finite.all() else xp.where(finite, x, 0)  # synchronises
-    found = (x != 0, ~finite, whole < 0, whole != xp.floor(whole), whole > large)
-    return tuple(xp.count_nonzero(f) for f in found)
+        n_values, none = np.diff(block.indptr), np.zeros(block.shape[0], dtype=np.int32)
+        fractional = _per_cell(block, x != np.rint(x))
+        numbers = np.stack([n_values, none, none, fractional, _per_cell(block, x > large)])
+        return numbers, _sums_of_some_cells(block, large) if fractional.any() else np.full((2, len(none)), np.nan)
+    masks = (x != 0, ~xp.isfinite(x), x < 0, xp.isfinite(x) & (x != xp.rint(x)), x > large)
+    return xp.stack([_per_cell(block, mask) for mask in masks]), _sums_of_some_cells(block, large)
+
+
+def _per_cell(block: Any, mask: Any) -> Any:
+    """How many values of each cell are in a mask of the stored values."""
+    xp, ends = namespace(block), block.indptr
+    if on_gpu(block):  # integers: no rounding, and a block has fewer than 2³¹ values
+        seen = xp.concatenate([xp.zeros(1, dtype=xp.int32), xp.cumsum(mask, dtype=xp.int32)])
+        return seen[ends[1:]] - seen[ends[:-1]]
+    if not mask.any():
+        return np.zeros(block.shape[0], dtype=np.int32)
+    found = np.diff(ends)
+    filled = np.flatnonzero(found)
+    found[filled] = found[filled] if mask.all() else np.add.reduceat(mask, ends[filled], dtype=np.int32)
+    return found
+
+
+def _sums_of_some_cells(block: Any, large: float) -> Any:
+    """Σ x and Σ expm1(min(x, large)) of the cells that lie in one of a few windows of the stored values; else NaN."""
+    xp, (n_cells, n_values) = namespace(block), (block.shape[0], len(block.data))
+    if not n_values:
+        return xp.full((2, n_cells), xp.nan)
+    width = max(VALUES_PER_WINDOW, CELLS_PER_WINDOW * n_values // n_cells)
+    n_windows = int(np.clip(n_values // width, 1, WINDOWS))
+    apart = n_values // n_windows
+    width = apart if n_windows == 1 else width
+    windows = block.data[: n_windows * apart].reshape(n_windows, apart)[:, :width].astype(xp.float64)
+    start, stop = block.indptr[:-1], block.indptr[1:]
+    window = xp.minimum(start // apart, n_windows - 1)
+    start, stop = start - window * apart, stop - window * apart
+    is_inside = (stop <= width) & (stop > start)
+    first, last = xp.where(is_inside, start, 0), xp.where(is_inside, stop, 0)
+
+    def sums(values: Any) -> Any:
+        upto = xp.concatenate([xp.zeros((n_windows, 1)), xp.cumsum(values, axis=1)], axis=1)
+        return xp.where(is_inside, upto[window, last] - upto[window, first], xp.nan)
+
+    with np.errstate(invalid="ignore", over="ignore"):  # of values that are not finite, which are counted
+        return xp.stack([sums(windows), sums(xp.expm1(xp.minimum(windows, large)))])

@@ -17,6 +17,7 @@ from smash_gpu.io.text import packed, write_rows
 
 LINES_AT_ONCE = 2**16
 BYTES_PER_VALUE = 24  # of a line "gene cell count" of the matrix, at most
+NEEDED = "the Xenium Panel Designer needs raw counts"
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,21 @@ class Bundle:
 
 
 def whole_counts(data: Dataset) -> np.ndarray:
-    """Number of values of each cell that are not 0 after rounding; warns if there are fractions."""
+    """Number of values of each cell that are not 0 after rounding; warns if there are fractions.
+
+    Raises
+    ------
+    ValueError
+        If the values are logarithms, or scaled.
+    """
     found, fractions, n_values = [], 0, 0
+    data.known.require_counts(NEEDED)
     for block, _ in data.blocks():
         counts = np.rint(block.data)
         fractions += int(np.count_nonzero(counts != block.data))
         n_values += len(counts)
         found.append(np.diff(np.append(0, np.cumsum(counts != 0))[block.indptr]))
+    data.known.require_counts(NEEDED)  # of what the pass has found
     if fractions:
         warn(
             f"{fractions:,} of {n_values:,} values are fractions, as after a correction for ambient RNA. They are "

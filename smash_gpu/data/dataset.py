@@ -14,6 +14,7 @@ from scipy import sparse
 from smash_gpu.compute import ops
 from smash_gpu.compute.device import device_room, enough_memory
 from smash_gpu.compute.xp import namespace, to_device, to_host
+from smash_gpu.data.checks import ValueChecks
 from smash_gpu.data.known import Known
 from smash_gpu.data.stages import Stage, Work, digest
 from smash_gpu.data.stats import GroupStats, Moments, detections, group_stats, moments
@@ -22,6 +23,7 @@ from smash_gpu.genes.lists import GeneNames
 LEFT_OUT = -1
 SHARE_TO_HOLD = 0.25  # of the free memory of the device
 BYTES_PER_VALUE = 12  # a value in float64 and its column; more than a dense value needs
+CHECKS = "value checks"  # beside the sums of a stage: the values need not be read again to know what they are
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,13 @@ class Dataset:
     sample: pd.Categorical | None = None
     batch: pd.Categorical | None = None
     work: Work = field(default_factory=Work)
-    known: Known = field(default_factory=partial(Known, are_counts=True))
+    known: Known = field(default_factory=Known)
     ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.known.is_about(self.matrix):
-            object.__setattr__(self, "known", Known(self.target_sum is not None).bind(self.matrix))
+            normalize = False if self.target_sum is None else None
+            object.__setattr__(self, "known", Known(normalize).bind(self.matrix))
 
     @cached_property
     def gene_names(self) -> GeneNames:
@@ -108,9 +111,13 @@ class Dataset:
 
         def compute() -> Mapping[str, Any]:
             found = self.known.sums.get(hashed)
-            return vars(found or group_stats(self.matrix, code, n_codes, **how, fold=self.known.fold))
+            found = found or group_stats(self.matrix, code, n_codes, **how, fold=self.known.fold)
+            assert self.known.checks is not None, "a pass over all cells is behind the sums"
+            return vars(found) | {CHECKS: self.known.checks.sums}
 
-        found = GroupStats(**self.work.kept(name, named, compute))
+        stage = self.work.kept(name, named, compute)
+        self.known.judge(ValueChecks(stage.pop(CHECKS)))
+        found = GroupStats(**stage)
         self.known.keep(hashed, found)
         return found
 

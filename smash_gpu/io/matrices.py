@@ -210,4 +210,18 @@ def rows_first(X: Any, folder: Path | None = None) -> Any:
 
 @rows_first.register(SPARSE)
 def _(X: Any, folder: Path | None = None) -> Any:
-    return X.tocsr()
+    return with_computable_values(X).tocsr()
+
+
+def computable(values: Any) -> Any:
+    """The values in a type that sparse matrices take: float16 as float32, another byte order as the machine's."""
+    kind = values.dtype.newbyteorder("=")
+    return values.astype(np.float32 if kind == np.float16 else kind, copy=False)
+
+
+def with_computable_values(X: Any) -> Any:
+    """A sparse matrix in memory with `computable` values, itself if it has those."""
+    if not hasattr(X, "data") or computable(X.data[:0]).dtype == X.dtype:
+        return X
+    parts = computable(X.data), X.indices, X.indptr
+    return type(X)(parts, shape=X.shape)

@@ -104,7 +104,7 @@ class Stack:
 
     def _read(self, read: Callable, part: slice, i: int, chosen: np.ndarray | None = None) -> sparse.csr_matrix:
         block = read(part)
-        block = sparse.csr_matrix(block if sparse.issparse(block) else np.asarray(block))
+        block = sparse.csr_matrix(block if sparse.issparse(block) else matrices.computable(np.asarray(block)))
         if chosen is not None and not np.array_equal(chosen, np.arange(part.stop - part.start)):
             block = block[chosen]
         genes = self.genes[i]

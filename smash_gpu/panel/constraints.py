@@ -117,12 +117,12 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
 
 @dataclass(frozen=True)
 class Expression:
-    """Sums over the cells of each class, and of all cells that have a class."""
+    """Sums over the cells of each class, and of all cells that have a class; ``why_no_counts`` as in `Known`."""
 
     classes: Classes
     stats: GroupStats
     pooled: GroupStats
-    are_counts: bool
+    why_no_counts: str = ""
 
     def mean(self) -> np.ndarray:
         """Mean counts per cell of every gene, over all cells."""
@@ -147,10 +147,9 @@ class Expression:
         return np.any([m.max(axis=0) - c >= c - m.min(axis=0) for m, c in zip(means, middles, strict=True)], axis=0)
 
     def _need_counts(self, what: str) -> None:
-        if not self.are_counts:
+        if self.why_no_counts:
             raise ValueError(
-                f"{what} is in counts per cell, but the data are log-normalised (normalize=False); pass raw counts "
-                f"with layer=, or omit {what}."
+                f"{what} is in counts per cell, but {self.why_no_counts}; pass raw counts with layer=, or omit {what}."
             )
 
 

@@ -77,7 +77,7 @@ def prepare(
     sums = data.stats_by(strata.code, strata.n)
     classes = classes_of(levels)
     expressed = Expression(
-        classes, summed(sums, strata.members(len(classes.names))), sums.pooled, data.target_sum is not None
+        classes, summed(sums, strata.members(len(classes.names))), sums.pooled, data.known.why_no_counts
     )
     known = Genes(data.names, data.symbols, data.ids, pd.DataFrame(index=data.names) if table is None else table)
     found = candidates(request, known, expressed, mask)

@@ -57,7 +57,7 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
             "loss_with_next_best": next_best.loss_with / ceiling,
         }
     )
-    if problem.expressed.are_counts:
+    if not problem.expressed.why_no_counts:
         counts = problem.expressed.counts_per_cell()[:, panel]
         table["mean_counts"] = problem.expressed.mean()[panel]
         table["max_counts"] = counts.max(axis=0)

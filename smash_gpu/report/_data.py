@@ -49,7 +49,7 @@ def describe_data(results: Results) -> Data:
         n_left_out=results.adata.n_obs - len(data.cells),
         n_genes=len(data.names),
         place=_place(source),
-        is_counts=source.get("normalize", True),
+        is_counts=source.get("normalize") is not False,
         detected=data.stats.detected.sum() / (len(data.cells) * len(data.names)),
         named=[
             (label, len(values[data.cells].unique()), source[key])

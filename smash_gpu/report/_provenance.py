@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from typing import Any
 
+from smash_gpu.annotated.columns import column
 from smash_gpu.data.fingerprint import fingerprint
 from smash_gpu.report._results import Results
 from smash_gpu.selection.options import STEPS
@@ -26,8 +27,8 @@ class Provenance:
 
 def describe_provenance(results: Results) -> Provenance:
     """What the slots recorded, and what the data were."""
-    column = results.adata.obs[results.source["groupby"]]
-    labels = (None if missing else str(label) for label, missing in zip(column, column.isna(), strict=True))
+    cells = column(results.adata.obs, results.source["groupby"], "obs")
+    labels = (None if missing else str(label) for label, missing in zip(cells, cells.isna(), strict=True))
     return Provenance(
         fingerprint=fingerprint(results.data.matrix, results.data.names, labels),
         seed=str(results.recorded("importance").get("random_state", "–")),

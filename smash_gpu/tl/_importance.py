@@ -28,7 +28,7 @@ def importance(
     model_options: Mapping[str, Any] | None = None,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
-    normalize: bool | Earlier = EARLIER,
+    normalize: bool | None | Earlier = EARLIER,
     gene_symbols: str | None | Earlier = EARLIER,
     min_cells: int | None | Earlier = EARLIER,
     sample_key: str | None | Earlier = EARLIER,

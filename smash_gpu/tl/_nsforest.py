@@ -29,7 +29,7 @@ def nsforest_metrics(
     beta: float = nsforest.BETA,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
-    normalize: bool | Earlier = EARLIER,
+    normalize: bool | None | Earlier = EARLIER,
     gene_symbols: str | None | Earlier = EARLIER,
     min_cells: int | None | Earlier = EARLIER,
     sample_key: str | None | Earlier = EARLIER,

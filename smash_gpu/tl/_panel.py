@@ -12,7 +12,7 @@ from anndata import AnnData
 
 from smash_gpu import panel as design
 from smash_gpu.annotated import slots
-from smash_gpu.annotated.columns import mask_of
+from smash_gpu.annotated.columns import column, mask_of
 from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source
@@ -59,7 +59,7 @@ def panel(
     min_cells_per_sample: int = Request.min_cells_per_sample,
     layer: str | None = Source.layer,
     use_raw: bool = Source.use_raw,
-    normalize: bool = Source.normalize,
+    normalize: bool | None = Source.normalize,
     gene_symbols: str | None = Source.gene_symbols,
     min_cells: int | None = Source.min_cells,
     sample_key: str | None = Source.sample_key,
@@ -209,8 +209,9 @@ def panel(
     columns = _columns(groupby)
     with limit(memory):
         fewest = MIN_CELLS if min_cells is None else min_cells
-        data = read(adata, vars(source) | {"groupby": next(iter(columns)), "min_cells": fewest}, work)
-        coded = {column: groups_of(adata, column, fewest) for column in list(columns)[1:]}
+        where = vars(source) | {"groupby": next(iter(columns)), "min_cells": fewest}
+        data = read(adata, where, work, ignored=request.ignore)
+        coded = {name: groups_of(adata, name, fewest, ignored=request.ignore) for name in list(columns)[1:]}
         levels = [
             design.Level(column, *coded.get(column, (data.group, data.groups)), float(weight))
             for column, weight in columns.items()
@@ -232,9 +233,9 @@ def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[s
     """Every cell with a label needs a sample and a batch; `read` checks the first column only."""
     used = np.any([level.code >= 0 for level in levels], axis=0)
     for what in ("sample_key", "batch_key"):
-        column = source.get(what)
-        if column is not None and adata.obs[column][used].isna().any():
-            raise ValueError(f"some labelled cells have no value in {what}={column!r}; fill them in first.")
+        name = source.get(what)
+        if name is not None and column(adata.obs, name, "obs")[used].isna().any():
+            raise ValueError(f"some labelled cells have no value in {what}={name!r}; fill them in first.")
 
 
 def _columns(groupby: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:

@@ -30,7 +30,7 @@ def rank_markers(
     min_cells_per_sample: int = Ranking.min_cells_per_sample,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
-    normalize: bool | Earlier = EARLIER,
+    normalize: bool | None | Earlier = EARLIER,
     gene_symbols: str | None | Earlier = EARLIER,
     min_cells: int | None | Earlier = EARLIER,
     sample_key: str | None | Earlier = EARLIER,

@@ -42,7 +42,7 @@ def smash(
     min_cells_per_sample: int = Ranking.min_cells_per_sample,
     layer: str | None = Source.layer,
     use_raw: bool = Source.use_raw,
-    normalize: bool = Source.normalize,
+    normalize: bool | None = Source.normalize,
     gene_symbols: str | None = Source.gene_symbols,
     min_cells: int | None = Source.min_cells,
     sample_key: str | None = Source.sample_key,
@@ -100,8 +100,9 @@ def smash(
     use_raw
         Whether to read ``adata.raw`` instead of ``X``; it must hold the same genes.
     normalize
-        True: the matrix holds raw counts, which are scaled to 10,000 per cell and log-transformed. False: it is
-        log-normalised already.
+        None: the matrix holds raw counts, which are scaled to 10,000 per cell and log-transformed; values that look
+        like logarithms are an error. True: the same, and such values are taken as counts (corrected counts that are
+        small). False: the matrix is log-normalised already.
     gene_symbols
         Column of ``adata.var`` with gene symbols, if ``var_names`` are something else (Ensembl ids).
     min_cells

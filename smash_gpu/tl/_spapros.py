@@ -37,7 +37,7 @@ def spapros_metrics(
     random_state: int = 0,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
-    normalize: bool | Earlier = EARLIER,
+    normalize: bool | None | Earlier = EARLIER,
     gene_symbols: str | None | Earlier = EARLIER,
     min_cells: int | None | Earlier = EARLIER,
     sample_key: str | None | Earlier = EARLIER,

@@ -131,3 +131,16 @@ def test_markers_dict_goes_into_scanpy_and_is_cut_to_n_top(cells):
     for group, names in whole.items():
         assert smg.get.markers(cells, group)["name"].tolist() == names
         assert smg.get.markers(cells, group)["rank"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["None", "'None'", '"None"', "\"'None'\"", "none", "nan"])
+def test_a_layer_or_column_that_is_called_none_is_not_read_as_none(cells, tmp_path, name):
+    cells.layers[name] = cells.X.copy()
+    cells.obs[name] = cells.obs["sample"]
+    cells.X = cells.X * np.float32(0)
+    smg.pp.filter_genes(cells, "cell_type", layer=name, sample_key=name)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    for adata in (cells, smg.read(tmp_path / "cells.h5ad")):
+        found = slots.source(adata, "smash")
+        assert (found["layer"], found["sample_key"], found["batch_key"]) == (name, name, None)
+        smg.tl.importance(adata, "cell_type", model_options=FEW_TREES)

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from smash_gpu.blocks.fold import fold, stream
+from smash_gpu.blocks.fold import stream
 from smash_gpu.compute.xp import on_gpu, to_host
 from smash_gpu.data import stats
-from smash_gpu.data.checks import ValueChecks
 from smash_gpu.data.standardize import mean_std, standardize
 
 TARGET = 1e4
@@ -122,15 +121,6 @@ def test_stream_gives_all_cells_in_order(hold, rng):
     assert len(blocks) > 1
     np.testing.assert_array_equal(np.concatenate([part for _, part in blocks]), numbers)
     np.testing.assert_array_equal(np.vstack([to_host(block).toarray() for block, _ in blocks]), counts)
-
-
-def test_value_checks_count_what_counts_cannot_be(hold):
-    values = np.array([[1.0, 0, 2.5], [-1, np.nan, 30], [np.inf, 3, 0]])
-    found = fold(hold(values), ValueChecks.of, device=hold.device)
-    counts = {
-        name: int(getattr(found, name)[0]) for name in ("nonzero", "not_finite", "negative", "fractional", "large")
-    }
-    assert counts == {"nonzero": 7, "not_finite": 2, "negative": 1, "fractional": 1, "large": 1}
 
 
 def test_standardize_is_scanpys_scale(rng):

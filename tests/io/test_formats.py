@@ -14,6 +14,7 @@ import zarr
 from anndata.abc import CSRDataset
 from cases.files import FORMS, PLACES, assert_same, markers, placed, stats
 from cells import with_int64_indices
+from scipy import sparse
 
 from smash_gpu.annotated.read import read as read_dataset
 from smash_gpu.blocks.readers import by_rows
@@ -101,6 +102,28 @@ def test_counts_of_every_type(adata, tmp_path, on_disk, form, kind):
     found = open_file(tmp_path / "cells.h5ad")
     assert_same(stats(found), stats(adata))
     assert by_rows(found.X).dtype == kind
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [*product(["float16", ">f4", ">i2"], ["h5ad", "zarr"])])
+@pytest.mark.parametrize("lazily", [False, True])
+def test_a_dense_matrix_of_types_that_sparse_matrices_do_not_take(adata, tmp_path, kind, suffix, lazily):
+    path = tmp_path / f"cells.{suffix}"
+    getattr(placed(adata, adata.X.toarray().astype(kind), "X"), f"write_{suffix}")(path)
+    found = open_file(path, lazily=lazily)
+    assert_same(stats(found), stats(adata))
+    assert by_rows(found.X).dtype == kind
+    assert_same(stats(found.to_memory()), stats(adata))
+    part = found[5:20]
+    np.testing.assert_array_equal(sparse.csr_matrix(part.X.astype(np.float32)).toarray(), adata.X[5:20].toarray())
+
+
+@pytest.mark.parametrize("kind", ["float16", ">f4", ">f8", ">i2"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_matrix_in_memory_of_types_that_sparse_matrices_do_not_take(adata, kind, form):
+    X = FORMS[form](adata.X)
+    X = X.astype(kind) if form == "dense" else type(X)((X.data.astype(kind), X.indices, X.indptr), shape=X.shape)
+    assert_same(stats(ad.AnnData(X, obs=adata.obs, var=adata.var)), stats(adata))
+    assert X.dtype == kind
 
 
 @pytest.mark.parametrize(("form", "suffix"), [*product(["csr", "csc"], ["h5ad", "zarr"])])
