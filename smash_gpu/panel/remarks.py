@@ -31,7 +31,7 @@ def remarks(found: Design, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
 def _bright(found: Design) -> Iterator[str]:
     """Genes that no cap keeps below `BRIGHT` counts per cell."""
     request, expressed = found.problem.request, found.problem.expressed
-    if request.is_capped or not expressed.are_counts:
+    if request.is_capped or expressed.why_no_counts:
         return
     counts = expressed.counts_per_cell()[:, found.panel]
     most, of = counts.max(axis=0), found.problem.classes.labels[counts.argmax(axis=0)]
