@@ -66,7 +66,7 @@ def check_caps(caps: Caps, task: Task, *, must: np.ndarray, existing: np.ndarray
         raise InfeasibleError(
             f"{who} already {'exceed' if len(must) else 'exceeds'} a cap.",
             _table([
-                (caps.what[r], caps.of[r], caps.limit[r], used[r], f"raise the cap to at least {used[r]:.4g}")
+                (caps.what[r], caps.of[r], caps.limit[r], used[r], f"raise the cap to at least {_up(used[r]):.4g}")
                 for r in over
             ]),
         )  # fmt: skip
@@ -86,11 +86,11 @@ def no_room(caps: Caps, task: Task, n_given: int) -> InfeasibleError:
         scale, row = _least_scale(task, caps.what == what), _heaviest_row(task, caps.what == what)
         limit = caps.limit[row]
         least = scale * max(limit, LEAST_LIMIT)
-        way_out = f"the {LIGHTEST[what]} {task.n} genes{beside} need {least:.4g}, not {limit:g}"
-        way_out += f"; raise it by {scale - 1:.1%}" * bool(limit > 0)
+        way_out = f"the {LIGHTEST[what]} {task.n} genes{beside} need {_up(least):.4g}, not {limit:g}"
+        way_out += f"; raise it by {_percent_up(scale)}" * bool(limit > 0)
         if not np.isfinite(scale):
-            together = _least_scale(task, np.ones(len(caps.what), dtype=bool)) - 1
-            way_out = f"raising this cap alone does not help; raise all caps by {together:.1%}"
+            together = _percent_up(_least_scale(task, np.ones(len(caps.what), dtype=bool)))
+            way_out = f"raising this cap alone does not help; raise all caps by {together}"
         rows.append((what, caps.of[row], limit, least, way_out))
     fitting = n_given + most_genes(task)
     rows.append(("n_genes", "", n_given + task.n, fitting, f"at most {fitting} genes fit these caps"))
@@ -106,6 +106,19 @@ def _heaviest_row(task: Task, rows: np.ndarray) -> int:
     """Of the given caps, the one that its lightest genes fill most."""
     light = np.sort(task.load[:, task.tier < OUT], axis=1)[:, : task.n].sum(axis=1) - task.room
     return int(np.argmax(np.where(rows, light, -np.inf)))
+
+
+def _up(value: float) -> float:
+    """Four significant digits, rounded up, so that what is shown is enough."""
+    if not 0 < value < np.inf:
+        return value
+    unit = 10.0 ** (np.floor(np.log10(value)) - 3)
+    return float(np.ceil(value / unit * (1 - ROUNDING)) * unit)
+
+
+def _percent_up(scale: float) -> str:
+    """How much to raise a limit by, rounded up to a tenth of a percent."""
+    return f"{np.ceil(1000 * (scale - 1) * (1 - ROUNDING)) / 1000:.1%}" if np.isfinite(scale) else "any amount"
 
 
 def _table(rows: list[tuple]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from cases.panels import designed
+from cases.panels import counts_per_cell, designed
 
 from smash_gpu import panel
 from smash_gpu.panel.certificate import missing
@@ -98,6 +98,17 @@ def test_genes_that_must_be_in_and_exceed_a_cap_are_named(data):
     assert caught.value.certificate["of"].tolist() == ["A"]
 
 
+@pytest.mark.parametrize("genes", [["MARKER0X"], ["MARKER1X", "NOISE40"], ["MARKER2Y", "NOISE9", "NOISE10"]])
+def test_the_cap_that_an_error_recommends_is_enough(data, genes):
+    table = pd.DataFrame({"cost": counts_per_cell(data).max(axis=0)}, index=data.names)
+    options = {"n_genes": len(genes), "include": genes}
+    for caps, name in (({"max_transcripts": 0.1}, "max_transcripts"), ({"cost_key": "cost", "budget": 0.1}, "budget")):
+        with pytest.raises(panel.InfeasibleError) as caught:
+            designed(data, table, **options, **caps)
+        needed = max(float(text.rpartition(" ")[2]) for text in caught.value.certificate["way_out"])
+        assert len(designed(data, table, **options, **caps | {name: needed}).panel) == len(genes)
+
+
 def test_rules_that_leave_too_few_genes_are_listed(data):
     with pytest.raises(panel.InfeasibleError, match="n_genes=58, but the rules leave only") as caught:
         designed(data, n_genes=58, exclude=["NOISE20", "NOISE21", "NOISE22"])
@@ -118,13 +129,13 @@ def test_two_rules_that_remove_the_same_genes_are_both_named(data):
 
 def test_a_budget_is_named_as_one_not_as_that_of_a_class(data):
     table = pd.DataFrame({"cost": np.linspace(1, 3, 60)}, index=data.names)
-    lightest = np.sort(table["cost"])[:20].sum()
+    needed = f"{np.ceil(100 * np.sort(table['cost'])[:20].sum()) / 100:.4g}"  # rounded up, so that it is enough
     with pytest.raises(panel.InfeasibleError) as caught:
         designed(data, table, n_genes=20, cost_key="cost", budget=10)
     said = str(caught.value)
-    assert f"cost: the cheapest 20 genes need {lightest:.4g}, not 10; raise it by" in said
+    assert f"cost: the cheapest 20 genes need {needed}, not 10; raise it by" in said
     assert "at most 8 genes fit these caps" in said
-    with pytest.raises(panel.InfeasibleError, match=f"the cheapest 20 genes need {lightest:.4g}, not 0\n"):
+    with pytest.raises(panel.InfeasibleError, match=f"the cheapest 20 genes need {needed}, not 0\n"):
         designed(data, table, n_genes=20, cost_key="cost", budget=0)
 
 
