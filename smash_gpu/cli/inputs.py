@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.genes.tables import IDS, NAMES, Gene, known_column, names_in, read_genes, read_table
+from smash_gpu.genes.lists import listed
+from smash_gpu.genes.tables import IDS, NAMES, Gene, known_column, names_in, read_table
 from smash_gpu.io.open import require_path
 from smash_gpu.runtime.words import join_names
 
@@ -73,11 +74,11 @@ def writable(out: Path | None) -> Path | None:
 
 
 def gene_list(path: Path | None) -> list[Gene]:
-    """The genes in a file, see `smash_gpu.genes.tables.read_genes`; none for no file."""
+    """The genes in a file, see `smash_gpu.genes.lists.listed`; none for no file."""
     if path is None:
         return []
     require_path(path)
-    return read_genes(path)
+    return list(listed(path, str(path)))
 
 
 def gene_table(adata: Any, path: Path, gene_symbols: str | None) -> None:

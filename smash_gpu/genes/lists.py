@@ -168,17 +168,21 @@ def listed(wanted: Any, what: str) -> tuple[Gene, ...]:
     """
     if wanted is None:
         return ()
-    if isinstance(wanted, Path):
-        return tuple(tables.read_genes(wanted))
     if isinstance(wanted, str):
         raise TypeError(f"{what}={wanted!r} is a string; pass a list of genes, or a pathlib.Path to a file with them.")
-    if not isinstance(wanted, Iterable):
+    if not isinstance(wanted, Iterable | Path):
         raise TypeError(f"{what}={wanted!r} is not a list; pass a list of genes.")
-    found = tables.names_in(wanted, what) if isinstance(wanted, pd.DataFrame) else list(map(_gene, wanted))
+    found = _entries(wanted, what)
     unnamed = found.count(None)
     if unnamed:
         warn(f"{what}: {unnamed:,} of {len(found):,} entries hold no name and are left out.")
     return tuple(tables.once(found))
+
+
+def _entries(wanted: Any, what: str) -> list[Gene | None]:
+    if isinstance(wanted, Path):
+        return tables.read_genes(wanted)
+    return tables.names_in(wanted, what) if isinstance(wanted, pd.DataFrame) else list(map(_gene, wanted))
 
 
 def _gene(entry: Any) -> Gene | None:

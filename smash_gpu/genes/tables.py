@@ -19,11 +19,12 @@ from smash_gpu.genes.names import ENSEMBL, are_ensembl_ids
 
 # How a column is called that holds the names of genes, and one with Ensembl ids; in order of preference.
 NAMES = (
-    *("name", "gene", "names", "genes", "gene_name", "gene_names", "gene_symbol", "gene_symbols", "symbol", "symbols"),
+    *("gene", "genes", "gene_name", "gene_names", "gene_symbol", "gene_symbols", "name", "names", "symbol", "symbols"),
     *("feature_name", "hgnc_symbol", "mgi_symbol", "external_gene_name"),
 )
 IDS = ("gene_ids", "gene_id", "ensembl_id", "ensembl_ids", "ensembl", "ensembl_gene_id", "feature_id", "ensg")
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+CONTROL = {*range(9), *range(14, 27)}  # bytes that no text holds
 AS_LIST = "give one gene per line, or a table with a column 'name'"
 
 
@@ -88,6 +89,8 @@ def read_table(path: Path) -> GeneTable:
     delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
     width = max(map(len, rows), default=0)
+    if len(rows) > 1 and all(len(row) == len(rows[0]) + 1 and row[-1] for row in rows[1:]):
+        rows[0].insert(0, "")  # R leaves out the header of row names
     rows = [row + [""] * (width - len(row)) for row in rows]
     if not rows:
         raise ValueError(f"{path} holds no genes; {AS_LIST}.")
@@ -99,16 +102,16 @@ def read_table(path: Path) -> GeneTable:
     return GeneTable(None, rows) if width == 1 or holds_values else GeneTable(rows[0], rows[1:])
 
 
-def read_genes(path: Path) -> list[Gene]:
-    """The genes in a text file, none twice: one per line, or those of a table, see `names_in`.
+def read_genes(path: Path) -> list[Gene | None]:
+    """The genes in a text file, None for a row without: one per line, or those of a table, see `names_in`.
 
     Raises
     ------
     ValueError
         If it is not text, or holds no genes.
     """
-    found = once(names_in(read_table(path).frame, str(path)))
-    if not found:
+    found = names_in(read_table(path).frame, str(path))
+    if not any(found):
         raise ValueError(f"{path} holds no genes; {AS_LIST}.")
     return found
 
@@ -173,16 +176,17 @@ def known_column(columns: Iterable[Any], known: tuple[str, ...]) -> int | None:
 
 def _no_known(columns: Iterable[Any]) -> str:
     listed = ", ".join(str(column) or "(no name)" for column in columns)
-    return f"the table has the columns {listed}; none of them is called {', '.join(NAMES[:6])} or symbol. Rename one."
+    return f"the table has the columns {listed}; none of them is called name, gene, symbol or the like. Rename one."
 
 
 def _text(path: Path) -> str:
     raw = path.read_bytes()
     raw = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
-    try:
+    with suppress(UnicodeDecodeError):
         return raw.decode("utf-16" if raw.startswith(UTF16) else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file; {AS_LIST}.") from None
+    if CONTROL & set(raw):
+        raise ValueError(f"{path} is not a text file; {AS_LIST}.")
+    return raw.decode("cp1252", errors="replace")  # as Excel saves CSV in the West
 
 
 def _is_number(cell: Any) -> bool:

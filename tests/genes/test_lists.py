@@ -96,6 +96,12 @@ def test_entries_without_a_name_are_left_out_with_a_warning():
         assert listed(pd.Series(["MS4A1", np.nan, None, " ", " CD3D "]), "keep") == ("MS4A1", "CD3D")
 
 
+def test_rows_of_a_file_without_a_name_are_left_out_with_the_same_warning(tmp_path):
+    (tmp_path / "list.csv").write_text("gene,score\nMS4A1,1\n,2\nMS4A1,3\n")
+    with pytest.warns(UserWarning, match="keep: 1 of 3 entries hold no name"):
+        assert listed(tmp_path / "list.csv", "keep") == ("MS4A1",)
+
+
 @pytest.mark.parametrize("wanted", ["MS4A1", 5])
 def test_what_is_no_list_is_named(wanted):
     with pytest.raises(TypeError, match=f"keep={wanted!r} is .*pass a list"):

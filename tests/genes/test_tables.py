@@ -23,6 +23,10 @@ LISTS = {
     "a column Gene Symbol": '"Gene Symbol","score"\n"A1","3"\n"A2","2"\n',
     "a column gene of ids and one of symbols": "gene,symbol\nENSG00000000001,A1\nENSG00000000002,A2\n",
     "rows of var": ",n_cells,feature_types\nA1,5,Gene Expression\nA2,7,Gene Expression\n",
+    "a cell type called name": "name,gene\nB cell,A1\nT cell,A2\n",
+    "R, with row names": "p_val\tcluster\tgene\n1\t0.01\tB\tA1\n2\t0.02\tT\tA2\n",
+    "R, genes as row names": "p_val\tcluster\nA1\t0.01\tB\nA2\t0.02\tT\n",
+    "a comma at every end": "gene,score\nA1,3,\nA2,2,\n",
     "no header, numbers": "A1,0.5\nA2,0.25\n",
     "no header, row numbers": "1\tA1\n2\tA2\n",
     "features.tsv": "ENSG00000000001\tA1\tGene Expression\nENSG00000000002\tA2\tGene Expression\n",
@@ -34,6 +38,17 @@ LISTS = {
 def test_the_names_are_read(tmp_path, text, encode):
     (tmp_path / "list").write_bytes(encode(text))
     assert read_genes(tmp_path / "list") == ["A1", "A2"]
+
+
+def test_a_file_that_excel_saved_is_read(tmp_path):
+    (tmp_path / "list.csv").write_bytes("gene;Größe\nA1;5 µm\n".encode("cp1252"))
+    assert read_genes(tmp_path / "list.csv") == ["A1"]
+
+
+def test_what_is_no_text_is_said(tmp_path):
+    (tmp_path / "list.xlsx").write_bytes(b"PK\x03\x04\xff\xfe\x00\x01" * 9)
+    with pytest.raises(ValueError, match="list.xlsx is not a text file; give one gene per line"):
+        read_genes(tmp_path / "list.xlsx")
 
 
 def test_the_ids_of_a_list_come_with_the_names_and_stand_for_missing_ones(tmp_path):
@@ -51,7 +66,10 @@ def test_a_gene_called_nan_is_a_gene(tmp_path):
 BAD = {
     "JSON": ('{"payload": {"targets": []}}', "is JSON"),
     "a list in JSON": ('["A1", "A2"]', "is JSON"),
-    "unknown columns": ("Target,Panel\nA1,x\nA2,y\n", "the table has the columns Target, Panel; none.*name, gene"),
+    "unknown columns": (
+        "Target,Panel\nA1,x\nA2,y\n",
+        "has the columns Target, Panel; none of them is called name, gene",
+    ),
     "nothing": ("\n\n", "holds no genes"),
     "a header only": ("gene,score\n", "holds no genes"),
 }
