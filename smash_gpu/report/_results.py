@@ -55,6 +55,14 @@ class Results:
         return get.markers(self.adata, key=self.key)
 
     @property
+    def changed(self) -> list[str]:
+        """What is no longer of these cells, genes and labels, and what has changed since it was made."""
+        made = {"markers": (self.key, slots.MARKERS), "evaluation": (self.key, slots.EVALUATION)}
+        made["designed panel"] = (slots.PANEL, slots.DESIGN)
+        since = {what: slots.changes(self.adata, *result) for what, result in made.items()}
+        return [f"{what} ({change} since)" for what, change in since.items() if change]
+
+    @property
     def is_evaluated(self) -> bool:
         """Whether `tl.evaluate` has run."""
         return "evaluation" in self.adata.uns.get(self.key, {})

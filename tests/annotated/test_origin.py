@@ -252,8 +252,11 @@ def test_figures_and_the_report_leave_out_a_marker_that_is_gone(results):
 
 
 def test_the_report_says_it_once_for_each_function_to_run_again(results):
+    assert "Made before the data changed" not in smg.report.page(results, figures=False)
     with pytest.warns(UserWarning, match=SINCE) as warned:
-        smg.report.page(with_labels_swapped(results))
+        page = smg.report.page(with_labels_swapped(results))
+    for what in ("markers", "evaluation", "designed panel"):
+        assert f"Made before the data changed:</strong> {what} (the labels of " in page
     said = [str(w.message) for w in warned if "of other data" in str(w.message)]
     assert len(said) == len(set(said)) == 3  # tl.smash, tl.evaluate, tl.panel
 
