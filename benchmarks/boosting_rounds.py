@@ -70,17 +70,18 @@ class Cut(Boosted):
 
 
 def main(arguments: list[str]) -> None:
-    """One line per unit, seed, rule and budget; the table at the end."""
+    """One line per unit, seed and rule."""
     options = record.parser("boosting_rounds")
     options.add_argument("--sets", nargs="+", default=list(UNITS))
     options.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    options.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))
     options = options.parse_args(arguments)
     for unit in options.sets:
         for seed in options.seeds:
-            record.write(options.json, list(rows(options.data, unit, seed)))
+            record.write(options.json, list(rows(options.data, unit, seed, options.rules)))
 
 
-def rows(folder: Any, unit: str, seed: int) -> Any:
+def rows(folder: Any, unit: str, seed: int, rules: list[str]) -> Any:
     """The lines of one set and seed."""
     from benchmarks.baselines.cells import in_turn
     from smash_gpu.selection import steps
@@ -90,8 +91,8 @@ def rows(folder: Any, unit: str, seed: int) -> Any:
     data = quality.read(folder, name, column)
     split = quality.held_out(data, seed)
     part, model = quality.training(data, split), Cut(random_state=seed)
-    for rule, cut in RULES.items():
-        model.rule = cut
+    for rule in rules:
+        model.rule = RULES[rule]
         found = steps.select(part, Recipe(importance=Importance(model, random_state=seed)))
         judged = partial(quality.judged, data, split, quality.Chosen(in_turn(found.eligible, part, 100)))
         row = {"benchmark": "boosting_rounds", "set": name, "groupby": column, "seed": seed, "rule": rule}

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -100,7 +99,8 @@ def test_a_worker_killed_while_xgboost_trains_changes_nothing(
     from xgboost import dask
 
     client, seconds = own_cluster
-    monkeypatch.setattr(dask, "train", partial(dask.train, callbacks=[killer(tmp_path, when)]))
+    train, kill = dask.train, killer(tmp_path, when)
+    monkeypatch.setattr(dask, "train", lambda *a, callbacks=(), **how: train(*a, callbacks=[*callbacks, kill], **how))
     monkeypatch.setattr(bins, "SECONDS_TO_MEET", round(5 * seconds / STARTS_PER_RUN))
     before = client.nthreads()
     with pytest.warns(UserWarning, match="lost 1 of 2 workers while XGBoost was training; retrying"):
