@@ -92,7 +92,7 @@ def expand(paths: Paths) -> list[Path]:
                 f"expected AnnData, a path, a pattern, or several paths or patterns, not {type(one).__name__}{within}."
             )
     found: list[Path] = []
-    for one in map(str, map(local_path, asked)):
+    for one in (str(local_path(str(one))) for one in asked):
         if Path(one).exists() or not has_magic(one):
             found.append(Path(one))
             continue

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, singledispatch
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import psutil
@@ -135,7 +135,7 @@ def _visit_zarr(path: Path, say: Callable[[str], Any]) -> None:
             if 0 < n_bytes <= left:
                 left -= n_bytes
                 try:
-                    item[...]
+                    cast(zarr.Array, item)[...]
                 except MemoryError:
                     say(f"{name} does not fit into memory, though it should be {n_bytes:,} bytes")
                     return
