@@ -15,13 +15,13 @@ MOST_NUMBERS = 100  # different ones that a column of groups may hold
 TEXT_FOR_MISSING = {"", "nan", "none", "na", "n/a", "<na>", "nat", "null"}  # in any case
 
 
-def labels(adata: ad.AnnData, name: str, *, ignored: Collection[str] = ()) -> pd.Series:
+def labels(adata: ad.AnnData, name: str, *, ignored: Collection[str] | None = None) -> pd.Series:
     """A column of ``obs`` as categories that all occur; a warning names those that may stand for missing values.
 
     Parameters
     ----------
     ignored
-        Labels that need no warning.
+        Labels that need no warning, of a step that has the option ``ignore``; None: it has none.
 
     Raises
     ------
@@ -40,13 +40,17 @@ def labels(adata: ad.AnnData, name: str, *, ignored: Collection[str] = ()) -> pd
     return found
 
 
-def warn_of_text_for_missing(found: pd.Categorical, name: str, what: str, ignored: Collection[str] = ()) -> None:
+def warn_of_text_for_missing(
+    found: pd.Categorical, name: str, what: str, ignored: Collection[str] | None = None
+) -> None:
     """Warn of categories that look like missing values made into text; ``what`` they are, in words."""
     sizes = np.bincount(found.codes[found.codes >= 0], minlength=len(found.categories))
     for label, n_cells in zip(found.categories, sizes, strict=True):
-        if isinstance(label, str) and label.strip().lower() in TEXT_FOR_MISSING and label not in ignored:
+        if isinstance(label, str) and label.strip().lower() in TEXT_FOR_MISSING and label not in (ignored or ()):
             at = f"adata.obs[{name!r}]"
+            or_ignore = "" if ignored is None else f". Or pass ignore=[{label!r}]: no gene is chosen to tell them apart"
             warn(
                 f"{n_cells:,} cells have the {what} {label!r} in {name!r}: is it a missing value that was made into "
-                f"text? To leave these cells out: {at} = {at}.astype(object).replace({label!r}, None)"
+                f"text? To leave these cells out, make it missing: "
+                f"{at} = {at}.astype(object).replace({label!r}, None){or_ignore}"
             )

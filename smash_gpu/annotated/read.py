@@ -37,7 +37,7 @@ def read(
     source: Mapping[str, Any],
     work: Work | str | Path | None = None,
     *,
-    ignored: Collection[str] = (),
+    ignored: Collection[str] | None = None,
 ) -> Dataset:
     """The data that a step works on. Nothing is read; the values are checked in the first pass over them.
 
@@ -48,7 +48,7 @@ def read(
     work
         Folder for finished stages, or a `Work`.
     ignored
-        Groups that need no warning.
+        As in `labels.labels`.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def broad_groups(adata: ad.AnnData, column: str) -> pd.Categorical:
 
 
 def groups_of(
-    adata: ad.AnnData, groupby: str, min_cells: int | None = None, *, ignored: Collection[str] = ()
+    adata: ad.AnnData, groupby: str, min_cells: int | None = None, *, ignored: Collection[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Group code of every cell, −1 for none, and the names of the groups; for ``ignored`` see `labels.labels`.
 

@@ -119,6 +119,8 @@ def test_a_label_that_is_ignored_gives_no_warning(adata):
     labels = adata.obs["cell_type"].astype(object).to_numpy(copy=True)
     labels[:60] = "nan"
     adata.obs["label"] = labels
+    with pytest.warns(UserWarning, match=r"60 cells have the label 'nan' in 'label'.* Or pass ignore=\['nan'\]"):
+        panel(adata, "label")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         panel(adata, "label", ignore=["nan"])

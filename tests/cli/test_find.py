@@ -133,7 +133,7 @@ def test_layers_raw_symbols_and_logged_values_are_read(run, data, adata, tmp_pat
         panels.append(pd.read_csv(tmp_path / "out" / "marker_panel.csv")["name"].tolist())
     assert panels[0] == panels[1] == panels[2]
     assert "ENSG00000000000" not in panels[0]
-    assert_one_message(find(run, data, "--gene-symbols", "symbol"), "negative", "layer=")
+    assert_one_message(find(run, data, "--gene-symbols", "symbol"), "negative", "--use-raw")
 
 
 def test_notes_of_what_was_left_out_go_to_standard_error(run, data):
