@@ -15,7 +15,7 @@ from smash_gpu.genes.kinds import are_genes
 from smash_gpu.genes.kinds import kinds as kinds_of
 from smash_gpu.genes.lists import GeneNames, ids_in
 from smash_gpu.genes.tables import texts
-from smash_gpu.io.stack import Stack
+from smash_gpu.io.stack import with_genes
 from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.runtime.words import join_names
 
@@ -68,7 +68,7 @@ def columns_of_genes(matrix: Any, rows: np.ndarray | None) -> Any:
         return whole.map_blocks(_columns, rows, dtype=matrix.dtype, chunks=(whole.chunks[0], (len(rows),)))
     if on_gpu(matrix):
         return take_columns(matrix, rows)
-    return matrix.only(genes=rows) if isinstance(matrix, Stack) else Stack([matrix], [rows])
+    return with_genes(matrix, rows)
 
 
 def gene_names(adata: AnnData, symbols: str | None = None) -> GeneNames:

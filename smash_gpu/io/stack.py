@@ -153,6 +153,11 @@ def _(X: Stack) -> sparse.csr_matrix:
     return X.to_memory()
 
 
+def with_genes(X: Any, genes: np.ndarray) -> Stack:
+    """The numbered genes of a matrix on the host or on disk; reads nothing."""
+    return X.only(genes=genes) if isinstance(X, Stack) else Stack([X], [genes])
+
+
 class _InFile(NamedTuple):
     """An element of an HDF5 file, which h5py does not pickle."""
 

@@ -76,6 +76,8 @@ def test_step_by_step_takes_as_many_passes_as_all_at_once(counted):
 @pytest.mark.filterwarnings("ignore:fewer than 5 genes")
 @pytest.mark.parametrize(("options", "passes"), WITH.values(), ids=WITH)
 def test_passes_of_smash(counted, options, passes):
+    if options.get("model") == "dnn":
+        pytest.importorskip("torch")
     smg.tl.smash(counted, "cell_type", **({"model_options": FEW_TREES} | options))
     assert counted.X.passes == passes
 
