@@ -232,4 +232,5 @@ def install(monkeypatch):
         monkeypatch.setattr(module, "device_sparse", csr)
     monkeypatch.setattr(compute_cuda, "launch", launch)
     monkeypatch.setattr(compute_cuda, "shared_memory", lambda: H100_SHARED_BYTES)
+    monkeypatch.setattr(compute_cuda, "multiprocessors", lambda: 132)
     return strict

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.compute.xp import cupy, namespace
+from smash_gpu.compute.xp import cupy, namespace, to_host
 
 _PACKAGE = Path(__file__).parents[1]
 SOURCES = next(d for d in (_PACKAGE / "kernels", _PACKAGE.parent / "kernels") if d.is_dir())
@@ -64,28 +64,56 @@ def shared_memory() -> int:
     return cupy.cuda.Device().attributes["MaxSharedMemoryPerBlockOptin"]
 
 
+def multiprocessors() -> int:
+    """Number of multiprocessors of the current device."""
+    return cupy.cuda.Device().attributes["MultiProcessorCount"]
+
+
 def _launch_on(block: Any, kernel: str, shape: Shape, *arguments: Any) -> None:
     if shape.blocks:
         types = tuple(C_NAMES[part.dtype.name] for part in (block.data, block.indices))
         launch(kernel, types, shape, (block.indptr, block.indices, block.data, *arguments))
 
 
-def _tiles(n: int, most: int) -> tuple[int, int]:
-    """The number of equal tiles of at most ``most`` that cover ``n``, and their width."""
-    width = max(ceil(n / max(ceil(n / most), 1)), 1)
-    return ceil(n / width), width
+CHECK_THREADS = 256
+CHECK_BLOCKS = 8  # per multiprocessor, as many as it holds at once
+
+
+def value_checks(block: Any, large: float) -> tuple[Any, Any]:
+    """`ops.value_checks` in one pass over the values."""
+    xp = namespace(block.data)
+    n_cells = block.shape[0]
+    numbers, sums = xp.empty((5, n_cells), dtype=xp.int32), xp.empty((2, n_cells))
+    _launch_on(block, "value_checks", _check_shape(n_cells), np.int64(n_cells), np.float64(large), numbers, sums)
+    return numbers, sums
+
+
+def library_sizes(block: Any) -> Any:
+    """`ops.library_sizes`: the first sums of `value_checks`, added in the same order."""
+    n_cells = block.shape[0]
+    sums = namespace(block.data).empty(n_cells)
+    _launch_on(block, "value_checks", _check_shape(n_cells), np.int64(n_cells), np.float64(0), NO_ARRAY, sums)
+    return sums
+
+
+def _check_shape(n_cells: int) -> Shape:
+    cells_at_once = CHECK_THREADS // 32
+    return Shape(min(ceil(n_cells / cells_at_once), CHECK_BLOCKS * multiprocessors()), CHECK_THREADS, 0)
 
 
 GROUP_STATS_THREADS = 1024
-CELLS_PER_RUN = (32, 1024)  # fewer: more is added to the tables; more: fewer thread blocks
-BLOCKS_WANTED = 1024  # some for each of the 132 multiprocessors of an H100
-BYTES_PER_WARP = 32 * 8  # a table of logarithms
-BYTES_PER_GENE = 3 * 8  # three sums
+CELLS_PER_RUN = 2000  # about; fewer: more is added to the tables; more: the last thread blocks end later
+FEWEST_CELLS_PER_RUN = 32  # one per warp
+BYTES_PER_WARP = 32 * 8  # a table of the amounts of small counts
+BYTES_PER_GENE = 4 * 4  # detections and counts, two sums, and their carries
+BITS_PER_AMOUNT = 32
 LARGEST_SUM = 62  # log2; half of what 64 bits with a sign hold
-LARGEST_E = 128.0  # of log-normalised input, as in the kernel
+LARGEST_SMALL_E = 16.0  # of log-normalised input; the kernel adds larger values more slowly
 
 
-def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None) -> tuple[Any, ...]:
+def group_stats(
+    block: Any, group: Any, n_groups: int, target_sum: float | None, library_size: Any = None
+) -> tuple[Any, ...]:
     """`ops.group_stats` in one pass over the non-zeros, the same bit for bit in every run.
 
     The sums are NaN if a stored value is negative, not finite or at least 2³¹; in log-normalised input
@@ -95,66 +123,92 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
     n_cells, n_genes = block.shape
     bytes_of_warps = GROUP_STATS_THREADS // 32 * BYTES_PER_WARP
     n_tiles, tile = _tiles(n_genes, (shared_memory() - bytes_of_warps) // BYTES_PER_GENE)
-    cells_per_run = int(np.clip(n_cells * n_tiles // BLOCKS_WANTED, *CELLS_PER_RUN))
-    order, start = cells_by_group(xp.asarray(group), n_groups)
-    cells = start[1:] - start[:-1]
-    run_end = xp.cumsum((cells + cells_per_run - 1) // cells_per_run)
-    most_runs = n_cells // cells_per_run + min(n_groups, n_cells)
+    cells_per_run = _cells_per_run(n_cells, n_tiles)
+    order, start = cells_by_group(group, n_groups, xp)
     tables = xp.zeros((5, n_groups, n_genes), dtype=xp.int64)
     out_of_range = xp.zeros(1, dtype=xp.int32)
     scales = fixed_point_scales(n_cells, target_sum)
-    shape = Shape(most_runs * n_tiles, GROUP_STATS_THREADS, bytes_of_warps + tile * BYTES_PER_GENE)
-    sizes = (np.int32(x) for x in (n_groups, n_genes, tile, cells_per_run))
+    n_blocks = ceil(n_cells / cells_per_run) * n_tiles
+    shape = Shape(n_blocks, GROUP_STATS_THREADS, bytes_of_warps + tile * BYTES_PER_GENE)
+    lengths = (np.int32(x) for x in (n_groups, n_genes, tile, cells_per_run))
     numbers = (np.float64(x) for x in (target_sum or 0, *scales))
-    _launch_on(block, "group_stats", shape, order, start, run_end, *sizes, *numbers, tables, out_of_range)
-    sums = _sums(tables, scales, xp.where(out_of_range > 0, xp.nan, 1.0))
-    counts, total, square = (sums[1].copy(), *sums[1:]) if target_sum is None else sums
-    return cells, tables[0], counts, total, square
+    library_size = _library_size(block, target_sum, library_size)
+    _launch_on(block, "group_stats", shape, library_size, order, start, *lengths, *numbers, tables, out_of_range)
+    counts, total, square = _sums(tables, scales, xp.where(out_of_range > 0, xp.nan, 1.0))
+    return start[1:] - start[:-1], tables[0], total.copy() if target_sum is None else counts, total, square
 
 
-def cells_by_group(group: Any, n_groups: int) -> tuple[Any, Any]:
+def _library_size(block: Any, target_sum: float | None, known: Any) -> Any:
+    """What a kernel reads: nothing for logarithms, what is known, or the sums of the cells."""
+    if target_sum is None:
+        return NO_ARRAY
+    return library_sizes(block) if known is None else namespace(block.data).asarray(known)
+
+
+def _tiles(n: int, most: int) -> tuple[int, int]:
+    """The number of equal tiles of at most ``most`` that cover ``n``, and their width."""
+    width = max(ceil(n / max(ceil(n / most), 1)), 1)
+    return ceil(n / width), width
+
+
+def _cells_per_run(n_cells: int, n_tiles: int) -> int:
+    """Near `CELLS_PER_RUN`, such that all multiprocessors have the same number of runs."""
+    at_once = max(multiprocessors() // max(n_tiles, 1), 1)
+    rounds = max(round(n_cells / (at_once * CELLS_PER_RUN)), 1)
+    return max(ceil(n_cells / (at_once * rounds)), FEWEST_CELLS_PER_RUN)
+
+
+def cells_by_group(group: Any, n_groups: int, xp: Any) -> tuple[Any, Any]:
     """The numbers of the cells sorted by group, and where in them each group starts and the last one ends."""
-    xp = namespace(group)
+    group = xp.asarray(group.astype(np.int16 if n_groups < 2**15 else np.int32))  # a radix sort: by the byte
     order = xp.argsort(group)
-    return order, xp.searchsorted(group[order], xp.arange(n_groups + 1))
+    return order, xp.searchsorted(group[order], xp.arange(n_groups + 1, dtype=group.dtype))
 
 
 def fixed_point_scales(n_cells: int, target_sum: float | None) -> tuple[float, float, float]:
     """Powers of two by which fractions of counts, ``e`` and ``e²`` are multiplied before they are rounded to integers.
 
-    No sum over ``n_cells`` cells can exceed 2⁶², and no value is off by more than half of 1 / scale.
+    No value is off by more than half of 1 / scale. ``e`` and ``e²`` of one value stay below 2³², so that 2³⁰ cells
+    cannot overflow a sum, and nor can the fractions of ``n_cells`` cells.
     """
-    largest_e = LARGEST_E if target_sum is None else log1p(target_sum)
-    largest = (1.0, largest_e, largest_e**2)
-    fraction, total, square = (2.0 ** floor(LARGEST_SUM - log2(max(n_cells, 1) * x)) for x in largest)
-    return fraction, total, square
+    largest_e = LARGEST_SMALL_E if target_sum is None else log1p(target_sum)
+    total, square = (2.0 ** floor(BITS_PER_AMOUNT - log2(x) - 1e-6) for x in (largest_e, largest_e**2))
+    return 2.0 ** floor(LARGEST_SUM - log2(max(n_cells, 1))), total, square
 
 
 def _sums(tables: Any, scales: tuple[float, float, float], one: Any) -> tuple[Any, Any, Any]:
     """Sums of values, of ``e`` and of ``e²``, in the memory of the integer tables; times ``one``, which may be NaN."""
     xp = namespace(tables)
-    units = (one, *(one / scale for scale in scales))
-    whole, fraction, total, square = (
-        xp.multiply(table, unit, out=table.view(np.float64)) for table, unit in zip(tables[1:], units, strict=True)
-    )
+    units = one * xp.asarray([1.0, *(1 / scale for scale in scales)])
+    whole, fraction, total, square = xp.multiply(tables[1:], units[:, None, None], out=tables[1:].view(np.float64))
     whole += fraction
     return whole, total, square
 
 
-GATHER_THREADS = 256
-GATHER_BYTES = 46 * 1024  # and the kernel's own are below 48 KiB, which every device gives
+GATHER_THREADS = 128
 
 
-def gather_dense(block: Any, genes: Any, target_sum: float | None, *, ceiling: Any = None) -> Any:
-    """`ops.gather_dense` with every element written once."""
+def gather_dense(
+    block: Any, genes: Any, target_sum: float | None, *, ceiling: Any = None, library_size: Any = None
+) -> Any:
+    """`ops.gather_dense`: zeros and then the values, which meet in the cache of the device."""
     xp = namespace(block.data)
-    (n_cells, n_genes), n_columns = block.shape, len(genes)
-    column = xp.full(n_genes, -1, dtype=xp.int32)
-    column[xp.asarray(genes)] = xp.arange(n_columns, dtype=xp.int32)
-    n_tiles, tile = _tiles(n_columns, GATHER_BYTES // 4)
+    n_cells, n_columns = block.shape[0], len(genes)
+    chosen, column = (xp.asarray(part) for part in _chosen(to_host(genes), block.shape[1]))
     ceiling = NO_ARRAY if ceiling is None else xp.asarray(ceiling, dtype=xp.float32)
     out = xp.empty((n_cells, n_columns), dtype=xp.float32)
-    shape = Shape(n_cells * n_tiles, GATHER_THREADS, tile * 4)
-    sizes = (np.int32(n_columns), np.int32(tile))
-    _launch_on(block, "gather_dense", shape, column, *sizes, np.float64(target_sum or 0), ceiling, out)
+    shape = Shape(n_cells, GATHER_THREADS, 0)
+    numbers = np.int32(n_columns), np.float64(target_sum or 0)
+    library_size = _library_size(block, target_sum, library_size)
+    _launch_on(block, "gather_dense", shape, library_size, chosen, column, *numbers, ceiling, out)
     return out
+
+
+def _chosen(genes: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
+    """For 32 genes each a bit per chosen gene and the number of those before; and the column of every chosen gene."""
+    is_chosen = np.zeros(-(-max(n_genes, 1) // 32) * 32, dtype=bool)
+    is_chosen[genes] = True
+    bits = np.packbits(is_chosen, bitorder="little").view("<u4")
+    chosen = is_chosen.reshape(-1, 32).sum(axis=1)
+    before = np.cumsum(chosen) - chosen
+    return np.stack([bits, before], axis=1).astype(np.uint32), np.argsort(genes).astype(np.int32)

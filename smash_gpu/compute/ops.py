@@ -25,8 +25,20 @@ def labelled(block: Any, group: np.ndarray) -> Any:
     return block if len(chosen) == block.shape[0] else block[namespace(block).asarray(chosen)]
 
 
-def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None) -> tuple[Any, ...]:
+def library_sizes(block: Any) -> Any:
+    """The sum of the counts of each cell, float64."""
+    return cuda.library_sizes(block) if on_gpu(block) else np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def group_stats(
+    block: Any, group: Any, n_groups: int, target_sum: float | None, library_size: Any = None
+) -> tuple[Any, ...]:
     """Sums per group and gene over one block; cells whose group is negative are left out.
+
+    Parameters
+    ----------
+    library_size
+        What `library_sizes` returns, if it is known already.
 
     Returns
     -------
@@ -34,9 +46,10 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
     counts, total and square (groups × genes), float64: sums of the stored values, of ``e`` and of ``e²``.
     """
     if on_gpu(block):
-        return cuda.group_stats(block, group, n_groups, target_sum)
+        return cuda.group_stats(block, group, n_groups, target_sum, library_size)
     cells = np.bincount(group[group >= 0], minlength=n_groups)
-    by_group = block[np.argsort(group, kind="stable")[len(group) - cells.sum() :]]
+    order = np.argsort(group, kind="stable")[len(group) - cells.sum() :]
+    by_group = block[order]
     first_of_group = by_group.indptr[np.append(0, np.cumsum(cells))]
 
     def table(values: np.ndarray) -> np.ndarray:
@@ -46,23 +59,28 @@ def group_stats(block: Any, group: Any, n_groups: int, target_sum: float | None)
 
     detected = table((by_group.data > 0).astype(np.int32)).astype(np.int64)
     counts = table(by_group.data.astype(np.float64))
-    expression = _log_normalized(by_group, target_sum, _library_size(by_group))
+    sizes = library_sizes(by_group) if library_size is None else library_size[order]
+    expression = _log_normalized(by_group, target_sum, sizes)
     total = counts.copy() if target_sum is None else table(expression)
     return cells, detected, counts, total, table(np.square(expression, out=expression))
 
 
-def gather_dense(block: Any, genes: Any, target_sum: float | None, *, ceiling: np.ndarray | None = None) -> Any:
+def gather_dense(
+    block: Any,
+    genes: Any,
+    target_sum: float | None,
+    *,
+    ceiling: np.ndarray | None = None,
+    library_size: Any = None,
+) -> Any:
     """Expression ``e`` of the chosen genes, cut to one ceiling per gene; dense float32, cells × ``len(genes)``."""
     if on_gpu(block):
-        return cuda.gather_dense(block, genes, target_sum, ceiling=ceiling)
+        return cuda.gather_dense(block, genes, target_sum, ceiling=ceiling, library_size=library_size)
     chosen = block[:, genes]
-    chosen.data = _log_normalized(chosen, target_sum, _library_size(block)).astype(np.float32)
+    sizes = library_sizes(block) if library_size is None else library_size
+    chosen.data = _log_normalized(chosen, target_sum, sizes).astype(np.float32)
     dense = chosen.toarray()
     return dense if ceiling is None else np.minimum(dense, ceiling.astype(np.float32), out=dense)
-
-
-def _library_size(block: Any) -> np.ndarray:
-    return np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
 
 
 def _log_normalized(block: Any, target_sum: float | None, library_size: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from smash_gpu.data import stats
 
 TARGET = 1e4
 H100_SHARED_BYTES = 227 * 1024
+H100_MULTIPROCESSORS = 132
 
 
 class Machine:
@@ -40,15 +41,16 @@ def shim(monkeypatch, **libraries):
     found.emulator = emulator.Emulator(**libraries)
     monkeypatch.setattr(cuda, "launch", found.emulator.launch)
     monkeypatch.setattr(cuda, "shared_memory", lambda: H100_SHARED_BYTES)
+    monkeypatch.setattr(cuda, "multiprocessors", lambda: H100_MULTIPROCESSORS)
     return found
 
 
 def divide(patch):
-    """Three warps a thread block, tiles of 16 genes and of 40 columns, runs of 7 cells: every border is met."""
+    """Three warps a thread block, tiles of 16 genes, runs of 7 cells: every border is met."""
     patch.setattr(cuda, "GROUP_STATS_THREADS", 96)
     patch.setattr(cuda, "shared_memory", lambda: 3 * cuda.BYTES_PER_WARP + 16 * cuda.BYTES_PER_GENE)
-    patch.setattr(cuda, "CELLS_PER_RUN", (7, 7))
-    patch.setattr(cuda, "GATHER_BYTES", 40 * 4)
+    patch.setattr(cuda, "CELLS_PER_RUN", 7)
+    patch.setattr(cuda, "FEWEST_CELLS_PER_RUN", 7)
 
 
 def counts_of(rng, n_cells, n_genes, *, rate=0.4, dtype=np.float32):
@@ -65,14 +67,14 @@ def counts_of(rng, n_cells, n_genes, *, rate=0.4, dtype=np.float32):
 def sums_agree(found, X, group, n_groups, target_sum):
     """Integers equal, sums within the rounding of fixed point and of the additions of float64."""
     expected = stats.GroupStats(*ops.group_stats(X, group, n_groups, target_sum))
-    _, of_e, of_square = cuda.fixed_point_scales(X.shape[0], target_sum)
+    of_fraction, of_e, of_square = cuda.fixed_point_scales(X.shape[0], target_sum)
     for name in ("cells", "detected"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
         assert getattr(found, name).dtype.kind == "i"
     if np.all(X.data == np.floor(X.data)):
         np.testing.assert_array_equal(found.counts, expected.counts)
     else:
-        np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-14, atol=0.5 / of_e)
+        np.testing.assert_allclose(found.counts, expected.counts, rtol=1e-14, atol=0.5 / of_fraction * X.shape[0])
     for name, scale in (("total", of_e), ("square", of_square)):
         values, bound = getattr(expected, name), 0.5 / scale * expected.detected
         assert np.all(np.abs(getattr(found, name) - values) <= bound + 1e-14 * np.abs(values)), name

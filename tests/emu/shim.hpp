@@ -13,6 +13,7 @@
 #include <numeric>
 #include <random>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -180,6 +181,11 @@ T __shfl_xor_sync(unsigned mask, T value, int distance) {
     return emu::exchange(mask, value, emu::current % emu::LANES ^ distance);
 }
 
+template <typename T>
+T __shfl_sync(unsigned mask, T value, int lane) {
+    return emu::exchange(mask, value, (lane % emu::LANES + emu::LANES) % emu::LANES);
+}
+
 inline unsigned __ballot_sync(unsigned mask, int vote) {
     unsigned votes = 0;
     for (int lane = 0; lane < emu::LANES; ++lane) {
@@ -191,6 +197,8 @@ inline unsigned __ballot_sync(unsigned mask, int vote) {
 
 template <typename T>
 T atomicAdd(T* sum, T amount) {
+    static_assert(std::is_same_v<T, int> || std::is_same_v<T, unsigned> || std::is_same_v<T, unsigned long long> ||
+                  std::is_same_v<T, float> || std::is_same_v<T, double>, "CUDA has no atomicAdd for this type");
     const T before = *sum;
     *sum += amount;
     return before;
@@ -198,3 +206,23 @@ T atomicAdd(T* sum, T amount) {
 
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline long long __double2ll_rn(double x) { return std::llrint(x); }
+inline unsigned __double2uint_rn(double x) {
+    return static_cast<unsigned>(std::min(std::max(std::nearbyint(x), 0.0), 4294967295.0));
+}
+template <typename To, typename From>
+To same_bits(From x) {
+    To bits;
+    std::memcpy(&bits, &x, sizeof(To));
+    return bits;
+}
+inline int __float_as_int(float x) { return same_bits<int>(x); }
+inline long long __double_as_longlong(double x) { return same_bits<long long>(x); }
+inline double __longlong_as_double(long long x) { return same_bits<double>(x); }
+struct uint2 {
+    unsigned x, y;
+};
+struct float4 {
+    float x, y, z, w;
+};
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }

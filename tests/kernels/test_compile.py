@@ -38,15 +38,21 @@ def test_a_kernel_that_is_not_cuda_is_found():
         compile_for(source, "sm_90", ("broken<float>",))
 
 
-def test_launchers_and_kernels_agree_on_their_constants():
-    def constant(kernel, name):
-        value = re.search(rf"constexpr \w+ {name} = ([\w.]+);", cuda.source(kernel))[1]
-        return float(value) if value[0].isdigit() else constant(kernel, value)
+def constant(kernel, name):
+    value = re.search(rf"constexpr \w+ {name} = ([\w.]+);", cuda.source(kernel))[1]
+    return float(value) if value[0].isdigit() else constant(kernel, value)
 
-    assert constant("group_stats", "LARGEST_E") == cuda.LARGEST_E
+
+def test_launchers_and_kernels_agree_on_their_constants():
     assert constant("group_stats", "THREADS_AT_MOST") >= cuda.GROUP_STATS_THREADS
     assert constant("gather_dense", "THREADS_AT_MOST") >= cuda.GATHER_THREADS
-    largest_whole = cuda.CELLS_PER_RUN[1] * constant("group_stats", "LARGEST_VALUE")
-    assert largest_whole < 2 ** constant("group_stats", "DETECTION_BIT")
-    assert cuda.CELLS_PER_RUN[1] < 2 ** (64 - constant("group_stats", "DETECTION_BIT"))
     assert 8 * constant("group_stats", "SMALL_COUNTS") == cuda.BYTES_PER_WARP
+
+
+def test_sums_of_a_thread_block_fit_their_words():
+    most = constant("group_stats", "CELLS_AT_ONCE")
+    bit = constant("group_stats", "DETECTION_BIT")
+    assert most < 2 ** (32 - bit), "detections"
+    assert most * (constant("group_stats", "LARGE_COUNT") - 1) < 2**bit, "integer parts of counts"
+    assert 2 * most < 2**15, "carries of a sum, and signs"
+    assert constant("group_stats", "LARGE_COUNT") > constant("group_stats", "SMALL_COUNTS")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases.kernels import TARGET, counts_of, divide
+from cases.kernels import TARGET, counts_of
 from scipy import sparse
 
 from smash_gpu.compute import ops
@@ -23,8 +23,7 @@ def test_gather_dense_equals_its_twin(machine, rng, n_cells, n_genes, target_sum
 
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gather_dense_twin_in_tiles(machine, monkeypatch, rng, dtype, index):
-    divide(monkeypatch)
+def test_gather_dense_twin_of_every_type(machine, rng, dtype, index):
     X, genes = counts_of(rng, 9, 150, dtype=dtype), rng.permutation(150)[:101]
     found = machine.gather_dense(X, genes, TARGET, index=index)
     np.testing.assert_allclose(found, ops.gather_dense(X, genes, TARGET), rtol=2e-7)

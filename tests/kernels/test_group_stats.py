@@ -99,27 +99,37 @@ def test_values_out_of_range_make_sums_nan(machine, value):
 
 
 def test_logarithms_may_be_negative_but_not_large(machine):
-    X = sparse.csr_matrix(np.array([[-1.5, 127.0]], dtype=np.float32))
-    found = machine.group_stats(X, np.array([0]), 1, None)
-    assert found.total.tolist() == [[-1.5, 127.0]]
-    assert found.detected.tolist() == [[0, 1]]
+    X = sparse.csr_matrix(np.array([[-1.5, 127.0, -127.0, -15.5]] * 9, dtype=np.float32))
+    found = machine.group_stats(X, np.zeros(9, dtype=int), 1, None)
+    assert (found.total / 9).tolist() == [[-1.5, 127.0, -127.0, -15.5]]
+    assert (found.square / 9).tolist() == [[2.25, 16129.0, 16129.0, 240.25]]
+    assert found.detected.tolist() == [[0, 9, 0, 0]]
     X.data[1] = 128
     assert np.isnan(machine.group_stats(X, np.array([0]), 1, None).total).all()
 
 
 @given(st.integers(1, 2**31), st.floats(1e-3, 1e9))
-def test_fixed_point_cannot_overflow_and_wastes_at_most_one_bit(n_cells, target_sum):
-    largest_e = np.log1p(target_sum)
-    bounds = (1.0, largest_e, largest_e**2)
-    for scale, bound in zip(cuda.fixed_point_scales(n_cells, target_sum), bounds, strict=True):
-        assert 2**60.99 < scale * bound * n_cells < 2**62.01
-        assert scale * bound < 2**62.01, "a value by itself"
+def test_fixed_point_cannot_overflow_and_wastes_at_most_two_bits(n_cells, target_sum):
+    fraction, *of_e = cuda.fixed_point_scales(n_cells, target_sum)
+    assert 2**60.99 < fraction * n_cells <= 2**62
+    for scale, largest in zip(of_e, (np.log1p(target_sum), np.log1p(target_sum) ** 2), strict=True):
+        assert 2**30.99 < scale * largest < 2**32 - 1, "an amount fits a word, so 2³⁰ cells fit a sum"
 
 
-def test_a_million_cells_are_rounded_by_less_than_a_billionth():
+def test_values_are_rounded_by_less_than_float32_would():
     _, of_e, of_square = cuda.fixed_point_scales(10**6, TARGET)
-    assert 0.5 / of_e < 2e-12
-    assert 0.5 / of_square < 2e-11
+    assert 0.5 / of_e < 2e-9
+    assert 0.5 / of_square < 2e-8
+
+
+def test_a_group_of_more_cells_than_fit_in_shared_memory_at_once(machine, monkeypatch, rng):
+    """5,000 cells in one run, each with the largest count whose integer part is summed in shared memory."""
+    monkeypatch.setattr(cuda, "GROUP_STATS_THREADS", 96)
+    monkeypatch.setattr(cuda, "CELLS_PER_RUN", 10**6)
+    monkeypatch.setattr(cuda, "multiprocessors", lambda: 1)
+    X = sparse.csr_matrix(np.column_stack([np.full(5000, 1023.0), rng.integers(0, 3, 5000)]).astype(np.float32))
+    group = np.repeat([0, 1], [4500, 500])
+    sums_agree(machine.group_stats(X, group, 2, TARGET), X, group, 2, TARGET)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

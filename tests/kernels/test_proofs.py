@@ -36,15 +36,22 @@ def test_two_runs_are_equal_bit_for_bit(machine, monkeypatch, rng, target_sum):
 
 
 MUTANTS = [
-    ("group_stats", "distance > 0", "distance > 1", "library size of half a warp"),
-    ("group_stats", "start += LOADS_AHEAD * threads", "start += (LOADS_AHEAD + 1) * threads", "values passed over"),
-    ("group_stats", "const unsigned carry = before + addend < addend", "const unsigned carry = 0", "no carry"),
-    ("group_stats", "__syncthreads();\n    tile.add_to", "tile.add_to", "no barrier before the sums are read"),
-    ("group_stats", "not_after - 1", "not_after", "a tile that begins one place late"),
+    ("group_stats", "first + j * apart;", "first + j * (apart + 1);", "values passed over"),
+    ("group_stats", "before_total + of_total < before_total", "false", "no carry"),
+    ("group_stats", "before_square + of_square < before_square", "false", "no carry of squares"),
+    ("group_stats", "tile.clear();", "", "shared memory as it was"),
+    ("group_stats", "    census[i] = total[i] = square[i] = carries[i] = 0;\n", "", "a group with the sums of the one before"),
+    ("group_stats", "__syncthreads();\n        tile.move_to", "tile.move_to", "no barrier before the sums are read"),
+    ("group_stats", "length, first_gene);", "length, first_gene + 1);", "a tile that begins one gene late"),
     ("group_stats", "first + cells_per_run, ", "first + cells_per_run + 1, ", "a cell in two runs"),
-    ("group_stats", "(lane + 1) * per_count", "lane * per_count", "a count taken for the one before"),
-    ("gather_dense", "row[c] = 0;", ";", "shared memory as it was"),
-    ("gather_dense", "ceiling[first_column + c]", "ceiling[c]", "another tile's ceiling"),
+    ("group_stats", "(lane + 1) * factor_k", "lane * factor_k", "a count taken for the one before"),
+    ("group_stats", "whole < LARGE_COUNT ? whole : 0", "0", "counts above 32 left out"),
+    ("gather_dense", "__syncthreads();", "", "zeros written over values"),
+    ("gather_dense", "(bit - 1)", "bit", "a gene in the column of the next"),
+    ("gather_dense", "min(e, ceiling[c])", "e", "no ceiling"),
+    ("value_checks", "distance > 0", "distance > 1", "sums of half a warp"),
+    ("value_checks", "start + j * WARP;", "start + j * (WARP + 1);", "values not summed"),
+    ("value_checks", "value != floor(value)", "value < 0", "fractions not seen"),
 ]  # fmt: skip
 
 
@@ -66,12 +73,15 @@ def broken(tmp_path):
 @pytest.mark.parametrize(("kernel", "right", "wrong"), [m[:3] for m in MUTANTS], ids=[m[3] for m in MUTANTS])
 def test_a_wrong_kernel_is_found(broken, monkeypatch, rng, kernel, right, wrong):
     machine = shim(monkeypatch, **{kernel: broken(kernel, right, wrong)})
-    divide(monkeypatch)
     X, group, genes = counts_of(rng, 30, 200, rate=2.0), np.repeat([0, 1], [20, 10]), np.arange(100)
     ceiling = np.linspace(1, 4, 100)
     with pytest.raises(AssertionError):
         if kernel == "group_stats":
             sums_agree(machine.group_stats(X, group, 2, TARGET), X, group, 2, TARGET)
+            divide(monkeypatch)
+            sums_agree(machine.group_stats(X, group, 2, TARGET), X, group, 2, TARGET)
+        elif kernel == "value_checks":
+            checks_agree(machine.value_checks(X.log1p()), X.log1p())
         else:
             expected = ops.gather_dense(X, genes, TARGET, ceiling=ceiling)
             np.testing.assert_allclose(machine.gather_dense(X, genes, TARGET, ceiling=ceiling), expected, rtol=2e-7)
