@@ -3,8 +3,8 @@
 //   indptr, indices, data   as in cell.cuh
 //   n_cells, large          cells of the block; a value above `large` counts as large
 //   numbers (5, cells)      values that are non-zero, not finite, negative, fractional, and large; or null
-//   sums (2, cells)         Σ x; and Σ expm1(min(x, large)) in a cell with fractions, NaN in others; only Σ x (cells) if
-//                           `numbers` is null
+//   sums (2, cells)         Σ x; and Σ expm1(min(x, large)) of cells with fractions, NaN for others; only Σ x (cells)
+//                           if `numbers` is null
 //   grid                    any number of thread blocks; each warp takes one cell after another
 //
 // Memory traffic: the values once, 44 bytes per cell. Cells with fractions are read twice; the second read comes from L2.

@@ -14,6 +14,7 @@ from scipy import sparse
 from smash_gpu.compute import cuda
 from smash_gpu.compute.xp import namespace, on_gpu
 
+LARGEST_EXACT = 2**24  # sums of counts in float32
 WINDOWS = 4  # of a block, in which cells are summed by `value_checks`
 VALUES_PER_WINDOW = 2**14
 CELLS_PER_WINDOW = 4  # at least, on average
@@ -27,7 +28,14 @@ def labelled(block: Any, group: np.ndarray) -> Any:
 
 def library_sizes(block: Any) -> Any:
     """The sum of the counts of each cell, float64."""
-    return cuda.library_sizes(block) if on_gpu(block) else np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+    if on_gpu(block):
+        return cuda.library_sizes(block)
+    sizes = np.asarray(block.sum(axis=1), dtype=np.float64).ravel()  # in the precision of the values, ten times as fast
+    if (sizes == np.rint(sizes)).all() and sizes.max(initial=0) < LARGEST_EXACT:
+        return sizes
+    filled = np.flatnonzero(np.diff(block.indptr))
+    sizes[filled] = np.add.reduceat(block.data, block.indptr[filled], dtype=np.float64)
+    return sizes
 
 
 def group_stats(
@@ -108,25 +116,24 @@ def value_checks(block: Any, large: float) -> tuple[Any, Any]:
     Returns
     -------
     numbers (5 × cells), integers: values that are non-zero, not finite, negative, fractional, and above ``large``;
-    sums (2 × cells), float64: Σ x and, of values up to ``large``, Σ expm1(x). They are known for cells in some parts of
-    the block (all of a small one), and NaN for others. On the host they are NaN if no value is fractional.
+    sums (2 × cells), float64: Σ x and Σ expm1(min(x, large)), for cells with fractions. On the host they are known for
+    some of these, in a few parts of the block (all of a small one), and NaN for others.
     """
-    xp, x = namespace(block), block.data
-    if not on_gpu(block) and len(x) and x.min() > 0 and x.max() < np.inf:  # as counts are, at a third of the cost
+    if on_gpu(block):
+        return cuda.value_checks(block, large)
+    x = block.data
+    if len(x) and x.min() > 0 and x.max() < np.inf:  # as counts are, at a third of the cost
         n_values, none = np.diff(block.indptr), np.zeros(block.shape[0], dtype=np.int32)
         fractional = _per_cell(block, x != np.rint(x))
         numbers = np.stack([n_values, none, none, fractional, _per_cell(block, x > large)])
         return numbers, _sums_of_some_cells(block, large) if fractional.any() else np.full((2, len(none)), np.nan)
-    masks = (x != 0, ~xp.isfinite(x), x < 0, xp.isfinite(x) & (x != xp.rint(x)), x > large)
-    return xp.stack([_per_cell(block, mask) for mask in masks]), _sums_of_some_cells(block, large)
+    masks = (x != 0, ~np.isfinite(x), x < 0, np.isfinite(x) & (x != np.rint(x)), x > large)
+    return np.stack([_per_cell(block, mask) for mask in masks]), _sums_of_some_cells(block, large)
 
 
-def _per_cell(block: Any, mask: Any) -> Any:
+def _per_cell(block: Any, mask: np.ndarray) -> np.ndarray:
     """How many values of each cell are in a mask of the stored values."""
-    xp, ends = namespace(block), block.indptr
-    if on_gpu(block):  # integers: no rounding, and a block has fewer than 2³¹ values
-        seen = xp.concatenate([xp.zeros(1, dtype=xp.int32), xp.cumsum(mask, dtype=xp.int32)])
-        return seen[ends[1:]] - seen[ends[:-1]]
+    ends = block.indptr
     if not mask.any():
         return np.zeros(block.shape[0], dtype=np.int32)
     found = np.diff(ends)
@@ -135,25 +142,25 @@ def _per_cell(block: Any, mask: Any) -> Any:
     return found
 
 
-def _sums_of_some_cells(block: Any, large: float) -> Any:
+def _sums_of_some_cells(block: Any, large: float) -> np.ndarray:
     """Σ x and Σ expm1(min(x, large)) of the cells that lie in one of a few windows of the stored values; else NaN."""
-    xp, (n_cells, n_values) = namespace(block), (block.shape[0], len(block.data))
+    n_cells, n_values = block.shape[0], len(block.data)
     if not n_values:
-        return xp.full((2, n_cells), xp.nan)
+        return np.full((2, n_cells), np.nan)
     width = max(VALUES_PER_WINDOW, CELLS_PER_WINDOW * n_values // n_cells)
     n_windows = int(np.clip(n_values // width, 1, WINDOWS))
     apart = n_values // n_windows
     width = apart if n_windows == 1 else width
-    windows = block.data[: n_windows * apart].reshape(n_windows, apart)[:, :width].astype(xp.float64)
+    windows = block.data[: n_windows * apart].reshape(n_windows, apart)[:, :width].astype(np.float64)
     start, stop = block.indptr[:-1], block.indptr[1:]
-    window = xp.minimum(start // apart, n_windows - 1)
+    window = np.minimum(start // apart, n_windows - 1)
     start, stop = start - window * apart, stop - window * apart
     is_inside = (stop <= width) & (stop > start)
-    first, last = xp.where(is_inside, start, 0), xp.where(is_inside, stop, 0)
+    first, last = np.where(is_inside, start, 0), np.where(is_inside, stop, 0)
 
-    def sums(values: Any) -> Any:
-        upto = xp.concatenate([xp.zeros((n_windows, 1)), xp.cumsum(values, axis=1)], axis=1)
-        return xp.where(is_inside, upto[window, last] - upto[window, first], xp.nan)
+    def sums(values: np.ndarray) -> np.ndarray:
+        upto = np.concatenate([np.zeros((n_windows, 1)), np.cumsum(values, axis=1)], axis=1)
+        return np.where(is_inside, upto[window, last] - upto[window, first], np.nan)
 
     with np.errstate(invalid="ignore", over="ignore"):  # of values that are not finite, which are counted
-        return xp.stack([sums(windows), sums(xp.expm1(xp.minimum(windows, large)))])
+        return np.stack([sums(windows), sums(np.expm1(np.minimum(windows, large)))])

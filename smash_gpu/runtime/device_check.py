@@ -20,7 +20,7 @@ from smash_gpu.compute.device import device_in_words, device_memory, device_prob
 from smash_gpu.compute.xp import to_host
 from smash_gpu.runtime import versions
 
-CELLS, GENES, GROUPS, TARGET = 300, 70, 4, 1e4
+CELLS, GENES, GROUPS, TARGET, LARGE = 300, 70, 4, 1e4, 20.0
 TYPES = tuple(product((np.float32, np.float64), (np.int32, np.int64)))
 ROUNDING = 1e-6  # of a float32; the sums of float64 are closer
 COPY_BYTES, COPIES = 2**30, 5
@@ -145,7 +145,15 @@ def _gather_dense(compute: Any, block: Any, _: np.ndarray) -> tuple[Any, ...]:
     return (compute.gather_dense(block, np.arange(0, GENES, 3), TARGET),)
 
 
-PROBES: dict[str, Callable[..., tuple[Any, ...]]] = {"group_stats": _group_stats, "gather_dense": _gather_dense}
+def _value_checks(compute: Any, block: Any, xp: Any, _: np.ndarray) -> tuple[Any, ...]:
+    return (compute.value_checks(block, LARGE)[0], compute.library_sizes(block))
+
+
+PROBES: dict[str, Callable[..., tuple[Any, ...]]] = {
+    "value_checks": _value_checks,
+    "group_stats": _group_stats,
+    "gather_dense": _gather_dense,
+}
 
 
 def _agrees(kernel: str) -> str:

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from cases.kernels import TARGET, counts_of, divide, shim, sums_agree
+from cases.kernels import TARGET, checks_agree, counts_of, divide, shim, sums_agree
 from cells import REPOSITORY, TESTS
 from emu import emulator
 
