@@ -200,22 +200,25 @@ def matrix(cupy, n_cells: int, seed: int) -> tuple[list, np.ndarray, np.ndarray]
 
 
 def kernels(cupy, block, group: np.ndarray, sample: np.ndarray, copy: float) -> Iterator[dict]:
-    """group_stats by class, by class and sample, and by a thousand codes; gather_dense; the float64 product."""
+    """The library sizes and checks of values; group_stats and gather_dense given those sizes; the float64 product."""
     from smash_gpu.compute import ops
     from smash_gpu.data import stats
 
     n = block.shape[0]
     problem = Problem(n, block.shape[1], block.nnz, block.data.itemsize, block.indices.itemsize)
+    for what, run in (("library_sizes", ops.library_sizes), ("value_checks", partial(ops.value_checks, large=20.0))):
+        yield rate_of(what, block.nnz * block.data.itemsize, events(partial(run, block)), copy)
+    sizes = ops.library_sizes(block)
     codes = {"by class": (group[:n], CLASSES), "by class and sample": (group[:n] * SAMPLES + sample[:n], 600)}
     codes |= {"by 2 codes": (group[:n] % 2, 2), "by 1,000 codes": (np.arange(n) % 1000, 1000)}
     for what, (code, n_codes) in codes.items():
         code = cupy.asarray(code)
-        found = events(lambda code=code, n_codes=n_codes: ops.group_stats(block, code, n_codes, TARGET))
+        found = events(partial(ops.group_stats, block, code, n_codes, TARGET, sizes))
         yield rate_of(f"group_stats {what}", problem.group_stats_bytes(n_codes), found, copy)
     part = block[: min(n, 100_000)]
     genes = cupy.arange(0, GENES, GENES // CANDIDATES)
     problem = Problem(part.shape[0], GENES, part.nnz, part.data.itemsize, part.indices.itemsize)
-    found = events(lambda: ops.gather_dense(part, genes, TARGET))
+    found = events(partial(ops.gather_dense, part, genes, TARGET, library_size=sizes[: part.shape[0]]))
     yield rate_of("gather_dense", problem.gather_dense_bytes(len(genes)), found, copy) | {"cells": part.shape[0]}
     dense = ops.gather_dense(part, genes, TARGET)[: stats.CELLS_PER_PRODUCT]
     found = events(lambda: ops.moments(dense))

@@ -135,7 +135,7 @@ def _visit_zarr(path: Path, say: Callable[[str], Any]) -> None:
             if 0 < n_bytes <= left:
                 left -= n_bytes
                 try:
-                    cast(zarr.Array, item)[...]
+                    cast("zarr.Array", item)[...]
                 except MemoryError:
                     say(f"{name} does not fit into memory, though it should be {n_bytes:,} bytes")
                     return

@@ -40,7 +40,7 @@ MUTANTS = [
     ("group_stats", "before_total + of_total < before_total", "false", "no carry"),
     ("group_stats", "before_square + of_square < before_square", "false", "no carry of squares"),
     ("group_stats", "tile.clear();", "", "shared memory as it was"),
-    ("group_stats", "    census[i] = total[i] = square[i] = carries[i] = 0;\n", "", "a group with the sums of the one before"),
+    ("group_stats", "    census[i] = total[i] = square[i] = carries[i] = 0;\n", "", "sums of the group before"),
     ("group_stats", "__syncthreads();\n        tile.move_to", "tile.move_to", "no barrier before the sums are read"),
     ("group_stats", "length, first_gene);", "length, first_gene + 1);", "a tile that begins one gene late"),
     ("group_stats", "first + cells_per_run, ", "first + cells_per_run + 1, ", "a cell in two runs"),
