@@ -145,7 +145,7 @@ def _gather_dense(compute: Any, block: Any, _: np.ndarray) -> tuple[Any, ...]:
     return (compute.gather_dense(block, np.arange(0, GENES, 3), TARGET),)
 
 
-def _value_checks(compute: Any, block: Any, xp: Any, _: np.ndarray) -> tuple[Any, ...]:
+def _value_checks(compute: Any, block: Any, _: np.ndarray) -> tuple[Any, ...]:
     return (compute.value_checks(block, LARGE)[0], compute.library_sizes(block))
 
 
