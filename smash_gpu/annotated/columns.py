@@ -100,7 +100,7 @@ def _truth(values: pd.Series) -> tuple[np.ndarray, list[str]]:
 
 
 def _objects(values: pd.Series) -> Any:
-    """Values that may be of any type: each once if they are categories."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return values.cat.categories
-    return values if values.dtype == object else ()
+    """Values that may be of any type, each once if they are categories; empty where pandas knows one type for all."""
+    found = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
+    is_mixed = found.dtype == object and pd.api.types.infer_dtype(found).startswith("mixed")
+    return found if is_mixed else ()
