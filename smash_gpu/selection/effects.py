@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.compute.xp import take, to_host
+from smash_gpu.compute.xp import namespace, on_gpu, take, to_host
 from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, draw
 from smash_gpu.data.stats import GroupStats
 
 BYTES_FOR_AUC = 2**26  # of float32; more cells are a sample
 VALUES_AT_ONCE = 2**18  # of cells × genes; each takes 60 bytes while ranks are summed
+VALUES_AT_ONCE_ON_DEVICE = 2**24
 SIGN = np.uint32(2**31)
 
 
@@ -75,7 +76,7 @@ def specificity(mean: np.ndarray) -> np.ndarray:
     return (1 - share).sum(axis=0) / max(len(mean) - 1, 1)
 
 
-def auc(X: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+def auc(X: Any, group: np.ndarray, n_groups: int) -> np.ndarray:
     """Area under the ROC curve of each gene for each group against all other cells; groups × genes.
 
     The chance that a cell of the group has a higher value than another cell; equal values count as half.
@@ -83,15 +84,16 @@ def auc(X: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
     Parameters
     ----------
     X
-        Expression; cells × genes, float32.
+        Expression; cells × genes, float32, on host or device.
     group
         Code of the group of each cell; every group has cells.
     """
     n_cells, n_genes = X.shape
     sizes = np.bincount(group, minlength=n_groups)
-    step = max(1, VALUES_AT_ONCE // n_cells)
-    ranks = [_rank_sums(X[:, start : start + step], group, n_groups) for start in range(0, n_genes, step)]
-    below = np.concatenate(ranks, axis=1) - (sizes * (sizes + 1) / 2)[:, None]
+    step = max(1, (VALUES_AT_ONCE_ON_DEVICE if on_gpu(X) else VALUES_AT_ONCE) // n_cells)
+    code = namespace(X).asarray(group.astype(np.uint64))
+    ranks = [_rank_sums(X[:, start : start + step], code, n_groups) for start in range(0, n_genes, step)]
+    below = np.concatenate([to_host(sums) for sums in ranks], axis=1) - (sizes * (sizes + 1) / 2)[:, None]
     return below / (sizes * (n_cells - sizes))[:, None]
 
 
@@ -107,24 +109,25 @@ def sampled_auc(X: Any, group: np.ndarray) -> np.ndarray:
     if isinstance(X, np.ndarray) and len(X) <= n_cells:
         return auc(X, group, n_groups).astype(np.float32)
     cells = draw(group, np.arange(len(X)), max(n_cells, 1), 0, balanced=False, at_least=MIN_CELLS_PER_CLASS)
-    return auc(to_host(take(X, cells)), group[cells], n_groups).astype(np.float32)
+    return auc(take(X, cells), group[cells], n_groups).astype(np.float32)
 
 
-def _rank_sums(X: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """Sums of the mid-ranks of the cells of each group; groups × genes.
+def _rank_sums(X: Any, code: Any, n_groups: int) -> Any:
+    """Sums of the mid-ranks of the cells of each group; groups × genes. Exact, so that their order does not matter.
 
     Value and group are sorted as one number: much faster than an order of the cells.
     """
+    xp = namespace(X)
     n_cells, n_genes = X.shape
-    bits = (np.ascontiguousarray(X.T, dtype=np.float32) + np.float32(0)).view(np.uint32)  # + 0 makes of −0 a 0
-    rising = np.where(bits & SIGN, ~bits, bits | SIGN)
-    both = (rising.astype(np.uint64) << np.uint64(32)) | group.astype(np.uint64)
+    bits = (xp.ascontiguousarray(X.T, dtype=np.float32) + np.float32(0)).view(np.uint32)  # + 0 makes of −0 a 0
+    rising = xp.where((bits & SIGN) > 0, ~bits, bits | SIGN)
+    both = (rising.astype(np.uint64) << np.uint64(32)) | code
     both.sort(axis=1)
     value, label = both >> np.uint64(32), (both & np.uint64(2**32 - 1)).astype(np.int64)
-    is_new = np.ones(both.shape, dtype=bool)
+    is_new = xp.ones(both.shape, dtype=bool)
     is_new[:, 1:] = value[:, 1:] != value[:, :-1]
-    first = np.flatnonzero(is_new)
-    length = np.diff(np.append(first, is_new.size))
-    rank = np.repeat(first % n_cells + (length + 1) / 2, length)
-    place = (np.arange(n_genes)[:, None] * n_groups + label).ravel()
-    return np.bincount(place, weights=rank, minlength=n_genes * n_groups).reshape(n_genes, n_groups).T
+    first = xp.flatnonzero(is_new)
+    length = xp.diff(xp.append(first, xp.asarray([is_new.size])))
+    rank = (first % n_cells + (length + 1) / 2)[xp.cumsum(is_new.ravel()) - 1]
+    place = (xp.arange(n_genes)[:, None] * n_groups + label).ravel()
+    return xp.bincount(place, weights=rank, minlength=n_genes * n_groups).reshape(n_genes, n_groups).T
