@@ -59,7 +59,8 @@ struct Tile {
     int genes;
 
     __device__ Tile(unsigned* memory, int stride, int genes)
-        : census(memory), total(memory + stride), square(memory + 2 * stride), carries(memory + 3 * stride), genes(genes) {}
+        : census(memory), total(memory + stride), square(memory + 2 * stride), carries(memory + 3 * stride),
+          genes(genes) {}
 
     __device__ void add(int i, unsigned counted, unsigned of_total, unsigned of_square, unsigned carried) const {
         atomicAdd(&census[i], counted);

@@ -198,7 +198,8 @@ inline unsigned __ballot_sync(unsigned mask, int vote) {
 template <typename T>
 T atomicAdd(T* sum, T amount) {
     static_assert(std::is_same_v<T, int> || std::is_same_v<T, unsigned> || std::is_same_v<T, unsigned long long> ||
-                  std::is_same_v<T, float> || std::is_same_v<T, double>, "CUDA has no atomicAdd for this type");
+                      std::is_same_v<T, float> || std::is_same_v<T, double>,
+                  "CUDA has no atomicAdd for this type");
     const T before = *sum;
     *sum += amount;
     return before;
