@@ -91,4 +91,7 @@ def assert_same_selection(found, expected, exact):
     np.testing.assert_array_equal(found.uns["smash"]["accuracy"], expected.uns["smash"]["accuracy"])
     np.testing.assert_array_equal(found.var["smash_candidate"], expected.var["smash_candidate"])
     tables = smg.get.markers(found), smg.get.markers(expected)
+    if tables[0]["auc"].isna().all():  # the cells stay on the workers, and none is ranked
+        assert found.uns["smash"]["params"]["importance"]["model"] == "xgboost"
+        tables = [table.drop(columns="auc") for table in tables]
     pd.testing.assert_frame_equal(*tables, rtol=1e-3)
