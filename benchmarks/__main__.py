@@ -10,6 +10,7 @@ NAMES = (
     "dask_boosting",
     "dask_smash",
     "deeplift",
+    "forests",
     "gpu",
     "gpu_first_look",
     "gpu_models",

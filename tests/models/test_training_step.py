@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections import Counter
 from functools import partial
 
@@ -142,3 +144,14 @@ def test_torch_records_as_it_is_asked_to():
     assert {"stream", "capture_error_mode"} <= set(inspect.signature(torch.cuda.graph.__init__).parameters)
     assert all(hasattr(torch.cuda.CUDAGraph, name) for name in ("capture_begin", "capture_end", "replay"))
     assert hasattr(torch.cuda.Stream, "wait_stream")
+
+
+@pytest.mark.slow
+def test_the_network_is_trained_without_the_torch_compiler():
+    """Its import takes longer than the training of small data."""
+    code = (
+        "import sys, smash_gpu as smg; smg.tl.smash(smg.datasets.planted(), 'cell_type', model='dnn', device='cpu');"
+        "print([m for m in ('torch._dynamo', 'torch._inductor', 'sympy', 'shap', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -1,0 +1,119 @@
+"""Forests on real sets: the balanced forest of the paper and ours, and which markers two random forests share.
+
+``seeds``: forests of other seeds (each seed has its own split), and on the same split forests that differ as cuML's
+does: cells drawn by class weight instead of weighed in splits, 128 quantile bins per gene, depth at most 16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+
+from benchmarks import quality, record
+from smash_gpu.models.forest import Forest
+
+BALANCED = ("pbmc3k:cell_type", "paul15:cell_type", "paul15:cell_subtype", "zeisel:cell_type",
+            "pancreas_endocrinogenesis:cell_type", "pbmc_3batch_symphony:cell_type", "citeseq_cbmc:cell_type",
+            "kang_muscat:cell_type")  # fmt: skip
+SETS = ("pbmc3k", "paul15", "pancreas_endocrinogenesis")
+N_TOP, SEEDS = 5, (0, 1, 2)
+
+
+class AsCuml(Forest):
+    """scikit-learn's forest on numbers of quantile bins (0: on values), drawing cells by class weight.
+
+    ``class_weight`` means that since scikit-learn 1.9.
+    """
+
+    def __init__(self, seed: int, *, bins: int = 0, max_depth: int | None = None) -> None:
+        from sklearn.ensemble import RandomForestClassifier
+
+        how: dict[str, Any] = {"n_jobs": -1, "random_state": seed, "max_depth": max_depth}
+        super().__init__(RandomForestClassifier(100, class_weight="balanced", **how))
+        self.bins = bins
+
+    def fit(self, X: np.ndarray, group: np.ndarray, split: Any) -> AsCuml:
+        """Find the edges of the bins on the training cells, and fit."""
+        shares = np.linspace(0, 1, self.bins + 1)[1:-1] if self.bins else []
+        self.edges = [np.unique(np.quantile(column, shares)) for column in X[split.train].T] if self.bins else []
+        return super().fit(self.binned(X), group, split)
+
+    def binned(self, X: np.ndarray) -> np.ndarray:
+        """The number of each value's bin."""
+        numbers = [np.searchsorted(at, column, side="right") for at, column in zip(self.edges, X.T, strict=False)]
+        return np.transpose(numbers).astype(np.float32) if numbers else X
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """The group code of each cell."""
+        return super().predict(self.binned(X))
+
+
+KINDS: dict[str, Any] = {
+    "ours": lambda seed: "rf",
+    "drawn by weight": AsCuml,
+    "drawn by weight, 128 bins": lambda seed: AsCuml(seed, bins=128),
+    "drawn by weight, 128 bins, depth 16": lambda seed: AsCuml(seed, bins=128, max_depth=16),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Print and append the lines of the parts."""
+    options = record.parser("forests")
+    options.add_argument("--parts", nargs="+", default=["balanced", "seeds"], choices=["balanced", "seeds"])
+    options.add_argument("--sets", nargs="+", help="set:column for balanced, set for seeds")
+    options = options.parse_args(arguments)
+    warnings.simplefilter("ignore")
+    for part in options.parts:
+        for row in {"balanced": balanced, "seeds": seeds}[part](options):
+            record.write(options.json, [{"benchmark": "forests", "part": part} | row])
+            print(row, flush=True)
+
+
+def balanced(options: argparse.Namespace) -> Iterator[dict]:
+    """Accuracy on the held-out fifth of the paper's balanced forest and of ours, on the same candidates."""
+    from smash_gpu import paper
+
+    for unit in options.sets or BALANCED:
+        name, _, column = unit.partition(":")
+        for seed in SEEDS[:2]:
+            for what, how in (("paper", paper("brf")["model_options"]), ("ours", {})):
+                found, seconds = selected(options, name, column, model="brf", model_options=how, random_state=seed)
+                row = {"set": name, "groupby": column, "seed": seed, "forest": what, "seconds": seconds}
+                yield row | {"accuracy": float(found.uns["smash"]["accuracy"][0])}
+
+
+def seeds(options: argparse.Namespace) -> Iterator[dict]:
+    """The share of `N_TOP` markers per class that two forests have in common, mean over pairs of forests."""
+    import smash_gpu as smg
+
+    for name in options.sets or SETS:
+        lists: dict = {}
+        for kind, make in KINDS.items():
+            for seed in SEEDS if kind == "ours" else SEEDS[:2]:
+                found, _ = selected(options, name, "cell_type", model=make(seed), random_state=seed)
+                lists[kind, seed] = smg.get.markers_dict(found)
+        for one, other in combinations_with_replacement(KINDS, 2):
+            pairs = [(a, b) for a in lists for b in lists if (a[0], b[0]) == (one, other)]
+            pairs = [(a, b) for a, b in pairs if (a < b if one == other else a[1] == b[1])]
+            shares = [np.mean([len({*lists[a][c]} & {*lists[b][c]}) / N_TOP for c in lists[a]]) for a, b in pairs]
+            row = {"set": name, "forests": [one, other], "same_split": one != other, "pairs": len(pairs)}
+            yield row | {"share_of_top": float(np.mean(shares))}
+
+
+def selected(options: argparse.Namespace, name: str, column: str, **how: Any) -> tuple[Any, float]:
+    """A selection on the labelled cells of a set, and its seconds."""
+    import anndata as ad
+
+    import smash_gpu as smg
+
+    adata = ad.read_h5ad(options.data / f"{name}.h5ad")
+    adata = adata[(adata.obs[column] != quality.UNASSIGNED) & adata.obs[column].notna()].copy()
+    start = time.perf_counter()
+    smg.tl.smash(adata, column, min_cells=quality.MIN_CELLS, device="cpu", **how)
+    return adata, time.perf_counter() - start
