@@ -47,7 +47,9 @@ def main(arguments: list[str]) -> None:
         if options.only and number not in options.only:
             continue
         start = time.perf_counter()
-        model = Boosted(n_estimators=options.rounds, **({"importance": "gain"} | settings)).fit(X, group, split)
+        model = Boosted(
+            n_estimators=options.rounds, early_stopping_rounds=None, **({"importance": "gain"} | settings)
+        ).fit(X, group, split)
         fitted = time.perf_counter() - start
         scores = model.importance(X, group, split)
         scored = time.perf_counter() - start - fitted

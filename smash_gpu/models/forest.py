@@ -138,7 +138,7 @@ def draw_weights(group: np.ndarray, *, min_drawn: int | None) -> tuple[np.ndarra
     if min_drawn is None:
         return class_weights(group), 1.0
     drawn = balanced_sizes(group, min_drawn=min_drawn)
-    share = drawn.sum() / len(group)
+    share = float(drawn.sum() / len(group))
     return drawn / np.maximum(np.bincount(group), 1) / share, share
 
 
