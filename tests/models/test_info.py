@@ -65,7 +65,7 @@ def test_the_command_line_offers_it(adata, tmp_path, capsys):
     adata.write_h5ad(data)
     chosen = ["find", data, "--groupby", "cell_type", "--model", "nearest_mean", "--paper", "--no-figures"]
     assert cli.main([*map(str, chosen), "--n-top", "3", "--out", str(tmp_path / "out")]) == 0
-    assert "Model nearest_mean: accuracy" in capsys.readouterr().out
+    assert "Model nearest_mean: 100.0% of the held-out cells" in capsys.readouterr().out
     with (tmp_path / "out" / "markers.csv").open() as file:
         assert {row["name"] for row in csv.DictReader(file)} == MARKERS
     judged = ["evaluate", data, "--groupby", "cell_type", "--select", "nearest_mean", "--n-genes", "5"]
