@@ -51,10 +51,10 @@ def inverse_pca(correlation: Any, *, n_top: int = N_TOP, variance: float = VARIA
 def fits_cuml(n_cells: int, n_genes: int) -> bool:
     """Whether `inverse_pca_of_cells` can be used: cuML is installed, and the device has the memory.
 
-    It needs no fewer cells than genes: cuML computes no more components than there are cells.
+    It needs two genes or more, and no fewer cells than genes: cuML computes no more components than there are cells.
     """
     n_bytes = BYTES_PER_VALUE * n_cells * n_genes
-    return n_cells >= n_genes and find_spec("cuml") is not None and n_bytes <= SHARE_FOR_CELLS * device_room()
+    return 1 < n_genes <= n_cells and find_spec("cuml") is not None and n_bytes <= SHARE_FOR_CELLS * device_room()
 
 
 def inverse_pca_of_cells(e: Any, *, n_top: int = N_TOP, variance: float = VARIANCE) -> np.ndarray:

@@ -138,6 +138,7 @@ def detections(
 
     def step(block: Any, group: np.ndarray) -> _Detections:
         cut = block[:, namespace(block).asarray(genes)]
+        cut.data = (cut.data > 0).astype(cut.dtype)  # as logarithms, counts from 128 on are out of range on a device
         return _Detections(*ops.group_stats(cut, group, n_groups, None)[:2])
 
     found = fold(X, step, group, device=device).to_host()

@@ -92,6 +92,10 @@ def test_cuml_gives_no_more_components_than_cells(cuml):
     assert not pca.fits_cuml(59, 60)
 
 
+def test_cuml_refuses_a_single_gene(cuml):
+    assert not pca.fits_cuml(60, 1)
+
+
 def test_the_leading_components_span_those_of_the_moments(cuml, data):
     genes = np.arange(40)
     mean, axes = harmony.leading_components_of_cells(on(data, "cuda").expression(genes), 5)

@@ -125,6 +125,15 @@ def test_a_cell_left_out_is_left_out_on_a_device(device, data):
     np.testing.assert_allclose(found.get(), part.expression(np.array([4, 1])), rtol=1e-6)
 
 
+def test_large_counts_are_detected_on_a_device(device):
+    counts = sparse.csr_matrix(np.array([[0, 200], [1, 128], [3, 0]], dtype=np.float32))
+    group, genes = np.array([0, 0, 1]), np.array([1, 0])
+    for where in ("cpu", "cuda"):
+        cells, detected = stats.detections(counts, group, 2, genes, device=where)
+        np.testing.assert_array_equal(cells, [2, 1])
+        np.testing.assert_array_equal(detected, [[2, 1], [0, 1]])
+
+
 def test_csr_in_a_dataset_is_never_dense(device, data):
     """Only the genes asked for leave the sparse block."""
     wide = sparse.hstack([data.matrix, sparse.csr_matrix((data.matrix.shape[0], 5000), dtype=np.float32)]).tocsr()
