@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.compute.device import device_room, same_allocator
+from smash_gpu.compute.device import device_room, release_memory, same_allocator
 from smash_gpu.compute.xp import namespace, to_host
 
 N_TOP = 20
@@ -68,6 +68,7 @@ def cuml_pca(x: Any, n_components: int) -> Any:
     """CuML's full PCA of cells × genes on a device; its results stay there."""
     with same_allocator():
         from cuml.decomposition import PCA
+    release_memory()  # cuML takes its own, not what CuPy's pool holds
     return PCA(n_components=n_components, svd_solver="full", output_type="cupy").fit(x)
 
 

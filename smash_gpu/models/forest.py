@@ -143,6 +143,8 @@ def draw_weights(group: np.ndarray, *, min_drawn: int | None) -> tuple[np.ndarra
 
 
 def _cuml_forest(n_estimators: int, **options: Any) -> Any:
+    if "max_samples" in options:
+        raise ValueError("max_samples follows from the classes on a GPU: leave it out, or use device='cpu'.")
     try:
         with same_allocator():
             from cuml.ensemble import RandomForestClassifier

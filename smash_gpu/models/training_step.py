@@ -15,6 +15,7 @@ RECORDABLE = (
     nn.Sequential, nn.Linear, nn.Dropout, nn.BatchNorm1d, nn.LayerNorm,
     nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Softplus,
 )  # fmt: skip
+MOST_RECORDED = 16  # batch sizes; a record keeps memory of its own
 PLAIN_STEPS = 3  # of each batch size before it is recorded; the first ones set up libraries and their memory
 
 
@@ -93,7 +94,7 @@ class Graphs:
 
 
 class RecordedStep(Step):
-    """The same step, recorded for each batch size: same random numbers, same results.
+    """The same step, recorded for each frequent batch size: same random numbers, same results.
 
     A batch is copied to tensors of its own, which the recorded kernels read. Launching the kernels of one step of the
     paper's network takes about eight times as long as running them.
@@ -114,10 +115,11 @@ class RecordedStep(Step):
         """Learn from the numbered rows of a block: cells × genes, and the group of each cell."""
         size = len(rows)
         self.seen[size] += 1
-        if self.seen[size] <= PLAIN_STEPS:
+        is_new = size not in self.recorded
+        if self.seen[size] <= PLAIN_STEPS or (is_new and len(self.recorded) == MOST_RECORDED):
             self.graphs.run(lambda: self.learn(x[rows], y[rows]))
             return
-        if size not in self.recorded:
+        if is_new:
             cells, groups = torch.empty_like(x[:size]), torch.empty_like(y[:size])
             self.recorded[size] = cells, groups, self.graphs.record(lambda: self.learn(cells, groups))
         cells, groups, repeat = self.recorded[size]

@@ -159,7 +159,7 @@ STEPS = (
     Step("sums of e and e² per group", summed, 1e-8, shown=("runs", "between")),
     Step("expression of chosen genes (float32)", gathered, 1e-6, shown=("runs", "between")),
     Step("sums of products of genes", multiplied, 1e-6),
-    Step("filters, inverse PCA (the candidates)", candidates, EQUAL, shown=("between",)),
+    Step("filters, inverse PCA (the candidates)", candidates, EQUAL),
     Step("batch correction", corrected, OTHER, ("rapids_singlecell",), ("harmonypy",)),
     Step('scores of "rf"', scored("rf", n_estimators=20), OTHER, ("cuml",), shown=("runs",)),
     Step('scores of "brf"', scored("brf", n_estimators=20), OTHER, ("cuml",), ("imblearn",), shown=("runs",)),

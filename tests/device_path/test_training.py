@@ -249,3 +249,9 @@ def test_class_weights_on_a_balanced_draw_need_the_host(monkeypatch):
     monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
     with pytest.raises(ValueError, match="class_weight='balanced'.*needs device='cpu'"):
         models.build("brf", random_state=0, device="cuda", **models.MODELS["brf"].paper)
+
+
+@pytest.mark.parametrize("create", [forest.random_forest, forest.balanced_random_forest])
+def test_the_share_of_cells_that_a_tree_draws_is_no_option_on_a_device(create):
+    with pytest.raises(ValueError, match="max_samples follows from the classes on a GPU"):
+        create(device="cuda", max_samples=0.5)

@@ -75,6 +75,18 @@ def test_recorded_steps_are_the_plain_steps(monkeypatch, rng, sizes):
     }
 
 
+def test_no_more_than_some_batch_sizes_are_recorded(monkeypatch, rng):
+    monkeypatch.setattr(training_step, "MOST_RECORDED", 2)
+    x, y = block(rng, 40)
+    network, graphs = torch_training.perceptron(12, 3), StandInGraphs()
+    step = RecordedStep(network, torch.ones(3), 1e-2, graphs)
+    for size in [4, 5, 6, 7] * (PLAIN_STEPS + 2):
+        step(x, y, torch.arange(size))
+    assert graphs.asked["recorded"] == 2
+    assert graphs.asked["repeated"] == 4
+    assert graphs.asked["run"] == 4 * PLAIN_STEPS + 4
+
+
 def test_gradients_are_cleared_by_each_step(rng):
     """A record that finds a gradient would add to it for ever."""
     network = torch_training.perceptron(12, 3)
