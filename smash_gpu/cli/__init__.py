@@ -69,6 +69,15 @@ class _Parser(argparse.ArgumentParser):
         return found, unknown
 
 
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False or action.default == []:
+            return action.help
+        return super()._get_help_string(action)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="smash-gpu",
@@ -80,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
     commands = parser.add_subparsers(required=True, metavar=" | ".join(names))
     for name, command in zip(names, COMMANDS, strict=True):
-        added = commands.add_parser(name, help=command.PURPOSE, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        added = commands.add_parser(name, help=command.PURPOSE, formatter_class=_Defaults)
         added.set_defaults(run=command.run, parser=added)
         out = getattr(command, "OUT", ("DIR", "folder for tables and figures"))
         if out is not None:

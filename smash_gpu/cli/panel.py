@@ -46,7 +46,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--gene-table",
         type=Path,
         metavar="CSV",
-        help="table of genes, by name, symbol or Ensembl id, with columns for the next five options",
+        help="table of genes, by name, symbol or Ensembl id, with columns for the next four options",
     )
     add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
     add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
@@ -99,7 +99,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         adata,
         groupby,
         priorities=priorities,
-        limits={column: (_end(low), _end(high)) for column, low, high in options.limit},
+        limits=_limits(options),
         pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
         work=kept_in(options),
         include=gene_list(options.include),
@@ -169,5 +169,15 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     print(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}\n")
 
 
+def _limits(options: argparse.Namespace) -> dict[str, tuple[float | None, float | None]]:
+    try:
+        return {column: (_end(low), _end(high)) for column, low, high in options.limit}
+    except argparse.ArgumentTypeError as wrong:
+        raise ValueError(f"--limit: {wrong}.") from None
+
+
 def _end(text: str) -> float | None:
-    return None if text == "-" else float(text)
+    try:
+        return None if text == "-" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; - stands for an open end") from None

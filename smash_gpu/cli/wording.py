@@ -30,6 +30,8 @@ def _option(found: re.Match, actions: list[argparse.Action]) -> str:
         says = {str(action.const): action.option_strings[0] for action in actions}
         return says.get(value, says.get("True", found[0]) if not value else found[0])
     words = re.findall(r"[^\s,'\"\[\]()]+", value) if value[:1] in "[(" else [value.strip("'\"")]
+    if actions[0].nargs == 2:
+        words = ["-" if word == "None" else word for word in words]  # an open end of a range
     return " ".join([actions[0].option_strings[0], *(_quoted(word) for word in words if word)])
 
 

@@ -205,7 +205,7 @@ def _note_wanted(names: np.ndarray, removed: np.ndarray, hits: Mapping[str, np.n
     if removed.any():
         rules = (next(rule for rule, hit in hits.items() if hit[gene]) for gene in np.flatnonzero(removed))
         listed = join_names(f"{name} ({rule})" for name, rule in zip(names[removed], rules, strict=True))
-        warn(f"{removed.sum()} wanted gene(s) are left out by a rule: {listed}; make them 'must' to keep them.")
+        warn(f"a rule leaves out wanted genes: {listed}; make them 'must' to keep them.")
 
 
 def _inside(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:

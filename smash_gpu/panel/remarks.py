@@ -38,9 +38,10 @@ def _bright(found: Design) -> Iterator[str]:
     bright = np.flatnonzero(most > BRIGHT)
     if len(bright):
         names = found.problem.genes.names[found.panel]
+        genes, have = ("gene", "has") if len(bright) == 1 else ("genes", "have")
         listed = (f"{names[i]} ({most[i]:,.0f} in {of[i]})" for i in bright[np.argsort(-most[bright], kind="stable")])
         yield (
-            f"{len(bright)} gene(s) of the panel have more than {BRIGHT:g} counts per cell in some class: "
+            f"{len(bright)} {genes} of the panel {have} more than {BRIGHT:g} counts per cell in some class: "
             f"{', '.join(list(listed)[:LISTED])}. If that is too bright, pass max_counts=(None, {BRIGHT:g}), or "
             "max_transcripts= for the whole panel."
         )

@@ -104,3 +104,12 @@ def test_the_choices_are_those_that_the_function_takes(command, action):
     with pytest.raises(ValueError, match="no such word") as caught:
         check("no such word")
     assert all(word in str(caught.value) for word in action.choices)
+
+
+@pytest.mark.parametrize("command", CALLS)
+def test_help_shows_the_defaults_that_say_something(command, capsys):
+    with pytest.raises(SystemExit):
+        _parser().parse_args([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert not [empty for empty in ("None", "False", "[]") if f"(default: {empty})" in said]
+    assert ("(default: rf)" in said) == (command in ("demo", "find", "report"))

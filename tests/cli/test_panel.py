@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from cases.commands import changed
 
 PNG = b"\x89PNG"
 
@@ -51,6 +53,30 @@ def test_the_command_says_what_is_in_the_way(run, data, tmp_path):
     assert "raise it by" in error
     code, _, error = run("panel", data, "--groupby", "cell_type", "--column-weights", 1, 2)
     assert "2 weights for 1 columns" in error
+
+
+def test_the_cap_that_a_warning_recommends_can_be_typed(run, data, tmp_path):
+    def make_bright(adata):
+        counts = adata.X.toarray()
+        counts[:, -1] = 150
+        adata.X = counts
+
+    (tmp_path / "must.txt").write_text(f"{ad.read_h5ad(data).var_names[-1]}\n")
+    changed(data, make_bright)
+    panel = ["panel", data, "--groupby", "cell_type", "--n-genes", 8, "--no-figures"]
+    code, _, error = run(*panel, "--include", tmp_path / "must.txt")
+    assert code == 0, error
+    assert "--max-counts - 100, or" in error
+    code, _, error = run(*panel, "--max-counts", "-", 100)
+    assert code == 0, error
+    assert "too bright" not in error
+
+
+@pytest.mark.parametrize("option", [["--max-counts", "None", 100], ["--limit", "probes", "None", 100]])
+def test_an_end_that_is_no_number_is_named_with_the_way_out(run, data, option):
+    code, _, error = run("panel", data, "--groupby", "cell_type", *option)
+    assert code == 2
+    assert f"{option[0]}: 'None' is not a number; - stands for an open end" in error
 
 
 @pytest.mark.parametrize(("options", "left_out"), [([], {"RPL3", "MT-CO1"}), (["--exclude-families"], set())])

@@ -21,6 +21,7 @@ SAID = {
     "max_transcripts=300.5 is": "--max-transcripts 300.5 is",
     "or ignore=['nan', \"a\"] for": "or --ignore nan a for",
     "mean_counts=(0.1, 5) is empty": "--mean-counts 0.1 5 is empty",
+    "pass max_counts=(None, 100), or": "pass --max-counts - 100, or",
     "sample_key='donor' has one value. Leave sample_key out.": (
         "--sample-key donor has one value. Leave --sample-key out."
     ),

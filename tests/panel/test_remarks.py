@@ -30,9 +30,17 @@ def test_genes_above_a_hundred_counts_are_named_with_their_class(bright):
     [sentence] = said(designed(bright, n_genes=12, include=["NOISE30"]))
     highest = counts_per_cell_of_dense(bright)[:, 0].max()
     assert sentence.startswith(
-        f"2 gene(s) of the panel have more than 100 counts per cell in some class: MARKER0X ({highest:,.0f} in A), "
+        f"2 genes of the panel have more than 100 counts per cell in some class: MARKER0X ({highest:,.0f} in A), "
         "NOISE30 (150 in A)"
     )
+
+
+def test_one_gene_is_one_gene(adata):
+    counts = adata.X.toarray()
+    counts[:, 0] *= 100
+    adata.X = counts
+    [sentence] = said(designed(read(adata, {"groupby": "cell_type"}), n_genes=12))
+    assert sentence.startswith("1 gene of the panel has more than 100 counts per cell in some class: MARKER0X (")
 
 
 @pytest.mark.parametrize(
