@@ -79,9 +79,9 @@ def parts_of(adata: ad.AnnData, **by: pd.Categorical | None) -> Parts | None:
     by
         Name of a kind of part to the part of each cell.
     """
-    listed, file = adata.uns.get(concat.KEY), adata.obs.get(concat.FILE)
-    if listed is not None and file is not None:
-        code = pd.Index(listed["file"]).get_indexer(pd.Index(file))
+    listed = adata.uns.get(concat.KEY)
+    if listed is not None and concat.FILE in adata.obs:
+        code = pd.Index(listed["file"]).get_indexer(pd.Index(adata.obs[concat.FILE]))
         if len(listed) > 1 and (code >= 0).all():
             names = [Path(path).name for path in listed["path"]]
             return Parts(code.astype(np.int32), tuple(names if len(set(names)) == len(names) else listed["path"]))
