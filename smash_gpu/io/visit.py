@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import select
 import signal
@@ -77,7 +78,8 @@ def _is_hdf5(path: Path) -> bool:
 def _live(life: Callable[[], None]) -> None:
     """All that a child process does; it leaves without the exit handlers of its parent."""
     with suppress(BaseException):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what HDF5 or a fault handler prints
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what HDF5 prints
+        faulthandler.disable()  # a crash here is said by the parent
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         import resource  # where there is fork
