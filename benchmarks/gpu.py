@@ -213,7 +213,7 @@ def kernels(cupy, block, group: np.ndarray, sample: np.ndarray, copy: float) -> 
     codes |= {"by 2 codes": (group[:n] % 2, 2), "by 1,000 codes": (np.arange(n) % 1000, 1000)}
     for what, (code, n_codes) in codes.items():
         code = cupy.asarray(code)
-        found = events(partial(ops.group_stats, block, code, n_codes, TARGET, sizes))
+        found = events(partial(ops.group_stats, block, code, n_codes, TARGET, library_size=sizes))
         yield rate_of(f"group_stats {what}", problem.group_stats_bytes(n_codes), found, copy)
     part = block[: min(n, 100_000)]
     genes = cupy.arange(0, GENES, GENES // CANDIDATES)

@@ -112,7 +112,7 @@ LARGEST_SMALL_E = 16.0  # of log-normalised input; the kernel adds larger values
 
 
 def group_stats(
-    block: Any, group: Any, n_groups: int, target_sum: float | None, library_size: Any = None
+    block: Any, group: Any, n_groups: int, target_sum: float | None, *, library_size: Any = None
 ) -> tuple[Any, ...]:
     """`ops.group_stats` in one pass over the non-zeros, the same bit for bit in every run.
 

@@ -39,7 +39,7 @@ def library_sizes(block: Any) -> Any:
 
 
 def group_stats(
-    block: Any, group: Any, n_groups: int, target_sum: float | None, library_size: Any = None
+    block: Any, group: Any, n_groups: int, target_sum: float | None, *, library_size: Any = None
 ) -> tuple[Any, ...]:
     """Sums per group and gene over one block; cells whose group is negative are left out.
 
@@ -54,7 +54,7 @@ def group_stats(
     counts, total and square (groups × genes), float64: sums of the stored values, of ``e`` and of ``e²``.
     """
     if on_gpu(block):
-        return cuda.group_stats(block, group, n_groups, target_sum, library_size)
+        return cuda.group_stats(block, group, n_groups, target_sum, library_size=library_size)
     cells = np.bincount(group[group >= 0], minlength=n_groups)
     order = np.argsort(group, kind="stable")[len(group) - cells.sum() :]
     by_group = block[order]

@@ -51,7 +51,7 @@ def test_library_sizes_that_are_given_change_nothing(machine, rng):
     block, sizes = machine.block(X), machine.library_sizes(X)
     from smash_gpu.compute import cuda
 
-    given = cuda.group_stats(block, group, 1, 1e4, machine.xp.asarray(sizes))
+    given = cuda.group_stats(block, group, 1, 1e4, library_size=machine.xp.asarray(sizes))
     for found, expected in zip(given, cuda.group_stats(block, group, 1, 1e4), strict=True):
         assert (found == expected).all()
     half = cuda.gather_dense(block, genes, 1e4, library_size=machine.xp.asarray(sizes / 2))
