@@ -93,7 +93,7 @@ def xenium(
     var = adata.var.set_axis(adata.var_names.astype(str)).loc[table["name"]]
     force = _forced(adata, table, forced, key)
     probe_sets = [""] * len(table) if probe_sets_key is None else column(var, probe_sets_key, "var").tolist()
-    ids = ensembl_ids(adata, table["name"], table["symbol"], ensembl_key, ensembl_table)
+    ids = ensembl_ids(adata, table["name"], table["symbol"], key=ensembl_key, table=ensembl_table)
     rows = zip(table["symbol"], ids, probe_sets, force, strict=True)
     write_rows(Path(path), [XENIUM_COLUMNS, *rows])
 
@@ -147,7 +147,7 @@ def merscope(
     """
     table = get.panel_table(adata, key=key)
     counts = map(_three_digits, table["mean_counts"]) if "mean_counts" in table else [""] * len(table)
-    ids = ensembl_ids(adata, table["name"], table["symbol"], ensembl_key, ensembl_table)
+    ids = ensembl_ids(adata, table["name"], table["symbol"], key=ensembl_key, table=ensembl_table)
     rows = zip(table["symbol"], ids, counts, strict=True)
     write_rows(Path(path), [("Gene", "Ensembl ID", "Counts per cell"), *rows])
 
@@ -229,7 +229,7 @@ def xenium_reference(
     with limit(memory):
         source["min_cells"] = MIN_CELLS if min_cells is None else min_cells
         data = read(adata, source | {"gene_symbols": gene_symbols, "device": device})
-        ids = ensembl_ids(adata, data.names, data.symbols, ensembl_key, ensembl_table)
+        ids = ensembl_ids(adata, data.names, data.symbols, key=ensembl_key, table=ensembl_table)
         Bundle(data, adata.obs_names.to_numpy(), ids).write(
             Path(folder), max_bytes=max_bytes, random_state=random_state
         )

@@ -17,7 +17,7 @@ MOST_NAMED = 1000  # no panel has more; a whole matrix has
 
 
 def ensembl_ids(
-    adata: AnnData, names: Iterable[str], symbols: Iterable[str], key: str | None, table: IdTable | None
+    adata: AnnData, names: Iterable[str], symbols: Iterable[str], *, key: str | None, table: IdTable | None
 ) -> list[str]:
     """The Ensembl id of each gene; "", with a warning that names the genes, where it is not known.
 

@@ -191,7 +191,7 @@ def groups_of(
     kept = np.setdiff1d(np.arange(len(groups)), small)
     if len(kept) < 2:
         raise ValueError(
-            f"adata.obs[{groupby!r}] has {len(kept)} group(s) with enough cells; at least two groups are needed. "
+            f"adata.obs[{groupby!r}] has too few groups with enough cells: {len(kept)}, and two groups are needed. "
             f"Its groups: {join_names(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True))}."
         )
     renumbered = np.full(len(groups) + 1, LEFT_OUT)
@@ -228,6 +228,5 @@ def _require_unique(adata: ad.AnnData) -> None:
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} gene name(s) occur more than once ({join_names(twice)}); call "
-            "adata.var_names_make_unique() first."
+            f"gene names occur more than once ({join_names(twice)}); call adata.var_names_make_unique() first."
         )

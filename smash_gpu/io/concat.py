@@ -182,7 +182,7 @@ def _names(name: str, genes: pd.Index) -> pd.Index:
         return genes.astype(str)
     twice = genes[genes.duplicated()].unique()
     raise ValueError(
-        f"{name}: {len(twice)} gene name(s) are duplicated ({', '.join(map(str, twice[:5]))}), but genes are joined by "
+        f"{name}: gene names occur more than once ({', '.join(map(str, twice[:5]))}), but genes are joined by "
         "name. Call adata.var_names_make_unique() and save the file again."
     )
 
