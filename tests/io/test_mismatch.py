@@ -110,7 +110,7 @@ LACKING = {
     "layer": ({"layer": "counts"}, KeyError, "part1 has no layer 'counts'.*Layers: none"),
     "raw": ({"use_raw": True}, ValueError, "part1 has no raw, but use_raw=True"),
     "X": ({}, ValueError, r"part1 has no X; pass layer= \(layers: counts\)"),
-    "names": ({}, ValueError, "part1: 1 gene name.*MARKER0X.*var_names_make_unique"),
+    "names": ({}, ValueError, "part1: gene names occur more than once.*MARKER0X.*var_names_make_unique"),
 }
 
 
