@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from anndata import AnnData
 
-from smash_gpu import panel as design
 from smash_gpu.annotated import slots
-from smash_gpu.annotated.columns import column, mask_of
-from smash_gpu.annotated.features import of_all_features, only_genes
-from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.stages import Work
-from smash_gpu.errors import warn
 from smash_gpu.genes.lists import Genes
 from smash_gpu.panel import Request
-from smash_gpu.panel.remarks import remarks
-from smash_gpu.panel.request import MIN_CELLS
-from smash_gpu.panel.tables import tables
-from smash_gpu.runtime.memory import limit
+from smash_gpu.tl._design import columns_of, design_into
 
 Window = tuple[float | None, float | None]
 
@@ -191,62 +180,17 @@ def panel(
     ['', 'A', 'B / b', 'CD4+ T']
     """
     slots.require_storable(key)
-    request = Request.of(
-        {
-            "n_genes": n_genes, "nested": nested, "include": include, "extend": extend, "exclude": exclude,
-            "exclude_families": exclude_families, "species": species, "priorities": priorities,
-            "mean_counts": mean_counts, "max_counts": max_counts, "limits": limits,
-            "weight_key": weight_key, "cost_key": cost_key, "budget": budget, "max_transcripts": max_transcripts,
-            "positive_only": positive_only, "min_markers": min_markers, "ignore": ignore, "prior": prior, "tau": tau,
-            "class_weights": class_weights, "pair_weights": pair_weights, "sample_fraction": sample_fraction,
-            "min_cells_per_sample": min_cells_per_sample,
-        }
-    )  # fmt: skip
+    options = {
+        "n_genes": n_genes, "nested": nested, "include": include, "extend": extend, "exclude": exclude,
+        "exclude_families": exclude_families, "species": species, "priorities": priorities,
+        "mean_counts": mean_counts, "max_counts": max_counts, "limits": limits,
+        "weight_key": weight_key, "cost_key": cost_key, "budget": budget, "max_transcripts": max_transcripts,
+        "positive_only": positive_only, "min_markers": min_markers, "ignore": ignore, "prior": prior, "tau": tau,
+        "class_weights": class_weights, "pair_weights": pair_weights, "sample_fraction": sample_fraction,
+        "min_cells_per_sample": min_cells_per_sample,
+    }  # fmt: skip
     source = Source(
         layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols, min_cells=min_cells,
         sample_key=sample_key, batch_key=batch_key, device=device,
     )  # fmt: skip
-    columns = _columns(groupby)
-    with limit(memory):
-        fewest = MIN_CELLS if min_cells is None else min_cells
-        where = vars(source) | {"groupby": next(iter(columns)), "min_cells": fewest}
-        data = read(adata, where, work, ignored=request.ignore)
-        coded = {name: groups_of(adata, name, fewest, ignored=request.ignore) for name in list(columns)[1:]}
-        levels = [
-            design.Level(column, *coded.get(column, (data.group, data.groups)), float(weight))
-            for column, weight in columns.items()
-        ]
-        _check_samples(adata, levels, vars(source))
-        var = only_genes(adata, adata.var)
-        mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
-        found = design.design(design.prepare(data, levels, request, table=var, mask=mask))
-        written = tables(found)
-        for sentence in remarks(found, written):
-            warn(sentence)
-    noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | vars(source)
-    noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
-    chosen = of_all_features(adata, np.isin(np.arange(len(data.names)), found.panel))
-    slots.write_panel(adata, tables=written, mask=chosen, options=noted, columns=columns, key=key)
-
-
-def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[str, Any]) -> None:
-    """Every cell with a label needs a sample and a batch; `read` checks the first column only."""
-    used = np.any([level.code >= 0 for level in levels], axis=0)
-    for what in ("sample_key", "batch_key"):
-        name = source.get(what)
-        if name is not None and column(adata.obs, name, "obs")[used].isna().any():
-            raise ValueError(f"some labelled cells have no value in {what}={name!r}; fill them in first.")
-
-
-def _columns(groupby: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
-    if isinstance(groupby, str):
-        return {groupby: 1.0}
-    columns = dict(groupby) if isinstance(groupby, Mapping) else dict.fromkeys(groupby, 1.0)
-    if not columns:
-        raise ValueError("groupby names no column.")
-    return columns
-
-
-def _listed(options: Mapping[Any, Any]) -> list[str]:
-    """A mapping as a list of values, since labels such as ``NK/T`` cannot be keys in a file."""
-    return [f"{' | '.join(name) if isinstance(name, tuple) else name} = {value}" for name, value in options.items()]
+    design_into(adata, columns_of(groupby), options, source, mask_var=mask_var, memory=memory, work=work, key=key)

@@ -1,0 +1,103 @@
+"""From the options of `tl.panel` to its slots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+
+from smash_gpu import panel as design
+from smash_gpu.annotated import slots
+from smash_gpu.annotated.columns import column, mask_of
+from smash_gpu.annotated.features import of_all_features, only_genes
+from smash_gpu.annotated.read import groups_of, read
+from smash_gpu.annotated.source import Source
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.stages import Work
+from smash_gpu.errors import warn
+from smash_gpu.panel import Request
+from smash_gpu.panel.remarks import remarks
+from smash_gpu.panel.request import MIN_CELLS
+from smash_gpu.panel.tables import tables
+from smash_gpu.runtime.memory import limit
+
+
+def design_into(
+    adata: AnnData,
+    columns: Mapping[str, float],
+    options: Mapping[str, Any],
+    source: Source,
+    *,
+    mask_var: str | None,
+    memory: int | str | None,
+    work: str | Path | Work | None,
+    key: str,
+) -> None:
+    """Design a panel by the options of `Request`, and fill the slots."""
+    request = Request.of(options)
+    with limit(memory):
+        data, levels = read_levels(adata, columns, source, request.ignore, work)
+        var = only_genes(adata, adata.var)
+        mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
+        found = design.design(design.prepare(data, levels, request, table=var, mask=mask))
+        written = tables(found)
+        for sentence in remarks(found, written):
+            warn(sentence)
+    noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | vars(source)
+    noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
+    chosen = of_all_features(adata, np.isin(np.arange(len(data.names)), found.panel))
+    slots.write_panel(adata, tables=written, mask=chosen, options=noted, columns=columns, key=key)
+
+
+def read_levels(
+    adata: AnnData,
+    columns: Mapping[str, float],
+    source: Source,
+    ignored: Sequence[str] = (),
+    work: str | Path | Work | None = None,
+) -> tuple[Dataset, list[design.Level]]:
+    """The data, and the classes of every label column with its weight."""
+    fewest = MIN_CELLS if source.min_cells is None else source.min_cells
+    where = vars(source) | {"groupby": next(iter(columns)), "min_cells": fewest}
+    data = read(adata, where, work, ignored=ignored)
+    coded = {name: groups_of(adata, name, fewest, ignored=ignored) for name in list(columns)[1:]}
+    levels = [
+        design.Level(name, *coded.get(name, (data.group, data.groups)), float(weight))
+        for name, weight in columns.items()
+    ]
+    _check_samples(adata, levels, vars(source))
+    return data, levels
+
+
+def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[str, Any]) -> None:
+    """Every cell with a label needs a sample and a batch; `read` checks the first column only."""
+    used = np.any([level.code >= 0 for level in levels], axis=0)
+    for what in ("sample_key", "batch_key"):
+        name = source.get(what)
+        if name is not None and column(adata.obs, name, "obs")[used].isna().any():
+            raise ValueError(f"some labelled cells have no value in {what}={name!r}; fill them in first.")
+
+
+def columns_of(groupby: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
+    """Label columns and their weights.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if isinstance(groupby, str):
+        return {groupby: 1.0}
+    columns = dict(groupby) if isinstance(groupby, Mapping) else dict.fromkeys(groupby, 1.0)
+    if not columns:
+        raise ValueError("groupby names no column.")
+    return columns
+
+
+def _listed(options: Mapping[Any, Any]) -> list[str]:
+    """A mapping as a list of values, since labels such as ``NK/T`` cannot be keys in a file."""
+    return [f"{' | '.join(name) if isinstance(name, tuple) else name} = {value}" for name, value in options.items()]
