@@ -6,15 +6,19 @@ import argparse
 import logging
 import shutil
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from errno import ENOSPC
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from smash_gpu.cli import check, demo, evaluate, find, panel, report
+from smash_gpu.cli import check, demo, evaluate, find, json_output, panel, report
+from smash_gpu.cli.exit_codes import ExitCode, in_words
+from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.wording import in_options
+from smash_gpu.errors import InfeasibleError
 from smash_gpu.runtime import memory, versions
 from smash_gpu.runtime.progress import LOG
 from smash_gpu.runtime.words import did_you_mean
@@ -24,19 +28,34 @@ COMMANDS = (demo, find, panel, evaluate, report, check)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns 0 on success, 2 after an error message, and the code of ``check``."""
+    """Run one command; returns its exit code, see `smash_gpu.cli.exit_codes`."""
     options = _parser().parse_args(arguments)
-    say = partial(in_options, parser=options.parser)
-    warnings.showwarning = partial(_note, say=say, said=set())
+    notes: dict[str, None] = {}
+    warnings.showwarning = partial(_note, say=partial(in_options, parser=options.parser), said=notes)
     LOG.setLevel(logging.WARNING)  # a command prints its results itself
+    with json_output.messages(as_json=options.json):
+        result = _run(options)
+    if options.json:
+        json_output.print_object(options.command, result, list(notes))
+    return int(result.code)
+
+
+def _run(options: argparse.Namespace) -> Result:
+    """Run the command; an error becomes a message on standard error."""
     try:
         with memory.limit(getattr(options, "memory", None)):
-            return options.run(options) or 0
+            return options.run(options) or Result()
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        print(f"smash-gpu: {say(str(error))}", file=sys.stderr)
+        said = in_options(str(error), options.parser)
+        print(f"smash-gpu: {said}", file=sys.stderr)
         if getattr(error, "errno", None) == ENOSPC:
             print(_after_a_full_disk(options), file=sys.stderr)
-        return 2
+        code = ExitCode.INFEASIBLE if isinstance(error, InfeasibleError) else ExitCode.WRONG
+        return json_output.failure(error, said, code)
+    except Exception as error:  # noqa: BLE001 - has its own exit code, and --json its object
+        traceback.print_exc()
+        print("smash-gpu: this is a fault of smash-gpu; please report it with these lines.", file=sys.stderr)
+        return json_output.failure(error, str(error), ExitCode.FAULT)
 
 
 def _after_a_full_disk(options: argparse.Namespace) -> str:
@@ -48,25 +67,48 @@ def _after_a_full_disk(options: argparse.Namespace) -> str:
     return "; ".join([*free, f"make room, and {again}."])
 
 
-def _note(message: Warning | str, category: type, *_: Any, say: Callable, said: set[str], **__: Any) -> None:
+def _note(message: Warning | str, category: type, *_: Any, say: Callable, said: dict[str, None], **__: Any) -> None:
     """Print a warning as a note; each sentence once in a run, however many steps have it."""
     text = say(str(message))
     if issubclass(category, UserWarning) and not issubclass(category, DeprecationWarning) and text not in said:
-        said.add(text)
+        said[text] = None
         print(f"note: {text}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the options that look like one that it does not know."""
+    """Names the words that look like one that it does not know, and prints errors as JSON where that is asked for."""
+
+    words: tuple[str, ...] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """The options, and what is not one."""
+        self.words = tuple(sys.argv[1:] if args is None else args)
         found, unknown = super().parse_known_args(args, namespace)
         for word in unknown:
             if word.startswith("-"):
-                near = did_you_mean(word.partition("=")[0], self._option_string_actions)
-                self.error(f"there is no option {word}.{near}")
+                self.error(self._no_option(word))
         return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and end with 2; where an option is missing, name the misspelled one."""
+        known = self._option_string_actions
+        options = (word.partition("=")[0] for word in self.words if word.startswith("--") and word != "--")
+        wrong = [word for word in options if not any(option.startswith(word) for option in known)]
+        if "are required" in message and wrong:
+            message = f"{message}; {self._no_option(wrong[0])}"
+        if "--json" in self.words:
+            failed = json_output.failure(argparse.ArgumentError(None, message), message, ExitCode.WRONG)
+            json_output.print_object(self.prog.partition(" ")[2], failed, [])
+        super().error(message)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            listed = f"invalid choice: {value!r} (choose from {', '.join(map(str, action.choices))})."
+            raise argparse.ArgumentError(action, listed + did_you_mean(str(value), action.choices))
+
+    def _no_option(self, word: str) -> str:
+        near = did_you_mean(word.partition("=")[0], self._option_string_actions)
+        return f"there is no option {word}.{near}"
 
 
 class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
@@ -82,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="smash-gpu",
         description="Marker genes from annotated single-cell data.",
+        epilog=in_words(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     shown = "versions of this package and of those it uses"
@@ -90,7 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar=" | ".join(names))
     for name, command in zip(names, COMMANDS, strict=True):
         added = commands.add_parser(name, help=command.PURPOSE, formatter_class=_Defaults)
-        added.set_defaults(run=command.run, parser=added)
+        added.set_defaults(run=command.run, parser=added, command=name)
+        what = "print one JSON object with the results, and messages on standard error"
+        added.add_argument("--json", action="store_true", help=what)
         out = getattr(command, "OUT", ("DIR", "folder for tables and figures"))
         if out is not None:
             added.add_argument("--out", type=Path, metavar=out[0], help=out[1])

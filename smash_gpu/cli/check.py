@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from smash_gpu.cli.json_output import Result
 from smash_gpu.runtime.device_check import Status, findings
 
 PURPOSE = (
@@ -18,12 +19,13 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
     """It has no options."""
 
 
-def run(_: argparse.Namespace) -> int:
-    """Print one line per finding, as soon as it is known; returns the exit code."""
-    worst = Status.GOOD
+def run(_: argparse.Namespace) -> Result:
+    """Print one line per finding, as soon as it is known; the exit code is that of the worst."""
+    worst, listed = Status.GOOD, []
     for found in findings():
         print(f"{MARKS[found.status]} {found.what}: {found.said}", flush=True)
         if found.way_out:
             print(f"   what to do: {found.way_out}.", flush=True)
         worst = max(worst, found.status)
-    return int(worst)
+        listed.append(vars(found) | {"status": found.status.name.lower()})
+    return Result({"findings": listed}, int(worst))

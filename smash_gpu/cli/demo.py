@@ -8,6 +8,7 @@ from smash_gpu.cli import arguments
 from smash_gpu.cli.evaluate import judge
 from smash_gpu.cli.find import find
 from smash_gpu.cli.inputs import writable
+from smash_gpu.cli.json_output import Result
 
 PURPOSE = "find markers of an example data set included in scanpy"
 
@@ -18,7 +19,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_evaluation(command)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Result:
     """Find and evaluate markers of the ten blood cell types of scanpy's example data."""
     import scanpy
 
@@ -26,6 +27,6 @@ def run(options: argparse.Namespace) -> None:
     adata = scanpy.datasets.pbmc68k_reduced()
     options.groupby = "bulk_labels"
     print(f"pbmc68k_reduced: {adata.n_obs} cells × {adata.n_vars} genes, log-normalised in .raw")
-    find(adata, options, out, use_raw=True, normalize=False)
+    found = find(adata, options, out, use_raw=True, normalize=False)
     print("Evaluation (selection repeated on the training cells of each split):")
-    judge(adata, options, None, options.n_genes)
+    return Result(found | judge(adata, options, None, options.n_genes))

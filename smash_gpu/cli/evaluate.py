@@ -9,6 +9,7 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import gene_list, named, open_data, save, save_params, writable
+from smash_gpu.cli.json_output import Result
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.genes.tables import Gene
 
@@ -24,7 +25,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_evaluation(command)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Result:
     """Evaluate gene lists, and selections made within the splits."""
     out = writable(options.out)
     if not options.genes and not options.select:
@@ -34,9 +35,8 @@ def run(options: argparse.Namespace) -> None:
     sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
     print(f"{', '.join(sizes + [_name(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells")
     selections = {_name(model): _selection(model, options, source) for model in options.select}
-    judge(adata, options, lists | selections, options.n_genes, **source)
-    if out is not None:
-        _write(adata, out)
+    found = judge(adata, options, lists | selections, options.n_genes, **source)
+    return Result(found | {"written": [] if out is None else _write(adata, out)})
 
 
 def judge(
@@ -45,8 +45,8 @@ def judge(
     genes: Mapping[str, Any] | None,
     n_genes: int | list[int] | None,
     **source: Any,
-) -> None:
-    """Evaluate the lists, or the repeated selection, and print the metrics."""
+) -> dict[str, Any]:
+    """Evaluate the lists, or the repeated selection, print the metrics, and return their tables."""
     from smash_gpu import get, tl
 
     tl.evaluate(
@@ -65,6 +65,7 @@ def judge(
         pairs = get.unresolved_pairs(adata, genes=name)[:WORST_PAIRS]
         worst = [f"{row.group} / {row.other} {100 * row.confusion:.1f}" for row in pairs.itertuples()]
         print(f"  {name}: " + (", ".join(worst) or "none"))
+    return {"protocol": protocol(adata), "comparison": table, "differences": get.differences(adata)}
 
 
 def protocol(adata: Any) -> str:
@@ -124,7 +125,7 @@ def _side_by_side(table: Any) -> Any:
     return wide.drop(columns=["is_random", *same])
 
 
-def _write(adata: Any, out: Path) -> None:
+def _write(adata: Any, out: Path) -> list[Path]:
     from smash_gpu import get, pl
 
     out.mkdir(parents=True, exist_ok=True)
@@ -145,6 +146,7 @@ def _write(adata: Any, out: Path) -> None:
     save_params(adata, out)
     save(pl.confusion(adata), out / "confusion.png")
     print(f"Written to {out}: {' '.join(tables)} params.json confusion.png (of {lists[0]})")
+    return [out / name for name in (*tables, "params.json", "confusion.png")]
 
 
 def _by_list(lists: list[str], table_of: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, save_params, writable
+from smash_gpu.cli.json_output import Result
 
 PURPOSE = "find markers in a file"
 
@@ -21,13 +22,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_work(command)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Result:
     """Find markers in a file."""
     out = writable(options.out)
     adata, source = open_data(options)
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     _print_plan(adata, options)
-    find(adata, options, out, batch_key=options.batch_key, work=kept_in(options), **source)
+    return Result(find(adata, options, out, batch_key=options.batch_key, work=kept_in(options), **source))
 
 
 def _print_plan(adata: Any, options: argparse.Namespace) -> None:
@@ -59,9 +60,10 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
         print(f"These passes are repeated for every group of {options.within!r}.")
 
 
-def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> None:
-    """Select, print the tables, write them to ``out``."""
+def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> dict[str, Any]:
+    """Select, print the tables, write them to ``out``, and return them."""
     from smash_gpu import get
+    from smash_gpu.annotated import slots
     from smash_gpu.selection import accuracy
 
     if options.n_genes < 1:
@@ -78,8 +80,10 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
             "no gene is a marker of any group; relax the sample rule (--sample-key) or omit --positive-only."
         )
     print(_marker_lines(markers) + "\n")
-    if out is not None:
-        _write(adata, options, out)
+    panel = get.marker_panel(adata, min(options.n_genes, slots.n_scored(adata, slots.KEY)))
+    written = [] if out is None else _write(adata, options, out, panel)
+    names = get.markers_dict(adata)
+    return {"markers": markers, "by_group": names, "panel": panel, "filters": found["filters"], "written": written}
 
 
 def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
@@ -121,14 +125,12 @@ def _marker_lines(table: Any) -> str:
     return "\n".join(f"  {group!s:<{width}}  {genes}" for group, genes in lines.items())
 
 
-def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
+def _write(adata: Any, options: argparse.Namespace, out: Path, panel: list[str]) -> list[Path]:
     from smash_gpu import get, pl
-    from smash_gpu.annotated import slots
 
     out.mkdir(parents=True, exist_ok=True)
     get.markers(adata).to_csv(out / "markers.csv", index=False)
     adata.uns["smash"]["filters"].to_csv(out / "filters.csv", index=False)
-    panel = get.marker_panel(adata, min(options.n_genes, slots.n_scored(adata, slots.KEY)))
     with (out / "marker_panel.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("rank", "name"), *enumerate(panel, start=1)])
     save_params(adata, out)
@@ -137,3 +139,4 @@ def _write(adata: Any, options: argparse.Namespace, out: Path) -> None:
         save(pl.markers(adata), out / name)
     written = ("markers.csv", f"marker_panel.csv ({len(panel)} genes)", "filters.csv", "params.json", *figures)
     print(f"Written to {out}: {', '.join(written)}\n")
+    return [out / name.partition(" ")[0] for name in written]

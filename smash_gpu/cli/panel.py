@@ -10,7 +10,9 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import gene_list, gene_table, kept_in, named, open_data, save, writable
+from smash_gpu.cli.json_output import Result
 from smash_gpu.genes.names import FAMILY_NAMES
+from smash_gpu.get._panel import TABLES
 from smash_gpu.panel import Request
 from smash_gpu.panel.certificate import missing
 
@@ -68,7 +70,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_work(command)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Result:
     """Design a panel for a file."""
     out = writable(options.out)
     weights = options.column_weights or [1.0] * len(options.groupby)
@@ -82,8 +84,7 @@ def run(options: argparse.Namespace) -> None:
         gene_table(adata, options.gene_table, options.gene_symbols)
     _choose(adata, options, dict(zip(options.groupby, weights, strict=True)), source | {"batch_key": options.batch_key})
     _show(adata)
-    if out is not None:
-        _write(adata, options, out, source)
+    return Result(_tables(adata) | {"written": [] if out is None else _write(adata, options, out, source)})
 
 
 def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], source: dict[str, Any]) -> None:
@@ -139,16 +140,20 @@ def _show(adata: Any) -> None:
     print()
 
 
-def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str, Any]) -> None:
-    from smash_gpu import export, get, pl
+def _tables(adata: Any) -> dict[str, Any]:
+    """All tables of the panel, that of the genes under the name of its file."""
+    from smash_gpu import get
+
+    return {"panel" if name == "genes" else name: get.panel_table(adata, name) for name in TABLES}
+
+
+def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str, Any]) -> list[Path]:
+    from smash_gpu import export, pl
     from smash_gpu.annotated import slots
 
     out.mkdir(parents=True, exist_ok=True)
-    names = {"panel": "genes"} | {n: n for n in ("pairs", "purposes", "curve", "rules", "caps", "certificate")}
-    for name, table in names.items():
-        path = out / f"{name}.{options.tables}"
-        write = getattr(get.panel_table(adata, table), f"to_{options.tables}")
-        write(path, index=False)
+    for name, table in _tables(adata).items():
+        getattr(table, f"to_{options.tables}")(out / f"{name}.{options.tables}", index=False)
     ids = {"ensembl_key": options.ensembl_key, "ensembl_table": options.ensembl_table}
     export.xenium(adata, out / "xenium.csv", **ids)
     export.merscope(adata, out / "merscope.csv", **ids)
@@ -166,7 +171,9 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
             **ids,
             **kept,
         )
-    print(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir()))}\n")
+    written = sorted(out.iterdir())
+    print(f"Written to {out}: {', '.join(path.name for path in written)}\n")
+    return written
 
 
 def _limits(options: argparse.Namespace) -> dict[str, tuple[float | None, float | None]]:

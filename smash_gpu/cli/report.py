@@ -13,13 +13,14 @@ from smash_gpu.cli import arguments
 from smash_gpu.cli.evaluate import protocol
 from smash_gpu.cli.find import select
 from smash_gpu.cli.inputs import named, open_data, writable
+from smash_gpu.cli.json_output import Result
 
 PURPOSE = "one HTML file with markers, figures and their evaluation"
 OUT = "FILE", "HTML file to write"
 SIZES = (10, 20, 30, 50, 100)
 MAX_SHARE = 0.8  # of the genes with a score; with fewer cells the filters may leave fewer genes
 JUDGING = ("n_genes", "classifier", "protocol", "n_splits", "n_seeds", "n_random", "thin", "dropout")
-ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures")
+ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures", "json")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.set_defaults(unasked={action.dest: action.default for action in command._actions})
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> Result:
     """Use the results in the file, or compute them; then write the report."""
     from smash_gpu import report
 
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
         title = options.title or f"Marker genes of {Path(named(options)).stem}"
         report.write(adata, out, title=title, figures=not options.no_figures)
     print(f"{out}: {out.stat().st_size / 1024:,.0f} KiB, needs no other file and no network")
+    return Result({"written": [out], "bytes": out.stat().st_size})
 
 
 def _asked(options: argparse.Namespace) -> set[str]:

@@ -9,6 +9,8 @@ import pytest
 from cases.commands import MARKERS, assert_one_message, changed, evaluate, find, written
 from scipy import sparse
 
+from smash_gpu.cli.exit_codes import ExitCode
+
 
 def no_file(data):
     data.rename(data.with_name("cells2.h5ad"))
@@ -146,8 +148,9 @@ def test_an_unexpected_error_is_not_hidden(run, data, monkeypatch):
         raise AssertionError("a bug")
 
     monkeypatch.setattr("smash_gpu.tl.smash", broken)
-    with pytest.raises(AssertionError, match="a bug"):
-        find(run, data)
+    code, _, error = find(run, data)
+    assert code == ExitCode.FAULT
+    assert "Traceback" in error and "AssertionError: a bug" in error
 
 
 def test_a_selection_without_markers_is_told_and_not_a_crash(run, data, tmp_path):

@@ -27,7 +27,7 @@ OPPOSITE = {"no_inverse_pca": "inverse_pca", "no_figures": "figures"}
 OTHER_NAMES = {"pair": "pair_weights", "limit": "limits", "wanted": "priorities", "spare": "priorities"}
 REQUIRED = {"data", "groupby"}
 OF_THE_COMMAND_LINE = {
-    "help", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
+    "help", "json", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
     "select", "no_figures",
 }  # fmt: skip
 ON_PURPOSE = {

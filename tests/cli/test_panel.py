@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from cases.commands import changed
 
+from smash_gpu.cli.exit_codes import ExitCode
+
 PNG = b"\x89PNG"
 
 
@@ -48,7 +50,7 @@ def test_the_command_writes_what_vendors_and_readers_take(run, data, tmp_path):
 
 def test_the_command_says_what_is_in_the_way(run, data, tmp_path):
     code, _, error = run("panel", data, "--groupby", "cell_type", "--n-genes", 30, "--max-transcripts", 2)
-    assert code == 2
+    assert code == ExitCode.INFEASIBLE
     assert "no 30 genes fit all caps together" in error
     assert "raise it by" in error
     code, _, error = run("panel", data, "--groupby", "cell_type", "--column-weights", 1, 2)
