@@ -6,11 +6,13 @@ from types import ModuleType
 
 from smash_gpu import datasets, errors, export, get, models, pl, pp, tl
 from smash_gpu.io.read import read
+from smash_gpu.panel.platforms import platforms
 from smash_gpu.selection.options import paper
 
 __version__ = version("smash-gpu")
 __all__ = [
-    "__version__", "datasets", "errors", "export", "get", "models", "paper", "pl", "pp", "read", "report", "tl",
+    "__version__", "datasets", "errors", "export", "get", "models", "paper", "pl", "platforms", "pp", "read",
+    "report", "tl",
 ]  # fmt: skip
 
 

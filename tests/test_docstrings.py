@@ -16,7 +16,7 @@ OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MODULES = {name: getattr(smg, name) for name in ("pp", "tl", "get", "pl", "export", "report", "datasets", "errors")}
 PUBLIC = {f"{name}.{inside}": getattr(module, inside) for name, module in MODULES.items() for inside in module.__all__}
 CLASSES = {f"models.{name}": getattr(smg.models, name) for name in ("Forest", "Boosted", "Network")}
-PUBLIC |= {"read": smg.read, "paper": smg.paper} | CLASSES
+PUBLIC |= {"read": smg.read, "paper": smg.paper, "platforms": smg.platforms} | CLASSES
 FUNCTIONS = {name: one for name, one in PUBLIC.items() if inspect.isfunction(one)}
 COMPUTING = [name for name in FUNCTIONS if name.startswith(("pp.", "tl.")) or name == "paper"]
 

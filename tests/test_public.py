@@ -8,7 +8,21 @@ import pytest
 
 import smash_gpu as smg
 
-PUBLIC = {"pp", "tl", "pl", "get", "export", "report", "models", "paper", "read", "datasets", "errors", "__version__"}
+PUBLIC = {
+    "pp",
+    "tl",
+    "pl",
+    "get",
+    "export",
+    "report",
+    "models",
+    "paper",
+    "platforms",
+    "read",
+    "datasets",
+    "errors",
+    "__version__",
+}
 MODULES = [name for name in sorted(PUBLIC) if inspect.ismodule(getattr(smg, name))]
 
 

@@ -15,6 +15,8 @@ from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.get._panel import TABLES
 from smash_gpu.panel import Request
 from smash_gpu.panel.certificate import missing
+from smash_gpu.panel.fitting import LENGTH_KEY, in_words
+from smash_gpu.panel.platforms import built_in, platform_of
 
 PURPOSE = "design a panel of exactly N genes that separates all classes in a file"
 
@@ -24,6 +26,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_source(command, several=True)
     add = command.add_argument
     add("--column-weights", nargs="+", type=float, metavar="W", help="weight of each column of --groupby")
+    known = ", ".join(built_in())
+    add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")
     add("--n-genes", type=int, default=Request.n_genes, help="genes to choose, with --include, without --extend")
     add("--nested", action="store_true", help="order the genes so that every prefix is a good panel of its size")
     add("--batch-key", metavar="COLUMN", help="column of obs with batches; classes are compared within batches")
@@ -48,10 +52,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--gene-table",
         type=Path,
         metavar="CSV",
-        help="table of genes, by name, symbol or Ensembl id, with columns for the next four options",
+        help="table of genes, by name, symbol or Ensembl id, with columns for the next five options",
     )
     add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
     add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
+    add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
     add("--weight-key", metavar="COLUMN", help="column with gene weights")
     add("--cost-key", metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
@@ -83,6 +88,7 @@ def run(options: argparse.Namespace) -> Result:
     if options.gene_table is not None:
         gene_table(adata, options.gene_table, options.gene_symbols)
     _choose(adata, options, dict(zip(options.groupby, weights, strict=True)), source | {"batch_key": options.batch_key})
+    _show_platform(adata, options.platform)
     _show(adata)
     return Result(_tables(adata) | {"written": [] if out is None else _write(adata, options, out, source)})
 
@@ -95,7 +101,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
     }
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
             "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families", "species",
-            "mask_var")  # fmt: skip
+            "mask_var", "platform", "length_key")  # fmt: skip
     tl.panel(
         adata,
         groupby,
@@ -109,6 +115,14 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         **{name: getattr(options, name) for name in same},
         **source,
     )
+
+
+def _show_platform(adata: Any, platform: str | None) -> None:
+    """What became of the numbers of the platform."""
+    from smash_gpu import get
+
+    if platform is not None:
+        print(f"\n{in_words(platform_of(platform), get.panel_table(adata, 'platform'))}")
 
 
 def _show(adata: Any) -> None:

@@ -9,7 +9,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime.words import not_one_of
 
-TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate")
+TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate", "platform")
 
 
 def panel(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
@@ -52,8 +52,8 @@ def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL)
     table
         "genes" (one row per gene, in the order of choice), "pairs" (per pair of classes, least resolved first),
         "purposes" (the pairs that need each gene most), "curve" (size against resolution), "rules" (genes that each
-        rule removed), "caps" (sums against their caps) or "certificate" (markers of each class; those with fewer than
-        promised first, and why).
+        rule removed), "caps" (sums against their caps), "certificate" (markers of each class; those with fewer than
+        promised first, and why) or "platform" (its numbers, their sources and their use).
     key
         Name of the slots.
 

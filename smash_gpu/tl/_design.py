@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import panel as design
@@ -20,10 +22,14 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.stages import Work
 from smash_gpu.errors import warn
 from smash_gpu.panel import Request
+from smash_gpu.panel.expression import with_levels
+from smash_gpu.panel.fitting import fitted, in_words, on_platform
+from smash_gpu.panel.platforms import Platform, platform_of
 from smash_gpu.panel.remarks import remarks
 from smash_gpu.panel.request import MIN_CELLS
 from smash_gpu.panel.tables import tables
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 
 
 def design_into(
@@ -32,25 +38,40 @@ def design_into(
     options: Mapping[str, Any],
     source: Source,
     *,
+    platform: str | Path | None,
+    length_key: str | None,
     mask_var: str | None,
     memory: int | str | None,
     work: str | Path | Work | None,
     key: str,
 ) -> None:
     """Design a panel by the options of `Request`, and fill the slots."""
-    request = Request.of(options)
+    request, preset = Request.of(options), None if platform is None else platform_of(platform)
     with limit(memory):
         data, levels = read_levels(adata, columns, source, request.ignore, work)
-        var = only_genes(adata, adata.var)
+        request, var, fit = _fit(preset, request, data, only_genes(adata, adata.var), length_key)
         mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
         found = design.design(design.prepare(data, levels, request, table=var, mask=mask))
-        written = tables(found)
-        for sentence in remarks(found, written):
+        written = tables(found) | {"platform": fit}
+        for sentence in chain(remarks(found, written), on_platform(found, preset)):
             warn(sentence)
     noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | vars(source)
+    noted |= {"platform": None if preset is None else preset.name, "length_key": length_key}
     noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
     chosen = of_all_features(adata, np.isin(np.arange(len(data.names)), found.panel))
     slots.write_panel(adata, tables=written, mask=chosen, options=noted, columns=columns, key=key)
+
+
+def _fit(
+    preset: Platform | None, request: Request, data: Dataset, var: pd.DataFrame, length_key: str | None
+) -> tuple[Request, pd.DataFrame, pd.DataFrame]:
+    """The request with the limits of a platform, the annotation of the genes with what they need, and their table."""
+    var = with_levels(var, data, {*request.limits, *(preset.numbers if preset else ())})
+    why = data.known.why_no_counts
+    request, table = fitted(preset, request, var.columns, length_key=length_key, why_no_counts=why)
+    if preset is not None:
+        say(in_words(preset, table))
+    return request, var, table
 
 
 def read_levels(

@@ -21,6 +21,7 @@ def panel(
     adata: AnnData,
     groupby: str | Sequence[str] | Mapping[str, float],
     *,
+    platform: str | Path | None = None,
     n_genes: int = Request.n_genes,
     nested: bool = Request.nested,
     include: Genes = Request.include,
@@ -33,6 +34,7 @@ def panel(
     mean_counts: Window | None = None,
     max_counts: Window | None = None,
     limits: Mapping[str, Window] | None = None,
+    length_key: str | None = None,
     weight_key: str | None = Request.weight_key,
     cost_key: str | None = Request.cost_key,
     budget: float | None = Request.budget,
@@ -73,6 +75,10 @@ def panel(
     groupby
         Column of ``adata.obs`` with the classes, or several in one budget: a list, or a mapping from column to weight.
         All pairs of a column together have the weight of the column.
+    platform
+        Imaging platform whose public limits hold where you give no others, by its name in `smash_gpu.platforms`, such
+        as "xenium_v1", or a TOML file in the form of ``smash_gpu/panel/platforms.toml``. The table ``platform`` says
+        what became of each number, and what is not public.
     n_genes
         Number of different genes, ``include`` counted, ``extend`` not.
     nested
@@ -100,7 +106,12 @@ def panel(
         ``(low, high)`` for the mean counts per cell over all cells, and for the mean in the class with the highest;
         None for an open end. In raw counts.
     limits
-        Column of ``adata.var`` to ``(low, high)``, e.g. ``{"probes": (5, None)}``; missing values do not pass.
+        Column of ``adata.var`` to ``(low, high)``, e.g. ``{"probes": (5, None)}``; missing values do not pass. Where
+        ``adata.var`` has no such columns they are computed: "expression_q99", the 99 % quantile of log1p(counts per
+        10,000) over all cells, rounded down to 0.05, and "counts_per_million", of all cells together.
+    length_key
+        Column of ``adata.var`` with the length of transcripts in bases, for ``platform``; None: "transcript_length" if
+        there is one.
     weight_key
         Column of ``adata.var`` with weights: the choice goes by gain × weight.
     cost_key, budget
@@ -154,7 +165,8 @@ def panel(
       that adds most to the other genes of the panel, and the loss with it; counts per cell;
     * ``pairs``: one row per pair of classes, least resolved first: D, resolved share, error bound, what was possible;
     * ``purposes``: the pairs that need each gene most; ``curve``: size against resolution;
-    * ``rules``, ``caps``, ``certificate``: genes each rule removed, sums against their caps, markers of each class.
+    * ``rules``, ``caps``, ``certificate``: genes each rule removed, sums against their caps, markers of each class;
+    * ``platform``: its numbers, their sources, and how each was used; empty without ``platform``.
 
     Raises
     ------
@@ -193,4 +205,7 @@ def panel(
         layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols, min_cells=min_cells,
         sample_key=sample_key, batch_key=batch_key, device=device,
     )  # fmt: skip
-    design_into(adata, columns_of(groupby), options, source, mask_var=mask_var, memory=memory, work=work, key=key)
+    design_into(
+        adata, columns_of(groupby), options, source, platform=platform, length_key=length_key, mask_var=mask_var,
+        memory=memory, work=work, key=key,
+    )  # fmt: skip
