@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,8 @@ def _used(request: Request, key: str, number: Number, column: str) -> tuple[Requ
         own = getattr(request, key)
         if own != ANY:
             return request, f"yours: {key}={_ends(own)}"
-        return replace(request, **{key: number.ends}), f"{key}={_ends(number.ends)}"
+        filled: dict[str, Any] = {key: number.ends}
+        return replace(request, **filled), f"{key}={_ends(number.ends)}"
     if key == "max_transcripts":
         if request.max_transcripts is not None:
             return request, f"yours: max_transcripts={request.max_transcripts}"
