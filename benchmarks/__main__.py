@@ -21,6 +21,7 @@ NAMES = (
     "paper",
     "peers",
     "quality",
+    "two_steps",
     "xgboost_settings",
 )
 
