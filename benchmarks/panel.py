@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import record
-from smash_gpu.runtime.cores import cores
+from smash_gpu.compute.cores import cores
 
 MOLECULES = 3000.0
 

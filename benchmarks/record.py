@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from smash_gpu.runtime.cores import cores
+from smash_gpu.compute.cores import cores
 
 PACKAGES = (
     "smash-gpu",

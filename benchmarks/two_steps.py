@@ -75,6 +75,7 @@ def condition(options):
     """Condition, and condition by cell type: one donor chooses and teaches, the other is judged."""
     import anndata as ad
 
+    from benchmarks.quality import training
     from smash_gpu.annotated.read import read
     from smash_gpu.data.splits import Split
 
@@ -85,24 +86,22 @@ def condition(options):
         data = read(adata, {"groupby": column, "min_cells": 10, "device": "cpu"})
         split = Split(np.flatnonzero(inside), np.flatnonzero(~inside))
         where = {"benchmark": "condition", "set": column, "seed": seed, "held_out_donor": str(donor)}
-        for model, *found in _lists(adata[inside].copy(), column, data, split, [*options.models], seed):
+        for model, *found in _lists(adata[inside].copy(), column, training(data, split), options.models, seed):
             yield [where | {"model": model} | row for row in _judged(data, split, [("one step", *found)])]
 
 
-def _lists(train, column: str, data, split, models: list[str], seed: int):
+def _lists(train, column: str, part, models: list[str], seed: int):
     """The genes of our models, of `tl.panel`, of Wilcoxon and of chance, with seconds."""
     import smash_gpu as smg
     from benchmarks.baselines import METHODS
-    from benchmarks.quality import training
 
     for model in models:
         start = time.perf_counter()
         smg.tl.smash(train, column, model=model, random_state=seed)
         yield model, smg.get.marker_panel(train, max(BUDGETS)), time.perf_counter() - start
-    part = training(data, split)
     for name in ("wilcoxon", "random"):
         start = time.perf_counter()
-        yield name, data.names[METHODS[name].choose(part, max(BUDGETS), seed)].tolist(), time.perf_counter() - start
+        yield name, part.names[METHODS[name].choose(part, max(BUDGETS), seed)].tolist(), time.perf_counter() - start
     start = time.perf_counter()
     smg.tl.panel(train, column, n_genes=max(BUDGETS), nested=True)
     yield "tl.panel", smg.get.panel(train), time.perf_counter() - start

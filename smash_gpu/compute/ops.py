@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from smash_gpu.compute import cuda
+from smash_gpu.compute import cuda, loops
 from smash_gpu.compute.xp import namespace, on_gpu
 
 LARGEST_EXACT = 2**24  # sums of counts in float32
@@ -56,6 +56,8 @@ def group_stats(
     if on_gpu(block):
         return cuda.group_stats(block, group, n_groups, target_sum, library_size=library_size)
     cells = np.bincount(group[group >= 0], minlength=n_groups)
+    if loops.pay_off(block):
+        return cells, *loops.group_stats(block, group, n_groups, _scale(block, target_sum, library_size))
     order = np.argsort(group, kind="stable")[len(group) - cells.sum() :]
     by_group = block[order]
     first_of_group = by_group.indptr[np.append(0, np.cumsum(cells))]
@@ -67,8 +69,8 @@ def group_stats(
 
     detected = table((by_group.data > 0).astype(np.int32)).astype(np.int64)
     counts = table(by_group.data.astype(np.float64))
-    sizes = library_sizes(by_group) if library_size is None else library_size[order]
-    expression = _log_normalized(by_group, target_sum, sizes)
+    sizes = None if library_size is None else library_size[order]
+    expression = _log_normalized(by_group, _scale(by_group, target_sum, sizes))
     total = counts.copy() if target_sum is None else table(expression)
     return cells, detected, counts, total, table(np.square(expression, out=expression))
 
@@ -84,20 +86,31 @@ def gather_dense(
     """Expression ``e`` of the chosen genes, cut to one ceiling per gene; dense float32, cells × ``len(genes)``."""
     if on_gpu(block):
         return cuda.gather_dense(block, genes, target_sum, ceiling=ceiling, library_size=library_size)
-    chosen = block[:, genes]
-    sizes = library_sizes(block) if library_size is None else library_size
-    chosen.data = _log_normalized(chosen, target_sum, sizes).astype(np.float32)
-    dense = chosen.toarray()
+    if loops.pay_off(block):
+        dense = loops.gather_dense(block, genes, _scale(block, target_sum, library_size))
+    else:
+        chosen = block[:, genes]
+        chosen.data = _log_normalized(chosen, _scale(block, target_sum, library_size)).astype(np.float32)
+        dense = chosen.toarray()
     return dense if ceiling is None else np.minimum(dense, ceiling.astype(np.float32), out=dense)
 
 
-def _log_normalized(block: Any, target_sum: float | None, library_size: np.ndarray) -> np.ndarray:
+def _scale(block: Any, target_sum: float | None, library_size: np.ndarray | None) -> np.ndarray | None:
+    """What the counts of each cell are multiplied by; None if the values are logarithms."""
+    if target_sum is None:
+        return None
+    sizes = library_sizes(block) if library_size is None else library_size
+    with np.errstate(invalid="ignore"):  # of what `value_checks` counts
+        return target_sum / np.maximum(sizes, 1e-300)
+
+
+def _log_normalized(block: Any, scale: np.ndarray | None) -> np.ndarray:
     """``e`` of every stored value, float64, in memory of its own."""
     values = block.data.astype(np.float64)
-    if target_sum is None:
+    if scale is None:
         return values
     with np.errstate(invalid="ignore", divide="ignore"):  # of what `value_checks` counts
-        values *= np.repeat(target_sum / np.maximum(library_size, 1e-300), np.diff(block.indptr))
+        values *= np.repeat(scale, np.diff(block.indptr))
         return np.log1p(values, out=values)
 
 
@@ -121,6 +134,9 @@ def value_checks(block: Any, large: float) -> tuple[Any, Any]:
     """
     if on_gpu(block):
         return cuda.value_checks(block, large)
+    if loops.pay_off(block):
+        numbers = loops.numbers(block, large)
+        return numbers, _sums_of_some_cells(block, large) if numbers[3].any() else np.full((2, block.shape[0]), np.nan)
     x = block.data
     if len(x) and x.min() > 0 and x.max() < np.inf:  # as counts are, at a third of the cost
         n_values, none = np.diff(block.indptr), np.zeros(block.shape[0], dtype=np.int32)

@@ -13,7 +13,7 @@ import h5py
 import numcodecs
 import numpy as np
 
-from smash_gpu.runtime.cores import cores
+from smash_gpu.compute.cores import cores
 
 GZIP, SHUFFLE, BLOSC, ZSTD = 1, 2, 32001, 32015  # HDF5's registered filters
 Decoder = Callable[[bytes], bytes]

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from smash_gpu.compute.cores import cores
 from smash_gpu.compute.xp import namespace, on_gpu, place, to_host
 from smash_gpu.panel.profiles import Profiles
-from smash_gpu.runtime.cores import cores
 
 GENES_PER_BLOCK = {"cpu": 256, "cuda": 4096}
 ELEMENTS_PER_BLOCK = {"cpu": 2**16, "cuda": 2**26}  # pairs × genes: fits the cache of a core, or keeps a device busy

@@ -10,7 +10,7 @@ from cells import REPOSITORY
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu.runtime.cores import cores
+from smash_gpu.compute.cores import cores
 
 
 def test_without_a_word_of_the_system_all_cores_count(monkeypatch):
