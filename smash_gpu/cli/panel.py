@@ -128,6 +128,10 @@ def _show_platform(adata: Any, platform: str | None) -> None:
 def _show(adata: Any) -> None:
     from smash_gpu import get
 
+    slide = get.panel_table(adata, "slide")
+    if len(there := slide[slide["origin"] == "existing"]):
+        absent = f", {(~there['in_data']).sum():,} of them not in the data" * (not there["in_data"].all())
+        print(f"\nOn the slide: {len(slide):,} genes, {len(there):,} of the existing panel{absent}")
     genes, curve = get.panel_table(adata), get.panel_table(adata, "curve").iloc[-1]
     shown = genes[["rank", "name", "resolution", "resolves", "substitute", "replaces"]]
     print(f"\n{len(genes)} genes, in order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))

@@ -18,12 +18,14 @@ from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.genes import tables
 from smash_gpu.genes.names import are_ensembl_ids
 from smash_gpu.genes.tables import Gene
+from smash_gpu.genes.vendors import is_control
 
 POLICIES = ("warn", "raise")
+IGNORE = "ignore"  # lists that name more genes than the data can hold
 MISSING = "warn"  # what lists that are judged do about genes that the data lack
 HINTS = 5  # absent genes for which similar names are looked up
 VERSION = re.compile(r"(?<=\d)\.\d+$")
-Genes: TypeAlias = Iterable[str] | pd.DataFrame | Path  # what a user may give as a list of genes
+Genes: TypeAlias = Iterable[str | Path] | pd.DataFrame | Path  # what a user may give as a list of genes
 
 IdTable: TypeAlias = Mapping[str, str] | pd.DataFrame | str | Path  # Ensembl ids by symbol
 
@@ -56,7 +58,8 @@ class GeneNames:
         what
             What the list is, for messages.
         missing
-            "raise": a gene that the data lack is an error. "warn": such genes are left out with a warning.
+            "raise": a gene that the data lack is an error. "warn": such genes are left out with a warning. "ignore":
+            without one.
 
         Raises
         ------
@@ -72,8 +75,8 @@ class GeneNames:
             warn(f"{what}: a symbol stands for several genes, and the first is used ({those}). Name the id you mean.")
         return np.array(list(dict.fromkeys(here[0] for here in found if here)), dtype=int)
 
-    def mask(self, wanted: Genes, what: str) -> np.ndarray:
-        """All genes that have one of the names, symbols or ids.
+    def mask(self, wanted: Genes, what: str, *, missing: str = "raise") -> np.ndarray:
+        """All genes that have one of the names, symbols or ids; ``missing`` as for `numbers`.
 
         Raises
         ------
@@ -82,7 +85,7 @@ class GeneNames:
         """
         genes = listed(wanted, what)
         found = [self.all_of(gene, every=True) for gene in genes]
-        self._complain([gene for gene, here in zip(genes, found, strict=True) if not here], len(genes), what, "raise")
+        self._complain([gene for gene, here in zip(genes, found, strict=True) if not here], len(genes), what, missing)
         return np.isin(np.arange(len(self.names)), list(chain.from_iterable(found)))
 
     def known(self, wanted: Genes, what: str) -> tuple[str, ...]:
@@ -112,10 +115,14 @@ class GeneNames:
     def _with_id(self, gene: str) -> list[int]:
         return self._versionless.get(VERSION.sub("", gene), []) if gene else []
 
+    def absent(self, wanted: Genes, what: str) -> tuple[Gene, ...]:
+        """The genes of a list that the data lack."""
+        return tuple(gene for gene in listed(wanted, what) if not self.all_of(gene))
+
     def not_found(self, absent: Collection[str], what: str) -> NotFoundError:
         """An error that lists the absent genes, near matches, and why they may not match."""
         hints = [f"{gene!r}{self._hint(gene) if i < HINTS else ''}" for i, gene in enumerate(absent)]
-        return NotFoundError(f"{what}: genes not in the data: {'; '.join(hints)}.{self._why(absent)}")
+        return NotFoundError(f"{what}: genes not in the data: {'; '.join(hints)}.{self.why_absent(absent)}")
 
     @cached_property
     def _places(self) -> list[dict[str, list[int]]]:
@@ -128,14 +135,14 @@ class GeneNames:
         return {} if self.ids is None else _by(VERSION.sub("", gene) for gene in self.ids)
 
     def _complain(self, absent: Collection[str], n_wanted: int, what: str, missing: str) -> None:
-        if missing not in POLICIES:
+        if missing not in (*POLICIES, IGNORE):
             raise ValueError(f"missing={missing!r} is not one of {', '.join(POLICIES)}.")
         if absent and missing == "raise":
             raise self.not_found(absent, what)
-        if absent:
+        if absent and missing == "warn":
             warn(
                 f"{what}: {len(absent):,} of {n_wanted:,} genes left out, because the data lack them: "
-                f"{', '.join(absent)}.{self._why(absent)}"
+                f"{', '.join(absent)}.{self.why_absent(absent)}"
             )
 
     def _hint(self, gene: str) -> str:
@@ -143,7 +150,8 @@ class GeneNames:
         alike = [name for name in known if name.lower() == gene.lower()] or get_close_matches(gene, known, n=3)
         return f" (did you mean {', '.join(dict.fromkeys(alike))}?)" if alike else ""
 
-    def _why(self, absent: Collection[str]) -> str:
+    def why_absent(self, absent: Collection[str]) -> str:
+        """A sentence about ids and symbols that explains why the genes are absent; empty if it is not that."""
         if are_ensembl_ids(absent) and self.ids is None:
             return " These are Ensembl ids, which the data do not hold; add them to adata.var as a column 'gene_ids'."
         if are_ensembl_ids(self.names) and not are_ensembl_ids(absent) and self.symbols is self.names:
@@ -157,7 +165,7 @@ class GeneNames:
 def listed(wanted: Any, what: str) -> tuple[Gene, ...]:
     """A user's genes, none twice: a list, a Series, an index, a table with a known column, or the path of a file.
 
-    Entries without a name are left out with a warning.
+    A list may hold paths too. Entries without a name are left out with a warning, controls of a table without one.
 
     Raises
     ------
@@ -181,8 +189,15 @@ def listed(wanted: Any, what: str) -> tuple[Gene, ...]:
 
 def _entries(wanted: Any, what: str) -> list[Gene | None]:
     if isinstance(wanted, Path):
-        return tables.read_genes(wanted)
-    return tables.names_in(wanted, what) if isinstance(wanted, pd.DataFrame) else list(map(_gene, wanted))
+        return _without_controls(tables.read_genes(wanted))
+    if isinstance(wanted, pd.DataFrame):
+        return _without_controls(tables.names_in(wanted, what))
+    files = (_entries(entry, what) if isinstance(entry, Path) else [_gene(entry)] for entry in wanted)
+    return list(chain.from_iterable(files))
+
+
+def _without_controls(genes: list[Gene | None]) -> list[Gene | None]:
+    return [gene for gene in genes if gene is None or not is_control(gene)]
 
 
 def _gene(entry: Any) -> Gene | None:

@@ -15,28 +15,31 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from smash_gpu.genes import vendors
 from smash_gpu.genes.names import ENSEMBL, are_ensembl_ids
 
 # How a column is called that holds the names of genes, and one with Ensembl ids; in order of preference.
 NAMES = (
     *("gene", "genes", "gene_name", "gene_names", "gene_symbol", "gene_symbols", "name", "names", "symbol", "symbols"),
-    *("feature_name", "hgnc_symbol", "mgi_symbol", "external_gene_name"),
+    *("feature_name", "hgnc_symbol", "mgi_symbol", "hugo_symbol", "external_gene_name", "display_name", "target"),
 )
 IDS = ("gene_ids", "gene_id", "ensembl_id", "ensembl_ids", "ensembl", "ensembl_gene_id", "feature_id", "ensg")
+PROBE_SETS = ("probe_sets", "num_probesets", "num_probe_sets", "n_probe_sets", "probesets", "gene_coverage")
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 CONTROL = {*range(9), *range(14, 27)}  # bytes that no text holds
 AS_LIST = "give one gene per line, or a table with a column 'name'"
 
 
 class Gene(str):
-    """The name of a gene in a user's list, and the Ensembl id that the list gives for it ("" if none)."""
+    """The name of a gene in a user's list, with the Ensembl id ("") and the probe sets (NaN) that the list gives."""
 
     ensembl: str
+    probe_sets: float
 
-    def __new__(cls, name: str, ensembl: str | None = None) -> Self:
-        """``name`` with the attribute."""
+    def __new__(cls, name: str, ensembl: str | None = None, probe_sets: float = np.nan) -> Self:
+        """``name`` with the attributes."""
         gene = super().__new__(cls, name)
-        gene.ensembl = ensembl or ""
+        gene.ensembl, gene.probe_sets = ensembl or "", probe_sets
         return gene
 
     @property
@@ -75,6 +78,8 @@ class GeneTable:
 def read_table(path: Path) -> GeneTable:
     """A list of genes, or a table with tabs, semicolons or commas between its columns; lines with # are left out.
 
+    Of JSON it is the panel of a Xenium run (gene_panel.json), without its controls, or a list of names.
+
     Raises
     ------
     ValueError
@@ -83,11 +88,11 @@ def read_table(path: Path) -> GeneTable:
     text = _text(path)
     if text.lstrip().startswith(("{", "[")):
         with suppress(json.JSONDecodeError):
-            json.loads(text)
-            raise ValueError(f"{path} is JSON, which is not read; {AS_LIST}.")
+            return _from_json(json.loads(text), path)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    rows = vendors.after_preamble(rows)
     width = max(map(len, rows), default=0)
     if len(rows) > 1 and all(len(row) == len(rows[0]) + 1 and row[-1] for row in rows[1:]):
         rows[0].insert(0, "")  # R leaves out the header of row names
@@ -143,8 +148,8 @@ def names_in(table: pd.DataFrame, what: str, *, otherwise: int | None = None) ->
     if names is None and ids is None:
         raise ValueError(f"{what}: {_no_known(table.columns)}")
     by_id = [None] * len(table) if ids is None else texts(table.iloc[:, ids])
-    both = zip(by_id if names is None else names, by_id, strict=True)
-    return [Gene(first, known) if (first := name or known) else None for name, known in both]
+    rows = zip(by_id if names is None else names, by_id, _probe_sets(table), strict=True)
+    return [Gene(first, known, sets) if (first := name or known) else None for name, known, sets in rows]
 
 
 def id_column(table: pd.DataFrame) -> int | None:
@@ -174,6 +179,26 @@ def known_column(columns: Iterable[Any], known: tuple[str, ...]) -> int | None:
     return next((spelled.index(word) for word in known if word in spelled), None)
 
 
+def _from_json(found: Any, path: Path) -> GeneTable:
+    """A panel or list in JSON."""
+    table = vendors.json_rows(found)
+    if table is None:
+        raise ValueError(
+            f"{path} is JSON, but neither the gene_panel.json of a Xenium run (payload, targets) nor a list of names; "
+            f"{AS_LIST}."
+        )
+    if not table[1]:
+        raise ValueError(f"{path} is JSON and holds no genes.")
+    return GeneTable(*table)
+
+
+def _probe_sets(table: pd.DataFrame) -> list[float]:
+    place = known_column(table.columns, PROBE_SETS)
+    if place is None:
+        return [np.nan] * len(table)
+    return pd.to_numeric(table.iloc[:, place], errors="coerce").astype(float).tolist()
+
+
 def _no_known(columns: Iterable[Any]) -> str:
     listed = ", ".join(str(column) or "(no name)" for column in columns)
     return f"the table has the columns {listed}; none of them is called name, gene, symbol or the like. Rename one."
@@ -184,6 +209,8 @@ def _text(path: Path) -> str:
     raw = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
     with suppress(UnicodeDecodeError):
         return raw.decode("utf-16" if raw.startswith(UTF16) else "utf-8-sig")
+    if raw.startswith(b"PK\x03\x04"):
+        raise ValueError(f"{path} is an Excel workbook or a zip file; save the sheet with the genes as CSV.")
     if CONTROL & set(raw):
         raise ValueError(f"{path} is not a text file; {AS_LIST}.")
     return raw.decode("cp1252", errors="replace")  # as Excel saves CSV in the West

@@ -9,7 +9,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime.words import not_one_of
 
-TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate", "platform")
+TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate", "slide", "platform")
 
 
 def panel(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
@@ -53,7 +53,8 @@ def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL)
         "genes" (one row per gene, in the order of choice), "pairs" (per pair of classes, least resolved first),
         "purposes" (the pairs that need each gene most), "curve" (size against resolution), "rules" (genes that each
         rule removed), "caps" (sums against their caps), "certificate" (markers of each class; those with fewer than
-        promised first, and why) or "platform" (its numbers, their sources and their use).
+        promised first, and why), "slide" (all genes on the slide: the existing panel, in the data or not, and the
+        chosen ones) or "platform" (its numbers, their sources and their use).
     key
         Name of the slots.
 

@@ -13,6 +13,7 @@ from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import warn
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes.lists import GeneNames
+from smash_gpu.panel import availability
 from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, WANTED, Request
 from smash_gpu.runtime.words import join_names
@@ -86,7 +87,7 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     for name, word in TIERS.items():
         tier[known.numbers([g for g, p in request.priorities.items() if p == name], "priorities")] = word
     tier[known.numbers(request.include, "include")] = MUST
-    existing = np.sort(known.numbers(request.extend, "extend", missing="warn"))  # on the slide, in the data or not
+    existing = availability.existing(request, known)
     excluded = known.mask(request.exclude, "exclude")
     hits = {"excluded by the user": excluded} if excluded.any() else {}
     twice = np.flatnonzero((tier == MUST) & excluded)

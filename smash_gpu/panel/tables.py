@@ -11,6 +11,7 @@ from smash_gpu.compute.xp import to_host
 from smash_gpu.panel.certificate import PURPOSES, certificate, possible_separation
 from smash_gpu.panel.request import MUST, ORDINARY, SPARE, WANTED
 from smash_gpu.panel.result import Design
+from smash_gpu.panel.slide import slide_table
 from smash_gpu.panel.substitutes import exchanges, substitutes
 
 HARDEST_PAIRS = 100
@@ -19,17 +20,19 @@ PRIORITY = {MUST: "must", WANTED: "wanted", ORDINARY: "", SPARE: "spare"}
 
 
 def tables(design: Design) -> dict[str, pd.DataFrame]:
-    """The tables ``genes``, ``pairs``, ``purposes``, ``curve``, ``rules``, ``caps`` and ``certificate``."""
+    """The tables ``genes``, ``pairs``, ``purposes``, ``curve``, ``rules``, ``caps``, ``certificate`` and ``slide``."""
     purposes = purpose_table(design)
     curve = curve_table(design)
+    genes = gene_table(design, purposes, curve)
     return {
-        "genes": gene_table(design, purposes, curve),
+        "genes": genes,
         "pairs": pair_table(design),
         "purposes": purposes,
         "curve": curve,
         "rules": design.problem.found.ledger,
         "caps": cap_table(design),
         "certificate": certificate(design),
+        "slide": slide_table(design, genes),
     }
 
 

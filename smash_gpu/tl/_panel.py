@@ -89,8 +89,9 @@ def panel(
         such as "name", "gene" or "symbol", or the ``pathlib.Path`` of a file with one gene per line or such a table;
         so for ``extend`` and ``exclude``. Of several genes with one symbol the first is taken, with a warning.
     extend
-        An existing panel to add to: it separates, fills caps and counts as markers, but not as ``n_genes``. Genes of
-        it that the data lack take no part, with a warning that names them.
+        An existing panel to add to, such as the ``pathlib.Path`` of a Xenium gene_panel.json, of 10x's table of a panel
+        or of a MERSCOPE codebook: it separates, fills caps and counts as markers, but not as ``n_genes``. Genes of it
+        that the data lack separate nothing; a warning names them, and the table ``slide`` holds them.
     exclude
         Genes that are not in.
     exclude_families, species
@@ -166,6 +167,7 @@ def panel(
     * ``pairs``: one row per pair of classes, least resolved first: D, resolved share, error bound, what was possible;
     * ``purposes``: the pairs that need each gene most; ``curve``: size against resolution;
     * ``rules``, ``caps``, ``certificate``: genes each rule removed, sums against their caps, markers of each class;
+    * ``slide``: all genes on the slide, existing and chosen, whether the data hold them, ids and probe sets;
     * ``platform``: its numbers, their sources, and how each was used; empty without ``platform``.
 
     Raises

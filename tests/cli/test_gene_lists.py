@@ -40,17 +40,20 @@ def test_tables_of_vendors_and_scanpy_are_read_by_every_command(run, data, tmp_p
 
 def test_json_and_unknown_columns_are_answered_with_the_file(run, data, tmp_path):
     path = written(tmp_path / "gene_panel.json", '{"payload": {"targets": []}}')
-    assert_one_message(evaluate(run, data, path), "gene_panel.json is JSON")
-    path = written(tmp_path / "targets.csv", "Target,Panel", "MARKER0X,a")
-    assert_one_message(evaluate(run, data, path), "targets.csv", "the table has the columns Target, Panel", "gene")
+    assert_one_message(evaluate(run, data, path), "gene_panel.json is JSON and holds no genes")
+    path = written(tmp_path / "targets.csv", "Locus,Panel", "MARKER0X,a")
+    assert_one_message(evaluate(run, data, path), "targets.csv", "the table has the columns Locus, Panel", "gene")
 
 
 def test_a_printed_panel_is_extended_by_what_the_data_hold_and_the_rest_is_named(run, data, tmp_path):
     absent = [f"PROBE{i}" for i in range(12)]
     path = written(tmp_path / "printed.txt", *GENES, *absent)
-    code, _, error = panel(run, data, "--extend", path, "--out", tmp_path / "out")
+    code, said, error = panel(run, data, "--extend", path, "--out", tmp_path / "out")
     assert code == 0, error
-    assert f"note: extend: 12 of 14 genes left out, because the data lack them: {', '.join(absent)}." in error
+    assert "On the slide: 19 genes, 14 of the existing panel, 12 of them not in the data" in said
+    assert "note: extend: 12 of 14 genes are on the slide but not in the data;" in error
+    assert f"classes: {', '.join(absent)}." in error
+    assert len(pd.read_csv(tmp_path / "out" / "slide.csv")) == 14 + 5
     only = panel(run, data, "--extend", written(tmp_path / "only.txt", *GENES), "--out", tmp_path / "only")
     assert only[0] == 0
     found, expected = (pd.read_csv(tmp_path / name / "panel.csv") for name in ("out", "only"))

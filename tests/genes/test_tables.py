@@ -11,6 +11,7 @@ from smash_gpu.genes.tables import read_genes, read_table
 XENIUM = "Genes,Ensembl_ID,Num_Probesets,Codewords,Annotation\nA1,ENSG00000000001,8,1,B\nA2,ENSG00000000002,8,1,T\n"
 LISTS = {
     "one per line": "A1\nA2\n",
+    "a list in JSON": '["A1", "A2"]',
     "with a header": "Genes\nA1\nA2\n",
     "blank lines, spaces and a comment": "# my panel\n\n  A1 \n\nA2\n",
     "on one line": "A1,A2\n",
@@ -47,8 +48,11 @@ def test_a_file_that_excel_saved_is_read(tmp_path):
 
 def test_what_is_no_text_is_said(tmp_path):
     (tmp_path / "list.xlsx").write_bytes(b"PK\x03\x04\xff\xfe\x00\x01" * 9)
-    with pytest.raises(ValueError, match="list.xlsx is not a text file; give one gene per line"):
+    with pytest.raises(ValueError, match="list.xlsx is an Excel workbook or a zip file; save the sheet"):
         read_genes(tmp_path / "list.xlsx")
+    (tmp_path / "list").write_bytes(b"\x00\x01\xff\xfe" * 9)
+    with pytest.raises(ValueError, match="list is not a text file; give one gene per line"):
+        read_genes(tmp_path / "list")
 
 
 def test_the_ids_of_a_list_come_with_the_names_and_stand_for_missing_ones(tmp_path):
@@ -64,11 +68,12 @@ def test_a_gene_called_nan_is_a_gene(tmp_path):
 
 
 BAD = {
-    "JSON": ('{"payload": {"targets": []}}', "is JSON"),
-    "a list in JSON": ('["A1", "A2"]', "is JSON"),
+    "a panel of no genes": ('{"payload": {"targets": []}}', "is JSON and holds no genes"),
+    "JSON": ('{"genes": 3}', "is JSON, but neither the gene_panel.json"),
+    "numbers in JSON": ("[1, 2]", "is JSON, but neither the gene_panel.json"),
     "unknown columns": (
-        "Target,Panel\nA1,x\nA2,y\n",
-        "has the columns Target, Panel; none of them is called name, gene",
+        "Locus,Panel\nA1,x\nA2,y\n",
+        "has the columns Locus, Panel; none of them is called name, gene",
     ),
     "nothing": ("\n\n", "holds no genes"),
     "a header only": ("gene,score\n", "holds no genes"),

@@ -10,7 +10,7 @@ import pytest
 import smash_gpu as smg
 from smash_gpu.annotated import slots
 
-TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate")
+TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate", "slide")
 
 
 def test_the_panel_is_in_its_slots(designed):
