@@ -119,14 +119,35 @@ def _cells_that_fit(data: Dataset, values: np.ndarray, max_bytes: int, random_st
 def _write_matrix(path: Path, data: Dataset, cells: np.ndarray, n_values: int) -> None:
     chosen = np.full(len(data.group), -1)
     chosen[cells] = np.arange(len(cells))
+    gene_digits, cell_digits = (_digits(np.arange(1, n + 1)) for n in (len(data.names), len(cells)))
     with packed(path) as file:
         file.write("%%MatrixMarket matrix coordinate integer general\n")
         file.write(f"{len(data.names)} {len(cells)} {n_values}\n")
         for block, at in data.blocks(chosen):
             part = block[at >= 0].tocoo()
             counts = np.rint(part.data).astype(np.int64)
-            columns = (part.col + 1, at[at >= 0][part.row] + 1, counts)
-            gene, cell, count = (column[counts != 0] for column in columns)
+            kept = np.flatnonzero(counts)
+            gene, cell, count = part.col[kept], at[at >= 0][part.row[kept]], counts[kept]
             for start in range(0, len(count), LINES_AT_ONCE):
-                numbers = (column[start : start + LINES_AT_ONCE].tolist() for column in (gene, cell, count))
-                file.write("".join([f"{g} {c} {n}\n" for g, c, n in zip(*numbers, strict=True)]))
+                now = slice(start, start + LINES_AT_ONCE)
+                file.write(_lines(gene_digits[gene[now]], cell_digits[cell[now]], _digits(count[now])))
+
+
+def _digits(numbers: np.ndarray) -> np.ndarray:
+    """The digits of positive numbers as characters, with 0 before the first; numbers × digits, uint8."""
+    left = numbers[:, None] // 10 ** np.arange(len(str(numbers.max(initial=1))))[::-1]
+    return np.where(left > 0, left % 10 + ord("0"), 0).astype(np.uint8)
+
+
+def _lines(*columns: np.ndarray) -> str:
+    """One line per row of `_digits`, with a space between the columns: several times as fast as formatting numbers."""
+    ends = [ord(" ")] * (len(columns) - 1) + [ord("\n")]
+    characters = np.concatenate(
+        [
+            part
+            for column, end in zip(columns, ends, strict=True)
+            for part in (column, np.full_like(column[:, :1], end))
+        ],
+        axis=1,
+    )
+    return characters[characters != 0].tobytes().decode("ascii")

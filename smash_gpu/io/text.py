@@ -16,7 +16,9 @@ def packed(path: Path) -> Iterator[TextIO]:
     """A gzip file to write text to, the same bytes every time."""
     with (
         path.open("wb") as raw,
-        gzip.GzipFile("", "wb", 6, fileobj=raw, mtime=0) as zipped,  # level 9 takes 8 times as long, for 1 % less
+        gzip.GzipFile(
+            "", "wb", 1, fileobj=raw, mtime=0
+        ) as zipped,  # level 6 takes five times as long, for a fifth less
         TextIOWrapper(zipped, encoding="utf-8", newline="") as text,
     ):
         yield text
