@@ -57,7 +57,8 @@ def calm(data, started, tmp_path_factory):
 
 
 def arguments(data, work=None, out=None, more=()):
-    found = ["find", data, "--groupby", "cell_type", "--sample-key", "sample", "--n-models", "2", "--no-figures", *more]
+    found = ["find", data, "--groupby", "cell_type", "--sample-key", "sample", "--n-models", "2", "--inverse-pca"]
+    found += ["--no-figures", *more]
     return [*map(str, found), *(["--work", str(work)] if work else []), *(["--out", str(out)] if out else [])]
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from benchmarks.baselines.cells import in_turn
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.selection import steps
-from smash_gpu.selection.options import ANY_EFFECT, Filters, Importance, Ranking, Recipe, paper
+from smash_gpu.selection.options import ANY_EFFECT, Filters, Importance, InversePCA, Ranking, Recipe, paper
 
 MODELS = ("rf", "brf", "xgboost", "dnn")
 
 
-def modelled(data: Dataset, n_genes: int, seed: int, *, model: str, as_paper: bool) -> np.ndarray:
-    """Filters, inverse PCA, one model, and the panel in which the groups choose in turn."""
-    setting = paper(model) if as_paper else {"filters": {}, "model_options": {}}
-    how = Importance(model, setting["model_options"], random_state=seed)
-    rules = Ranking(**{name: setting[name] for name in ANY_EFFECT if name in setting})
-    found = steps.select(data, Recipe(Filters.of(setting["filters"]), importance=how, ranking=rules))
+def modelled(data: Dataset, n_genes: int, seed: int, *, model: str, **given: Any) -> np.ndarray:
+    """All steps with the options ``given`` of `tl.smash`, and the panel in which the groups choose in turn."""
+    how = Importance(model, given.get("model_options", {}), random_state=seed)
+    rules = Ranking(**{name: given[name] for name in ANY_EFFECT if name in given})
+    narrow = InversePCA() if given.get("inverse_pca") else None
+    found = steps.select(data, Recipe(Filters.of(given.get("filters", {})), narrow, how, rules))
     return in_turn(found.eligible, data, n_genes, found.spare)
 
 
-rf, brf, xgboost, dnn = (partial(modelled, model=model, as_paper=False) for model in MODELS)
-rf_paper, brf_paper, xgboost_paper, dnn_paper = (partial(modelled, model=model, as_paper=True) for model in MODELS)
+rf, brf, xgboost, dnn = (partial(modelled, model=model) for model in MODELS)
+rf_paper, brf_paper, xgboost_paper, dnn_paper = (partial(modelled, **paper(model)) for model in MODELS)
+rf_inverse_pca, brf_inverse_pca, xgboost_inverse_pca, dnn_inverse_pca = (
+    partial(modelled, model=model, inverse_pca=True) for model in MODELS
+)
 
 
 def pairs(data: Dataset, n_genes: int, seed: int) -> np.ndarray:

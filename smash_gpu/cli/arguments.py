@@ -93,7 +93,7 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--keep", type=Path, metavar="FILE", help=f"genes that no rule may remove, {GENES}")
     command.add_argument("--paper", action="store_true", help="use the filters and scores of the paper")
     command.add_argument("--no-figures", action="store_true", help="tables only")
-    command.add_argument("--no-inverse-pca", action="store_true", help="skip the inverse PCA")
+    command.add_argument("--inverse-pca", action="store_true", help="narrow the genes by inverse PCA")
     if not any("--n-genes" in action.option_strings for action in command._actions):
         command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="number of genes in the panel")
 

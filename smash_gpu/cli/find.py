@@ -50,7 +50,7 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
         model_options=_paper(options).get("model_options"),
         n_models=options.n_models,
         max_cells=options.max_cells,
-        inverse_pca=not options.no_inverse_pca,
+        inverse_pca=_paper(options).get("inverse_pca", options.inverse_pca),
         samples=options.sample_key is not None,
         batches=options.batch_key is not None,
         device=resolve_device(options.device),
@@ -107,7 +107,7 @@ def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
         random_state=options.random_state,
         filters=filters | paper.get("filters", {}),
         model_options=paper.get("model_options"),
-        inverse_pca=not options.no_inverse_pca,
+        inverse_pca=paper.get("inverse_pca", options.inverse_pca),
         **source,
     )
 

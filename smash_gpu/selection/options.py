@@ -33,7 +33,8 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
 
     Returns
     -------
-    ``model``, ``filters``, ``model_options`` of `tl.smash`, and its options for effect sizes such that none is needed.
+    ``model``, ``filters``, ``inverse_pca`` and ``model_options`` of `tl.smash`, and its options for effect sizes such
+    that none is needed.
 
     Raises
     ------
@@ -48,13 +49,13 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     --------
     >>> import smash_gpu as smg
     >>> options = smg.paper("dnn")
-    >>> options["filters"], options["model_options"], options["near_highest"]
-    ({'max_fraction': 0.75}, {'by_expression': False}, 0.0)
+    >>> options["filters"], options["inverse_pca"], options["model_options"], options["near_highest"]
+    ({'max_fraction': 0.75}, True, {'by_expression': False}, 0.0)
     """
     models.check(model, {})
     options = dict(models.MODELS[model].paper) if isinstance(model, str) else {}
     filters = {"max_fraction": gene_filters.MAX_FRACTION}
-    return {"model": model, "filters": filters, "model_options": options} | ANY_EFFECT
+    return {"model": model, "filters": filters, "inverse_pca": True, "model_options": options} | ANY_EFFECT
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class Recipe:
     """The options of all four steps; None leaves out the filters or the inverse PCA."""
 
     filters: Filters | None = field(default_factory=Filters)
-    inverse_pca: InversePCA | None = field(default_factory=InversePCA)
+    inverse_pca: InversePCA | None = None
     importance: Importance = field(default_factory=Importance)
     ranking: Ranking = field(default_factory=Ranking)
 

@@ -12,6 +12,7 @@ from smash_gpu.blocks.prefetch import BLOCKS_AHEAD
 from smash_gpu.io import matrices
 from smash_gpu.io.matrices import stored_bytes, unpacked_bytes
 from smash_gpu.runtime import memory
+from smash_gpu.selection.options import Recipe
 
 GB = 1e9
 TABLES = 10  # of groups × genes, 8 bytes per value: five sums of one block and of all blocks
@@ -82,7 +83,7 @@ def plan(
     model_options: Mapping[str, Any] | None = None,
     n_models: int = 1,
     max_cells: int | None = None,
-    inverse_pca: bool = True,
+    inverse_pca: bool = bool(Recipe.inverse_pca),
     samples: bool = False,
     batches: bool = False,
     device: str = "cpu",

@@ -36,7 +36,7 @@ def smash(
     max_cells: int | None = Importance.max_cells,
     random_state: int = Importance.random_state,
     filters: Mapping[str, Any] | None = None,
-    inverse_pca: bool = True,
+    inverse_pca: bool = bool(Recipe.inverse_pca),
     model_options: Mapping[str, Any] | None = None,
     sample_fraction: float = Ranking.sample_fraction,
     min_cells_per_sample: int = Ranking.min_cells_per_sample,
@@ -52,9 +52,10 @@ def smash(
     work: str | Path | Work | None = None,
     key: str = slots.KEY,
 ) -> AnnData | None:
-    """Find marker genes for the groups of ``adata.obs[groupby]``: filters, inverse PCA, a model, ranking.
+    """Find marker genes for the groups of ``adata.obs[groupby]``: filters, a model, ranking; inverse PCA by option.
 
-    The same as `pp.filter_genes`, `pp.inverse_pca`, `tl.importance` and `tl.rank_markers` one by one.
+    The same as `pp.filter_genes`, `tl.importance` and `tl.rank_markers` one by one, or with ``inverse_pca=True`` the
+    same with `pp.inverse_pca` after the first.
 
     Parameters
     ----------
@@ -89,7 +90,9 @@ def smash(
     filters
         Options of `pp.filter_genes`, e.g. ``{"exclude": ["XIST"], "max_fraction": 0.9}``.
     inverse_pca
-        Whether to narrow the candidates by `pp.inverse_pca`.
+        Whether to narrow the candidates by `pp.inverse_pca`, as the paper does. By default it is left out: it does not
+        improve panels, and among the genes that it removes are markers that many other genes vary with, such as the
+        collagens of stroma.
     model_options
         Options of the model, e.g. ``{"importance": "shap"}`` for "xgboost"; see `tl.importance`.
     sample_fraction, min_cells_per_sample

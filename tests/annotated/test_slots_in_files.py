@@ -48,7 +48,7 @@ RUNS = {
     "within": {"within": "broad"},
     "all options": {
         "filters": {"exclude": ["NOISE20"], "keep": ["NOISE21"], "families": ["hla"], "species": "human"},
-        "inverse_pca": False,
+        "inverse_pca": True,
         "n_models": 2,
         "unique": True,
         "positive_only": True,
@@ -72,7 +72,7 @@ def test_everything_survives_a_file(cells, tmp_path, options, suffix):
 
 @pytest.mark.parametrize("suffix", WRITE)
 def test_a_selection_read_from_a_file_can_be_repeated_and_judged(cells, tmp_path, suffix):
-    smash(cells, sample_key="sample", filters={"exclude": ["NOISE20"]}, inverse_pca=False)
+    smash(cells, sample_key="sample", filters={"exclude": ["NOISE20"]})
     found = again(cells, tmp_path, suffix)
     for adata in (cells, found):
         smg.tl.evaluate(adata, "cell_type", n_genes=12, n_splits=2)
@@ -84,10 +84,11 @@ def test_a_selection_read_from_a_file_can_be_repeated_and_judged(cells, tmp_path
 @pytest.mark.parametrize("suffix", WRITE)
 def test_the_steps_go_on_from_a_file(cells, tmp_path, suffix):
     whole = cells.copy()
-    smash(whole, n_top=3)
+    smash(whole, n_top=3, inverse_pca=True)
     smg.pp.filter_genes(cells, "cell_type")
     cells = again(cells, tmp_path, suffix)
     smg.pp.inverse_pca(cells)
+    cells = again(cells, tmp_path, suffix)
     smg.tl.importance(cells, "cell_type", model_options=FEW_TREES)
     cells = again(cells, tmp_path, suffix)
     smg.tl.rank_markers(cells, n_top=3)

@@ -16,7 +16,7 @@ def selected(groups, *, n_cells=320, n_genes=160, genes=(), n_top=2):
     names = adata.var_names.to_numpy().copy()
     names[: len(genes)] = genes
     adata.var_names = names
-    smg.tl.smash(adata, "cell_type", n_top=n_top, model_options=FEW_TREES, inverse_pca=False)
+    smg.tl.smash(adata, "cell_type", n_top=n_top, model_options=FEW_TREES)
     best = smg.get.marker_panel(adata, 20)
     noise = [name for name in adata.var_names if name.startswith("NOISE") and name not in best][:20]
     lists = {LISTS[0]: best, LISTS[1]: noise}

@@ -73,7 +73,7 @@ def hostile_cells():
 
 
 def smash(adata, **options):
-    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES, **({"inverse_pca": False, "n_top": 3} | options))
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES, **({"n_top": 3} | options))
 
 
 def without_date(page):

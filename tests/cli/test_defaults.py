@@ -23,7 +23,7 @@ CALLS = {
     "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.report.write),
     "check": (),
 }
-OPPOSITE = {"no_inverse_pca": "inverse_pca", "no_figures": "figures"}
+OPPOSITE = {"no_figures": "figures"}
 OTHER_NAMES = {"pair": "pair_weights", "limit": "limits", "wanted": "priorities", "spare": "priorities"}
 REQUIRED = {"data", "groupby"}
 OF_THE_COMMAND_LINE = {

@@ -18,7 +18,7 @@ def test_find_prints_the_ledger_the_accuracy_and_the_markers_of_every_group(run,
     assert code == 0
     assert "240 cells × 60 genes" in out
     assert "mitochondrial genes" in out
-    assert "small loadings (inverse PCA" in out
+    assert "small loadings (inverse PCA" not in out
     assert "Model rf: 100.0% of the held-out cells are predicted right" in out
     for number, group in enumerate(("A", "B / b", "CD4+ T")):
         line = next(line for line in out.splitlines() if line.startswith(f"  {group} "))
@@ -96,14 +96,14 @@ def test_within_gives_markers_inside_each_broad_group(run, data, tmp_path):
 
 
 def test_options_of_find_reach_the_selection(run, data, tmp_path):
-    options = ("--n-top", 4, "--unique", "--positive-only", "--n-models", 2, "--species", "mouse", "--no-inverse-pca")
+    options = ("--n-top", 4, "--unique", "--positive-only", "--n-models", 2, "--species", "mouse", "--inverse-pca")
     assert find(run, data, *options, "--min-cells", 5, "--out", tmp_path / "out")[0] == 0
     params = json.loads((tmp_path / "out" / "params.json").read_text())
     assert params["ranking"] | {"n_top": 4, "unique": True, "positive_only": True} == params["ranking"]
     assert params["importance"]["n_models"] == 2
     assert params["filters"]["species"] == "mouse"
     assert params["source"]["min_cells"] == 5
-    assert "inverse_pca" not in params
+    assert params["inverse_pca"] == {"n_top": 20, "variance": 0.8, "keep": []}
     assert params["filters"]["max_fraction"] is None
 
 
@@ -111,6 +111,7 @@ def test_the_papers_setting_is_one_option(run, data, tmp_path):
     assert find(run, data, "--paper", "--out", tmp_path / "out", "--no-figures")[0] == 0
     params = json.loads((tmp_path / "out" / "params.json").read_text())
     assert params["filters"]["max_fraction"] == 0.75
+    assert params["inverse_pca"]["variance"] == 0.8
     assert "of ≥ 50% of the groups" in (tmp_path / "out" / "filters.csv").read_text()
 
 

@@ -54,7 +54,7 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
 
 
 def test_sizes_for_which_there_are_too_few_genes_are_left_out_and_named(run, data, tmp_path):
-    code, said, _ = run(data, "--out", tmp_path / "r.html", *QUICK, "--no-figures", "--no-inverse-pca")
+    code, said, _ = run(data, "--out", tmp_path / "r.html", *QUICK, "--no-figures")
     assert code == 0
     assert re.search(r"Not evaluated: (50, )?100 genes, because only \d+ have a score", said)
     assert "<img" not in (tmp_path / "r.html").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from smash_gpu import evaluation
 from smash_gpu.annotated.read import read
 from smash_gpu.data.splits import Split
 from smash_gpu.selection import steps
-from smash_gpu.selection.options import Importance, Recipe
+from smash_gpu.selection.options import Importance, InversePCA, Recipe
 from smash_gpu.selection.steps import choose_panel
 
 
@@ -124,7 +124,7 @@ def spied_panels(monkeypatch):
 
 def test_without_a_list_the_selection_is_repeated_in_every_split_with_its_own_options(adata, monkeypatch):
     options = {"n_top": 4, "random_state": 3, "filters": {"max_fraction": 0.9, "exclude": ["MARKER0X"]}}
-    smg.tl.smash(adata, "cell_type", inverse_pca=False, model_options=FEW_TREES, **options)
+    smg.tl.smash(adata, "cell_type", inverse_pca=True, model_options=FEW_TREES, **options)
     seen = spied_panels(monkeypatch)
     smg.tl.evaluate(adata, "cell_type", n_genes=9, n_splits=2, random_state=5)
     assert len(seen) == 2
@@ -132,7 +132,7 @@ def test_without_a_list_the_selection_is_repeated_in_every_split_with_its_own_op
     for seed, (cells, recipe) in zip((5, 6), seen, strict=True):
         train, _ = train_test_split(np.arange(240), test_size=0.3, stratify=codes, random_state=seed)
         np.testing.assert_array_equal(cells, np.sort(train))
-        assert recipe.inverse_pca is None
+        assert recipe.inverse_pca == InversePCA()
         assert (recipe.filters.max_fraction, recipe.filters.exclude) == (0.9, ("MARKER0X",))
         assert (recipe.importance.model, dict(recipe.importance.options)) == ("rf", FEW_TREES)
         assert (recipe.importance.random_state, recipe.ranking.n_top) == (3, 4)

@@ -122,7 +122,7 @@ def test_with_samples_whole_donors_are_drawn(adata):
 
 
 def test_planted_markers_are_chosen_again_and_noise_is_not(adata):
-    smg.tl.smash(adata, "cell_type", model_options={"n_estimators": 20}, inverse_pca=False)
+    smg.tl.smash(adata, "cell_type", model_options={"n_estimators": 20})
     smg.tl.stability(adata, "cell_type", n_genes=15, n_resamples=4)
     table = smg.get.stability(adata).set_index("name")["frequency"]
     assert (table[MARKERS] == 1).all()
@@ -135,7 +135,7 @@ def test_panels_from_random_labels_overlap_as_chance_does(rng):
     adata = planted(rng, n_cells=300, n_genes=120)
     adata.X = sparse.csr_matrix(rng.poisson(1.0, (300, 120)).astype(np.float32))
     adata.obs["cell_type"] = pd.Categorical(rng.permutation(adata.obs["cell_type"].astype(str)))
-    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES, inverse_pca=False, filters={"max_fraction": 1.0})
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES, filters={"max_fraction": 1.0})
     smg.tl.stability(adata, "cell_type", n_genes=30, n_resamples=12)
     overlap = smg.get.panel_overlap(adata)
     assert overlap.loc["shared_by_chance", "mean"] == 7.5

@@ -86,7 +86,7 @@ def test_leaked_rna_is_no_marker_for_any_model(rng, model):
     if model == "dnn":
         pytest.importorskip("torch")
     adata = with_ambient_rna(rng)
-    how = {"model": model, "model_options": MODELS[model], "n_top": 60, "inverse_pca": False}
+    how = {"model": model, "model_options": MODELS[model], "n_top": 60}
     smg.tl.smash(adata, "cell_type", **how)
     markers = smg.get.markers(adata)
     assert "INS" not in smg.get.markers_dict(adata).get("Schwann", [])
@@ -126,7 +126,7 @@ def test_each_rule_is_a_parameter(adata):
 def test_the_paper_needs_no_effect_size(adata):
     options = smg.paper("rf")
     assert {name: options[name] for name in ANY_EFFECT} == ANY_EFFECT
-    smg.tl.smash(adata, "cell_type", n_top=40, **{**options, "model_options": FEW_TREES, "inverse_pca": False})
+    smg.tl.smash(adata, "cell_type", n_top=40, **{**options, "model_options": FEW_TREES})
     allowed = ~np.isnan(adata.varm["smash"])
     np.testing.assert_array_equal(adata.varm["smash_eligible"], allowed)
     assert not adata.varm["smash_spare"].any()

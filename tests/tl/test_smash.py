@@ -56,11 +56,13 @@ def test_slots_are_those_of_the_design(adata):
     assert set(table["name"]) == set(adata.var_names[adata.var["smash_marker"]])
 
 
-def test_the_four_steps_one_by_one_are_smash(adata):
+@pytest.mark.parametrize("inverse_pca", [False, True])
+def test_the_steps_one_by_one_are_smash(adata, inverse_pca):
     other = adata.copy()
-    smash(adata, n_top=4, sample_key="sample", random_state=5)
+    smash(adata, n_top=4, sample_key="sample", random_state=5, inverse_pca=inverse_pca)
     smg.pp.filter_genes(other, "cell_type")
-    smg.pp.inverse_pca(other)
+    if inverse_pca:
+        smg.pp.inverse_pca(other)
     smg.tl.importance(other, "cell_type", model="rf", random_state=5)
     smg.tl.rank_markers(other, n_top=4, sample_key="sample")
     pd.testing.assert_frame_equal(smg.get.markers(adata), smg.get.markers(other))
@@ -235,5 +237,6 @@ def test_a_marker_that_half_of_the_groups_share_is_taken_out_by_the_paper_s_rule
     assert "NOISE20" in markers["monocyte 1"]
     assert "NOISE20" in markers["monocyte 2"]
     smg.tl.smash(adata, "cell_type", **paper("rf"))
+    assert adata.uns["smash"]["filters"]["rule"].str.contains("inverse PCA").any()
     assert not adata.var["smash_candidate"]["NOISE20"]
     assert adata.var["smash_candidate"]["MARKER0X"]
