@@ -15,6 +15,7 @@ NAMES = (
     "gpu_first_look",
     "gpu_models",
     "gpu_table",
+    "inverse_pca",
     "panel",
     "panel_example",
     "panel_modes",

@@ -149,7 +149,9 @@ def inverse_pca(
     """Keep candidates with a large loading on a leading principal component.
 
     Equal to standardising every gene and a full PCA, but from the correlation matrix of the candidates (genes × genes),
-    which is summed block by block; cells without a group do not take part.
+    which is summed block by block, or with fewer cells than candidates from products of cells (cells × cells); cells
+    without a group do not take part. `tl.smash` leaves this step out by default: it does not improve panels, and among
+    the genes that it removes are well-known markers that many other genes vary with.
 
     Parameters
     ----------

@@ -1,29 +1,22 @@
-"""The inverse-PCA filter: from the correlation matrix alone, or by cuML from the cells on a device."""
+"""The inverse-PCA filter: from the correlation of genes, from the products of fewer cells, or by cuML on a device."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from smash_gpu.compute.device import device_room, release_memory, same_allocator
+from smash_gpu.compute.eigen import idle_threads, leading
 from smash_gpu.compute.xp import namespace, to_host
 
 N_TOP = 20
 VARIANCE = 0.80
-SMALL = 1000
 BYTES_PER_VALUE = 24  # of cells × genes: expression in float32, ``z`` in float64, and cuML's copy of it
 SHARE_FOR_CELLS = 0.5  # of the free memory of the device
 CONSTANT = 1e-12  # of its mean square: a smaller variance is rounding
-
-
-def eigh(matrix: Any) -> tuple[Any, Any]:
-    """Ascending eigenvalues and eigenvectors of a symmetric matrix; a small one on one thread, as more only wait."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1 if len(matrix) < SMALL else None, user_api="blas"):
-        return namespace(matrix).linalg.eigh(matrix)
 
 
 def inverse_pca(correlation: Any, *, n_top: int = N_TOP, variance: float = VARIANCE) -> np.ndarray:
@@ -36,16 +29,40 @@ def inverse_pca(correlation: Any, *, n_top: int = N_TOP, variance: float = VARIA
     Parameters
     ----------
     correlation
-        Pearson correlation, genes × genes.
+        Pearson correlation, genes × genes; on the host it is overwritten.
 
     Returns
     -------
     Mask over genes.
     """
-    xp = namespace(correlation)
-    values, vectors = eigh(correlation)
-    share = xp.cumsum(xp.maximum(values[::-1], 0)) / xp.maximum(values, 0).sum()
-    return _large(share, vectors[:, ::-1], n_top=n_top, variance=variance)
+    with idle_threads(len(correlation)):
+        axes = leading(correlation, _components(correlation, variance))
+    return _large(axes, n_top)
+
+
+def inverse_pca_by_cells(e: Any, *, n_top: int = N_TOP, variance: float = VARIANCE) -> np.ndarray:
+    """`inverse_pca` of the correlation of ``e`` (cells × genes, fewer cells than genes), from products of cells.
+
+    With standardised expression Z, each eigenvector u of ZZᵀ (cells × cells) gives one of ZᵀZ (genes × genes) with the
+    same eigenvalue: Zᵀu, whose length does not matter here.
+    """
+    with idle_threads(len(e)):
+        z = standardised(e)
+        product = z @ z.T
+        axes = z.T @ leading(product, _components(product, variance))
+    return _large(axes, n_top)
+
+
+def _components(matrix: Any, variance: float) -> Callable[[Any], int]:
+    """From eigenvalues in descending order to the number of components; one without variance does not count."""
+    xp = namespace(matrix)
+    whole = float(xp.trace(matrix))
+
+    def count(values: Any) -> int:
+        enough = int(xp.count_nonzero(xp.cumsum(xp.maximum(values, 0)) / whole <= variance)) + 1 if whole > 0 else 1
+        return max(1, min(enough, int(xp.count_nonzero(values > CONSTANT * whole))))
+
+    return count
 
 
 def fits_cuml(n_cells: int, n_genes: int) -> bool:
@@ -61,7 +78,8 @@ def inverse_pca_of_cells(e: Any, *, n_top: int = N_TOP, variance: float = VARIAN
     """`inverse_pca` of the correlation of ``e`` (cells × genes, on a device), by cuML's PCA of standardised ``e``."""
     fitted = cuml_pca(standardised(e), e.shape[1])
     share = namespace(e).cumsum(fitted.explained_variance_ratio_)
-    return _large(share, fitted.components_.T, n_top=n_top, variance=variance)
+    n_components = int(namespace(e).count_nonzero(share <= variance)) + 1  # synchronises
+    return _large(fitted.components_[:n_components].T, n_top)
 
 
 def cuml_pca(x: Any, n_components: int) -> Any:
@@ -76,20 +94,18 @@ def standardised(e: Any) -> Any:
     """Columns with mean 0 and variance 1 in float64; 0 for a gene that does not vary, as in its correlation."""
     xp = namespace(e)
     z = e.astype(np.float64)
-    square = (z**2).mean(axis=0)
+    square = xp.einsum("cg,cg->g", z, z) / len(z)
     z -= z.mean(axis=0)
-    variance = (z**2).mean(axis=0)
+    variance = xp.einsum("cg,cg->g", z, z) / len(z)
     varies = variance > CONSTANT * square
     z *= xp.where(varies, 1 / xp.sqrt(xp.where(varies, variance, 1.0)), 0.0)
     return z
 
 
-def _large(share: Any, axes: Any, *, n_top: int, variance: float) -> np.ndarray:
-    """Mask of the genes with a large loading; cumulative shares of the variance, and axes as columns."""
-    xp = namespace(share)
-    n_components = min(int(xp.count_nonzero(share <= variance)) + 1, len(share))  # synchronises
-    loadings = xp.abs(axes[:, :n_components])
-    top = to_host(xp.argsort(-loadings, axis=0)[:n_top])
+def _large(axes: Any, n_top: int) -> np.ndarray:
+    """Mask of the genes with one of the ``n_top`` largest absolute loadings on any axis; genes × axes."""
+    xp = namespace(axes)
+    top = to_host(xp.argpartition(-xp.abs(axes), min(n_top, len(axes)) - 1, axis=0)[:n_top])
     mask = np.zeros(len(axes), dtype=bool)
     mask[top.ravel()] = True
     return mask

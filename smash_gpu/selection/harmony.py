@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.compute.device import same_allocator
-from smash_gpu.compute.pca import cuml_pca, eigh
+from smash_gpu.compute.eigen import idle_threads, leading
+from smash_gpu.compute.pca import cuml_pca
 from smash_gpu.compute.xp import namespace, on_gpu, take
 from smash_gpu.data.batches import warn_of_parts
 from smash_gpu.data.dataset import Dataset
@@ -61,8 +62,9 @@ def parts(n_cells: int) -> list[slice]:
 
 def leading_components(moments: Moments, n_components: int = N_COMPONENTS) -> Any:
     """The first principal axes of centred expression; genes × components, orthonormal columns."""
-    _, vectors = eigh(moments.covariance)
-    return vectors[:, ::-1][:, :n_components]
+    covariance = moments.covariance
+    with idle_threads(len(covariance)):
+        return leading(covariance, lambda values: min(n_components, len(values)))
 
 
 def leading_components_of_cells(X: Any, n_components: int = N_COMPONENTS) -> tuple[Any, Any]:

@@ -87,12 +87,14 @@ def _by_loading(data: Dataset, candidates: np.ndarray, how: InversePCA) -> np.nd
     ceiling = (stats.mean + Z_CEILING * stats.std)[0, index]
     mask = np.zeros_like(candidates)
     options: dict[str, Any] = {"n_top": how.n_top, "variance": how.variance}
-    if data.device == "cuda" and not is_dask(data.matrix) and pca.fits_cuml(len(data.cells), len(index)):
-        e = data.expression(index)
-        e = namespace(e).minimum(e, namespace(e).asarray(ceiling, dtype=e.dtype), out=e)
-        mask[index] = pca.inverse_pca_of_cells(e, **options)
-    else:
+    shape = len(data.cells), len(index)
+    by_cuml = data.device == "cuda" and not is_dask(data.matrix) and pca.fits_cuml(*shape)
+    if not by_cuml and shape[0] >= shape[1]:
         mask[index] = pca.inverse_pca(data.moments(index, ceiling).correlation, **options)
+        return mask
+    e = data.expression(index)
+    e = namespace(e).minimum(e, namespace(e).asarray(ceiling, dtype=e.dtype), out=e)
+    mask[index] = (pca.inverse_pca_of_cells if by_cuml else pca.inverse_pca_by_cells)(e, **options)
     return mask
 
 

@@ -63,6 +63,42 @@ def test_only_candidates_pass_and_kept_genes_stay(rng):
     assert mask.sum() < 12
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_the_smaller_side_and_few_components_keep_the_genes_of_a_full_decomposition(seed):
+    """Shapes, numbers of programmes and shares at random; a gene that does not vary is among them."""
+    rng = np.random.default_rng(seed)
+    n_cells, n_genes = rng.integers(3, 90, 2)
+    e = rng.gamma(1, 1, (n_cells, 4)) @ rng.gamma(0.3, 1, (4, n_genes)) + rng.gamma(1, 0.5, (n_cells, n_genes))
+    e[:, 0] = 0.1
+    z = pca.standardised(e)
+    _, singular, axes = np.linalg.svd(z)
+    variance, n_top = rng.uniform(0.05, 0.98), int(rng.integers(1, 4))
+    crossed = int(np.argmax(np.cumsum(singular**2) > variance * (singular**2).sum()))
+    expected = {int(g) for axis in axes[: crossed + 1] for g in np.argsort(-np.abs(axis))[:n_top]}
+    options = {"n_top": n_top, "variance": variance}
+    for mask in (pca.inverse_pca(z.T @ z / n_cells, **options), pca.inverse_pca_by_cells(e, **options)):
+        assert set(np.flatnonzero(mask)) == expected
+
+
+def test_axes_without_variance_have_no_genes(rng):
+    """Four cells span three components, however many genes there are."""
+    e = rng.gamma(1.0, 1.0, (4, 30))
+    z = pca.standardised(e)
+    top = np.abs(np.linalg.svd(z)[2][:3]).argmax(axis=1)
+    options = {"n_top": 1, "variance": 1.0}
+    for mask in (pca.inverse_pca(z.T @ z / 4, **options), pca.inverse_pca_by_cells(e, **options)):
+        assert set(np.flatnonzero(mask)) == set(top)
+
+
+@pytest.mark.parametrize("shape", [(30, 60), (60, 30)])
+def test_the_matrix_that_is_decomposed_has_the_smaller_side(rng, monkeypatch, shape):
+    sides, honest = [], pca.leading
+    monkeypatch.setattr(pca, "leading", lambda matrix, how_many: sides.append(len(matrix)) or honest(matrix, how_many))
+    data = dataset(sparse.csr_matrix(rng.poisson(2.0, shape).astype(float)), np.zeros(shape[0], dtype=int))
+    steps.inverse_pca(data, np.ones(shape[1], dtype=bool), InversePCA(n_top=2))
+    assert sides == [30]
+
+
 def test_the_component_that_crosses_the_variance_counts():
     correlation = np.diag([4.0, 3.0, 2.0, 1.0])
     np.testing.assert_array_equal(pca.inverse_pca(correlation, n_top=1, variance=0.4), [True, True, False, False])

@@ -87,6 +87,20 @@ def test_elsewhere_the_moments_are_used(cuml, data, monkeypatch, why):
     assert StandInPCA.fits == 0
 
 
+@pytest.mark.parametrize("where", ["memory", "a stream"])
+def test_fewer_cells_than_genes_are_decomposed_by_cells_on_a_device_too(cuml, data, monkeypatch, where):
+    few = data.only(data.cells[::8])
+    n_genes = int(steps.filter_genes(few, Filters(families=()))[0].sum())
+    assert len(few.cells) < n_genes
+    expected, gpu, sides, honest = kept(few), on(few, "cuda"), [], pca.leading
+    if where == "a stream":
+        pytest.importorskip("dask.array")
+        gpu = replace(gpu, matrix=in_dask(data.matrix, 70))
+    monkeypatch.setattr(pca, "leading", lambda matrix, count: sides.append(matrix.shape) or honest(matrix, count))
+    np.testing.assert_array_equal(kept(gpu), expected)
+    assert (sides, StandInPCA.fits) == ([(len(few.cells),) * 2], 0)
+
+
 def test_cuml_gives_no_more_components_than_cells(cuml):
     assert pca.fits_cuml(60, 60)
     assert not pca.fits_cuml(59, 60)
