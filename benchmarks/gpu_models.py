@@ -12,7 +12,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -88,12 +88,16 @@ def expression(device: str, n_cells: int) -> tuple[Any, np.ndarray, Any]:
 
 
 def steps(options: argparse.Namespace) -> Iterator[dict]:
-    """Milliseconds of a plain and a recorded step, and the held-out losses of three epochs, which agree."""
+    """Milliseconds of a plain and a recorded step, and the held-out losses of three epochs, which agree.
+
+    With the default penalty of the group lasso, and at last without.
+    """
     import torch
 
     from smash_gpu.data.standardize import mean_std, standardize
     from smash_gpu.models import torch_training
-    from smash_gpu.models.training_step import Step, training_step
+    from smash_gpu.models.network import GROUP_LASSO
+    from smash_gpu.models.training_step import GroupLasso, Step, training_step
 
     X, group, split = expression(options.device, options.cells)
     z = torch.from_dlpack(standardize(X, *mean_std(X)))
@@ -101,15 +105,17 @@ def steps(options: argparse.Namespace) -> Iterator[dict]:
     train, test = (
         [(z[rows], y[rows])] for rows in (torch.as_tensor(r, device=y.device) for r in (split.train, split.test))
     )
-    for batch, make in ((b, m) for b in BATCHES for m in (Step, training_step)):
+    for penalty, batch, make in product((GROUP_LASSO, 0.0), BATCHES, (Step, training_step)):
         with torch_training.seeded(1, options.device):
             network = torch_training.perceptron(GENES, CLASSES).to(options.device)
-            step, losses = make(network, torch.ones(CLASSES, device=y.device), 1e-3), []
+            lasso = GroupLasso.of(network, GENES, penalty)
+            step, losses = make(network, torch.ones(CLASSES, device=y.device), 1e-3, lasso), []
             for _ in range(3):
                 _, seconds = timed(options.device, partial(torch_training.train_epoch, step, train, batch))
                 losses.append(torch_training.held_out_loss(network, test))
         ms = 1000 * seconds / -(-len(split.train) // batch)
-        yield {"what": type(step).__name__, "batch": batch, "ms_per_step": ms, "losses": losses}
+        row = {"what": type(step).__name__, "batch": batch, "group_lasso": penalty}
+        yield row | {"ms_per_step": ms, "losses": losses}
 
 
 def rounds(options: argparse.Namespace) -> Iterator[dict]:

@@ -88,12 +88,13 @@ def test_classes_of_10_to_1000_cells_are_learnt_as_on_the_cpu(model):
     assert_as_accurate(predicted["cuda"], predicted["cpu"], group[split.test])
 
 
+@pytest.mark.parametrize("penalty", [0.0, 1.0], ids=["no penalty", "group lasso"])
 @pytest.mark.parametrize("n_cells", [330, 331], ids=["30 in the last batch", "31 in the last batch"])
-def test_recorded_training_steps_are_the_plain_steps(n_cells):
+def test_recorded_training_steps_are_the_plain_steps(n_cells, penalty):
     """The same losses epoch by epoch, with drop-out, on one block of cells and on three."""
     torch = pytest.importorskip("torch")
     from smash_gpu.models import torch_training
-    from smash_gpu.models.training_step import RecordedStep, Step, training_step
+    from smash_gpu.models.training_step import GroupLasso, RecordedStep, Step, training_step
 
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(n_cells, 40, generator=generator), torch.randint(0, 4, (n_cells,), generator=generator)
@@ -103,7 +104,8 @@ def test_recorded_training_steps_are_the_plain_steps(n_cells):
         for name, step in (("plain", Step), ("recorded", training_step)):
             with torch_training.seeded(1, "cuda"):
                 network = torch_training.perceptron(40, 4).cuda()
-                step_of = step(network, torch.ones(4, device="cuda"), 1e-2)
+                lasso = GroupLasso.of(network, 40, penalty)
+                step_of = step(network, torch.ones(4, device="cuda"), 1e-2, lasso)
                 losses[name] = []
                 for _ in range(12):
                     torch_training.train_epoch(step_of, blocks, 50)

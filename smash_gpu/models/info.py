@@ -11,6 +11,7 @@ from typing import Any
 BYTES_IN_MEMORY = 4 * 1.8  # float32 of all cells, and a copy of the training cells
 EXPRESSION = "× mean z-score of the gene in the group"
 SET_BY_THE_CALLER = {"random_state", "device"}
+SOFTMAX_RULES = ("tf", "torch")  # of DeepLIFT; here, since its own module imports torch
 SHAPLEY = "mean |Shapley value| of the gene for the group"
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from smash_gpu.blocks.prefetch import prefetched
-from smash_gpu.models.training_step import Step, training_step
+from smash_gpu.models.training_step import GroupLasso, Step, training_step
 from smash_gpu.runtime.progress import track
 
 PREDICTED_AT_ONCE = 8192
@@ -105,6 +105,7 @@ def learn(
     train: Sequence[Block],
     test: Sequence[Block],
     weights: torch.Tensor,
+    lasso: GroupLasso | None = None,
     *,
     max_epochs: int,
     patience: int,
@@ -113,6 +114,8 @@ def learn(
 ) -> None:
     """Train with Adam on weighted cross-entropy; stop ``patience`` epochs after the best held-out loss, and restore it.
 
+    The held-out loss is without the penalty of the group lasso.
+
     Parameters
     ----------
     train, test
@@ -120,7 +123,7 @@ def learn(
     weights
         The weight of each group, float32.
     """
-    step = training_step(network, weights, learning_rate)
+    step = training_step(network, weights, learning_rate, lasso)
     best, since_best, best_state = np.inf, 0, None
     for _ in track(range(max_epochs), "training the network", unit="epoch"):
         train_epoch(step, train, batch_size)

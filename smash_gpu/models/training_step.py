@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import compress
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -47,8 +48,58 @@ class Adam:
             p.grad = None
 
 
+@dataclass(frozen=True)
+class GroupLasso:
+    """The penalty ``λ Σ_g ‖W[:, g]‖`` on a first layer (Yuan & Lin 2006): a gene has all its weights, or none.
+
+    Attributes
+    ----------
+    weight
+        Weights of the first layer, units × genes.
+    penalty
+        λ; the same for all genes, which have equally many weights.
+    """
+
+    weight: torch.Tensor
+    penalty: float
+
+    @classmethod
+    def of(cls, network: nn.Module, n_genes: int, penalty: float) -> Self | None:
+        """The penalty on the first dense layer of a network; None without a penalty.
+
+        Raises
+        ------
+        ValueError
+            If the network does not begin with a dense layer of all genes.
+        """
+        if penalty == 0:
+            return None
+        dense = next((layer for layer in network.modules() if isinstance(layer, nn.Linear)), None)
+        if dense is None or dense.in_features != n_genes:
+            raise ValueError(
+                f"group_lasso={penalty} needs a module whose first torch.nn.Linear takes all {n_genes:,} genes; yours "
+                "does not. Pass group_lasso=0."
+            )
+        return cls(dense.weight, penalty)
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """The proximal step (Parikh & Boyd 2014): shorten each column by ``learning_rate · λ``, or to 0, in place.
+
+        ``W[:, g] · max(0, 1 − learning_rate · λ / ‖W[:, g]‖)``; 0 · max(0, 1 − ∞) = 0. It looks at no value, so that
+        it can be recorded. λ is measured against the steps of Adam, about the learning rate for every weight.
+        """
+        length = torch.linalg.vector_norm(self.weight, dim=0)
+        self.weight.mul_((1 - learning_rate * self.penalty / length).clamp_(min=0))
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes that have weights left; synchronises."""
+        return int(self.weight.any(dim=0).sum())
+
+
 class Step:
-    """Weighted cross-entropy of a batch, its gradients, and Adam.
+    """Weighted cross-entropy of a batch, its gradients, Adam, and the proximal step of a group lasso if there is one.
 
     Parameters
     ----------
@@ -56,10 +107,13 @@ class Step:
         The weight of each group, float32.
     """
 
-    def __init__(self, network: nn.Module, weights: torch.Tensor, learning_rate: float) -> None:
+    def __init__(
+        self, network: nn.Module, weights: torch.Tensor, learning_rate: float, lasso: GroupLasso | None = None
+    ) -> None:
         self.network = network
         self.weights = weights
         self.adam = Adam(network, learning_rate)
+        self.lasso = lasso
 
     def __call__(self, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> None:
         """Learn from the numbered rows of a block: cells × genes, and the group of each cell."""
@@ -70,6 +124,8 @@ class Step:
         losses = nn.functional.cross_entropy(self.network(x), y, reduction="none")
         (losses * self.weights[y]).mean().backward()
         self.adam.step()
+        if self.lasso is not None:
+            self.lasso.step(self.adam.learning_rate)
 
 
 class Graphs:
@@ -105,8 +161,10 @@ class RecordedStep(Step):
         What records; `Graphs`.
     """
 
-    def __init__(self, network: nn.Module, weights: torch.Tensor, learning_rate: float, graphs: Any) -> None:
-        super().__init__(network, weights, learning_rate)
+    def __init__(
+        self, network: nn.Module, weights: torch.Tensor, learning_rate: float, lasso: GroupLasso | None, graphs: Any
+    ) -> None:
+        super().__init__(network, weights, learning_rate, lasso)
         self.graphs = graphs
         self.seen: Counter[int] = Counter()
         self.recorded: dict[int, tuple[torch.Tensor, torch.Tensor, Callable[[], None]]] = {}
@@ -128,14 +186,16 @@ class RecordedStep(Step):
         repeat()
 
 
-def training_step(network: nn.Module, weights: torch.Tensor, learning_rate: float) -> Step:
+def training_step(
+    network: nn.Module, weights: torch.Tensor, learning_rate: float, lasso: GroupLasso | None = None
+) -> Step:
     """The step of a network: recorded on a CUDA device if only `RECORDABLE` layers are in it, else plain.
 
     Other layers may look at values while they run, which a record cannot.
     """
     if weights.device.type == "cuda" and is_recordable(network):
-        return RecordedStep(network, weights, learning_rate, Graphs())
-    return Step(network, weights, learning_rate)
+        return RecordedStep(network, weights, learning_rate, lasso, Graphs())
+    return Step(network, weights, learning_rate, lasso)
 
 
 def is_recordable(network: nn.Module) -> bool:

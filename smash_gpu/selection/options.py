@@ -49,8 +49,10 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     --------
     >>> import smash_gpu as smg
     >>> options = smg.paper("dnn")
-    >>> options["filters"], options["inverse_pca"], options["model_options"], options["near_highest"]
-    ({'max_fraction': 0.75}, True, {'by_expression': False}, 0.0)
+    >>> options["filters"], options["inverse_pca"], options["near_highest"]
+    ({'max_fraction': 0.75}, True, 0.0)
+    >>> options["model_options"]
+    {'by_expression': False, 'explained_cells': 'test', 'group_lasso': 0.0}
     """
     models.check(model, {})
     options = dict(models.MODELS[model].paper) if isinstance(model, str) else {}

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import strict_cupy
 from cases.device import on
+from cases.models import explained_by
 from cases.unequal import assert_as_accurate, planted_markers, unequal_classes
 from cells import planted
 from strict_cupy import DeviceArray, DeviceCsr
@@ -157,18 +158,22 @@ def test_cells_moved_to_a_device_by_rapids_singlecell_go_straight_in(device, mon
     assert smg.get.markers_dict(moved) == smg.get.markers_dict(host)
 
 
-def test_the_network_takes_arrays_of_the_device(device, data):
+def test_the_network_takes_arrays_of_the_device(device, data, monkeypatch):
+    """It explains the same cells, and its scores are the same."""
     pytest.importorskip("torch")
     from smash_gpu.models.network import Network, Training
 
     genes = np.arange(20)
     split = stratified(data.labels)
-    scores = []
+    scores, explained = [], []
     for X in (data.expression(genes), on(data, "cuda").expression(genes)):
         model = Network(training=Training(max_epochs=4), max_explained=20).fit(X, data.labels, split)
+        explained.append(explained_by(model, (X, data.labels, split), monkeypatch))
         scores.append(model.importance(X, data.labels, split))
         assert isinstance(model.predict(X), np.ndarray)
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-3, atol=1e-6)
+    assert explained[1] == explained[0]
+    assert set(explained[0]) <= set(split.train)
 
 
 def test_a_torch_without_cuda_is_an_error_with_the_way_out(monkeypatch):

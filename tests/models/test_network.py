@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from cases.models import fitted
+from cases.models import explained_by, fitted
+
+from smash_gpu.runtime.spill import Scratch
 
 
 def test_the_network_is_the_papers():
@@ -90,12 +95,57 @@ def test_a_slice_of_blocks_is_not_loaded_before_its_blocks_are():
 
 
 @pytest.mark.slow
+def test_torch_is_imported_when_training_starts():
+    code = (
+        "import sys, numpy as np, smash_gpu as smg; from smash_gpu.data.splits import Split\n"
+        "smg.paper('dnn'); smg.models.Network(module=lambda *_: 1, softmax_rule='torch', group_lasso=0.1)\n"
+        "model, group, X = smg.models.Network(), np.tile([0, 1], 4), np.random.rand(8, 3).astype('float32')\n"
+        "print('torch' in sys.modules); model.fit(X, group, Split(np.arange(4), np.arange(4, 8)))\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("which", ["train", "test"])
+@pytest.mark.parametrize(("most", "drawn"), [(15, (5, 5, 5)), (60, (26, 25, 9)), (500, (72, 32, 9))])
+def test_explained_cells_are_balanced_and_no_more_than_asked(cells, monkeypatch, which, most, drawn):
+    """Training cells by default, held-out cells as in the paper; groups that have fewer cells give all they have."""
+    X, group, split = cells
+    how = {} if which == "train" else {"explained_cells": "test"}
+    model = fitted("dnn", cells, max_explained=most, training=None, **how)
+    explained = explained_by(model, cells, monkeypatch)
+    pool = getattr(split, which)
+    assert set(explained) <= set(pool)
+    assert len(explained) == len(set(explained)) == min(most, len(pool))
+    found, there = (np.bincount(group[some], minlength=3) for some in (explained, pool))
+    assert all(a == b or b == max(found) or b == max(found) - 1 for a, b in zip(there, found, strict=True))
+    if which == "train":
+        assert found.tolist() == list(drawn)
+
+
+def test_cells_in_a_file_are_explained_like_those_in_memory(cells, monkeypatch):
+    X, group, split = cells
+    in_memory, in_file = (fitted("dnn", cells, training=None) for _ in range(2))
+    with Scratch(X.shape) as file:
+        file[:] = X
+        found = explained_by(in_file, (file, group, split), monkeypatch)
+    assert found == explained_by(in_memory, cells, monkeypatch)
+
+
+def test_explained_cells_of_neither_kind_are_refused():
+    with pytest.raises(ValueError, match="explained_cells='tests' .*Did you mean 'test'"):
+        fitted("dnn", None, explained_cells="tests")
+
+
+@pytest.mark.slow
 def test_the_papers_network_given_as_ones_own_gets_the_same_scores(cells):
     pytest.importorskip("torch")
     from smash_gpu.models.network import Network
     from smash_gpu.models.torch_training import perceptron
 
-    settings = {"softmax_rule": "torch", "max_explained": 15, "max_background": 40}
+    settings = {"softmax_rule": "torch", "max_explained": 15, "max_background": 40, "group_lasso": 0.3}
+    settings["explained_cells"] = "test"  # of training cells the network is so sure that shap's float32 loses digits
     X, group, split = cells
     built_in, own = (Network(module=m, **settings).fit(X, group, split) for m in (None, perceptron))
     expected = own.importance(X, group, split)

@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from smash_gpu.models import torch_training, training_step  # noqa: E402
-from smash_gpu.models.training_step import PLAIN_STEPS, RecordedStep, Step  # noqa: E402
+from smash_gpu.models.training_step import PLAIN_STEPS, GroupLasso, RecordedStep, Step  # noqa: E402
 
 
 class StandInGraphs:
@@ -43,7 +43,7 @@ def block(rng, n_cells):
     )
 
 
-def trained(monkeypatch, step, blocks, held_out):
+def trained(monkeypatch, step, blocks, held_out, penalty=0.0):
     """The losses of each epoch, and the network."""
     losses, original = [], torch_training.held_out_loss
     with monkeypatch.context() as patched:
@@ -52,18 +52,19 @@ def trained(monkeypatch, step, blocks, held_out):
         with torch_training.seeded(0, "cpu"):
             network = torch_training.perceptron(12, 3)
             torch_training.learn(
-                network, blocks, held_out, torch.tensor([0.5, 1.0, 2.0]),
+                network, blocks, held_out, torch.tensor([0.5, 1.0, 2.0]), GroupLasso.of(network, 12, penalty),
                 max_epochs=8, patience=8, learning_rate=1e-2, batch_size=16,
             )  # fmt: skip
     return losses, network
 
 
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
 @pytest.mark.parametrize("sizes", [(100,), (64,), (49, 50, 49)], ids=["last is smaller", "all equal", "three blocks"])
-def test_recorded_steps_are_the_plain_steps(monkeypatch, rng, sizes):
+def test_recorded_steps_are_the_plain_steps(monkeypatch, rng, sizes, penalty):
     """Also with drop-out, batches of several sizes, and a batch of one cell, which is left out."""
     blocks, held_out, graphs = [block(rng, n) for n in sizes], [block(rng, 30)], StandInGraphs()
-    losses, plain = trained(monkeypatch, Step, blocks, held_out)
-    found, recorded = trained(monkeypatch, lambda *how: RecordedStep(*how, graphs), blocks, held_out)
+    losses, plain = trained(monkeypatch, Step, blocks, held_out, penalty)
+    found, recorded = trained(monkeypatch, lambda *how: RecordedStep(*how, graphs), blocks, held_out, penalty)
     assert found == losses
     for name, value in plain.state_dict().items():
         assert torch.equal(recorded.state_dict()[name], value), name
@@ -79,7 +80,7 @@ def test_no_more_than_some_batch_sizes_are_recorded(monkeypatch, rng):
     monkeypatch.setattr(training_step, "MOST_RECORDED", 2)
     x, y = block(rng, 40)
     network, graphs = torch_training.perceptron(12, 3), StandInGraphs()
-    step = RecordedStep(network, torch.ones(3), 1e-2, graphs)
+    step = RecordedStep(network, torch.ones(3), 1e-2, None, graphs)
     for size in [4, 5, 6, 7] * (PLAIN_STEPS + 2):
         step(x, y, torch.arange(size))
     assert graphs.asked["recorded"] == 2
@@ -142,7 +143,8 @@ def test_a_step_that_is_recorded_looks_at_no_value():
     def learnt(make):
         with FakeTensorMode():
             x, y = torch.rand(20, 12), torch.randint(3, (20,))
-            training_step.Step(make().train(), torch.ones(3), 1e-3).learn(x, y)
+            network = make().train()
+            training_step.Step(network, torch.ones(3), 1e-3, GroupLasso.of(network, 12, 0.3)).learn(x, y)
 
     for make in (perceptron, *(partial(with_layer, kind) for kind in training_step.RECORDABLE)):
         assert training_step.is_recordable(make())

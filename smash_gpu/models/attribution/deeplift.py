@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from smash_gpu.models.info import SOFTMAX_RULES
 from smash_gpu.runtime.progress import track
 
-SOFTMAX_RULES = ("tf", "torch")
 SMALLEST_CHANGE = 1e-6  # below this, the slope is the derivative at the background, as in shap
 SMALLEST_SOFTMAX_CHANGE = 1e-7
 BYTES_AT_ONCE = {"cpu": 64 * 2**20, "cuda": 2**30}  # a CPU cache is small; a GPU needs few launches
@@ -100,7 +100,7 @@ def multipliers(layers: Layers, explained: tuple, reference: tuple, softmax_rule
     _, w2, w3 = (w.float() for w in layers.weights)
     (x1, x2, x3), (r1, r2, r3) = ([z[:, None, :] for z in explained], [z[None] for z in reference])
     logits = (sigmoid_slope(x2, r2)[:, None] * w3[:, None, :]) @ w2
-    softmax = {"tf": _softmax_of_keras, "torch": _softmax_of_torch}[softmax_rule]
+    softmax = dict(zip(SOFTMAX_RULES, (_softmax_of_keras, _softmax_of_torch), strict=True))[softmax_rule]
     return softmax(x3, r3, logits).mul_(sigmoid_slope(x1, r1)[:, None])
 
 
