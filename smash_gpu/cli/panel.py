@@ -45,22 +45,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="gene families to leave out; without a name: none",
     )  # fmt: skip
     arguments.add_species(command)
-    for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with the most")):
-        add(f"--{name}-counts", nargs=2, type=_end, metavar=("LOW", "HIGH"), help=f"range of {what}; - for an open end")
-    add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
-    add(
-        "--gene-table",
-        type=Path,
-        metavar="CSV",
-        help="table of genes, by name, symbol or Ensembl id, with columns for the next five options",
-    )
-    add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
-    add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
-    add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
-    add("--weight-key", metavar="COLUMN", help="column with gene weights")
-    add("--cost-key", metavar="COLUMN", help="column with gene costs")
-    add("--budget", type=float, help="maximum cost of the panel")
-    add("--positive-only", action="store_true", help="leave out genes that stand out by low expression")
+    _add_limits(command)
     add("--min-markers", type=int, default=Request.min_markers, help="minimum number of markers of every class")
     add("--ignore", nargs="+", default=[], metavar="CLASS", help="classes that need not be distinguished from others")
     add(
@@ -73,6 +58,31 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--tables", choices=("csv", "parquet"), default="csv", help="format of the tables (parquet needs pyarrow)")
     add("--no-figures", action="store_true", help="tables only")
     arguments.add_work(command)
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    """Limits on single genes and on their sums."""
+    add = command.add_argument
+    for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with the most")):
+        add(f"--{name}-counts", nargs=2, type=_end, metavar=("LOW", "HIGH"), help=f"range of {what}; - for an open end")
+    add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
+    add(
+        "--gene-table",
+        type=Path,
+        metavar="CSV",
+        help="table of genes, by name, symbol or Ensembl id, with columns for the next five options",
+    )
+    add(
+        "--quota", nargs=4, action="append", default=[], metavar=("NAME", "GENES", "LOW", "HIGH"),
+        help="least and most genes of a file or a gene family in the panel; - for an open end",
+    )  # fmt: skip
+    add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
+    add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
+    add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
+    add("--weight-key", metavar="COLUMN", help="column with gene weights")
+    add("--cost-key", metavar="COLUMN", help="column with gene costs")
+    add("--budget", type=float, help="maximum cost of the panel")
+    add("--positive-only", action="store_true", help="leave out genes that stand out by low expression")
 
 
 def run(options: argparse.Namespace) -> Result:
@@ -107,6 +117,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         groupby,
         priorities=priorities,
         limits=_limits(options),
+        quotas={name: (_group(genes), *_ends(low, high, "--quota")) for name, genes, low, high in options.quota},
         pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
         work=kept_in(options),
         include=gene_list(options.include),
@@ -195,10 +206,19 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
 
 
 def _limits(options: argparse.Namespace) -> dict[str, tuple[float | None, float | None]]:
+    return {column: _ends(low, high, "--limit") for column, low, high in options.limit}
+
+
+def _group(genes: str) -> Any:
+    """The genes of a file, or the name of a gene family."""
+    return genes if genes in FAMILY_NAMES else gene_list(Path(genes))
+
+
+def _ends(low: str, high: str, option: str) -> tuple[float | None, float | None]:
     try:
-        return {column: (_end(low), _end(high)) for column, low, high in options.limit}
+        return _end(low), _end(high)
     except argparse.ArgumentTypeError as wrong:
-        raise ValueError(f"--limit: {wrong}.") from None
+        raise ValueError(f"{option}: {wrong}.") from None
 
 
 def _end(text: str) -> float | None:

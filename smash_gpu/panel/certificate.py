@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.compute.xp import take, to_host
+from smash_gpu.panel.lifted import markers_missing
 from smash_gpu.panel.markers import markers, rivals
 from smash_gpu.panel.problem import ignored_classes
 from smash_gpu.panel.request import MUST, OUT
@@ -85,15 +86,17 @@ def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarr
             f"without {rule!r} it could have {allowed + int(alone.sum())}"
         )
     lacking = int(np.maximum(np.minimum(problem.promised, _attainable(design)) - held, 0).sum())
-    capped = " within the caps" * bool(len(problem.caps.limit))
-    size = f"{len(design.panel)} genes{capped}"
+    limits = {"caps": (~problem.caps.is_quota).any(), "quotas": problem.caps.is_quota.any()}
+    capped = " and ".join(name for name, some in limits.items() if some)
+    size = f"{len(design.panel)} genes{' within the ' * bool(capped)}{capped}"
+    less = [f"without the quota {name!r} {left} are missing" for name, left in markers_missing(design, lacking)]
+    way_out = "; ".join(["allow more genes, or raise the caps", *less])
     if design.least_lacking >= lacking:
-        reason = f"every choice of {size} misses at least {lacking} of the requested markers"
-        return reason, "allow more genes, or raise the caps"
+        return f"every choice of {size} misses at least {lacking} of the requested markers", way_out
     return (
         f"no {size} were found that miss fewer than {lacking} of the requested markers; at least "
         f"{design.least_lacking} are missing in any case",
-        "allow more genes, or raise the caps",
+        way_out,
     )
 
 

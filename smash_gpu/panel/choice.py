@@ -31,7 +31,7 @@ def design(asked: Problem) -> Design:
         If no panel of exactly ``n_genes`` genes meets the constraints.
     """
     found, must = asked.found, asked.must
-    task = _task(asked, must)
+    task = task_of(asked)
     check_caps(asked.caps, task, must=must, existing=found.existing)
     possible = completion(task)
     if possible.panel is None:
@@ -129,7 +129,9 @@ def _first_objective(asked: Problem) -> Objective:
     return asked.objective.with_tau(nested_tau(size))
 
 
-def _task(asked: Problem, must: np.ndarray) -> Task:
+def task_of(asked: Problem) -> Task:
+    """What is still to be chosen beside the genes that must be in and the existing ones."""
+    must = asked.must
     given = np.concatenate([must, asked.found.existing])
     tier = asked.found.tier.copy()
     tier[must] = OUT

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,13 @@ from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import warn
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes.lists import GeneNames
-from smash_gpu.panel import availability
+from smash_gpu.panel import availability, quotas
 from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, WANTED, Request
 from smash_gpu.runtime.words import join_names
 
 TRANSCRIPTS, COST = "transcripts per cell", "cost"
+LEAST_LIMIT = 1e-12  # stands for a limit of 0, which shares cannot be taken of
 
 
 @dataclass(frozen=True)
@@ -39,33 +41,50 @@ class Caps:
     Attributes
     ----------
     what, of
-        The quantity of each row, and the class in which it is counted ("" for the whole panel).
+        The quantity of each row, and the class in which it is counted ("" for the whole panel), or the quota's name.
     load
         What each gene adds; rows × genes.
     limit
         Of each row.
+    size
+        Number of genes of the panel and the existing one. A quota of at least k genes is a row that counts all other
+        genes, with the limit ``size − k``.
     """
 
     what: np.ndarray
     of: np.ndarray
     load: np.ndarray
     limit: np.ndarray
+    size: int
 
     def used(self, panel: np.ndarray) -> np.ndarray:
         """The sum over a panel in each row."""
         return self.load[:, panel].sum(axis=1)
 
     @property
-    def none(self) -> Caps:
-        """No caps on the same genes."""
-        return Caps(self.what[:0], self.of[:0], self.load[:0], self.limit[:0])
+    def is_quota(self) -> np.ndarray:
+        """Mask of the rows that count genes of a group."""
+        return np.isin(self.what, (quotas.LEAST, quotas.MOST))
+
+    @property
+    def unit(self) -> np.ndarray:
+        """What is 1 when loads are shares of a limit: the limit, or a small number where it is 0."""
+        return np.where(self.limit > 0, self.limit, np.where(self.is_quota, 1.0, LEAST_LIMIT))
+
+    def of_rows(self, rows: np.ndarray) -> Caps:
+        """Only the numbered or marked rows."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in ("what", "of", "load", "limit")})
+
+    def as_asked(self, rows: Any, sums: Any) -> Any:
+        """Sums or limits of rows as the user counts: for a quota of at least k, genes of the group, not other genes."""
+        return np.where(self.what[rows] == quotas.LEAST, self.size - sums, sums)
 
 
 @dataclass(frozen=True)
 class Candidates:
     """The tier of every gene, the existing panel, the genes each rule matches, and a table of the counts.
 
-    ``uncapped`` is the tier without upper limits on counts.
+    ``uncapped`` is the tier without upper limits on counts, ``groups`` the genes of each quota.
     """
 
     tier: np.ndarray
@@ -73,6 +92,7 @@ class Candidates:
     existing: np.ndarray
     hits: Mapping[str, np.ndarray]
     ledger: pd.DataFrame
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def candidates(request: Request, known: Genes, expressed: Expression, mask: np.ndarray | None = None) -> Candidates:
@@ -113,7 +133,8 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     left_uncapped = (tier == MUST) | ~np.any([*(hits | low).values(), np.zeros_like(left)], axis=0)
     tier, uncapped = (np.where(kept, tier, OUT) for kept in (left, left_uncapped))
     tier[existing] = uncapped[existing] = OUT
-    return Candidates(tier, uncapped, existing, hits, ledger)
+    groups = quotas.members(request.quotas, known, request.species)
+    return Candidates(tier, uncapped, existing, hits, ledger, groups)
 
 
 @dataclass(frozen=True)
@@ -154,8 +175,8 @@ class Expression:
             )
 
 
-def caps(request: Request, known: Genes, expressed: Expression, existing: np.ndarray) -> Caps:
-    """The caps on transcripts per cell in every class and on cost; genes of the existing panel cost nothing.
+def caps(request: Request, known: Genes, expressed: Expression, found: Candidates) -> Caps:
+    """The caps on transcripts per cell in every class and on cost, and the quotas; existing genes cost nothing.
 
     Raises
     ------
@@ -177,10 +198,15 @@ def caps(request: Request, known: Genes, expressed: Expression, existing: np.nda
         cost = known.column(request.cost_key, "cost_key")
         if not (cost >= 0).all():
             raise ValueError(f"column {request.cost_key!r} of adata.var has missing or negative costs; fill them in.")
-        cost = np.where(np.isin(np.arange(n_genes), existing), 0.0, cost)
+        cost = np.where(np.isin(np.arange(n_genes), found.existing), 0.0, cost)
         load, limit = np.vstack([load, cost]), np.append(limit, request.budget)
         what, of = [*what, COST], [*of, ""]
-    return Caps(np.array(what, dtype=object), np.array(of, dtype=object), load, limit)
+    size = request.n_genes + len(found.existing)
+    if request.quotas:
+        more = quotas.rows(request.quotas, found.groups, size)
+        what, of, limit = [*what, *more.what], [*of, *more.of], np.append(limit, more.limit)
+        load = np.vstack([load, more.load])
+    return Caps(np.array(what, dtype=object), np.array(of, dtype=object), load, limit, size)
 
 
 def preference(request: Request, known: Genes) -> np.ndarray:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
 
 ROUNDING = 1e-9  # of a limit
-LEAST_LIMIT = 1e-12  # stands for a limit of 0, which shares cannot be taken of
 SECONDS = 20.0  # time limit of one call of the solver
 NUMBERS_FOR_EXACT = 2**15  # (caps + requested markers) × genes; above this, branching takes too long
 MAX_TRIES = 200
@@ -73,9 +72,8 @@ class Completion:
 
 def shares(caps: Caps, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Loads, and the room that the genes ``taken`` leave, as shares of each limit."""
-    limit = np.maximum(caps.limit, LEAST_LIMIT)[:, None]
-    load = caps.load / limit
-    return load, caps.limit / limit[:, 0] - load[:, taken].sum(axis=1)
+    load = caps.load / caps.unit[:, None]
+    return load, caps.limit / caps.unit - load[:, taken].sum(axis=1)
 
 
 def completion(task: Task) -> Completion:
@@ -98,8 +96,11 @@ def completion(task: Task) -> Completion:
     return Completion(found, least)
 
 
-def least_scale(task: Task, rows: np.ndarray) -> OptimizeResult:
-    """The smallest factor on the limits of ``rows`` at which ``n`` genes fit all caps (relaxed); it is ``x[-1]``."""
+def least_scale(task: Task, rows: np.ndarray, *, integral: bool = False) -> OptimizeResult:
+    """The smallest factor on the limits of ``rows`` at which ``n`` genes fit all caps; it is ``x[-1]``.
+
+    Genes may be taken in part, unless ``integral`` is given and the problem is small.
+    """
     genes, n = task.genes, len(task.genes)
     held = np.hstack([task.load[np.ix_(~rows, genes)], np.zeros((np.sum(~rows), 1))])
     scaled = np.hstack([task.load[np.ix_(rows, genes)], np.full((rows.sum(), 1), -1.0)])
@@ -109,6 +110,7 @@ def least_scale(task: Task, rows: np.ndarray) -> OptimizeResult:
         (np.append(np.ones(n), 0.0)[None], task.n, task.n),
         (held, -np.inf, task.room[~rows]),
         (scaled, -np.inf, task.room[rows] - 1),
+        integrality=np.append(np.ones(n), 0.0) * (integral and _is_small(task)),
     )
 
 

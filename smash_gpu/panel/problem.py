@@ -13,7 +13,7 @@ from smash_gpu.errors import NotFoundError
 from smash_gpu.panel import adjust
 from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed
 from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, preference
-from smash_gpu.panel.infeasible import check_numbers
+from smash_gpu.panel.infeasible import check_numbers, check_quotas
 from smash_gpu.panel.markers import markers
 from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.pairs import weighted_pairs
@@ -51,7 +51,8 @@ class Problem:
     def without_caps(self) -> Problem:
         """The same problem without upper limits on counts, transcripts and costs, and without promised markers."""
         found = replace(self.found, tier=self.found.uncapped)
-        return replace(self, found=found, caps=self.caps.none, promised=np.zeros_like(self.promised))
+        kept = self.caps.of_rows(self.caps.is_quota)
+        return replace(self, found=found, caps=kept, promised=np.zeros_like(self.promised))
 
 
 def prepare(
@@ -82,6 +83,7 @@ def prepare(
     known = Genes(data.names, data.symbols, data.ids, pd.DataFrame(index=data.names) if table is None else table)
     found = candidates(request, known, expressed, mask)
     check_numbers(request, found, known)
+    check_quotas(request.quotas, found)
     fraction = None if data.sample is None else request.sample_fraction
     profiles = adjust.profiles(
         sums, strata, classes, sample_fraction=fraction, min_cells_per_sample=request.min_cells_per_sample
@@ -101,7 +103,7 @@ def prepare(
         data.device
     )
     return Problem(
-        request, known, classes, expressed, objective, found, caps(request, known, expressed, found.existing),
+        request, known, classes, expressed, objective, found, caps(request, known, expressed, found),
         preference(request, known), marking, promised,
     )  # fmt: skip
 

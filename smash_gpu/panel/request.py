@@ -12,6 +12,7 @@ from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes.lists import listed
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
+from smash_gpu.panel.quotas import Quota, quotas_of
 from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
 
 ANY = (0.0, np.inf)
@@ -46,6 +47,7 @@ class Request:
     cost_key: str | None = None
     budget: float | None = None
     max_transcripts: float | Mapping[str, float] | None = None
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
     positive_only: bool = False
     min_markers: int | Mapping[str, int] = 0
     sample_fraction: float = MIN_SAMPLE_FRACTION
@@ -96,7 +98,8 @@ class Request:
         lists = {name: as_list(given[name], name) for name, as_list in LISTS.items() if name in given}
         windows = {name: window(given[name], name) for name in ("mean_counts", "max_counts") if name in given}
         limits = {column: window(ends, f"limits[{column!r}]") for column, ends in given.get("limits", {}).items()}
-        return cls(**given | lists | windows | {"limits": limits})
+        quotas = quotas_of(given.get("quotas", {}))
+        return cls(**given | lists | windows | {"limits": limits, "quotas": quotas})
 
 
 def _check_caps(what: str, caps: float | Mapping[str, float] | None) -> None:

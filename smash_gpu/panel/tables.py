@@ -9,6 +9,7 @@ import pandas as pd
 
 from smash_gpu.compute.xp import to_host
 from smash_gpu.panel.certificate import PURPOSES, certificate, possible_separation
+from smash_gpu.panel.lifted import resolutions
 from smash_gpu.panel.request import MUST, ORDINARY, SPARE, WANTED
 from smash_gpu.panel.result import Design
 from smash_gpu.panel.slide import slide_table
@@ -132,9 +133,14 @@ def curve_table(design: Design) -> pd.DataFrame:
 
 
 def cap_table(design: Design) -> pd.DataFrame:
-    """One row per cap: the quantity, the class, what the panel and the existing genes use, the limit."""
+    """One row per cap or quota: the quantity, the class or group, what the panel and existing genes use, the limit.
+
+    With quotas, ``resolution_without`` is the resolution of a panel designed without the quota, where it is full.
+    """
     caps = design.problem.caps
-    return pd.DataFrame({"constraint": caps.what, "of": caps.of, "used": caps.used(design.whole), "limit": caps.limit})
+    used, limit = (caps.as_asked(slice(None), values) for values in (caps.used(design.whole), caps.limit))
+    table = pd.DataFrame({"constraint": caps.what, "of": caps.of, "used": used, "limit": limit})
+    return table.assign(resolution_without=resolutions(design)) if caps.is_quota.any() else table
 
 
 def _named(names: np.ndarray, genes: np.ndarray) -> list[str]:

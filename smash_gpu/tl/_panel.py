@@ -39,6 +39,7 @@ def panel(
     cost_key: str | None = Request.cost_key,
     budget: float | None = Request.budget,
     max_transcripts: float | Mapping[str, float] | None = Request.max_transcripts,
+    quotas: Mapping[str, tuple[Genes, int | None, int | None]] | None = None,
     positive_only: bool = Request.positive_only,
     min_markers: int | Mapping[str, int] = Request.min_markers,
     ignore: Iterable[str] = Request.ignore,
@@ -120,6 +121,10 @@ def panel(
     max_transcripts
         Most mean counts per cell of all genes of the panel together, existing ones included, in **every** class of
         every column (optical crowding), or a mapping from class to that. Ignored classes count here.
+    quotas
+        Name to ``(genes, low, high)``: at least ``low`` and at most ``high`` genes of a group are in the panel and the
+        existing one together; None for an open end. Genes as for ``include``, or the name of a gene family as in
+        ``exclude_families``; those that the data lack are left out with a warning. Groups may overlap.
     positive_only
         Only genes that stand out by presence: their highest class is at least as far from the median class as the
         lowest, in some column.
@@ -199,6 +204,7 @@ def panel(
         "exclude_families": exclude_families, "species": species, "priorities": priorities,
         "mean_counts": mean_counts, "max_counts": max_counts, "limits": limits,
         "weight_key": weight_key, "cost_key": cost_key, "budget": budget, "max_transcripts": max_transcripts,
+        "quotas": quotas,
         "positive_only": positive_only, "min_markers": min_markers, "ignore": ignore, "prior": prior, "tau": tau,
         "class_weights": class_weights, "pair_weights": pair_weights, "sample_fraction": sample_fraction,
         "min_cells_per_sample": min_cells_per_sample,
