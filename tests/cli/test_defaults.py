@@ -24,7 +24,9 @@ CALLS = {
     "check": (),
 }
 OPPOSITE = {"no_figures": "figures"}
-OTHER_NAMES = {"pair": "pair_weights", "limit": "limits", "wanted": "priorities", "spare": "priorities"}
+OTHER_NAMES = {
+    "pair": "pair_weights", "limit": "limits", "quota": "quotas", "wanted": "priorities", "spare": "priorities",
+}  # fmt: skip
 REQUIRED = {"data", "groupby"}
 OF_THE_COMMAND_LINE = {
     "help", "json", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",

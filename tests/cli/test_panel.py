@@ -115,3 +115,13 @@ def test_parquet_is_asked_for_before_anything_is_computed(run, data, monkeypatch
     code, said, error = run("panel", data, "--groupby", "cell_type", "--n-genes", 5, "--tables", "parquet")
     assert (code, said) == (2, "")
     assert "pip install pyarrow" in error
+
+
+def test_a_quota_is_a_file_or_a_family(run, data, tmp_path):
+    (tmp_path / "noise.txt").write_text("NOISE30\nNOISE31\nNOISE32\n")
+    quotas = ["--quota", "noise", tmp_path / "noise.txt", 2, "-", "--quota", "MHC", "hla", "-", 0]
+    code, *_ = run("panel", data, "--groupby", "cell_type", "--n-genes", 5, *quotas, "--out", tmp_path / "out")
+    assert code == 0
+    caps = pd.read_csv(tmp_path / "out" / "caps.csv").set_index("of")
+    assert caps.loc["noise", ["constraint", "used", "limit"]].tolist() == ["genes at least", 2, 2]
+    assert caps.loc["MHC", ["constraint", "used", "limit"]].tolist() == ["genes at most", 0, 0]
