@@ -95,7 +95,7 @@ def check_caps(caps: Caps, task: Task, *, must: np.ndarray, existing: np.ndarray
         what = "quota" if caps.is_quota[over].all() else "cap"
         raise InfeasibleError(
             f"{who} already {'exceed' if len(must) else 'exceeds'} a {what}.",
-            _table([_over(caps, row, used[row]) for row in over]),
+            _table([_over(caps, row, used[row]) for row in over.tolist()]),
         )
 
 
@@ -128,7 +128,7 @@ def no_room(caps: Caps, task: Task, n_given: int) -> InfeasibleError:
             together = _percent_up(_least_scale(task, np.ones(len(caps.what), dtype=bool)))
             way_out = f"raising this cap alone does not help; raise all caps by {together}"
         rows.append((what, caps.of[row], limit, least, way_out))
-    rows += [_quota_row(caps, task, row) for row in np.flatnonzero(caps.is_quota)]
+    rows += [_quota_row(caps, task, row) for row in np.flatnonzero(caps.is_quota).tolist()]
     kept = caps.what != LEAST
     fitting = n_given + most_genes(replace(task, load=task.load[kept], room=task.room[kept]))
     if fitting < n_given + task.n or not caps.is_quota.any():

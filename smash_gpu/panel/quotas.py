@@ -96,11 +96,13 @@ def rows(quotas: Mapping[str, Quota], groups: Mapping[str, np.ndarray], size: in
 
     At least ``low`` genes of a group are at most ``size − low`` other genes, so one kind of limit is enough.
     """
-    what, of, load, limit = [], [], [np.zeros((0, len(mask))) for mask in groups.values()][:1], []
+    found: list[tuple[str, str, np.ndarray, float]] = []
     for name, quota in quotas.items():
         inside = groups[name].astype(float)
         if quota.high is not None:
-            what, of, load, limit = [*what, MOST], [*of, name], [*load, inside], [*limit, float(quota.high)]
+            found.append((MOST, name, inside, float(quota.high)))
         if quota.low:
-            what, of, load, limit = [*what, LEAST], [*of, name], [*load, 1 - inside], [*limit, float(size - quota.low)]
-    return Rows(what, of, np.vstack(load), limit)
+            found.append((LEAST, name, 1 - inside, float(size - quota.low)))
+    n_genes = len(next(iter(groups.values())))
+    load = np.array([row[2] for row in found]).reshape(len(found), n_genes)
+    return Rows([row[0] for row in found], [row[1] for row in found], load, [row[3] for row in found])

@@ -39,7 +39,7 @@ def panel(
     cost_key: str | None = Request.cost_key,
     budget: float | None = Request.budget,
     max_transcripts: float | Mapping[str, float] | None = Request.max_transcripts,
-    quotas: Mapping[str, tuple[Genes, int | None, int | None]] | None = None,
+    quotas: Mapping[str, tuple[Genes | str, float | None, float | None]] | None = None,
     positive_only: bool = Request.positive_only,
     min_markers: int | Mapping[str, int] = Request.min_markers,
     ignore: Iterable[str] = Request.ignore,
