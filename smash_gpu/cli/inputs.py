@@ -8,13 +8,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from smash_gpu.genes.lists import listed
-from smash_gpu.genes.tables import IDS, NAMES, Gene, known_column, names_in, read_table
+from smash_gpu.genes.tables import Gene
 from smash_gpu.io.open import require_path
-from smash_gpu.runtime.words import join_names
 
 
 def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -81,6 +77,18 @@ def gene_list(path: Path | None) -> list[Gene]:
     return list(listed(path, str(path)))
 
 
+def gene_lists(paths: list[Path]) -> list[Gene]:
+    """The genes of several files."""
+    return [gene for path in paths for gene in gene_list(path)]
+
+
+def existing_file(path: Path | None) -> Path | None:
+    """The path, after checking that there is such a file."""
+    if path is not None:
+        require_path(path)
+    return path
+
+
 def gene_table(adata: Any, path: Path, gene_symbols: str | None) -> None:
     """Add the columns of a table to ``adata.var`` by name, symbol or Ensembl id; other genes get missing values.
 
@@ -89,22 +97,12 @@ def gene_table(adata: Any, path: Path, gene_symbols: str | None) -> None:
     ValueError
         If no gene of the table is in the data.
     """
+    import pandas as pd
+
     from smash_gpu.annotated.features import gene_names
-    from smash_gpu.errors import warn
+    from smash_gpu.annotated.gene_table import columns
 
     require_path(path)
-    table = read_table(path)
-    genes, known = names_in(table.frame, str(path), otherwise=0), gene_names(adata, gene_symbols)
-    rows = [[] if gene is None else known.all_of(gene) for gene in genes]
-    unknown = [str(gene) for gene, here in zip(genes, rows, strict=True) if gene is not None and not here]
-    if not any(rows):
-        raise ValueError(f"{path}: none of its genes ({join_names(unknown)}) is in the data by name, symbol or id.")
-    if not all(rows):
-        warn(f"{path}: {rows.count([]):,} of {len(rows):,} rows are of no gene in the data: {join_names(unknown)}.")
-    place = np.full(len(known.names), -1)
-    for number, here in reversed(list(enumerate(rows))):
-        place[here] = number
-    at = place[pd.Index(known.names).get_indexer(adata.var_names.astype(str))]  # a feature that is no gene has none
-    for name, values in table.values.items():
-        if known_column([name], (*NAMES, *IDS)) is None:
-            adata.var[str(name)] = values.reindex(at).to_numpy()
+    added = pd.DataFrame(columns(adata, path, gene_symbols), index=gene_names(adata).names)
+    for name, values in added.items():  # a feature that is no gene has none
+        adata.var[str(name)] = values.reindex(adata.var_names.astype(str)).to_numpy()

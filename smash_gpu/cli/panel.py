@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.inputs import gene_list, gene_table, kept_in, named, open_data, save, writable
+from smash_gpu.cli.inputs import (
+    existing_file,
+    gene_list,
+    gene_lists,
+    gene_table,
+    kept_in,
+    named,
+    open_data,
+    save,
+    writable,
+)
 from smash_gpu.cli.json_output import Result
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.get._panel import TABLES
@@ -40,6 +50,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         ("spare", "genes to choose only if no others are left"),
     ):
         add(f"--{name}", type=Path, metavar="FILE", help=f"{what}; {arguments.GENES}")
+    add("--unavailable", type=Path, nargs="+", default=[], metavar="FILE", help="genes without probes, in such files")
+    add("--off-target", type=Path, metavar="CSV", help="table of genes with numbers of off-target sites, or scores")
+    add("--max-off-target", type=float, default=Request.max_off_target, metavar="N", help="largest such number")
     add(
         "--exclude-families", nargs="*", choices=FAMILY_NAMES, default=list(Request.exclude_families),
         help="gene families to leave out; without a name: none",
@@ -111,7 +124,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
     }
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
             "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families", "species",
-            "mask_var", "platform", "length_key")  # fmt: skip
+            "mask_var", "platform", "length_key", "max_off_target")  # fmt: skip
     tl.panel(
         adata,
         groupby,
@@ -123,6 +136,8 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         include=gene_list(options.include),
         extend=gene_list(options.extend),
         exclude=gene_list(options.exclude),
+        unavailable=gene_lists(options.unavailable),
+        off_target=existing_file(options.off_target),
         **{name: getattr(options, name) for name in same},
         **source,
     )

@@ -13,7 +13,8 @@ from smash_gpu.annotated.columns import numbers_of
 from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import warn
 from smash_gpu.genes import filters as gene_filters
-from smash_gpu.genes.lists import GeneNames
+from smash_gpu.genes.lists import IGNORE, GeneNames
+from smash_gpu.genes.values import PerGene, of_genes
 from smash_gpu.panel import availability, quotas
 from smash_gpu.panel.classes import Classes
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, WANTED, Request
@@ -29,9 +30,11 @@ class Genes(GeneNames):
 
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
-    def column(self, name: str, what: str) -> np.ndarray:
-        """A numeric column of the annotation."""
-        return numbers_of(self.table, name, what)
+    def column(self, given: str | PerGene, what: str, *, missing: str = "warn") -> np.ndarray:
+        """A numeric column of the annotation, or the numbers of a user's table; NaN where there is none."""
+        if isinstance(given, str):
+            return numbers_of(self.table, given, what)
+        return of_genes(self, given, what, missing=missing)
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     twice = np.flatnonzero((tier == MUST) & excluded)
     if len(twice):
         raise ValueError(f"include and exclude both name {', '.join(known.names[twice])}; remove from one of them.")
+    off_target = None if request.off_target is None else known.column(request.off_target, "off_target", missing=IGNORE)
+    hits |= availability.rules(request, known, tier == MUST, off_target)
     if mask is not None:
         hits["not in mask_var"] = ~mask
     hits |= gene_filters.family_rules(request.exclude_families, known.symbols, request.species, what="exclude_families")
@@ -197,7 +202,7 @@ def caps(request: Request, known: Genes, expressed: Expression, found: Candidate
     if request.cost_key is not None and request.budget is not None:  # both or neither
         cost = known.column(request.cost_key, "cost_key")
         if not (cost >= 0).all():
-            raise ValueError(f"column {request.cost_key!r} of adata.var has missing or negative costs; fill them in.")
+            raise ValueError(f"{_column(request.cost_key, 'cost_key')} has missing or negative costs; fill them in.")
         cost = np.where(np.isin(np.arange(n_genes), found.existing), 0.0, cost)
         load, limit = np.vstack([load, cost]), np.append(limit, request.budget)
         what, of = [*what, COST], [*of, ""]
@@ -222,7 +227,7 @@ def preference(request: Request, known: Genes) -> np.ndarray:
     weight = np.nan_to_num(known.column(request.weight_key, "weight_key"), nan=1.0)
     if not (weight > 0).all():
         raise ValueError(
-            f"column {request.weight_key!r} of adata.var has weights of 0 or less; exclude such genes instead."
+            f"{_column(request.weight_key, 'weight_key')} has weights of 0 or less; exclude such genes instead."
         )
     return weight
 
@@ -233,6 +238,10 @@ def _note_wanted(names: np.ndarray, removed: np.ndarray, hits: Mapping[str, np.n
         rules = (next(rule for rule, hit in hits.items() if hit[gene]) for gene in np.flatnonzero(removed))
         listed = join_names(f"{name} ({rule})" for name, rule in zip(names[removed], rules, strict=True))
         warn(f"a rule leaves out wanted genes: {listed}; make them 'must' to keep them.")
+
+
+def _column(given: str | PerGene, what: str) -> str:
+    return f"column {given!r} of adata.var" if isinstance(given, str) else f"the table {what}"
 
 
 def _inside(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes.lists import listed
+from smash_gpu.genes.values import PerGene, per_gene
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.panel.quotas import Quota, quotas_of
 from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
@@ -19,7 +20,10 @@ ANY = (0.0, np.inf)
 MIN_CELLS = 2  # of a class, since one cell has no variance
 MUST, WANTED, ORDINARY, SPARE, OUT = range(5)
 TIERS = {"must": MUST, "wanted": WANTED, "spare": SPARE}
-LISTS = {"exclude_families": names_of, "ignore": names_of} | dict.fromkeys(("include", "extend", "exclude"), listed)
+LISTS = {"exclude_families": names_of, "ignore": names_of} | dict.fromkeys(
+    ("include", "extend", "exclude", "unavailable"), listed
+)
+NUMBERS = ("off_target", "weight_key", "cost_key")
 EXCLUDED = ("mitochondrial", "ribosomal", "heat_shock", "housekeeping")
 
 
@@ -37,14 +41,17 @@ class Request:
     include: tuple[str, ...] = ()
     extend: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    off_target: str | PerGene | None = None
+    max_off_target: float = 0.0
     exclude_families: tuple[str, ...] = EXCLUDED
     species: str = "auto"
     priorities: Mapping[str, str] = field(default_factory=dict)
     mean_counts: tuple[float, float] = ANY
     max_counts: tuple[float, float] = ANY
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    weight_key: str | None = None
-    cost_key: str | None = None
+    weight_key: str | PerGene | None = None
+    cost_key: str | PerGene | None = None
     budget: float | None = None
     max_transcripts: float | Mapping[str, float] | None = None
     quotas: Mapping[str, Quota] = field(default_factory=dict)
@@ -96,10 +103,11 @@ class Request:
             raise TypeError(not_an_option("a panel", unknown[0], names))
         given = {name: value for name, value in options.items() if value is not None}
         lists = {name: as_list(given[name], name) for name, as_list in LISTS.items() if name in given}
+        numbers = {name: per_gene(given[name], name) for name in NUMBERS if name in given}
         windows = {name: window(given[name], name) for name in ("mean_counts", "max_counts") if name in given}
         limits = {column: window(ends, f"limits[{column!r}]") for column, ends in given.get("limits", {}).items()}
         quotas = quotas_of(given.get("quotas", {}))
-        return cls(**given | lists | windows | {"limits": limits, "quotas": quotas})
+        return cls(**given | lists | numbers | windows | {"limits": limits, "quotas": quotas})
 
 
 def _check_caps(what: str, caps: float | Mapping[str, float] | None) -> None:

@@ -15,7 +15,8 @@ from anndata import AnnData
 from smash_gpu import panel as design
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.columns import column, mask_of
-from smash_gpu.annotated.features import of_all_features, only_genes
+from smash_gpu.annotated.features import of_all_features
+from smash_gpu.annotated.gene_table import annotation
 from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.dataset import Dataset
@@ -40,6 +41,7 @@ def design_into(
     *,
     platform: str | Path | None,
     length_key: str | None,
+    gene_table: pd.DataFrame | Path | None,
     mask_var: str | None,
     memory: int | str | None,
     work: str | Path | Work | None,
@@ -49,7 +51,7 @@ def design_into(
     request, preset = Request.of(options), None if platform is None else platform_of(platform)
     with limit(memory):
         data, levels = read_levels(adata, columns, source, request.ignore, work)
-        request, var, fit = _fit(preset, request, data, only_genes(adata, adata.var), length_key)
+        request, var, fit = _fit(preset, request, data, annotation(adata, gene_table, source.gene_symbols), length_key)
         mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
         found = design.design(design.prepare(data, levels, request, table=var, mask=mask))
         written = tables(found) | {"platform": fit}

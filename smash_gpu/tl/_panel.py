@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.stages import Work
 from smash_gpu.genes.lists import Genes
+from smash_gpu.genes.values import Values
 from smash_gpu.panel import Request
 from smash_gpu.tl._design import columns_of, design_into
 
@@ -27,16 +29,20 @@ def panel(
     include: Genes = Request.include,
     extend: Genes = Request.extend,
     exclude: Genes = Request.exclude,
+    unavailable: Genes = Request.unavailable,
+    off_target: Values | None = None,
+    max_off_target: float = Request.max_off_target,
     exclude_families: Iterable[str] = Request.exclude_families,
     species: str = Request.species,
     priorities: Mapping[str, str] | None = None,
+    gene_table: pd.DataFrame | Path | None = None,
     mask_var: str | None = None,
     mean_counts: Window | None = None,
     max_counts: Window | None = None,
     limits: Mapping[str, Window] | None = None,
     length_key: str | None = None,
-    weight_key: str | None = Request.weight_key,
-    cost_key: str | None = Request.cost_key,
+    weight_key: Values | None = None,
+    cost_key: Values | None = None,
     budget: float | None = Request.budget,
     max_transcripts: float | Mapping[str, float] | None = Request.max_transcripts,
     quotas: Mapping[str, tuple[Genes | str, float | None, float | None]] | None = None,
@@ -95,6 +101,12 @@ def panel(
         that the data lack separate nothing; a warning names them, and the table ``slide`` holds them.
     exclude
         Genes that are not in.
+    unavailable
+        Genes without probes, such as the vendor's files of them: a list of genes or of paths. They are not in, and may
+        be unknown to the data; an error if ``include`` names one.
+    off_target, max_off_target
+        Column of ``adata.var`` with numbers of off-target sites or scores, or a mapping from gene to them, or a table
+        or the path of one; genes above ``max_off_target`` are not in. A gene without a number passes.
     exclude_families, species
         Gene families that are not in, of "mitochondrial", "ribosomal", "heat_shock", "housekeeping" and "hla" (MHC),
         and the species whose names they have, as in `pp.filter_genes`; () for none. They separate classes in one data
@@ -102,6 +114,9 @@ def panel(
     priorities
         Gene to "must" (as ``include``), "wanted" (before all others) or "spare" (only when nothing else may be
         chosen).
+    gene_table
+        A table of genes, by name, symbol or Ensembl id, or the path of one. Its columns count as columns of
+        ``adata.var``, which stays as it is, for ``mask_var``, ``limits`` and the options that end in ``_key``.
     mask_var
         Boolean column of ``adata.var``: genes that may be chosen, e.g. "smash_candidate" of `pp.filter_genes`.
     mean_counts, max_counts
@@ -115,9 +130,10 @@ def panel(
         Column of ``adata.var`` with the length of transcripts in bases, for ``platform``; None: "transcript_length" if
         there is one.
     weight_key
-        Column of ``adata.var`` with weights: the choice goes by gain × weight.
+        Column of ``adata.var`` with weights, or a mapping, Series or table of them by name, symbol or Ensembl id: the
+        choice goes by gain × weight. A gene without one has the weight 1.
     cost_key, budget
-        Column of ``adata.var`` with costs, and the largest sum of the chosen genes; existing genes cost nothing.
+        Column or table of costs, as of weights, and the largest sum of the chosen genes; existing genes cost nothing.
     max_transcripts
         Most mean counts per cell of all genes of the panel together, existing ones included, in **every** class of
         every column (optical crowding), or a mapping from class to that. Ignored classes count here.
@@ -201,6 +217,7 @@ def panel(
     slots.require_storable(key)
     options = {
         "n_genes": n_genes, "nested": nested, "include": include, "extend": extend, "exclude": exclude,
+        "unavailable": unavailable, "off_target": off_target, "max_off_target": max_off_target,
         "exclude_families": exclude_families, "species": species, "priorities": priorities,
         "mean_counts": mean_counts, "max_counts": max_counts, "limits": limits,
         "weight_key": weight_key, "cost_key": cost_key, "budget": budget, "max_transcripts": max_transcripts,
@@ -214,6 +231,6 @@ def panel(
         sample_key=sample_key, batch_key=batch_key, device=device,
     )  # fmt: skip
     design_into(
-        adata, columns_of(groupby), options, source, platform=platform, length_key=length_key, mask_var=mask_var,
-        memory=memory, work=work, key=key,
+        adata, columns_of(groupby), options, source, platform=platform, length_key=length_key, gene_table=gene_table,
+        mask_var=mask_var, memory=memory, work=work, key=key,
     )  # fmt: skip
