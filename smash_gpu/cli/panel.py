@@ -42,17 +42,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--nested", action="store_true", help="order the genes so that every prefix is a good panel of its size")
     add("--batch-key", metavar="COLUMN", help="column of obs with batches; classes are compared within batches")
     add("--sample-fraction", type=float, default=Request.sample_fraction, help="share of the samples that must agree")
-    for name, what in (
-        ("include", "genes that must be in the panel"),
-        ("extend", "existing panel to add to"),
-        ("exclude", "genes to leave out"),
-        ("wanted", "genes to choose before all others"),
-        ("spare", "genes to choose only if no others are left"),
-    ):
-        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}; {arguments.GENES}")
-    add("--unavailable", type=Path, nargs="+", default=[], metavar="FILE", help="genes without probes, in such files")
-    add("--off-target", type=Path, metavar="CSV", help="table of genes with numbers of off-target sites, or scores")
-    add("--max-off-target", type=float, default=Request.max_off_target, metavar="N", help="largest such number")
+    _add_genes(command)
     add(
         "--exclude-families", nargs="*", choices=FAMILY_NAMES, default=list(Request.exclude_families),
         help="gene families to leave out; without a name: none",
@@ -96,6 +86,22 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     add("--cost-key", metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
     add("--positive-only", action="store_true", help="leave out genes that stand out by low expression")
+
+
+def _add_genes(command: argparse.ArgumentParser) -> None:
+    """Lists of genes that are in or out."""
+    add = command.add_argument
+    for name, what in (
+        ("include", "genes that must be in the panel"),
+        ("extend", "existing panel to add to"),
+        ("exclude", "genes to leave out"),
+        ("wanted", "genes to choose before all others"),
+        ("spare", "genes to choose only if no others are left"),
+    ):
+        add(f"--{name}", type=Path, metavar="FILE", help=f"{what}; {arguments.GENES}")
+    add("--unavailable", type=Path, nargs="+", default=[], metavar="FILE", help="genes without probes, in such files")
+    add("--off-target", type=Path, metavar="CSV", help="table of genes with numbers of off-target sites, or scores")
+    add("--max-off-target", type=float, default=Request.max_off_target, metavar="N", help="largest such number")
 
 
 def run(options: argparse.Namespace) -> Result:
