@@ -1,5 +1,7 @@
 """Forests on real sets: the balanced forest of the paper and ours, and which markers two random forests share.
 
+``balanced``: accuracy on the held-out fifth with the paper's settings (class weights, and as many cells of every class
+as the rarest has), and with ours. Lines of before 28 November 2026 have the inverse PCA before both.
 ``seeds``: forests of other seeds (each seed has its own split), and on the same split forests that differ as cuML's
 does: cells drawn by class weight instead of weighed in splits, 128 quantile bins per gene, depth at most 16.
 """
@@ -11,16 +13,15 @@ import time
 import warnings
 from collections.abc import Iterator
 from itertools import combinations_with_replacement
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmarks import quality, record
 from smash_gpu.models.forest import Forest
 
-BALANCED = ("pbmc3k:cell_type", "paul15:cell_type", "paul15:cell_subtype", "zeisel:cell_type",
-            "pancreas_endocrinogenesis:cell_type", "pbmc_3batch_symphony:cell_type", "citeseq_cbmc:cell_type",
-            "kang_muscat:cell_type")  # fmt: skip
 SETS = ("pbmc3k", "paul15", "pancreas_endocrinogenesis")
 N_TOP, SEEDS = 5, (0, 1, 2)
 
@@ -67,7 +68,12 @@ def main(arguments: list[str]) -> None:
     options = record.parser("forests")
     options.add_argument("--parts", nargs="+", default=["balanced", "seeds"], choices=["balanced", "seeds"])
     options.add_argument("--sets", nargs="+", help="set:column for balanced, set for seeds")
+    options.add_argument("--seeds", type=int, nargs="+", default=[31, 32], help="of balanced")
+    options.add_argument("--table", action="store_true", help="only print the table of balanced from the JSON lines")
     options = options.parse_args(arguments)
+    if options.table:
+        print(table(options.json, options.seeds))
+        return
     warnings.simplefilter("ignore")
     for part in options.parts:
         for row in {"balanced": balanced, "seeds": seeds}[part](options):
@@ -79,13 +85,24 @@ def balanced(options: argparse.Namespace) -> Iterator[dict]:
     """Accuracy on the held-out fifth of the paper's balanced forest and of ours, on the same candidates."""
     from smash_gpu import paper
 
-    for unit in options.sets or BALANCED:
+    for unit in options.sets or quality.UNITS:
         name, _, column = unit.partition(":")
-        for seed in SEEDS[:2]:
+        for seed in options.seeds:
             for what, how in (("paper", paper("brf")["model_options"]), ("ours", {})):
                 found, seconds = selected(options, name, column, model="brf", model_options=how, random_state=seed)
                 row = {"set": name, "groupby": column, "seed": seed, "forest": what, "seconds": seconds}
                 yield row | {"accuracy": float(found.uns["smash"]["accuracy"][0])}
+
+
+def table(path: Path, seeds: list[int]) -> str:
+    """Accuracy of the balanced forest in every unit, mean over the seeds, before and after."""
+    rows = pd.read_json(path, lines=True)
+    rows = rows[(rows["part"] == "balanced") & rows["seed"].isin(seeds)]
+    rows = rows.drop_duplicates(["set", "groupby", "seed", "forest"], keep="last")
+    found = rows.pivot_table(index=["set", "groupby"], columns="forest", values="accuracy")
+    found.loc[("mean", "")] = found.mean()
+    lines = [f"| {' '.join(unit)} | {row['paper']:.3f} | {row['ours']:.3f} |" for unit, row in found.iterrows()]
+    return "\n".join(["| set | paper's settings | ours |", "| --- | --- | --- |", *lines])
 
 
 def seeds(options: argparse.Namespace) -> Iterator[dict]:

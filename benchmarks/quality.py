@@ -1,10 +1,12 @@
 """Panels of equal size, chosen on training cells only, by our models and by other methods.
 
 A unit is a set and a label column (classes with fewer than ten cells are left out). Every seed holds out 30 % of each
-class; a method sees the other 70 %, and kNN(3) on z-scores (mean and standard deviation of the training cells)
-evaluates its first 10, 30 and 100 genes on the held-out cells. Selections run one at a time, each in a separate process
-on ``--threads`` threads with a limit of CPU seconds. One line per unit, seed, method and budget is appended, also if
-there is no result; lines already in the file are not computed again.
+class; a method sees the other 70 %, and kNN(3) and logistic regression on z-scores (mean and standard deviation of the
+training cells) evaluate its first 10, 30 and 100 genes on the held-out cells. Selections run one at a time, each in a
+separate process on ``--threads`` threads with a limit of CPU seconds. One line per unit, seed, method and budget is
+appended, also if there is no result; lines already in the file are not computed again. Metrics of kNN have their plain
+names, those of logistic regression begin with ``logreg_``; lines of before 28 November 2026 have the first only, and
+no ``genes``.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ UNITS = (
 )  # fmt: skip
 UNASSIGNED = "(none)"
 BUDGETS = (10, 30, 100)
+CLASSIFIERS = {"knn": "", "logreg": "logreg_"}  # and how the names of their metrics begin
 MIN_CELLS = 10
 OK, NOT_INSTALLED, TOO_LONG, FAILED, TOO_FEW = "ok", "not installed", "time limit", "failed", "too few genes"
 KEY = ["set", "groupby", "seed", "method", "k"]
@@ -71,7 +74,7 @@ def main(arguments: list[str]) -> None:
     options.add_argument("--limit", type=int, default=120, help="CPU seconds a selection may take")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--panels", type=Path, help="file that the chosen genes are appended to, by name")
-    options.add_argument("--table", action="store_true", help="only print the table of an earlier run's JSON lines")
+    options.add_argument("--table", action="store_true", help="only print the tables of the JSON lines of --seeds")
     options = options.parse_args(arguments)
     if not options.table:
         from threadpoolctl import threadpool_limits
@@ -82,7 +85,7 @@ def main(arguments: list[str]) -> None:
             run(options)
     from benchmarks.quality_table import table
 
-    print(table(options.json))
+    print(table(options.json, options.seeds))
 
 
 def run(options) -> None:
@@ -167,7 +170,7 @@ def limited(method: Method, data: Dataset, n_genes: int, seed: int, limit: int) 
 
 
 def judged(data: Dataset, split: Split, chosen: Chosen, k: int) -> dict:
-    """The metrics of the first ``k`` genes, or why there are none."""
+    """The first ``k`` genes and their metrics by every classifier, or why there are none."""
     from smash_gpu import evaluation
 
     genes = chosen.genes[:k]
@@ -176,8 +179,11 @@ def judged(data: Dataset, split: Split, chosen: Chosen, k: int) -> dict:
     row |= {"seconds": _rounded(chosen.wall_s), "cpu_seconds": _rounded(chosen.cpu_s)}
     if status == OK:
         X = data.host_expression(genes)
-        predicted = evaluation.predict(X, data.labels, split, scale_on_all=False)
-        row |= evaluation.metrics_of_labels(data.labels[split.test], predicted)
+        row["genes"] = data.names[genes].tolist()
+        for classifier, prefix in CLASSIFIERS.items():
+            predicted = evaluation.predict(X, data.labels, split, scale_on_all=False, classifier=classifier)
+            found = evaluation.metrics_of_labels(data.labels[split.test], predicted)
+            row |= {prefix + name: value for name, value in found.items()}
     return row
 
 

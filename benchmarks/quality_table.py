@@ -1,27 +1,38 @@
-"""Markdown tables from the JSON lines of the quality benchmark."""
+"""Markdown tables from the JSON lines of the quality benchmark.
+
+Where a table does not name a classifier, it is kNN(3). A method without lines of logistic regression, or without the
+genes of its panels (lines of before 28 November 2026), has "–" there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 REFERENCE = "wilcoxon"
-PAPER = "_paper"
+VARIANTS = {"_paper": "paper's setting", "_inverse_pca": "with inverse PCA"}
 UNIT = ["set", "groupby"]
+M = "misclassification"
+CLASSIFIERS = {"kNN": M, "LR": f"logreg_{M}"}
 
 
-def table(path: Path) -> str:
-    """One row per method, then one row per method and unit; M in %."""
-    rows = latest(path)
-    return "\n\n".join([by_method(rows), against_paper(rows), by_unit(rows), without_result(rows)])
+def table(path: Path, seeds: Sequence[int] | None = None) -> str:
+    """Means of each method, its difference from Wilcoxon, from its variants, M of each unit; all in %."""
+    rows = latest(path, seeds)
+    parts = [by_method(rows), against_wilcoxon(rows), *(against(rows, *variant) for variant in VARIANTS.items())]
+    return "\n\n".join([*filter(None, parts), by_unit(rows), without_result(rows)])
 
 
-def latest(path: Path) -> pd.DataFrame:
-    """The last line of every unit, seed, method and budget."""
+def latest(path: Path, seeds: Sequence[int] | None = None) -> pd.DataFrame:
+    """The last line of every unit, seed, method and budget; of the given seeds only, if there are any."""
     rows = pd.read_json(path, lines=True)
-    return rows.drop_duplicates(["set", "groupby", "seed", "method", "k"], keep="last")
+    rows = rows.drop_duplicates(["set", "groupby", "seed", "method", "k"], keep="last")
+    rows = rows if seeds is None else rows[rows["seed"].isin(seeds)]
+    return rows.reindex(columns=rows.columns.union([*CLASSIFIERS.values(), "genes"], sort=False))
 
 
 def per_unit(rows: pd.DataFrame, metric: str = "misclassification") -> pd.DataFrame:
@@ -63,18 +74,53 @@ def by_unit(rows: pd.DataFrame) -> str:
     return _markdown(head, lines)
 
 
-def against_paper(rows: pd.DataFrame) -> str:
-    """M with each model's defaults minus M with the paper's settings, over the units and seeds that have both."""
-    rows = rows[rows["status"] == "ok"]
-    where = ["k", *UNIT, "seed"]
-    m = 100 * rows.pivot_table(index=where, columns="method", values="misclassification")
-    head = ["model", "units", *(f"defaults − paper's setting, k={k} (SE)" for k in sorted(rows["k"].unique()))]
+def against_wilcoxon(rows: pd.DataFrame) -> str:
+    """Difference in M from Wilcoxon by classifier and budget, genes that panels of two seeds share, and seconds."""
+    budgets, shared = sorted(rows["k"].unique()), shared_genes(rows)
+    m = {name: per_unit(rows, metric) for name, metric in CLASSIFIERS.items()}
+    head = ["method", *(f"{name} − {REFERENCE}, k={k} (SE)" for name in m for k in budgets)]
+    head += [*(f"shared genes, k={k}" for k in budgets), "s (median)"]
     lines = []
-    for method in sorted(name for name in m.columns if f"{name}{PAPER}" in m.columns):
-        gain = (m[method] - m[f"{method}{PAPER}"]).dropna().groupby(["k", *UNIT]).mean()
-        lines.append([method, str(len(gain.groupby(UNIT)))])
-        lines[-1] += [_with_error(of_k, "+.1f") for _, of_k in gain.groupby("k")]
+    for method in _ranked(m["kNN"].rank(axis=1), rows):
+        gain = [(of.loc[k][method] - of.loc[k][REFERENCE]).dropna() for of in m.values() for k in budgets]
+        same = [shared.get((method, k), np.nan) for k in budgets]
+        seconds = rows.loc[rows["method"] == method, "seconds"].median() if "seconds" in rows else np.nan
+        lines.append([method, *(_with_error(of_k, "+.1f") for of_k in gain)])
+        lines[-1] += [*(_number(100 * share, ".0f") + " %" * (share == share) for share in same), _number(seconds)]
     return _markdown(head, lines)
+
+
+def shared_genes(rows: pd.DataFrame) -> dict[tuple[str, int], float]:
+    """Share of a panel that it has in common with that of another split and seed; mean over pairs, then over units."""
+    found = rows[rows["genes"].notna()].groupby(["method", "k", *UNIT])["genes"].agg(_mean_shared)
+    return found.groupby(["method", "k"]).mean().to_dict()
+
+
+def _mean_shared(panels: pd.Series) -> float:
+    pairs = list(combinations(map(set, panels), 2))
+    return float(np.mean([len(a & b) / max(len(a), len(b)) for a, b in pairs])) if pairs else np.nan
+
+
+def against(rows: pd.DataFrame, suffix: str, variant: str) -> str:
+    """M with each model's defaults minus M of a variant, over the units and seeds that have both; "" if none has."""
+    rows = rows[rows["status"] == "ok"]
+    methods = sorted({name for name in rows["method"] if f"{name}{suffix}" in set(rows["method"])})
+    budgets = sorted(rows["k"].unique())
+    head = ["model", "units", *(f"{name}: defaults − {variant}, k={k} (SE)" for name in CLASSIFIERS for k in budgets)]
+    lines = []
+    for method in methods:
+        gains = [_gain(rows, metric, method, f"{method}{suffix}") for metric in CLASSIFIERS.values()]
+        lines.append([method, str(len(gains[0].groupby(UNIT)))])
+        lines[-1] += [
+            _with_error(gain[gain.index.get_level_values("k") == k], "+.1f") for gain in gains for k in budgets
+        ]
+    return _markdown(head, lines) if lines else ""
+
+
+def _gain(rows: pd.DataFrame, metric: str, method: str, other: str) -> pd.Series:
+    """Difference of two methods, mean over the seeds; one value per budget and unit."""
+    both = rows[rows["method"].isin([method, other])].set_index(["k", *UNIT, "seed", "method"])[metric].unstack()
+    return 100 * (both[method] - both[other]).dropna().groupby(["k", *UNIT]).mean()
 
 
 def without_result(rows: pd.DataFrame) -> str:

@@ -183,9 +183,10 @@ def test_a_run_writes_a_line_a_budget_and_is_not_repeated(folder, capsys):
         assert set(row) >= SCHEMA
         assert (row["set"], row["groupby"], row["seed"]) == ("kang_muscat", "cell_type", 0)
         assert (row["status"] == "ok") == (row["n_genes"] == row["k"])
-        for name in ("misclassification", "macro_1_minus_recall", "f1_macro"):
+        assert row.get("genes", []) == [] or len(row["genes"]) == row["k"]
+        for name in ("misclassification", "macro_1_minus_recall", "f1_macro", "logreg_misclassification", "genes"):
             assert (name in row) == (row["status"] == "ok")
-            assert 0 <= row.get(name, 0) <= 1
+            assert name == "genes" or 0 <= row.get(name, 0) <= 1
         assert 0 <= row["cpu_seconds"] < 60
     panels = [json.loads(line) for line in (folder / "p.jsonl").read_text().splitlines()]
     assert [len(p["genes"]) for p in panels if p["method"] == "logreg"] == [100, 100, 100]
@@ -221,12 +222,30 @@ def test_the_table_pairs_units_with_wilcoxon_and_keeps_what_has_no_result(tmp_pa
     path = tmp_path / "q.jsonl"
     path.write_text("".join(json.dumps(r) + "\n" for r in [line("better", "a", 0, 0.9), *rows]))
     text = quality_table.table(path)
-    methods, against_paper, *_ = text.split("\n\n")
+    methods, against_wilcoxon, against_paper, *_ = text.split("\n\n")
+    assert "| better | -3.0 (2.0) | – | – | – |" in against_wilcoxon
     assert "| better | 2/2 | 8.0 |" in methods
     assert "| half | 1/2 | 20.0 |" in methods
     assert "-3.0 (2.0)" in next(r for r in methods.splitlines() if r.startswith("| better |"))
     assert "| better | 2 | -4.0 (1.0) |" in against_paper
     assert "| half | failed | 1 |" in text
+
+
+def test_the_table_says_which_classifier_and_what_panels_of_two_seeds_share(tmp_path):
+    def judged(method, unit, seed, knn, logreg, genes):
+        return line(method, unit, seed, knn) | {"logreg_misclassification": logreg, "genes": genes, "seconds": 1.5}
+
+    rows = [judged("wilcoxon", u, s, 0.10, 0.08, ["G1", f"W{s}"]) for u in "ab" for s in (31, 32)]
+    rows += [judged("rf", u, s, 0.09, m, ["G1", "G2"]) for u, m in (("a", 0.09), ("b", 0.12)) for s in (31, 32)]
+    rows += [judged("rf_inverse_pca", u, s, 0.10, 0.10, ["G1", "G2"]) for u in "ab" for s in (31, 32)]
+    rows += [line("rf", "a", 0, 0.99)]
+    path = tmp_path / "q.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    _, against_wilcoxon, with_inverse_pca, *_ = quality_table.table(path, [31, 32]).split("\n\n")
+    assert "| rf | -1.0 (0.0) | +2.5 (1.5) | 100 % | 1.5 |" in against_wilcoxon
+    assert "| wilcoxon | +0.0 (0.0) | +0.0 (0.0) | 50 % | 1.5 |" in against_wilcoxon
+    assert "| rf | 2 | -1.0 (0.0) | +0.5 (1.5) |" in with_inverse_pca
+    assert "LR: defaults − with inverse PCA" in with_inverse_pca
 
 
 def vars_of(data):
