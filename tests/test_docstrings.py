@@ -84,6 +84,8 @@ def test_a_function_that_computes_names_its_source(name):
 def test_the_example_runs(name):
     if PUBLIC[name] is smg.models.Network:
         pytest.importorskip("torch")
+    if "tl.tune(" in PUBLIC[name].__doc__:
+        pytest.importorskip("optuna")
     tests = doctest.DocTestFinder(recurse=False).find(PUBLIC[name], name, globs={})
     runner = doctest.DocTestRunner(optionflags=OPTIONS)
     out = []

@@ -60,10 +60,29 @@ def add_species(command: argparse.ArgumentParser) -> None:
     command.add_argument("--species", choices=SPECIES, default=Filters.species, help="species for the gene families")
 
 
-def add_selection(command: argparse.ArgumentParser) -> None:
-    """Options of filters, model and ranking."""
+def add_candidates(command: argparse.ArgumentParser) -> None:
+    """Options of filters and model."""
     command.add_argument(
         "--model", choices=tuple(MODELS), default=Importance.model, help="classifier that scores the genes"
+    )
+    command.add_argument(
+        "--max-cells",
+        type=int,
+        metavar="N",
+        help=f"maximum number of training cells; None: {_limits()}all for others",
+    )
+    add_species(command)
+    command.add_argument("--exclude", type=Path, metavar="FILE", help=f"genes to remove, {GENES}")
+    command.add_argument("--keep", type=Path, metavar="FILE", help=f"genes that no rule may remove, {GENES}")
+    command.add_argument("--paper", action="store_true", help="use the filters and scores of the paper")
+    command.add_argument("--inverse-pca", action="store_true", help="narrow the genes by inverse PCA")
+
+
+def add_selection(command: argparse.ArgumentParser) -> None:
+    """Options of filters, model and ranking."""
+    add_candidates(command)
+    command.add_argument(
+        "--tuned", type=Path, metavar="FILE", help="tuning.json of smash-gpu tune; its model and best options are used"
     )
     command.add_argument("--n-top", type=int, default=Ranking.n_top, help="markers per group")
     command.add_argument(
@@ -82,18 +101,7 @@ def add_selection(command: argparse.ArgumentParser) -> None:
         option = f"--{name.replace('_', '-')}"
         command.add_argument(option, type=float, default=getattr(Ranking, name), metavar="X", help=what)
     command.add_argument("--n-models", type=int, default=Importance.n_models, help="number of models to average")
-    command.add_argument(
-        "--max-cells",
-        type=int,
-        metavar="N",
-        help=f"maximum number of training cells; None: {_limits()}all for others",
-    )
-    add_species(command)
-    command.add_argument("--exclude", type=Path, metavar="FILE", help=f"genes to remove, {GENES}")
-    command.add_argument("--keep", type=Path, metavar="FILE", help=f"genes that no rule may remove, {GENES}")
-    command.add_argument("--paper", action="store_true", help="use the filters and scores of the paper")
     command.add_argument("--no-figures", action="store_true", help="tables only")
-    command.add_argument("--inverse-pca", action="store_true", help="narrow the genes by inverse PCA")
     if not any("--n-genes" in action.option_strings for action in command._actions):
         command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="number of genes in the panel")
 

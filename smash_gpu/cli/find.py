@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.inputs import gene_list, kept_in, named, open_data, save, save_params, writable
+from smash_gpu.cli.inputs import filters_of, kept_in, named, open_data, paper_of, save, save_params, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.tune import use_tuned
 
 PURPOSE = "find markers in a file"
 
@@ -26,6 +27,7 @@ def run(options: argparse.Namespace) -> Result:
     """Find markers in a file."""
     out = writable(options.out)
     adata, source = open_data(options)
+    use_tuned(adata, options)
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     _print_plan(adata, options)
     return Result(find(adata, options, out, batch_key=options.batch_key, work=kept_in(options), **source))
@@ -33,6 +35,7 @@ def run(options: argparse.Namespace) -> Result:
 
 def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     """Print what will be read and how much memory is needed, for data that stay on disk."""
+    from smash_gpu import get
     from smash_gpu.compute.device import resolve_device
     from smash_gpu.io import matrices
     from smash_gpu.io.lazy import matrix_of
@@ -43,14 +46,15 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     matrix = matrix_of(adata, options.layer)
     if matrices.stored_bytes(matrix) is None:
         return
+    tuned = get.tuned_options(adata, options.model) if options.tuned else None
     planned = plan.plan(
         matrix,
         adata.obs[options.groupby].nunique(),
         model=options.model,
-        model_options=_paper(options).get("model_options"),
+        model_options=tuned or paper_of(options).get("model_options"),
         n_models=options.n_models,
         max_cells=options.max_cells,
-        inverse_pca=_paper(options).get("inverse_pca", options.inverse_pca),
+        inverse_pca=paper_of(options).get("inverse_pca", options.inverse_pca),
         samples=options.sample_key is not None,
         batches=options.batch_key is not None,
         device=resolve_device(options.device),
@@ -91,8 +95,7 @@ def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
     from smash_gpu import tl
     from smash_gpu.selection.options import ANY_EFFECT
 
-    filters = {"exclude": gene_list(options.exclude), "keep": gene_list(options.keep), "species": options.species}
-    paper = _paper(options)
+    paper = paper_of(options)
     tl.smash(
         adata,
         options.groupby,
@@ -105,17 +108,11 @@ def select(adata: Any, options: argparse.Namespace, **source: Any) -> None:
         n_models=options.n_models,
         max_cells=options.max_cells,
         random_state=options.random_state,
-        filters=filters | paper.get("filters", {}),
-        model_options=paper.get("model_options"),
+        filters=filters_of(options),
+        model_options="tuned" if options.tuned else paper.get("model_options"),
         inverse_pca=paper.get("inverse_pca", options.inverse_pca),
         **source,
     )
-
-
-def _paper(options: argparse.Namespace) -> dict[str, Any]:
-    from smash_gpu.selection.options import paper
-
-    return paper(options.model) if options.paper else {}
 
 
 def _marker_lines(table: Any) -> str:

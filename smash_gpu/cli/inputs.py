@@ -89,6 +89,19 @@ def existing_file(path: Path | None) -> Path | None:
     return path
 
 
+def filters_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Options of the filters."""
+    filters = {"exclude": gene_list(options.exclude), "keep": gene_list(options.keep), "species": options.species}
+    return filters | paper_of(options).get("filters", {})
+
+
+def paper_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the paper with ``--paper``, else none."""
+    from smash_gpu.selection.options import paper
+
+    return paper(options.model) if options.paper else {}
+
+
 def gene_table(adata: Any, path: Path, gene_symbols: str | None) -> None:
     """Add the columns of a table to ``adata.var`` by name, symbol or Ensembl id; other genes get missing values.
 

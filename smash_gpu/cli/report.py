@@ -14,6 +14,7 @@ from smash_gpu.cli.evaluate import protocol
 from smash_gpu.cli.find import select
 from smash_gpu.cli.inputs import named, open_data, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.tune import use_tuned
 
 PURPOSE = "one HTML file with markers, figures and their evaluation"
 OUT = "FILE", "HTML file to write"
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace) -> Result:
     source["batch_key"] = options.batch_key
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     asked = _asked(options)
+    use_tuned(adata, options)
     kept = _holds(adata, options, "markers", asked - set(JUDGING))
     if not kept:
         with _timed(f"Selecting markers, model {options.model}"):

@@ -13,9 +13,10 @@ from smash_gpu.models.boosted import Boosted
 from smash_gpu.models.forest import Forest
 from smash_gpu.models.info import SET_BY_THE_CALLER, Facts, ModelInfo
 from smash_gpu.models.network import Network
+from smash_gpu.models.search import Choice, Range
 from smash_gpu.runtime.words import not_an_option, not_one_of
 
-__all__ = ["MODELS", "Boosted", "Facts", "Forest", "Model", "ModelInfo", "Network"]
+__all__ = ["MODELS", "Boosted", "Choice", "Facts", "Forest", "Model", "ModelInfo", "Network", "Range"]
 
 DEFAULT = "rf"
 MODELS = {

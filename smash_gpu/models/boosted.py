@@ -21,6 +21,7 @@ from smash_gpu.models.attribution import treeshap
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import BYTES_IN_MEMORY, EXPRESSION, SHAPLEY, Facts, ModelInfo, parameters_of
+from smash_gpu.models.search import Range
 from smash_gpu.runtime import atomic, memory, spill
 from smash_gpu.runtime.words import not_one_of
 
@@ -274,4 +275,12 @@ def _names_in(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 PAPER = {"importance": "gain", "early_stopping_rounds": None}
-BOOSTED = ModelInfo(Boosted, facts, PAPER, option_names)
+SEARCH = {
+    "max_depth": Range(2, 12, 9),
+    "learning_rate": Range(0.05, 0.5, 0.25, log=True),
+    "min_child_weight": Range(0.5, 10.0, 1.0, log=True),
+    "subsample": Range(0.5, 1.0, 1.0),
+    "colsample_bytree": Range(0.2, 1.0, 1.0),
+    "reg_lambda": Range(0.1, 10.0, 1.0, log=True),
+}
+BOOSTED = ModelInfo(Boosted, facts, PAPER, option_names, SEARCH)

@@ -15,9 +15,16 @@ from smash_gpu.data.splits import Split
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import EXPRESSION, Facts, ModelInfo, parameters_of
+from smash_gpu.models.search import Choice
 from smash_gpu.runtime.progress import track
 
 TREES_PER_STEP = 25
+SEARCH = {
+    "max_depth": Choice(None, 5, 10, 20),
+    "min_samples_leaf": Choice(1, 2, 5, 10),
+    "max_features": Choice("sqrt", "log2", 0.05, 0.1, 0.2),
+}
+SEARCH_BALANCED = SEARCH | {"max_depth": Choice(50, 5, 10, 20), "min_drawn": Choice(50, 20, 100, 200)}
 MAX_CELLS = 100_000  # a forest needs all cells in memory, and its time per cell does not fall with more cells
 
 
@@ -226,15 +233,17 @@ def option_names(device: str, _: Mapping[str, Any], *, is_balanced: bool) -> set
     return parameters_of(Estimator)
 
 
+PAPER_BALANCED = {"min_drawn": 0, "class_weight": "balanced"}
 RANDOM_FOREST, BALANCED_RANDOM_FOREST = (
     ModelInfo(
         create,
         Facts(max_cells=MAX_CELLS, score_in_words=f"Gini importance in the {name} {EXPRESSION}"),
         paper,
         partial(option_names, is_balanced=create is balanced_random_forest),
+        search,
     )
-    for create, name, paper in (
-        (random_forest, "random forest", {}),
-        (balanced_random_forest, "balanced random forest", {"min_drawn": 0, "class_weight": "balanced"}),
+    for create, name, paper, search in (
+        (random_forest, "random forest", {}, SEARCH),
+        (balanced_random_forest, "balanced random forest", PAPER_BALANCED, SEARCH_BALANCED),
     )
 )

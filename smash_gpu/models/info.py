@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
+from smash_gpu.models.search import Space
+
 BYTES_IN_MEMORY = 4 * 1.8  # float32 of all cells, and a copy of the training cells
 EXPRESSION = "× mean z-score of the gene in the group"
 SET_BY_THE_CALLER = {"random_state", "device"}
@@ -58,12 +60,15 @@ class ModelInfo:
     options
         ``options(device, given)``: names of all options, those of ``given`` that the library takes included. None:
         the parameters of ``create``.
+    search
+        The options that `tl.tune` tunes, each with its `Range` or `Choice`. Empty: the model cannot be tuned.
     """
 
     create: Callable[..., Any]
     facts: Facts | Callable[..., Facts]
     paper: Mapping[str, Any] = field(default_factory=dict)
     options: Callable[[str, Mapping[str, Any]], Iterable[str]] | None = None
+    search: Space = field(default_factory=dict)
 
     def facts_with(self, options: Mapping[str, Any]) -> Facts:
         """The facts of the model with these options."""

@@ -20,13 +20,22 @@ def say(line: str) -> None:
     LOG.info(line)
 
 
-def track(steps: Sequence, what: str, *, unit: str, size: Callable[[Any], int] = lambda _: 1) -> Iterator:
+def track(
+    steps: Sequence,
+    what: str,
+    *,
+    unit: str,
+    size: Callable[[Any], int] = lambda _: 1,
+    note: Callable[[], str] | None = None,
+) -> Iterator:
     """Iterate over ``steps`` with a bar on a terminal or in a notebook, after `SECONDS_OF_SILENCE`.
 
     Parameters
     ----------
     size
         How many units a step is.
+    note
+        What to show after the bar; called after each step.
     """
     from tqdm.auto import tqdm
 
@@ -34,4 +43,6 @@ def track(steps: Sequence, what: str, *, unit: str, size: Callable[[Any], int] =
     with tqdm(desc=what, total=sum(map(size, steps)), **options) as bar:
         for step in steps:
             yield step
+            if note is not None:
+                bar.set_postfix_str(note(), refresh=False)
             bar.update(size(step))

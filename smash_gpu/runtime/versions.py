@@ -11,7 +11,7 @@ PACKAGES = (  # those that decide a result
     "torch", "cupy-cuda13x", "cupy-cuda12x", "cuml-cu13", "cuml-cu12", "rapids-singlecell-cu13",
     "rapids-singlecell-cu12",
 )  # fmt: skip
-OTHERS = ("dask", "h5py", "numcodecs", "pandas", "scanpy", "shap", "zarr")
+OTHERS = ("dask", "h5py", "numcodecs", "optuna", "pandas", "scanpy", "shap", "zarr")
 
 
 def installed() -> dict[str, str]:

@@ -120,13 +120,14 @@ class InversePCA:
 
 @dataclass(frozen=True)
 class Importance:
-    """How genes are scored; see `smash_gpu.tl.importance` for the parameters."""
+    """How genes are scored; see `smash_gpu.tl.importance` for the parameters. ``tuned``: options of `tl.tune`."""
 
     model: str | models.Model = models.DEFAULT
     options: Mapping[str, Any] = field(default_factory=dict)
     n_models: int = 1
     random_state: int = 0
     max_cells: int | None = None
+    tuned: bool = False
 
     def __post_init__(self) -> None:
         models.check(self.model, self.options)

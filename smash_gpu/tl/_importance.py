@@ -15,6 +15,7 @@ from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.selection import accuracy, steps
 from smash_gpu.selection.options import Importance
+from smash_gpu.tl._tuned import given, with_tuned
 
 
 def importance(
@@ -25,7 +26,7 @@ def importance(
     n_models: int = Importance.n_models,
     max_cells: int | None = Importance.max_cells,
     random_state: int = Importance.random_state,
-    model_options: Mapping[str, Any] | None = None,
+    model_options: Mapping[str, Any] | str | None = None,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
     normalize: bool | None | Earlier = EARLIER,
@@ -65,6 +66,7 @@ def importance(
         Seed; two runs with one seed are equal. Model i uses ``random_state + i``.
     model_options
         Options of the model: `models.Boosted`, `models.Network`, or of scikit-learn's and imbalanced-learn's forests.
+        "tuned": those that `tl.tune` found for this model.
     layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
         Where expression and cells come from, as in `pp.filter_genes`. Options left out are taken from the earlier step.
     memory
@@ -104,11 +106,12 @@ def importance(
     >>> adata.varm["smash"].shape, str(adata.varm["smash"].dtype)
     ((60, 3), 'float32')
     """
-    how = Importance(model, dict(model_options or {}), n_models, random_state, max_cells)
+    how = Importance(model, given(model_options), n_models, random_state, max_cells)
     where = slots.source(
         adata, key, groupby=groupby, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
         min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
     )  # fmt: skip
+    how = with_tuned(how, model_options, adata, where["groupby"], key)
     with limit(memory):
         data = read(adata, where)
         models.check_options(model, how.options, data.device)

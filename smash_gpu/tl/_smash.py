@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.selection import accuracy, steps
 from smash_gpu.selection.options import Filters, Importance, InversePCA, Ranking, Recipe
+from smash_gpu.tl._tuned import given, with_tuned
 
 
 def smash(
@@ -37,7 +39,7 @@ def smash(
     random_state: int = Importance.random_state,
     filters: Mapping[str, Any] | None = None,
     inverse_pca: bool = bool(Recipe.inverse_pca),
-    model_options: Mapping[str, Any] | None = None,
+    model_options: Mapping[str, Any] | str | None = None,
     sample_fraction: float = Ranking.sample_fraction,
     min_cells_per_sample: int = Ranking.min_cells_per_sample,
     layer: str | None = Source.layer,
@@ -94,7 +96,8 @@ def smash(
         improve panels, and among the genes that it removes are markers that many other genes vary with, such as the
         collagens of stroma.
     model_options
-        Options of the model, e.g. ``{"importance": "shap"}`` for "xgboost"; see `tl.importance`.
+        Options of the model, e.g. ``{"importance": "shap"}`` for "xgboost"; see `tl.importance`. "tuned": those that
+        `tl.tune` found for this model.
     sample_fraction, min_cells_per_sample
         With a ``sample_key``: a marker is detected in at least ``sample_fraction`` of the samples that hold at least
         ``min_cells_per_sample`` cells of its group; see `tl.rank_markers`.
@@ -180,12 +183,13 @@ def smash(
     how = Recipe(
         rules,
         InversePCA(keep=rules.keep) if inverse_pca else None,
-        Importance(model, dict(model_options or {}), n_models, random_state, max_cells),
+        Importance(model, given(model_options), n_models, random_state, max_cells),
         Ranking(n_top, unique, positive_only, min_log2_fold_change, min_fraction_difference, near_highest,
                 sample_fraction, min_cells_per_sample),
     )  # fmt: skip
     with limit(memory):
         adata = concat.open_cells(adata, where | {"groupby": [groupby, within]}) if is_path else adata
+        how = replace(how, importance=with_tuned(how.importance, model_options, adata, groupby, key))
         data = read(adata, where, work)
         how = how.by_name(data.gene_names)
         models.check_options(model, how.importance.options, data.device)

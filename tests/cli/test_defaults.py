@@ -22,6 +22,7 @@ CALLS = {
     "evaluate": (smg.tl.evaluate,),
     "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.report.write),
     "check": (),
+    "tune": (smg.tl.tune, smg.pp.filter_genes),
 }
 OPPOSITE = {"no_figures": "figures"}
 OTHER_NAMES = {
@@ -30,7 +31,7 @@ OTHER_NAMES = {
 REQUIRED = {"data", "groupby"}
 OF_THE_COMMAND_LINE = {
     "help", "json", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
-    "select", "no_figures",
+    "select", "no_figures", "tuned",
 }  # fmt: skip
 ON_PURPOSE = {
     ("demo", "n_genes"): PANEL_GENES,
@@ -114,4 +115,4 @@ def test_help_shows_the_defaults_that_say_something(command, capsys):
         _parser().parse_args([command, "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert not [empty for empty in ("None", "False", "[]") if f"(default: {empty})" in said]
-    assert ("(default: rf)" in said) == (command in ("demo", "find", "report"))
+    assert ("(default: rf)" in said) == (command in ("demo", "find", "report", "tune"))

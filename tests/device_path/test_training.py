@@ -103,6 +103,21 @@ def test_xgboost_given_arrays_of_a_device_is_xgboost(monkeypatch, rng, kind):
 
 @pytest.mark.filterwarnings("ignore:.*No visible GPU")
 @pytest.mark.filterwarnings("ignore:.*Device is changed")
+def test_trials_on_a_device_are_those_of_the_host(monkeypatch, rng):
+    pytest.importorskip("optuna", reason="tuning needs Optuna: pip install 'smash-gpu[tune]'")
+    adata, found = planted(rng), {}
+    for where in ("cpu", "cuda"):
+        if where == "cuda":
+            strict_cupy.install(monkeypatch)
+            stand_in_for_xgboost(monkeypatch)
+        how = {"n_trials": 3, "model_options": {"n_estimators": 4}, "device": where}
+        smg.tl.tune(adata, "cell_type", model="xgboost", **how)
+        found[where] = smg.get.tuning(adata).drop(columns="seconds")
+    pd.testing.assert_frame_equal(found["cuda"], found["cpu"])
+
+
+@pytest.mark.filterwarnings("ignore:.*No visible GPU")
+@pytest.mark.filterwarnings("ignore:.*Device is changed")
 def test_bins_that_the_device_has_no_room_for_lie_in_host_memory(device, monkeypatch, rng):
     """The same trees; and where the host has no room either, an error says so before XGBoost begins."""
     from smash_gpu.models import boosted, xgboost_bins

@@ -44,6 +44,9 @@ OTHERS = {
     "tl.evaluate of a function": (  # the check before it, the expression
         lambda adata, _: smg.tl.evaluate(adata, "cell_type", genes=lambda *_: MARKERS, n_genes=3), 2
     ),
+    "tl.tune": (  # as tl.smash; all trials read the same expression
+        lambda adata, _: smg.tl.tune(adata, "cell_type", model="xgboost", n_trials=3, model_options=FEW_TREES), SMASH
+    ),
     "tl.nsforest_metrics": (
         lambda adata, _: smg.tl.nsforest_metrics(adata, "cell_type", markers={"A": MARKERS[:2]}), 1
     ),
@@ -84,8 +87,11 @@ def test_passes_of_smash(counted, options, passes):
 
 @pytest.mark.filterwarnings("ignore:the Ensembl ids are not known")
 @pytest.mark.filterwarnings("ignore:.*fewer markers than promised")
-@pytest.mark.parametrize(("function", "passes"), OTHERS.values(), ids=OTHERS)
-def test_passes_of_other_functions(counted, tmp_path, function, passes):
+@pytest.mark.parametrize("name", OTHERS)
+def test_passes_of_other_functions(counted, tmp_path, name):
+    if name == "tl.tune":
+        pytest.importorskip("optuna")
+    function, passes = OTHERS[name]
     function(counted, tmp_path)
     assert counted.X.passes == passes
 

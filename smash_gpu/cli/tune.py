@@ -1,0 +1,107 @@
+"""Tune the options of a model, and use what was found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from smash_gpu.cli import arguments
+from smash_gpu.cli.inputs import filters_of, kept_in, named, open_data, paper_of, writable
+from smash_gpu.cli.json_output import Result
+from smash_gpu.io.open import require_path
+from smash_gpu.selection.options import Importance
+from smash_gpu.selection.trials import Budget
+
+PURPOSE = "search for the options with which a model predicts best"
+FILE = "tuning.json"
+TRIALS_SHOWN = 5
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of ``smash-gpu tune``."""
+    arguments.add_source(command)
+    command.add_argument("--batch-key", metavar="COLUMN", help="column of obs with batches, corrected by Harmony")
+    arguments.add_candidates(command)
+    command.add_argument("--n-trials", type=int, default=Budget.n_trials, metavar="N", help="number of trials")
+    command.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="time after which no further trial begins; default: no limit"
+    )
+    arguments.add_work(command)
+
+
+def run(options: argparse.Namespace) -> Result:
+    """Tune, print the best trials, write all to ``--out``."""
+    from smash_gpu import get, tl
+
+    out = writable(options.out)
+    adata, source = open_data(options)
+    print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes", flush=True)
+    tl.tune(
+        adata,
+        options.groupby,
+        model=options.model,
+        n_trials=options.n_trials,
+        timeout=options.timeout,
+        model_options=paper_of(options).get("model_options"),
+        max_cells=options.max_cells,
+        random_state=options.random_state,
+        filters=filters_of(options),
+        inverse_pca=paper_of(options).get("inverse_pca", options.inverse_pca),
+        batch_key=options.batch_key,
+        work=kept_in(options),
+        **source,
+    )
+    table = get.tuning(adata, options.model).drop(columns="model")
+    first = table.sort_values("value", ascending=False, kind="stable")[:TRIALS_SHOWN]
+    print(f"\nBest of {len(table)} trials (value: macro F1 on held-out cells; trial 0 has the defaults):")
+    print(first.drop(columns=[] if first["error"].any() else "error").to_string(index=False))
+    best = get.tuned_options(adata, options.model)
+    print("\nBest options: " + (", ".join(f"{name} = {value}" for name, value in best.items()) or "the defaults"))
+    written = [] if out is None else _write(adata, options, out)
+    return Result({"model": options.model, "options": best, "trials": table, "written": written})
+
+
+def _write(adata: Any, options: argparse.Namespace, out: Path) -> list[Path]:
+    from smash_gpu import get
+    from smash_gpu.annotated import slots
+
+    out.mkdir(parents=True, exist_ok=True)
+    get.tuning(adata, options.model).to_csv(out / "trials.csv", index=False)
+    trials = slots.tuning(adata, slots.KEY).drop(columns="model")
+    found = {
+        "model": options.model,
+        "options": get.tuned_options(adata, options.model),
+        "params": slots.recorded(adata, slots.tuning_slot(slots.KEY), options.model),
+        "trials": json.loads(trials.to_json(orient="records", double_precision=15)),
+    }
+    (out / FILE).write_text(json.dumps(found, indent=2))
+    print(f"Written to {out}: {FILE} trials.csv; use it by smash-gpu find --tuned {out / FILE}")
+    return [out / FILE, out / "trials.csv"]
+
+
+def use_tuned(adata: Any, options: argparse.Namespace) -> None:
+    """With ``--tuned``: its model is the model, and its options are those of `tl.tune` in ``adata``.
+
+    Raises
+    ------
+    ValueError
+        If the file is of something else, or of another model than ``--model``.
+    """
+    import pandas as pd
+
+    from smash_gpu.annotated import slots
+
+    if options.tuned is None:
+        return
+    require_path(options.tuned)
+    try:
+        found = json.loads(options.tuned.read_text(encoding="utf-8"))
+        model, params, trials = found["model"], found["params"], pd.DataFrame(found["trials"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{options.tuned} is not a {FILE} of smash-gpu tune ({error!r}).") from error
+    if options.model not in (Importance.model, model):
+        raise ValueError(f"{options.tuned} is of the model {model!r}, not {options.model!r}; leave out --model.")
+    options.model = model
+    slots.write_tuning(adata, model, trials.astype({"value": float}), params, key=slots.KEY)
