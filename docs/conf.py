@@ -65,7 +65,6 @@ nitpick_ignore_regex = [("py:.*", OTHERS), ("py:.*", BUILT_IN), ("py:.*", PRIVAT
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 
-
 def _short_name(app, env, node, contnode):
     """``tl.smash`` in a docstring is ``smash_gpu.tl.smash``."""
     if node.get("refdomain") != "py":

@@ -36,11 +36,11 @@ class Model(Protocol):
     """What a model must implement. ``X`` is expression ``e`` of the candidate genes, cells × genes, dense float32: a
     CuPy array if the model has an attribute ``device`` equal to "cuda", else NumPy. ``group`` holds codes
     0 … n_groups − 1, all of them present, and ``split`` the row numbers of training and held-out cells; both are NumPy.
-    Rows are in the order of the data if they fit into one block of `shuffle.block_cuts`, else in random order.
+    Rows are in the order of the data if they fit into one block (256 MiB of expression), else in random order.
 
     A model may state its `Facts` as an attribute ``facts``. With ``Facts(reads_parts=True)`` it must use only
     ``X[slice]``, ``X[row numbers]``, ``X.shape`` and ``len(X)``, for some rows at a time. ``X`` may then be a file
-    (`spill.Scratch`) if memory is too small, or a NumPy array if device memory is too small.
+    if memory is too small, or a NumPy array if device memory is too small.
     """
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Model:

@@ -53,8 +53,8 @@ def facts(
 class Boosted:
     """The paper's XGBoost: depth 9, learning rate 0.25, soft-max; at most 200 rounds, fewer if more do not help.
 
-    Expression is converted to bin numbers block by block (`shuffle.block_cuts`). If these do not fit into half of the
-    available host memory (`memory.room`), XGBoost keeps them in a temporary file, and if they do not fit into half of
+    Expression is converted to bin numbers block by block. If these do not fit into half of the
+    available host memory, XGBoost keeps them in a temporary file, and if they do not fit into half of
     the free memory of the device, in host memory, and reads them for every level of every tree: this gives the same
     trees, more slowly. In addition it needs 12 bytes per cell and class.
 
@@ -66,8 +66,8 @@ class Boosted:
         "cpu" or "cuda".
     importance
         "total_gain": gain summed over the splits of a gene × class mean of ``z``; "gain": the same with the mean gain
-        per split (as in the paper), which does not depend on the number of splits; "shap": mean |TreeSHAP| per class,
-        over at most ``max_explained`` training cells, with equal numbers per class.
+        per split (as in the paper), which does not depend on the number of splits; "shap": mean absolute TreeSHAP value per
+        class, over at most ``max_explained`` training cells, with equal numbers per class.
     n_estimators
         Most rounds.
     early_stopping_rounds

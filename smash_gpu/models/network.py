@@ -57,8 +57,8 @@ class Training:
 class Network:
     """A neural network on ``z``, explained by DeepLIFT.
 
-    Cells are shuffled in blocks (`shuffle.block_cuts`: 256 MiB of expression, 65,536 cells × 1,024 genes). Cells are
-    assigned to blocks at random once (`shuffle.shuffled`). Each epoch uses the blocks, and the cells within each block,
+    Cells are shuffled in blocks (256 MiB of expression, 65,536 cells × 1,024 genes). Cells are
+    assigned to blocks at random once. Each epoch uses the blocks, and the cells within each block,
     in a new random order. So every batch is a uniform random sample of all training cells, as in a full shuffle, but
     cells of one block stay together in all epochs. Data of one block are shuffled completely. If you call ``fit`` with
     several blocks, pass the rows in random order.
@@ -73,7 +73,7 @@ class Network:
         None for the paper's network; else any torch module, or a function ``(n_genes, n_groups) -> module``, that maps
         cells × genes to logits. Modules other than the paper's are explained by ``shap.DeepExplainer``.
     softmax_rule
-        "tf" as in the paper's TensorFlow; "torch" as in ``shap.DeepExplainer`` on PyTorch (see `attribution.deeplift`).
+        "tf" as in the paper's TensorFlow; "torch" as in ``shap.DeepExplainer`` on PyTorch.
     max_background
         Number of training cells used as the reference without information, drawn in proportion to the groups.
     max_explained
@@ -89,8 +89,8 @@ class Network:
     training
         Epochs, patience, learning rate and batch size.
     by_expression
-        Whether mean |φ| is multiplied by the mean of ``z`` in the group, as for trees. |φ| has no sign, so otherwise a
-        gene that is low in a group counts as its marker. False: the score of the paper.
+        Whether mean ``|φ|`` is multiplied by the mean of ``z`` in the group, as for trees. It has no sign, so otherwise
+        a gene that is low in a group counts as its marker. False: the score of the paper.
 
     Raises
     ------
@@ -169,7 +169,7 @@ class Network:
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Mean |φ| of each gene for the probability of each group, × its mean ``z`` in the group; groups × genes."""
+        """Mean absolute φ of each gene for the probability of each group, × its mean ``z`` in the group; groups × genes."""
         from smash_gpu.models.attribution import deeplift
 
         seed = self.random_state
