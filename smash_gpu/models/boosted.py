@@ -66,8 +66,8 @@ class Boosted:
         "cpu" or "cuda".
     importance
         "total_gain": gain summed over the splits of a gene × class mean of ``z``; "gain": the same with the mean gain
-        per split (as in the paper), which does not depend on the number of splits; "shap": mean absolute TreeSHAP value per
-        class, over at most ``max_explained`` training cells, with equal numbers per class.
+        per split (as in the paper), which does not depend on the number of splits; "shap": mean absolute TreeSHAP
+        value per class, over at most ``max_explained`` training cells, with equal numbers per class.
     n_estimators
         Most rounds.
     early_stopping_rounds

@@ -169,7 +169,7 @@ class Network:
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Mean absolute φ of each gene for the probability of each group, × its mean ``z`` in the group; groups × genes."""
+        """Mean absolute φ of each gene for the probability of a group, × its mean ``z`` in it; groups × genes."""
         from smash_gpu.models.attribution import deeplift
 
         seed = self.random_state

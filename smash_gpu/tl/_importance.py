@@ -52,7 +52,7 @@ def importance(
         * "rf": random forest, "brf": balanced random forest; Gini importance × class mean of z.
         * "xgboost": boosted trees; summed gain × class mean of z, the paper's average gain
           (``model_options={"importance": "gain"}``), or TreeSHAP (``"shap"``).
-        * "dnn": neural network; mean ``|Shapley value|`` by DeepLIFT × class mean of z, or the paper's mean ``|Shapley value|``
+        * "dnn": neural network; mean absolute Shapley value by DeepLIFT × class mean of z, or as in the paper
           alone (``model_options={"by_expression": False}``).
         * an object with ``fit``, ``importance`` and ``predict``: see `smash_gpu.models.Model`.
     n_models
