@@ -15,14 +15,13 @@ NAMES = (
     "gpu_first_look",
     "gpu_models",
     "gpu_table",
-    "inverse_pca",
+    "network_settings",
     "panel",
     "panel_example",
     "panel_modes",
     "paper",
     "peers",
     "quality",
-    "two_steps",
     "xgboost_settings",
 )
 
