@@ -1,22 +1,28 @@
-"""Which genes can be markers: filters that narrow ``adata.var["smash_candidate"]`` and never subset."""
+"""Before the choice of genes: filters that narrow ``adata.var["smash_candidate"]``, and lengths of transcripts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 
 import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.annotated.features import gene_names, of_all_features
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import Source
-from smash_gpu.genes.lists import Genes, listed
+from smash_gpu.errors import warn
+from smash_gpu.genes import gtf
+from smash_gpu.genes.lists import IGNORE, Genes, listed
+from smash_gpu.genes.values import numbers_in, of_genes
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.words import join_names
 from smash_gpu.selection import steps
 from smash_gpu.selection.options import Filters, InversePCA
 
-__all__ = ["filter_genes", "inverse_pca"]
+__all__ = ["filter_genes", "inverse_pca", "transcript_lengths"]
 
 
 def __dir__() -> list[str]:
@@ -203,3 +209,58 @@ def inverse_pca(
     ledger = pd.concat([slots.require(adata, "filters", key, "pp.filter_genes"), ledger], ignore_index=True)
     slots.record(adata, key, "inverse_pca", asdict(options))
     slots.write_candidates(adata, candidates, ledger, key)
+
+
+def transcript_lengths(
+    adata: AnnData,
+    path: str | Path | pd.DataFrame,
+    *,
+    gene_symbols: str | None = Source.gene_symbols,
+    key_added: str = "transcript_length",
+) -> None:
+    """Add the length of every gene's longest transcript, for limits of `tl.panel` on the room for probes.
+
+    Parameters
+    ----------
+    adata
+        Annotated data, cells × genes.
+    path
+        An annotation in GTF, plain or compressed (.gtf, .gtf.gz): the exons of each transcript are summed. Or a table,
+        or the path of one, with genes and their lengths; of several rows of a gene the largest counts.
+    gene_symbols
+        Column of ``adata.var`` with gene symbols. Genes are found by name, symbol or Ensembl id.
+    key_added
+        Name of the column.
+
+    Returns
+    -------
+    None. Fills ``.var["transcript_length"]``: bases, float64, NaN where no length is known, with a warning.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If there is no column ``gene_symbols``.
+    ValueError
+        If the file holds no lengths, or none of its genes is in the data.
+
+    References
+    ----------
+    GTF: GENCODE, format of the annotation files.
+
+    Examples
+    --------
+    >>> import pandas as pd, smash_gpu as smg
+    >>> adata = smg.datasets.planted()
+    >>> lengths = pd.DataFrame({"gene": adata.var_names, "length": range(1000, 1000 + adata.n_vars)})
+    >>> smg.pp.transcript_lengths(adata, lengths)
+    >>> adata.var["transcript_length"].tolist()[:2]
+    [1000.0, 1001.0]
+    """
+    given = Path(path) if isinstance(path, str) else path
+    table = gtf.transcript_lengths(given) if isinstance(given, Path) and gtf.is_gtf(given) else given
+    known = gene_names(adata, gene_symbols)
+    lengths = of_genes(known, numbers_in(table, "transcript_lengths"), "transcript_lengths", missing=IGNORE)
+    absent = known.names[pd.isna(lengths)]
+    if len(absent):
+        warn(f"{len(absent):,} of {len(lengths):,} genes have no transcript length: {join_names(absent)}.")
+    adata.var[key_added] = of_all_features(adata, lengths)

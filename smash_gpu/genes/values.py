@@ -17,7 +17,12 @@ PerGene: TypeAlias = Mapping[Gene, float]
 
 
 def per_gene(given: Values, what: str) -> str | PerGene:
-    """A number for every gene that has one; the name of a column stays as it is.
+    """The name of a column as it is, else `numbers_in`."""
+    return given if isinstance(given, str) else numbers_in(given, what)
+
+
+def numbers_in(given: Any, what: str) -> PerGene:
+    """A number for every gene that has one.
 
     Of a table or file it is the first column of numbers; the largest of several rows of one gene.
 
@@ -28,8 +33,6 @@ def per_gene(given: Values, what: str) -> str | PerGene:
     TypeError
         If it is anything else.
     """
-    if isinstance(given, str):
-        return given
     if isinstance(given, pd.DataFrame | Path):
         frame = given if isinstance(given, pd.DataFrame) else read_table(given).values
         return _largest(names_in(frame, what, otherwise=0), _first_numbers(frame, what))

@@ -127,8 +127,8 @@ def panel(
         ``adata.var`` has no such columns they are computed: "expression_q99", the 99 % quantile of log1p(counts per
         10,000) over all cells, rounded down to 0.05, and "counts_per_million", of all cells together.
     length_key
-        Column of ``adata.var`` with the length of transcripts in bases, for ``platform``; None: "transcript_length" if
-        there is one.
+        Column of ``adata.var`` with the length of transcripts in bases, for ``platform``; None: "transcript_length" (of
+        `pp.transcript_lengths`) if there is one.
     weight_key
         Column of ``adata.var`` with weights, or a mapping, Series or table of them by name, symbol or Ensembl id: the
         choice goes by gain × weight. A gene without one has the weight 1.

@@ -1,0 +1,53 @@
+"""Lengths of transcripts from an annotation in GTF."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+FEATURE, START, END, ATTRIBUTES = 2, 3, 4, 8  # columns of GTF, from 0
+COLUMNS = 9
+ATTRIBUTE = re.compile(r'(gene_id|transcript_id|gene_name) "([^"]*)"')
+GTF = (".gtf", ".gtf.gz")
+
+
+def is_gtf(path: Path) -> bool:
+    """Whether the name of the file is that of a GTF file."""
+    return path.name.lower().endswith(GTF)
+
+
+def transcript_lengths(path: Path) -> pd.DataFrame:
+    """The length of every gene's longest transcript, the sum of its exons in bases.
+
+    Returns
+    -------
+    One row per gene: ``gene_name`` (missing where the file has none), ``gene_id``, ``length``.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no exons with genes and transcripts.
+    """
+    bases: dict[tuple[str, str], int] = defaultdict(int)
+    names: dict[str, str | None] = {}
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+        for line in lines:
+            cells = line.split("\t")
+            if len(cells) < COLUMNS or cells[FEATURE] != "exon":
+                continue
+            known = dict(ATTRIBUTE.findall(cells[ATTRIBUTES]))
+            if "gene_id" in known and "transcript_id" in known:
+                names[known["gene_id"]] = known.get("gene_name")
+                bases[known["gene_id"], known["transcript_id"]] += int(cells[END]) - int(cells[START]) + 1
+    if not bases:
+        raise ValueError(f"{path} holds no exons with gene_id and transcript_id; give an annotation in GTF.")
+    longest: dict[str, int] = {}
+    for (gene, _), length in bases.items():
+        longest[gene] = max(length, longest.get(gene, 0))
+    return pd.DataFrame(
+        {"gene_name": [names[gene] for gene in longest], "gene_id": list(longest), "length": longest.values()}
+    )
