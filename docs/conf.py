@@ -37,7 +37,8 @@ typehints_defaults = "braces"
 
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
-nb_execution_mode = "cache"
+nb_execution_mode = "force"
+nb_output_stderr = "remove"  # progress bars
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
