@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -26,10 +28,19 @@ def annotated(data: Dataset) -> ad.AnnData:
 
 
 def in_turn(scores: np.ndarray, data: Dataset, n_genes: int, spare: np.ndarray | None = None) -> np.ndarray:
-    """The groups choose in turn by ``scores`` (groups × genes, NaN for no choice), as in our own panels."""
-    every = scores if spare is None else np.where(np.isnan(scores), spare, scores)
-    n_scored = int((~np.isnan(every)).any(axis=0).sum())
-    return ranking.panel(scores, data.names, min(n_genes, n_scored), spare)
+    """The groups choose in turn, each its best gene that is still free, the group with the highest score first.
+
+    Parameters
+    ----------
+    scores
+        Groups × genes, NaN for no choice.
+    spare
+        Of further genes, which are chosen when there are no more of those; none has both.
+    """
+    has_score = (~np.isnan(scores)).any(axis=0)
+    later = np.full_like(scores, np.nan) if spare is None else np.where(has_score, np.nan, spare)
+    turns = chain(*(ranking.take_turns(part, data.names, n_genes) for part in (scores, later)))
+    return np.array([gene for _, gene in islice(turns, n_genes)], dtype=int)
 
 
 def scores_of(found: dict, data: Dataset) -> np.ndarray:

@@ -26,7 +26,7 @@ JUDGED = (
 ACCURACY = ("accuracy", "nearest_mean", "group_accuracy", "training_cells")
 STABILITY = ("stability", "stability_overlap", "substitutes")
 MADE_FROM = "made_from"
-OF_SCORES = ("spread", "auc", "eligible", "spare", "mean", "fraction")  # in varm, made with the scores or of them
+OF_SCORES = ("spread", "auc", "eligible", "spare", "mean", "variance", "fraction")  # in varm, made with or of them
 STALE = ("markers", *JUDGED, *STABILITY, MADE_FROM)
 # what is made in one go, by its first slot: how to make it again; names of its other slots begin alike, or stand below
 SCORES, MARKERS, EVALUATION, DESIGN = "groups", "markers", "evaluation", "panel"
@@ -154,14 +154,34 @@ def scores(adata: AnnData, key: str) -> np.ndarray:
 
 
 def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> None:
-    """Fill ``.varm["smash"]``, its ``_auc``, its ``_spread`` if known, and the groups and accuracy in ``.uns``."""
+    """Fill ``.varm["smash"]``, its ``_auc``, its ``_spread`` if known, ``.var["smash_importance"]``, and the groups and
+    accuracy in ``.uns``.
+    """
     _forget(adata, key)
     adata.varm[key] = of_all_features(adata, scores.mean).T
+    adata.var[f"{key}_importance"] = of_all_features(adata, scores.importance)
     if not np.isnan(scores.spread).all():
         adata.varm[f"{key}_spread"] = of_all_features(adata, scores.spread).T
     adata.varm[f"{key}_auc"] = of_all_features(adata, scores.auc).T
     _update(adata, key, {"groups": groups} | {name: getattr(scores, name) for name in ACCURACY})
     _note_origin_of_selection(adata, key, SCORES)
+
+
+def importance(adata: AnnData, key: str, *, what: str = "") -> np.ndarray:
+    """How much the model uses each feature for all groups together; NaN for those that were no candidates.
+
+    Parameters
+    ----------
+    what
+        The option that named ``key``, for the error.
+    """
+    if f"{key}_importance" not in adata.var:
+        raise NotFoundError(
+            f"{f'{what}={key!r}: ' * bool(what)}adata.var holds no {f'{key}_importance'!r}; run tl.smash or "
+            "tl.importance first, with the same key=."
+        )
+    warn_if_changed(adata, key, SCORES)
+    return adata.var[f"{key}_importance"].to_numpy(dtype=np.float32)
 
 
 def _note_origin_of_selection(adata: AnnData, key: str, result: str) -> None:
@@ -194,8 +214,7 @@ def write_markers(
     eligible: np.ndarray,
     spare: np.ndarray,
     *,
-    mean: np.ndarray,
-    fraction: np.ndarray,
+    profiles: Mapping[str, np.ndarray],
     key: str,
 ) -> None:
     """Fill ``["markers"]`` of ``.uns``, ``.var["smash_marker"]``, and of ``.varm`` what is groups × genes here."""
@@ -203,13 +222,13 @@ def write_markers(
     adata.var[f"{key}_marker"] = adata.var_names.astype(str).isin(table["name"])
     adata.varm[f"{key}_eligible"] = of_all_features(adata, ~np.isnan(eligible)).T
     adata.varm[f"{key}_spare"] = of_all_features(adata, ~np.isnan(spare)).T
-    adata.varm[f"{key}_mean"] = of_all_features(adata, mean.astype(np.float32)).T
-    adata.varm[f"{key}_fraction"] = of_all_features(adata, fraction.astype(np.float32)).T
+    for what, values in profiles.items():
+        adata.varm[f"{key}_{what}"] = of_all_features(adata, values).T
     _note_origin_of_selection(adata, key, MARKERS)
 
 
 def profile(adata: AnnData, what: str, key: str) -> np.ndarray:
-    """``.varm["smash_mean"]`` or ``["smash_fraction"]`` as groups × genes."""
+    """``.varm["smash_mean"]``, ``["smash_variance"]`` or ``["smash_fraction"]`` as groups × genes."""
     if f"{key}_{what}" not in adata.varm:
         raise NotFoundError(f"adata.varm holds no {key}_{what}; run tl.rank_markers or tl.smash first.")
     warn_if_changed(adata, key, MARKERS)
@@ -289,6 +308,7 @@ def _forget(adata: AnnData, key: str) -> None:
     for name in (key, *(f"{key}_{what}" for what in OF_SCORES)):
         if name in adata.varm:
             del adata.varm[name]
-    if f"{key}_marker" in adata.var:
-        del adata.var[f"{key}_marker"]
+    for name in (f"{key}_marker", f"{key}_importance"):
+        if name in adata.var:
+            del adata.var[name]
     adata.uns[key] = {name: value for name, value in adata.uns.get(key, {}).items() if name not in STALE}

@@ -31,7 +31,7 @@ from smash_gpu.errors import warn
 from smash_gpu.io import integrity, matrices
 from smash_gpu.runtime import atomic, versions
 
-FORMAT = 3  # of the files, and of what the stages hold
+FORMAT = 4  # of the files, and of what the stages hold
 ABOUT, MADE, DATA = "about", "made", "data.txt"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 Stage = dict[str, np.ndarray]

@@ -37,6 +37,11 @@ class GroupStats(Additive):
         return self.total / np.maximum(self.cells, 1)[:, None]
 
     @property
+    def variance(self) -> np.ndarray:
+        """Variance of ``e`` over the cells of each group, with n (groups × genes); 0 for an empty group."""
+        return np.maximum(self.square / np.maximum(self.cells, 1)[:, None] - self.mean**2, 0)
+
+    @property
     def pooled(self) -> GroupStats:
         """All groups as one."""
         return GroupStats(*(array.sum(axis=0, keepdims=True) for array in self._sums()))

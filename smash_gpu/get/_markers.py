@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -9,7 +11,7 @@ from anndata import AnnData
 from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.runtime.words import did_you_mean, join_names
-from smash_gpu.selection import ranking
+from smash_gpu.selection.marker_panel import marker_panel as choose
 
 
 def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd.DataFrame:
@@ -99,19 +101,27 @@ def markers_dict(adata: AnnData, n_top: int | None = None, *, key: str = slots.K
     return {str(group): names.tolist()[:n_top] for group, names in rows}
 
 
-def marker_panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[str]:
-    """The markers of all groups as one list: exactly ``n_genes`` different genes, best first.
+def marker_panel(adata: AnnData, n_genes: int, *, nested: bool = True, key: str = slots.KEY) -> list[str]:
+    """The panel of the model: exactly ``n_genes`` different genes that together tell all groups apart, best first.
 
-    The groups choose in turn, each its best gene that is still free, the group with the highest score first; so every
-    prefix serves all groups. A group does not choose genes that the sample rule or ``positive_only`` forbids for it.
-    Genes that differ too little for a marker come when there is no other left, with a warning.
+    The objective is that of `tl.panel`: for every pair of groups the separations of the genes add up, each multiplied
+    by ``w_g = min(1, I_g / mean of the 100 largest I)``, where I is how much the model uses the gene for all groups
+    together (``.var["smash_importance"]``). All pairs of groups count alike, with ``within`` all pairs of the finest
+    groups. Means and variances are of the cells of all batches. A gene that the sample rule or ``positive_only``
+    forbids as marker of a group does not separate it from groups in which the gene is lower, and is not chosen if it is
+    forbidden for all. Genes that differ too little for a marker of any group come when there is no other left, with a
+    warning. ``tl.panel(adata, groupby, weights="smash")`` chooses by the same objective under
+    constraints.
 
     Parameters
     ----------
     adata
-        Annotated data after `tl.smash` or `tl.importance`.
+        Annotated data after `tl.smash`, or after `tl.importance` and `tl.rank_markers`.
     n_genes
         Number of genes.
+    nested
+        True: every prefix is a good panel of its size, and a shorter request gives a prefix. False: τ fits
+        ``n_genes``, as in `tl.panel`.
     key
         Name of the slots.
 
@@ -122,9 +132,13 @@ def marker_panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[
     Raises
     ------
     smash_gpu.errors.NotFoundError
-        If no genes were scored yet.
+        If no genes were scored and ranked yet.
     ValueError
         If fewer than ``n_genes`` genes have a score.
+
+    References
+    ----------
+    The objective: see `tl.panel`.
 
     Examples
     --------
@@ -137,7 +151,9 @@ def marker_panel(adata: AnnData, n_genes: int, *, key: str = slots.KEY) -> list[
     """
     names = adata.var_names.astype(str).to_numpy(dtype=object)
     eligible, spare = (slots.eligible_scores(adata, key, spare=spare) for spare in (False, True))
-    found = ranking.panel(eligible, names, n_genes, spare)
+    known: dict[str, Any] = {what: slots.profile(adata, what, key) for what in ("mean", "variance")}
+    known |= {"importance": slots.importance(adata, key), "names": names}
+    found = choose(slots.scores(adata, key), eligible, spare, n_genes=n_genes, nested=nested, **known)
     n_markers = int((~np.isnan(eligible)).any(axis=0).sum())
     if n_markers < n_genes:
         warn(

@@ -38,6 +38,10 @@ class Model(Protocol):
     0 … n_groups − 1, all of them present, and ``split`` the row numbers of training and held-out cells; both are NumPy.
     Rows are in the order of the data if they fit into one block (256 MiB of expression), else in random order.
 
+    A model may have a method ``global_importance(X, group, split)`` that returns one number per gene, 0 or more: how
+    much it uses the gene for all groups together. Panels weigh genes by it. Without it, it is the mean of
+    the absolute ``importance`` over the groups.
+
     A model may state its `Facts` as an attribute ``facts``. With ``Facts(reads_parts=True)`` it must use only
     ``X[slice]``, ``X[row numbers]``, ``X.shape`` and ``len(X)``, for some rows at a time. ``X`` may then be a file
     if memory is too small, or a NumPy array if device memory is too small.
@@ -70,6 +74,33 @@ def build(model: str | Model, *, random_state: int, device: str = "cpu", **optio
     if not isinstance(model, str):
         return model
     return MODELS[model].create(random_state=random_state, device=device, **options)
+
+
+def importances(model: Model, X: Any, group: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """What a fitted model says about each gene for each group, and for all groups together; groups × genes, and genes.
+
+    Both are float64. The second is its ``global_importance``, or else the mean of the absolute ``importance`` over the
+    groups.
+
+    Raises
+    ------
+    ValueError
+        If either has the wrong shape, or the second holds negative or missing values.
+    """
+    by_group = np.asarray(model.importance(X, group, split), dtype=np.float64)
+    expected = (int(group.max()) + 1, X.shape[1])
+    if by_group.shape != expected:
+        raise ValueError(f"the importance of the model has shape {by_group.shape}, but groups × genes is {expected}.")
+    of_model = getattr(model, "global_importance", None)
+    if of_model is None:
+        return by_group, np.abs(by_group).mean(axis=0)
+    overall = np.asarray(of_model(X, group, split), dtype=np.float64)
+    if overall.shape != expected[1:] or not (overall >= 0).all():
+        raise ValueError(
+            f"the global_importance of the model must be {expected[1]} numbers, one per gene, 0 or more; it has shape "
+            f"{overall.shape}" + " and negative or missing values." * (overall.shape == expected[1:])
+        )
+    return by_group, overall
 
 
 def check_options(model: str | Model, options: Mapping[str, Any], device: str = "cpu") -> None:

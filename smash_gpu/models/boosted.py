@@ -162,7 +162,11 @@ class Boosted:
         if self.kind == "shap":
             cells = draw(group, split.train, self.max_explained, self.random_state, balanced=True)
             return treeshap.mean_abs(self.booster, take(X, cells), self.n_groups)
-        return weigh_by_expression(self.gain(X.shape[1]), X, group, self.n_groups, cells=split.train)
+        return weigh_by_expression(self.gain(X.shape[1], self.kind), X, group, self.n_groups, cells=split.train)
+
+    def global_importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
+        """Gain summed over the splits of each gene, as a share of the total."""
+        return self.gain(X.shape[1], DEFAULT_IMPORTANCE)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
@@ -228,10 +232,10 @@ class Boosted:
             finally:
                 os.close(held)
 
-    def gain(self, n_genes: int) -> np.ndarray:
-        """The gain of each gene, as a share of the total."""
+    def gain(self, n_genes: int, kind: str) -> np.ndarray:
+        """The gain of each gene, "gain" or "total_gain", as a share of the total."""
         gain = np.zeros(n_genes)
-        for feature, value in self.booster.get_score(importance_type=self.kind).items():
+        for feature, value in self.booster.get_score(importance_type=kind).items():
             gain[int(feature[1:])] = value
         return gain / max(gain.sum(), np.finfo(float).tiny)
 

@@ -60,6 +60,10 @@ class Forest:
         importance = self.estimator.feature_importances_
         return weigh_by_expression(importance, X, group, int(group.max()) + 1, cells=split.train)
 
+    def global_importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
+        """Gini importance of each gene."""
+        return to_host(self.estimator.feature_importances_)
+
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
         return to_host(self.estimator.predict(X))

@@ -153,6 +153,7 @@ class Network:
         from smash_gpu.models.training_step import GroupLasso
 
         self.mean, self.std = mean_std(X)
+        self.found: tuple[Any, np.ndarray] = (None, np.zeros(0))
         train, test = (self._blocks(X, group, cells) for cells in (split.train, split.test))
         weights = torch_.as_floats(class_weights(group[split.train]), self.device)
         training = replace(self.training, batch_size=self.training.cells_per_batch(len(split.train)))
@@ -170,25 +171,37 @@ class Network:
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
         """Mean absolute φ of each gene for the probability of a group, × its mean ``z`` in it; groups × genes."""
-        from smash_gpu.models.attribution import deeplift
-
-        seed = self.random_state
-        background = draw(group, split.train, self.max_background, seed, balanced=False)
-        explained = draw(group, getattr(split, self.explained_cells), self.max_explained, seed, balanced=True)
-        x, r = (self._z(take(X, cells)) for cells in (explained, background))
-        if self.module is None:
-            layers = deeplift.Layers.of(self.network)
-            parts = deeplift.contributions(layers, x, r, self.softmax_rule)
-        else:
-            parts = deeplift.by_shap(self.network, x, r)
-        scores = deeplift.mean_abs(parts, len(x))
+        scores = self._mean_abs(X, group, split, getattr(split, self.explained_cells))
         return weigh_by_expression(scores, X, group, len(scores), cells=split.train) if self.by_expression else scores
+
+    def global_importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
+        """Mean absolute φ of each gene over all groups and at most ``max_explained`` training cells, balanced."""
+        return self._mean_abs(X, group, split, split.train).mean(axis=0)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
         from smash_gpu.models.torch_training import predicted
 
         return predicted(self.network, X, self._z)
+
+    def _mean_abs(self, X: np.ndarray, group: np.ndarray, split: Split, cells: np.ndarray) -> np.ndarray:
+        """Mean absolute φ over some of the numbered cells; groups × genes. The last one is kept."""
+        from smash_gpu.models.attribution import deeplift
+
+        seed = self.random_state
+        background = draw(group, split.train, self.max_background, seed, balanced=False)
+        explained = draw(group, cells, self.max_explained, seed, balanced=True)
+        of = id(X), background.tobytes(), explained.tobytes()
+        if self.found[0] == of:
+            return self.found[1]
+        x, r = (self._z(take(X, cells)) for cells in (explained, background))
+        if self.module is None:
+            layers = deeplift.Layers.of(self.network)
+            parts = deeplift.contributions(layers, x, r, self.softmax_rule)
+        else:
+            parts = deeplift.by_shap(self.network, x, r)
+        self.found = of, deeplift.mean_abs(parts, len(x))
+        return self.found[1]
 
     def _z(self, X: np.ndarray) -> Tensor:
         from torch import from_dlpack

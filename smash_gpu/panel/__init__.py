@@ -11,11 +11,12 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.errors import InfeasibleError
 from smash_gpu.panel.choice import design
 from smash_gpu.panel.classes import Level
+from smash_gpu.panel.known_profiles import choose_known
 from smash_gpu.panel.problem import Problem, prepare
 from smash_gpu.panel.request import Request
 from smash_gpu.panel.result import Design
 
-__all__ = ["Design", "InfeasibleError", "Level", "Problem", "Request", "choose", "design", "prepare"]
+__all__ = ["Design", "InfeasibleError", "Level", "Problem", "Request", "choose", "choose_known", "design", "prepare"]
 
 
 def choose(n_genes: int, **options: Any) -> Callable[[Dataset], np.ndarray]:

@@ -98,7 +98,13 @@ class Candidates:
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def candidates(request: Request, known: Genes, expressed: Expression, mask: np.ndarray | None = None) -> Candidates:
+def candidates(
+    request: Request,
+    known: Genes,
+    expressed: Expression,
+    mask: np.ndarray | None = None,
+    scored: np.ndarray | None = None,
+) -> Candidates:
     """Apply the rules for single genes; genes in ``include`` are exempt from all of them.
 
     Raises
@@ -120,6 +126,8 @@ def candidates(request: Request, known: Genes, expressed: Expression, mask: np.n
     hits |= availability.rules(request, known, tier == MUST, off_target)
     if mask is not None:
         hits["not in mask_var"] = ~mask
+    if scored is not None:
+        hits["no candidate of the model (weights)"] = ~scored
     hits |= gene_filters.family_rules(request.exclude_families, known.symbols, request.species, what="exclude_families")
     low = {}
     for what, values, ends in (

@@ -23,7 +23,7 @@ def exceeded(profiles: Profiles, classes: Classes, ignored: np.ndarray) -> np.nd
     """
     count = np.zeros(profiles.mean.shape, dtype=np.int32)
     for block in cuts(0, profiles.n_genes, GENES_PER_BLOCK):
-        part = profiles.of(block)
+        part = profiles.unweighted.of(block)
         for span in classes.spans.values():
             rows = np.arange(span.start, span.stop)
             rows = rows[~ignored[rows]]
@@ -47,5 +47,5 @@ def rivals(profiles: Profiles, classes: Classes, ignored: np.ndarray, row: int) 
     """The classes that one class is compared with, and the genes in which it exceeds each; rows, and rows × genes."""
     span = classes.spans[classes.levels[row]]
     others = np.array([r for r in range(span.start, span.stop) if r != row and not ignored[r]])
-    s = profiles.separation(np.full(len(others), row), others)
+    s = profiles.unweighted.separation(np.full(len(others), row), others)
     return others, (s >= SEPARATION) & (profiles.mean[row] > profiles.mean[others])

@@ -54,6 +54,11 @@ class Objective:
         return replace(self, profiles=self.profiles.on(device), **pairs)
 
     @property
+    def unweighted(self) -> Self:
+        """The same objective, all genes with weight 1."""
+        return replace(self, profiles=self.profiles.unweighted)
+
+    @property
     def ceiling(self) -> float:
         """``F`` if every pair were resolved."""
         return float(self.weight.sum())

@@ -13,6 +13,7 @@ from smash_gpu.errors import NotFoundError
 from smash_gpu.panel import adjust
 from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed
 from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, preference
+from smash_gpu.panel.importance import weights
 from smash_gpu.panel.infeasible import check_numbers, check_quotas
 from smash_gpu.panel.markers import markers
 from smash_gpu.panel.objective import Objective, tau_for
@@ -62,6 +63,7 @@ def prepare(
     *,
     table: pd.DataFrame | None = None,
     mask: np.ndarray | None = None,
+    importance: np.ndarray | None = None,
 ) -> Problem:
     """Sum over the cells once, and apply the rules.
 
@@ -73,6 +75,9 @@ def prepare(
         Annotation of the genes, with columns for limits, weights and costs.
     mask
         Genes that may be chosen.
+    importance
+        Of each gene for a model, NaN for genes that were no candidates there: the source of `importance.weights`. None:
+        all weights are 1. Genes that are in anyway, required or existing ones, have the weight 1 if they were none.
     """
     strata = strata_of(levels, *(None if v is None else v.codes for v in (data.sample, data.batch)))
     sums = data.stats_by(strata.code, strata.n)
@@ -81,13 +86,15 @@ def prepare(
         classes, summed(sums, strata.members(len(classes.names))), sums.pooled, data.known.why_no_counts
     )
     known = Genes(data.names, data.symbols, data.ids, pd.DataFrame(index=data.names) if table is None else table)
-    found = candidates(request, known, expressed, mask)
+    found = candidates(request, known, expressed, mask, None if importance is None else ~np.isnan(importance))
     check_numbers(request, found, known)
     check_quotas(request.quotas, found)
     fraction = None if data.sample is None else request.sample_fraction
     profiles = adjust.profiles(
         sums, strata, classes, sample_fraction=fraction, min_cells_per_sample=request.min_cells_per_sample
     )
+    if importance is not None:
+        profiles = replace(profiles, weight=_weights(importance, found)[None])
     pairs = weighted_pairs(
         classes, {level.name: level.weight for level in levels}, prior=request.prior, ignore=request.ignore,
         class_weights=request.class_weights, pair_weights=request.pair_weights,
@@ -106,6 +113,12 @@ def prepare(
         request, known, classes, expressed, objective, found, caps(request, known, expressed, found),
         preference(request, known), marking, promised,
     )  # fmt: skip
+
+
+def _weights(importance: np.ndarray, found: Candidates) -> np.ndarray:
+    is_in = found.tier == MUST
+    is_in[found.existing] = True
+    return np.where(is_in & np.isnan(importance), 1.0, weights(importance))
 
 
 def promises(classes: Classes, request: Request) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from smash_gpu.compute.xp import namespace, place
@@ -21,17 +21,25 @@ class Profiles:
         Of log-normalised expression over the cells of each class (population variance); classes × genes.
     low, high
         With a sample rule: in enough samples the mean of the class is at least ``low``, and in enough at most ``high``.
+    weight
+        Factor of the separations of each gene; 1 × genes. None: 1.
     """
 
     mean: Any
     variance: Any
     low: Any = None
     high: Any = None
+    weight: Any = None
 
     @property
     def n_genes(self) -> int:
         """Number of genes."""
         return self.mean.shape[1]
+
+    @property
+    def unweighted(self) -> Self:
+        """The same profiles, all genes with weight 1."""
+        return replace(self, weight=None)
 
     def of(self, genes: Any) -> Self:
         """A copy with only the numbered genes."""
@@ -48,7 +56,7 @@ class Profiles:
         return self._each(lambda array: place(array, device))
 
     def separation(self, first: Any, second: Any) -> Any:
-        """``s_g(a, b) = (m_ag − m_bg)² / (v_ag + v_bg + ε)``; pairs of classes × genes.
+        """``s_g(a, b) = w_g (m_ag − m_bg)² / (v_ag + v_bg + ε)``; pairs of classes × genes.
 
         With a sample rule it is 0 unless, in enough samples of each class, the class is on its own side of the midpoint
         of the two means.
@@ -60,6 +68,8 @@ class Profiles:
         spread += spread.dtype.type(EPSILON)
         s = difference * difference
         s /= spread
+        if self.weight is not None:
+            s *= self.weight
         if self.low is not None:
             s *= self._samples_agree(first, second, difference)
         return s

@@ -45,6 +45,11 @@ class Design:
     problem: Problem
 
     @property
+    def is_weighted(self) -> bool:
+        """Whether the separations of the genes have weights."""
+        return self.objective.profiles.weight is not None
+
+    @property
     def whole(self) -> np.ndarray:
         """The panel and the existing genes."""
         return np.concatenate([self.panel, self.problem.found.existing])

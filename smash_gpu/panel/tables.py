@@ -87,8 +87,9 @@ def pair_table(design: Design) -> pd.DataFrame:
     """One row per pair of classes, the least resolved first.
 
     ``depth`` is D, ``resolved`` is 1 − exp(−D / τ), ``error_bound`` the Bhattacharyya bound ½ exp(−D / 4) on the error
-    between two equally frequent classes if genes were normal and independent. For the first `HARDEST_PAIRS` pairs,
-    ``possible`` is the share that would be resolved if all genes were chosen for this pair alone.
+    between two equally frequent classes if genes were normal and independent, of the D without weights of genes. For
+    the first `HARDEST_PAIRS` pairs, ``possible`` is the share that would be resolved if all genes were chosen for this
+    pair alone.
     """
     depth = to_host(design.depth)
     resolved = to_host(design.objective.resolved(design.depth))
@@ -96,9 +97,10 @@ def pair_table(design: Design) -> pd.DataFrame:
     possible = np.full(len(order), np.nan)
     hardest = order[:HARDEST_PAIRS]
     possible[hardest] = possible_separation(design, hardest)
+    unweighted = depth if not design.is_weighted else to_host(design.objective.unweighted.depth(design.whole))
     table = pd.DataFrame(_named_pairs(design, np.arange(len(order)))).assign(
         weight=to_host(design.objective.weight), depth=depth, resolved=resolved,
-        error_bound=HALF * np.exp(-depth / 4), possible=possible,
+        error_bound=HALF * np.exp(-unweighted / 4), possible=possible,
     )  # fmt: skip
     return table.iloc[order].reset_index(drop=True)
 
@@ -109,6 +111,8 @@ def curve_table(design: Design) -> pd.DataFrame:
     ``resolution`` is F divided by F of all genes, both with the τ of the whole list. ``bound`` is the upper bound on it
     for any panel of this size, given where τ is the same (in a nested list: the long prefixes). ``of_bound`` is F
     divided by its bound, with the τ of that step. ``half_resolved`` is the share of pairs resolved by more than half.
+    All these are of the weighted objective, if genes have weights; ``unweighted_resolution`` then is the resolution
+    with all weights 1.
     """
     objective, problem = design.objective, design.problem
     depth = objective.depth(problem.found.existing)
@@ -120,7 +124,7 @@ def curve_table(design: Design) -> pd.DataFrame:
     everything = max(objective.value_of_all(), values[-1])  # F is monotone, but for rounding
     same = design.tau == objective.tau
     bound = np.where(same, np.minimum(design.bound, everything), design.bound)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "n_genes": np.arange(len(values)),
             "resolution": np.array(values) / everything,
@@ -130,6 +134,18 @@ def curve_table(design: Design) -> pd.DataFrame:
             "weakest_pair": [pair for _, pair in weakest],
         }
     )
+    return table.assign(unweighted_resolution=_unweighted_resolution(design)) if design.is_weighted else table
+
+
+def _unweighted_resolution(design: Design) -> np.ndarray:
+    """F divided by F of all genes, with all weights 1, of every prefix of the panel."""
+    objective = design.objective.unweighted
+    depth = objective.depth(design.problem.found.existing)
+    values = [objective.value(depth)]
+    for gene in design.panel:
+        depth = depth + objective.separation(gene)
+        values.append(objective.value(depth))
+    return np.array(values) / max(objective.value_of_all(), values[-1])
 
 
 def cap_table(design: Design) -> pd.DataFrame:

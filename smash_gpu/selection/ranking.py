@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
 
 import numpy as np
 import pandas as pd
@@ -123,30 +122,3 @@ def marker_table(
     if samples is not None:
         table["samples"] = samples[group, gene]
     return table
-
-
-def panel(scores: np.ndarray, names: np.ndarray, n_genes: int, spare: np.ndarray | None = None) -> np.ndarray:
-    """Exactly ``n_genes`` different genes, in the order of `take_turns`.
-
-    Parameters
-    ----------
-    scores
-        Of the genes that may be markers; groups × genes, NaN for others.
-    spare
-        Of further genes, which are chosen when there are no more of those.
-
-    Raises
-    ------
-    ValueError
-        If fewer than ``n_genes`` genes have a score.
-    """
-    has_score = (~np.isnan(scores)).any(axis=0)
-    spare = np.full_like(scores, np.nan) if spare is None else np.where(has_score, np.nan, spare)
-    n_scored = int((has_score | (~np.isnan(spare)).any(axis=0)).sum())
-    if n_genes > n_scored:
-        raise ValueError(
-            f"cannot choose a panel of {n_genes} genes: only {n_scored} have a score; relax the filters "
-            "(pp.filter_genes) or the sample rule, or choose fewer genes."
-        )
-    turns = chain(take_turns(scores, names, n_genes), take_turns(spare, names, n_genes))
-    return np.array([gene for _, gene in islice(turns, n_genes)], dtype=int)

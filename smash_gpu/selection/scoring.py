@@ -52,6 +52,8 @@ class Scores:
     mean, spread
         Mean and standard deviation of the scores over the models; groups × genes, float32, NaN for genes that are not
         candidates.
+    importance
+        Of each gene for all groups together, mean over the models; float32, NaN for genes that are not candidates.
     auc
         Area under the ROC curve of each gene for each group; groups × genes, float32.
     accuracy, nearest_mean
@@ -62,6 +64,7 @@ class Scores:
 
     mean: np.ndarray
     spread: np.ndarray
+    importance: np.ndarray
     auc: np.ndarray
     accuracy: np.ndarray
     nearest_mean: np.ndarray
@@ -79,10 +82,11 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
     if data.has_batches:
         warn_if_mixed_up(data)
     found = [one for part, seeds in _training_data(data, how) for one in _fitted(part, candidates, how, seeds)]
-    scores, *others = (np.array([one[name] for one in found]) for name in ("scores", *HELD_OUT))
+    kept = ("scores", "importance", *HELD_OUT)
+    scores, overall, *others = (np.array([one[name] for one in found]) for name in kept)
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
-    mean, spread, auc = (_scatter(part, candidates) for part in (scores.mean(axis=0), spread, found[0]["auc"]))
-    return Scores(mean, spread, auc, *others)
+    parts_of_genes = scores.mean(axis=0), spread, overall.mean(axis=0), found[0]["auc"]
+    return Scores(*(_scatter(part, candidates) for part in parts_of_genes), *others)
 
 
 def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
@@ -257,12 +261,10 @@ def _fit(model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_par
     release_memory()
     with enough_memory(purpose, WAY_OUT, X.nbytes):
         _on_workers(partial(model.fit, X, group, split), client)
-        scores = np.asarray(model.importance(X, group, split), dtype=np.float64)
+        scores, overall = models.importances(model, X, group, split)
         right, nearest = _right(model, X, group, split)
-    expected = (int(group.max()) + 1, X.shape[1])
-    if scores.shape != expected:
-        raise ValueError(f"the importance of the model has shape {scores.shape}, but groups × genes is {expected}.")
-    return {"scores": scores} | held_out(group[split.test], right, nearest) | _learnt(group, split)
+    found = {"scores": scores, "importance": overall}
+    return found | held_out(group[split.test], right, nearest) | _learnt(group, split)
 
 
 def _right(model: models.Model, X: Any, group: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
@@ -291,6 +293,6 @@ def _on_workers(fit: Callable[[], Any], client: Any) -> None:
 
 
 def _scatter(part: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    whole = np.full((len(part), len(candidates)), np.nan, dtype=np.float32)
-    whole[:, candidates] = part
+    whole = np.full((*part.shape[:-1], len(candidates)), np.nan, dtype=np.float32)
+    whole[..., candidates] = part
     return whole

@@ -13,8 +13,10 @@ from smash_gpu.compute import pca
 from smash_gpu.compute.xp import namespace
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.standardize import Z_CEILING
+from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import NothingLeftError, warn
 from smash_gpu.genes import filters as gene_filters
+from smash_gpu.panel.importance import weights
 from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.runtime.words import join_names
 from smash_gpu.selection import ranking
@@ -22,13 +24,16 @@ from smash_gpu.selection.effects import Effects
 from smash_gpu.selection.options import Filters, InversePCA, Ranking, Recipe
 from smash_gpu.selection.scoring import Scores, importance
 
+PROFILES = ("mean", "variance", "fraction")
+
 
 @dataclass(frozen=True)
 class Selection:
     """The results of the four steps. Arrays are groups × genes.
 
     ``eligible`` holds the scores, NaN where a gene may not be a marker; ``spare`` those of genes whose effect is too
-    small for a marker, which may complete a panel. ``fraction`` is the share of cells that express the gene.
+    small for a marker, which may complete a panel. ``mean`` and ``variance`` are of expression, ``fraction`` is the
+    share of cells that express the gene; all float32.
     """
 
     groups: np.ndarray
@@ -38,6 +43,7 @@ class Selection:
     eligible: np.ndarray
     spare: np.ndarray
     mean: np.ndarray
+    variance: np.ndarray
     fraction: np.ndarray
     markers: pd.DataFrame
 
@@ -154,8 +160,13 @@ def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
     if within:
         ledger.insert(0, "within", within)
         markers.insert(0, "within", within)
-    stats = data.stats
-    return Selection(data.groups, candidates, ledger, scores, eligible, spare, stats.mean, stats.fraction, markers)
+    profiles = profiles_of(data.stats)
+    return Selection(data.groups, candidates, ledger, scores, eligible, spare, **profiles, markers=markers)
+
+
+def profiles_of(stats: GroupStats) -> dict[str, np.ndarray]:
+    """Mean and variance of expression and the share of cells that express each gene, as they are kept: float32."""
+    return {name: getattr(stats, name).astype(np.float32) for name in PROFILES}
 
 
 def inside(data: Dataset, broad: pd.Categorical) -> dict[str, Dataset]:
@@ -195,10 +206,10 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
     def stack(of: Callable[[Selection], np.ndarray]) -> np.ndarray:
         return np.concatenate([of(part) for part in found])
 
-    mean, spread = stack(lambda p: p.scores.mean), stack(lambda p: p.scores.spread)
     scores = Scores(
-        mean,
-        spread,
+        stack(lambda p: p.scores.mean),
+        stack(lambda p: p.scores.spread),
+        _largest_importance([part.scores.importance for part in found]),
         stack(lambda p: p.scores.auc),
         stack(lambda p: p.scores.accuracy),
         stack(lambda p: p.scores.nearest_mean),
@@ -215,19 +226,16 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
         stack(lambda p: p.eligible),
         stack(lambda p: p.spare),
         stack(lambda p: p.mean),
+        stack(lambda p: p.variance),
         stack(lambda p: p.fraction),
         markers.astype({"group": pd.CategoricalDtype(list(groups))}),
     )
 
 
-def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray]:
-    """A function that takes data and returns the numbers of ``n_genes`` genes chosen by the recipe."""
-
-    def choose(data: Dataset) -> np.ndarray:
-        found = select(data, recipe)
-        return ranking.panel(found.eligible, data.names, n_genes, found.spare)
-
-    return choose
+def _largest_importance(parts: list[np.ndarray]) -> np.ndarray:
+    """The weight of each gene in the part where it is most important; NaN for genes that are candidates in none."""
+    known = np.any([~np.isnan(part) for part in parts], axis=0)
+    return np.where(known, np.max([weights(part) for part in parts], axis=0), np.nan).astype(np.float32)
 
 
 def _sample_rule(data: Dataset, sample: pd.Categorical, scored: np.ndarray, how: Ranking) -> ranking.Eligible:

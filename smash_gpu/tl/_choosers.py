@@ -13,7 +13,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.annotated.features import gene_rows
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.genes.lists import Genes, listed
-from smash_gpu.selection import steps as selection_steps
+from smash_gpu.selection.marker_panel import choose_panel
 from smash_gpu.selection.options import STEPS, Recipe
 
 Choose = Callable[[Dataset], np.ndarray]
@@ -61,7 +61,7 @@ def repeated_selection(adata: AnnData, n_genes: int, key: str, instead: str) -> 
             f"a selection inside broad groups (within=) cannot be repeated on other cells; pass {instead}."
         )
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}
-    return selection_steps.choose_panel(Recipe.of(steps), n_genes)
+    return choose_panel(Recipe.of(steps), n_genes)
 
 
 def _require_two_arguments(choose: OwnFunction, what: str) -> None:

@@ -15,7 +15,7 @@ from anndata import AnnData
 from smash_gpu import panel as design
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.columns import column, mask_of
-from smash_gpu.annotated.features import of_all_features
+from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.gene_table import annotation
 from smash_gpu.annotated.read import groups_of, read
 from smash_gpu.annotated.source import Source
@@ -46,6 +46,7 @@ def design_into(
     memory: int | str | None,
     work: str | Path | Work | None,
     key: str,
+    weights: str | None = None,
 ) -> None:
     """Design a panel by the options of `Request`, and fill the slots."""
     request, preset = Request.of(options), None if platform is None else platform_of(platform)
@@ -53,11 +54,13 @@ def design_into(
         data, levels = read_levels(adata, columns, source, request.ignore, work)
         request, var, fit = _fit(preset, request, data, annotation(adata, gene_table, source.gene_symbols), length_key)
         mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
-        found = design.design(design.prepare(data, levels, request, table=var, mask=mask))
+        important = None if weights is None else only_genes(adata, slots.importance(adata, weights, what="weights"))
+        found = design.design(design.prepare(data, levels, request, table=var, mask=mask, importance=important))
         written = tables(found) | {"platform": fit}
         for sentence in chain(remarks(found, written), on_platform(found, preset)):
             warn(sentence)
-    noted = asdict(request) | {"groupby": columns, "mask_var": mask_var, "tau": found.objective.tau} | vars(source)
+    more = {"groupby": columns, "mask_var": mask_var, "weights": weights, "tau": found.objective.tau}
+    noted = asdict(request) | more | vars(source)
     noted |= {"platform": None if preset is None else preset.name, "length_key": length_key}
     noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
     chosen = of_all_features(adata, np.isin(np.arange(len(data.names)), found.panel))

@@ -41,6 +41,7 @@ def panel(
     max_counts: Window | None = None,
     limits: Mapping[str, Window] | None = None,
     length_key: str | None = None,
+    weights: str | None = None,
     weight_key: Values | None = None,
     cost_key: Values | None = None,
     budget: float | None = Request.budget,
@@ -129,9 +130,15 @@ def panel(
     length_key
         Column of ``adata.var`` with the length of transcripts in bases, for ``platform``; None: "transcript_length" (of
         `pp.transcript_lengths`) if there is one.
+    weights
+        Key of a result of `tl.smash` or `tl.importance`, by default "smash" there: every separation is multiplied by
+        ``w_g = min(1, I_g / mean of the 100 largest I)``, where I is how much the model uses the gene
+        (``.var["smash_importance"]``). Genes that were no candidates of the model are not chosen; those in ``include``
+        or ``extend`` have the weight 1. F, its bound and all tables are then those of the weighted objective;
+        "curve" also holds ``unweighted_resolution``. None: all weights are 1.
     weight_key
         Column of ``adata.var`` with weights, or a mapping, Series or table of them by name, symbol or Ensembl id: the
-        choice goes by gain × weight. A gene without one has the weight 1.
+        choice goes by gain × weight, F does not contain them. A gene without one has the weight 1.
     cost_key, budget
         Column or table of costs, as of weights, and the largest sum of the chosen genes; existing genes cost nothing.
     max_transcripts
@@ -197,7 +204,7 @@ def panel(
         If no panel of exactly ``n_genes`` genes meets the constraints. The message, and its table ``certificate``, name
         the constraints in the way and the gain of lifting each.
     smash_gpu.errors.NotFoundError
-        If a column, layer, gene or class is not in the data.
+        If a column, layer, gene, class or result is not in the data.
     ValueError, TypeError
         If an option or the input cannot be used.
 
@@ -232,5 +239,5 @@ def panel(
     )  # fmt: skip
     design_into(
         adata, columns_of(groupby), options, source, platform=platform, length_key=length_key, gene_table=gene_table,
-        mask_var=mask_var, memory=memory, work=work, key=key,
+        mask_var=mask_var, weights=weights, memory=memory, work=work, key=key,
     )  # fmt: skip

@@ -71,8 +71,8 @@ def rank_markers(
     -------
     None. Fills ``.uns["smash"]["markers"]`` (see `get.markers`), ``.var["smash_marker"]`` (bool), and genes × groups in
     ``.varm``: ``["smash_eligible"]`` (bool: may it be a marker), ``["smash_spare"]`` (bool: does it only differ too
-    little), ``["smash_mean"]`` (mean log-normalised expression) and ``["smash_fraction"]`` (share of cells that express
-    the gene; both float32).
+    little), ``["smash_mean"]`` and ``["smash_variance"]`` (of log-normalised expression) and ``["smash_fraction"]``
+    (share of cells that express the gene; all float32).
 
     Raises
     ------
@@ -111,10 +111,10 @@ def rank_markers(
         data = read(adata, where)
         _require_same_groups([str(g) for g in slots.require(adata, "groups", key, "tl.importance")], data.groups, where)
         eligible, spare, table = steps.rank_markers(data, scores, only_genes(adata, slots.auc(adata, key)), how)
-        profiles = {"mean": data.stats.mean, "fraction": data.stats.fraction}
+        profiles = steps.profiles_of(data.stats)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "ranking", asdict(how))
-    slots.write_markers(adata, table, eligible, spare, **profiles, key=key)
+    slots.write_markers(adata, table, eligible, spare, profiles=profiles, key=key)
 
 
 def _require_same_groups(scored: list[str], groups: Iterable[str], where: dict[str, Any]) -> None:

@@ -206,7 +206,7 @@ def smash(
         slots.record(adata, key, "within", {"column": within})
     slots.write_candidates(adata, found.candidates, found.ledger, key)
     slots.write_scores(adata, found.scores, found.groups, key)
-    profiles = {"mean": found.mean, "fraction": found.fraction}
-    slots.write_markers(adata, found.markers, found.eligible, found.spare, **profiles, key=key)
+    profiles = {name: getattr(found, name) for name in steps.PROFILES}
+    slots.write_markers(adata, found.markers, found.eligible, found.spare, profiles=profiles, key=key)
     say(accuracy.in_words(how.importance.name, found.scores.accuracy, found.scores.group_accuracy, found.groups))
     return adata if is_path else None

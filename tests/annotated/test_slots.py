@@ -98,6 +98,9 @@ def test_new_scores_forget_which_genes_were_eligible_before(cells):
     for groupby in ("broad", "cell_type"):
         smg.pp.filter_genes(cells, groupby)
         smg.tl.importance(cells, groupby, model_options=FEW_TREES)
+        with pytest.raises(KeyError, match=r"tl\.rank_markers"):
+            smg.get.marker_panel(cells, 5)
+        smg.tl.rank_markers(cells)
         n_scored = int(cells.var["smash_candidate"].sum())
         assert len(smg.get.marker_panel(cells, n_scored)) == n_scored
 

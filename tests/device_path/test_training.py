@@ -131,7 +131,7 @@ def test_bins_that_the_device_has_no_room_for_lie_in_host_memory(device, monkeyp
     gains, split = [], stratified(group)
     for share in (0.5, 0.0):
         monkeypatch.setattr(boosted, "SHARE_FOR_BINS", share)
-        gains.append(boosted.Boosted(device="cuda", n_estimators=4).fit(X, group, split).gain(8))
+        gains.append(boosted.Boosted(device="cuda", n_estimators=4).fit(X, group, split).gain(8, "total_gain"))
         assert bool(made) == (share == 0)
     assert all(it.on_host and len(it.blocks) >= 1 for it in made)
     np.testing.assert_allclose(gains[1], gains[0], rtol=1e-6)

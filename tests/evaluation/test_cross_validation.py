@@ -13,8 +13,8 @@ from smash_gpu import evaluation
 from smash_gpu.annotated.read import read
 from smash_gpu.data.splits import Split
 from smash_gpu.selection import steps
+from smash_gpu.selection.marker_panel import choose_panel
 from smash_gpu.selection.options import Importance, InversePCA, Recipe
-from smash_gpu.selection.steps import choose_panel
 
 
 def log_normalized(adata):

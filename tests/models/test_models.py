@@ -102,7 +102,7 @@ def test_gain_is_that_of_xgboosts_own_classifier(cells):
     X, group, split = cells
     own = XGBClassifier(n_estimators=15, max_depth=9, learning_rate=0.25, random_state=0)
     own.fit(X[split.train], group[split.train])
-    ours = fitted("xgboost", cells, max_bin=256, importance="gain", early_stopping_rounds=None).gain(20)
+    ours = fitted("xgboost", cells, max_bin=256, importance="gain", early_stopping_rounds=None).gain(20, "gain")
     np.testing.assert_allclose(ours, own.feature_importances_, rtol=1e-4, atol=1e-7)
 
 

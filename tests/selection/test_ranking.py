@@ -1,4 +1,4 @@
-"""From scores to markers: order and ties, turns, panels, the sample rule, direction, and the table."""
+"""From scores to markers: order and ties, turns, the sample rule, direction, and the table."""
 
 from __future__ import annotations
 
@@ -112,28 +112,6 @@ def test_unique_markers_serve_one_group_and_every_group_in_turn(table, n_top):
     left = set(range(len(names))) - set(genes.tolist())
     for score, row in zip(scores, chosen, strict=True):
         assert len(row) == n_top or all(np.isnan(score[g]) for g in left), "a group with free genes has all it may"
-
-
-@FEW
-@given(score_tables())
-def test_a_panel_has_exactly_n_different_genes_and_is_a_prefix_of_every_larger_one(table):
-    scores, names = table
-    n_scored = int((~np.isnan(scores)).any(axis=0).sum())
-    whole = ranking.panel(scores, names, n_scored)
-    assert sorted(whole.tolist()) == np.flatnonzero((~np.isnan(scores)).any(axis=0)).tolist()
-    for n in range(n_scored):
-        assert ranking.panel(scores, names, n).tolist() == whole[:n].tolist()
-
-
-def test_a_panel_of_as_many_genes_as_groups_has_the_best_free_gene_of_every_group():
-    scores = np.array([[1.0, 0.9, 0.0], [0.8, 0.1, 0.2], [0.0, 0.0, 0.7]])
-    assert ranking.panel(scores, letters("abc"), 3).tolist() == [0, 2, 1]
-
-
-def test_a_panel_larger_than_the_genes_with_a_score_is_an_error_that_says_both_numbers():
-    scores = np.array([[1.0, NAN, 0.5]])
-    with pytest.raises(ValueError, match=r"3 genes.*only 2.*filters.*fewer"):
-        ranking.panel(scores, letters("abc"), 3)
 
 
 def plain_sample_rule(detected, cells, min_cells, min_fraction):

@@ -18,6 +18,7 @@ from smash_gpu.data.splits import Split, draw
 from smash_gpu.data.standardize import standardize
 from smash_gpu.data.stats import group_stats
 from smash_gpu.models.attribution import treeshap
+from smash_gpu.models.boosted import DEFAULT_IMPORTANCE
 from smash_gpu.models.nearest_mean import NearestMean, held_out, right_by_group
 from smash_gpu.models.on_cluster import bins
 from smash_gpu.runtime.cluster import active_client, is_dask
@@ -46,10 +47,11 @@ def can_stay(data: Dataset, model: Any) -> bool:
 
 
 def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, split: Split) -> dict[str, Any]:
-    """Fit a `models.boosted.Boosted` on the workers; its ``scores`` (groups × genes) and what `held_out` says.
+    """Fit a `models.boosted.Boosted` on the workers; its ``scores`` (groups × genes), ``importance`` (genes) and what
+    `held_out` says.
 
-    The same as its ``fit``, ``importance`` and ``predict`` on the expression of the numbered genes, of which no more
-    than one block of rows (`shuffle.block_cuts`) comes to the client.
+    The same as its ``fit``, ``importance``, ``global_importance`` and ``predict`` on the expression of the numbered
+    genes, of which no more than one block of rows (`shuffle.block_cuts`) comes to the client.
 
     Parameters
     ----------
@@ -73,13 +75,14 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
         stops["held_out"] = _cells(of_held_out, data, cells[split.test], model)
     model.booster = bins.train(parts, cuts, params, model.n_estimators, active_client(), **stops)
     sums = _sums(data, genes, learnt, tested, model)
-    accuracy = held_out(y[split.test], sums.right, sums.nearest)
+    found = held_out(y[split.test], sums.right, sums.nearest)
+    found["importance"] = model.gain(len(genes), DEFAULT_IMPORTANCE)
     if model.kind == "shap":
         explained = draw(y, split.train, model.max_explained, model.random_state, balanced=True)
         scores = treeshap.mean_abs(model.booster, _gathered(data, genes, cells[explained]), data.n_groups)
-        return {"scores": scores} | accuracy
+        return {"scores": scores} | found
     sizes = np.bincount(y[split.train], minlength=data.n_groups)
-    return {"scores": model.gain(len(genes)) * sums.z / np.maximum(sizes, 1)[:, None]} | accuracy
+    return {"scores": model.gain(len(genes), model.kind) * sums.z / np.maximum(sizes, 1)[:, None]} | found
 
 
 def _labelled(data: Dataset, cells: np.ndarray) -> np.ndarray:
