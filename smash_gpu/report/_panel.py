@@ -81,7 +81,7 @@ def describe_panel(results: Results) -> Panel:
         main = main[main["genes"] == results.repeated]
     wanted = PANEL_GENES if main is None else int(main["n_used"].max())
     scored = slots.n_scored(results.adata, results.key)
-    genes = get.marker_panel(results.adata, min(wanted, scored), key=results.key)
+    genes = get.marker_panel(results.adata, min(wanted, scored), key=results.key) if scored else []
     times, n_splits = {}, 0
     if results.is_evaluated and results.repeated:
         chosen = get.evaluation_panels(results.adata, key=results.key)

@@ -118,7 +118,7 @@ def spied_panels(monkeypatch):
         seen.append((data.cells, recipe))
         return honest(data, recipe, *rest)
 
-    monkeypatch.setattr("smash_gpu.selection.steps.select", select)
+    monkeypatch.setattr("smash_gpu.selection.marker_panel.select", select)
     return seen
 
 
