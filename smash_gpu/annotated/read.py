@@ -16,8 +16,7 @@ from smash_gpu.annotated.columns import column
 from smash_gpu.annotated.labels import labels, warn_of_text_for_missing
 from smash_gpu.annotated.matrix import NO_RAW, elsewhere, matrix, parts_of
 from smash_gpu.annotated.remembered import known_about
-from smash_gpu.annotated.slots import require_annotated
-from smash_gpu.annotated.source import Source
+from smash_gpu.annotated.source import Source, require_annotated
 from smash_gpu.blocks.readers import by_rows
 from smash_gpu.compute.device import resolve_device
 from smash_gpu.data.dataset import LEFT_OUT, Dataset

@@ -12,7 +12,7 @@ from anndata import AnnData
 from smash_gpu.annotated import origin
 from smash_gpu.annotated.columns import mask_of
 from smash_gpu.annotated.features import of_all_features, only_genes
-from smash_gpu.annotated.source import EARLIER, Earlier, Source
+from smash_gpu.annotated.source import EARLIER, Earlier, Source, require_annotated
 from smash_gpu.annotated.storable import plain, require_storable, storable
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.runtime import versions
@@ -72,15 +72,6 @@ def source(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not EARLIER}
     return vars(Source()) | recorded(adata, key) | given
-
-
-def require_annotated(adata: Any) -> None:
-    """Raise a TypeError for anything but AnnData."""
-    if not isinstance(adata, AnnData):
-        raise TypeError(
-            f"AnnData is needed, not {type(adata).__name__}. Read a file by smash_gpu.read(path), or use tl.smash, "
-            "which takes paths."
-        )
 
 
 def start(adata: AnnData, key: str) -> None:
@@ -168,13 +159,7 @@ def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> N
 
 
 def importance(adata: AnnData, key: str, *, what: str = "") -> np.ndarray:
-    """How much the model uses each feature for all groups together; NaN for those that were no candidates.
-
-    Parameters
-    ----------
-    what
-        The option that named ``key``, for the error.
-    """
+    """How much the model uses each feature; NaN for no candidates. ``what`` is the option that named ``key``."""
     if f"{key}_importance" not in adata.var:
         raise NotFoundError(
             f"{f'{what}={key!r}: ' * bool(what)}adata.var holds no {f'{key}_importance'!r}; run tl.smash or "

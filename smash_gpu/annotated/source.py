@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+from anndata import AnnData
 
 
 class Earlier(Enum):
@@ -30,3 +33,12 @@ class Source:
     sample_key: str | None = None
     batch_key: str | None = None
     device: str = "auto"
+
+
+def require_annotated(adata: Any) -> None:
+    """Raise a TypeError for anything but AnnData."""
+    if not isinstance(adata, AnnData):
+        raise TypeError(
+            f"AnnData is needed, not {type(adata).__name__}. Read a file by smash_gpu.read(path), or use tl.smash, "
+            "which takes paths."
+        )
