@@ -16,6 +16,8 @@ from smash_gpu.errors import warn
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import EXPRESSION, SHAPLEY, SOFTMAX_RULES, Facts, ModelInfo
+from smash_gpu.models.perceptron_shape import Shape
+from smash_gpu.models.search import Range
 from smash_gpu.runtime.words import not_one_of
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ class Training:
     learning_rate: float = 1e-3
     batch_size: int | None = None
 
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"learning_rate={self.learning_rate} must be above 0, and finite.")
+
     def cells_per_batch(self, n_cells: int) -> int:
         """The batch size for this number of training cells."""
         return self.batch_size or min(max(100, n_cells // 200), 8192)
@@ -72,6 +78,11 @@ class Network:
     module
         None for the paper's network; else any torch module, or a function ``(n_genes, n_groups) -> module``, that maps
         cells × genes to logits. Modules other than the paper's are explained by ``shap.DeepExplainer``.
+    n_layers, n_hidden, dropout_rate
+        Hidden layers of the paper's network, units of the first one, and its drop-out; each further layer has half of
+        both.
+    learning_rate
+        Of Adam; None: that of ``training``.
     softmax_rule
         "tf" as in the paper's TensorFlow; "torch" as in ``shap.DeepExplainer`` on PyTorch.
     max_background
@@ -95,7 +106,8 @@ class Network:
     Raises
     ------
     ValueError
-        If ``softmax_rule`` or ``explained_cells`` is none of these words, or ``group_lasso`` is negative.
+        If ``softmax_rule`` or ``explained_cells`` is none of these words, ``group_lasso`` is negative, or a layer or
+        the learning rate is impossible.
     RuntimeError
         If ``device="cuda"`` and PyTorch was built for the CPU only.
 
@@ -119,6 +131,10 @@ class Network:
         random_state: int = 0,
         device: str = "cpu",
         module: nn.Module | Callable[[int, int], nn.Module] | None = None,
+        n_layers: int = Shape.n_layers,
+        n_hidden: int = Shape.n_hidden,
+        dropout_rate: float = Shape.dropout_rate,
+        learning_rate: float | None = None,
         softmax_rule: str = "tf",
         max_background: int = 200,
         max_explained: int = 500,
@@ -139,12 +155,15 @@ class Network:
         self.random_state = random_state
         self.device = device
         self.module = module
+        self.shape = Shape(n_layers, n_hidden, dropout_rate)
         self.softmax_rule = softmax_rule
         self.max_background = max_background
         self.max_explained = max_explained
         self.explained_cells = explained_cells
         self.group_lasso = (GROUP_LASSO if module is None else 0.0) if group_lasso is None else group_lasso
         self.training = training or Training()
+        if learning_rate is not None:
+            self.training = replace(self.training, learning_rate=learning_rate)
         self.by_expression = by_expression
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
@@ -158,7 +177,8 @@ class Network:
         weights = torch_.as_floats(class_weights(group[split.train]), self.device)
         training = replace(self.training, batch_size=self.training.cells_per_batch(len(split.train)))
         with torch_.seeded(self.random_state, self.device), torch_.threads_for(training.batch_size * X.shape[1]):
-            self.network = torch_.new_module(self.module, X.shape[1], int(group.max()) + 1).to(self.device)
+            network = torch_.new_module(self.module, X.shape[1], int(group.max()) + 1, self.shape)
+            self.network = network.to(self.device)
             lasso = GroupLasso.of(self.network, X.shape[1], self.group_lasso)
             torch_.learn(self.network, train, test, weights, lasso, **asdict(training))
         self.network.eval()
@@ -230,4 +250,11 @@ def _need_cuda() -> None:
 
 
 PAPER = {"by_expression": False, "explained_cells": "test", "group_lasso": 0.0}
-NETWORK = ModelInfo(Network, facts, paper=PAPER)
+SEARCH = {
+    "n_layers": Range(1, 3, Shape.n_layers),
+    "n_hidden": Range(16, 256, Shape.n_hidden, log=True),
+    "dropout_rate": Range(0.0, 0.5, Shape.dropout_rate),
+    "learning_rate": Range(3e-4, 1e-2, Training.learning_rate, log=True),
+    "group_lasso": Range(0.01, 1.0, GROUP_LASSO, log=True),
+}
+NETWORK = ModelInfo(Network, facts, paper=PAPER, search=SEARCH)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from smash_gpu.blocks.prefetch import prefetched
+from smash_gpu.models.perceptron_shape import Shape
 from smash_gpu.models.training_step import GroupLasso, Step, training_step
 from smash_gpu.runtime.progress import track
 
@@ -20,13 +21,15 @@ SMALL_BATCH = 1_000_000
 Block = tuple[torch.Tensor, torch.Tensor]
 
 
-def perceptron(n_genes: int, n_groups: int) -> nn.Sequential:
-    """Dense layers of 32 and 16 units, batch norm, sigmoid, dropout (paper, Methods); cells × genes in, logits out."""
-    network = nn.Sequential(
-        nn.Linear(n_genes, 32), nn.BatchNorm1d(32, eps=1e-3, momentum=0.01), nn.Sigmoid(), nn.Dropout(0.2),
-        nn.Linear(32, 16), nn.BatchNorm1d(16, eps=1e-3, momentum=0.01), nn.Sigmoid(), nn.Dropout(0.1),
-        nn.Linear(16, n_groups),
-    )  # fmt: skip
+def perceptron(n_genes: int, n_groups: int, shape: Shape | None = None) -> nn.Sequential:
+    """Dense layers, batch norm, sigmoid, dropout (paper, Methods); cells × genes in, logits out."""
+    layers: list[nn.Module] = []
+    width = n_genes
+    for units, dropout in (shape or Shape()).layers:
+        norm = nn.BatchNorm1d(units, eps=1e-3, momentum=0.01)
+        layers += [nn.Linear(width, units), norm, nn.Sigmoid(), nn.Dropout(dropout)]
+        width = units
+    network = nn.Sequential(*layers, nn.Linear(width, n_groups))
     for layer in network:
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
@@ -34,10 +37,10 @@ def perceptron(n_genes: int, n_groups: int) -> nn.Sequential:
     return network
 
 
-def new_module(module: Any, n_genes: int, n_groups: int) -> nn.Module:
-    """The paper's network, a copy of a user's module, or the result of a user's function; see `network.Network`."""
+def new_module(module: Any, n_genes: int, n_groups: int, shape: Shape | None = None) -> nn.Module:
+    """The `perceptron`, a copy of a user's module, or the result of a user's function; see `network.Network`."""
     if module is None:
-        return perceptron(n_genes, n_groups)
+        return perceptron(n_genes, n_groups, shape)
     return copy.deepcopy(module) if isinstance(module, nn.Module) else module(n_genes, n_groups)
 
 

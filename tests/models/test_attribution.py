@@ -55,6 +55,24 @@ def test_torch_rule_equals_shap_deep_explainer(problem):
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("n_layers", [1, 2, 3, 4])
+def test_networks_of_any_depth_are_explained_as_by_shap(n_layers):
+    import shap
+
+    from smash_gpu.models.perceptron_shape import Shape
+    from smash_gpu.models.torch_training import perceptron, seeded
+
+    with seeded(n_layers, "cpu"):
+        network, x, background = perceptron(30, 5, Shape(n_layers, 24)).eval(), torch.randn(7, 30), torch.randn(9, 30)
+    found = attributions(network, x, background, "torch")
+    module = torch.nn.Sequential(network, torch.nn.Softmax(dim=-1)).double()
+    expected = shap.DeepExplainer(module, background.double()).shap_values(x.double()).transpose(0, 2, 1)
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    of_keras = attributions(network, x, background, "tf")
+    change = probabilities(network, x) - probabilities(network, background).mean(axis=0)
+    assert np.abs(of_keras.sum(axis=2) - change).max() <= 1e-4 * np.abs(of_keras).max()
+
+
 @pytest.mark.parametrize("rule", deeplift.SOFTMAX_RULES)
 def test_both_rules_are_additive(problem, rule):
     network, x, background = problem

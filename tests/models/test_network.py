@@ -28,6 +28,39 @@ def test_the_network_is_the_papers():
     assert [Training().cells_per_batch(n) for n in (1000, 20_000, 200_000, 10_000_000)] == [100, 100, 1000, 8192]
 
 
+def test_every_further_layer_has_half_the_units_and_the_dropout():
+    torch = pytest.importorskip("torch")
+    from smash_gpu.models.perceptron_shape import Shape
+    from smash_gpu.models.torch_training import perceptron
+
+    layers = list(perceptron(50, 7, Shape(n_layers=3, n_hidden=41, dropout_rate=0.4)))
+    assert [layer.out_features for layer in layers if isinstance(layer, torch.nn.Linear)] == [41, 20, 10, 7]
+    assert [layer.p for layer in layers if isinstance(layer, torch.nn.Dropout)] == [0.4, 0.2, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_layers": 0}, "n_layers=0 must be at least 1"),
+        ({"n_layers": 7}, "n_hidden=32 .*last of 7 layers"),
+        ({"dropout_rate": 1.0}, "dropout_rate=1.0 must be at least 0 and below 1"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 must be above 0"),
+    ],
+)
+def test_an_impossible_network_is_refused(options, message):
+    from smash_gpu.models.network import Network
+
+    with pytest.raises(ValueError, match=message):
+        Network(**options)
+
+
+def test_the_learning_rate_alone_leaves_the_other_settings():
+    from smash_gpu.models.network import Network, Training
+
+    training = Network(learning_rate=0.02, training=Training(patience=3)).training
+    assert training == Training(patience=3, learning_rate=0.02)
+
+
 def test_the_network_returns_to_its_best_epoch(cells):
     torch = pytest.importorskip("torch")
     from smash_gpu.models import network, torch_training

@@ -15,7 +15,7 @@ from smash_gpu.annotated.read import read
 from smash_gpu.data.splits import stratified
 from smash_gpu.data.stages import Work
 from smash_gpu.models import Choice, Range
-from smash_gpu.selection import scoring, tuning
+from smash_gpu.selection import scoring
 from smash_gpu.selection.options import Importance
 from smash_gpu.selection.trials import Budget
 from smash_gpu.selection.tuning import Tuning, inner_split, tune
@@ -124,7 +124,7 @@ def test_what_a_model_states_is_its_own_default_and_within_its_range(model):
         pytest.importorskip("torch")
     made = models.build(model, random_state=0)
     for name, one in models.MODELS[model].search.items():
-        values = vars(made) | getattr(made, "params", {}) | vars(getattr(made, "training", tuning))
+        values = vars(made) | getattr(made, "params", {}) | _settings(made)
         if hasattr(made, "estimator"):
             values |= made.estimator.get_params()
             values |= {
@@ -136,6 +136,12 @@ def test_what_a_model_states_is_its_own_default_and_within_its_range(model):
             assert model == "xgboost" and one.default == 1, name  # XGBoost's own defaults
         if isinstance(one, Range):
             assert one.low <= one.default <= one.high
+
+
+def _settings(model):
+    """Of the network: those of its layers and its training."""
+    parts = [getattr(model, part) for part in ("shape", "training") if hasattr(model, part)]
+    return {name: value for part in parts for name, value in vars(part).items()}
 
 
 def test_a_dataset_that_is_kept_gets_a_file_of_its_own_for_other_options(rng, tmp_path):

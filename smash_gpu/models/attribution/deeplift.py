@@ -6,7 +6,8 @@ With the batch norms folded into the layers W̃, and T the multipliers of the so
     U_ijch = Σ_k T_ijck Σ_q W3_kq s²_ijq W̃2_qh s¹_ijh
     φ_icf  = 1/B Σ_j Σ_h W̃1_hf U_ijch (x_if − r_jf)
 
-The last line is one matrix product: (cells · groups) × (B · 32) times (B · 32) × genes. The two softmax rules:
+With one hidden layer there is no factor for a second one, with three there is another one. The last line is one matrix
+product: (cells · groups) × (B · hidden) times (B · hidden) × genes. The two softmax rules:
 
 * "tf", Keras with shap, as in the paper: the softmax is split into exp, sum and division; the change of the division
   is shared between numerator and sum as Shapley values of two players. Every logit contributes.
@@ -36,10 +37,10 @@ BYTES_AT_ONCE = {"cpu": 64 * 2**20, "cuda": 2**30}  # a CPU cache is small; a GP
 
 @dataclass(frozen=True)
 class Layers:
-    """Weights and biases of the three dense layers with their batch norms folded in; float64."""
+    """Weights and biases of the dense layers with their batch norms folded in; float64."""
 
-    weights: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-    biases: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    weights: tuple[torch.Tensor, ...]
+    biases: tuple[torch.Tensor, ...]
 
     @classmethod
     def of(cls, network: nn.Module) -> Self:
@@ -50,12 +51,12 @@ class Layers:
         weights, biases = zip(*folded, strict=True)
         return cls(weights, biases)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Inputs of the two sigmoids and of the softmax; cells × units, float64."""
-        (w1, w2, w3), (b1, b2, b3) = self.weights, self.biases
-        z1 = x.double() @ w1.T + b1
-        z2 = z1.sigmoid() @ w2.T + b2
-        return z1, z2, z2.sigmoid() @ w3.T + b3
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Inputs of the sigmoids of every hidden layer, and of the softmax; cells × units, float64."""
+        found: list[torch.Tensor] = []
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            found.append((found[-1].sigmoid() if found else x.double()) @ weight.T + bias)
+        return found
 
 
 def contributions(
@@ -76,7 +77,7 @@ def contributions(
     """
     bytes_at_once = bytes_at_once or BYTES_AT_ONCE[x.device.type]
     hidden, n_genes = layers.weights[0].shape
-    n_groups = len(layers.weights[2])
+    n_groups = len(layers.weights[-1])
     centre = background.mean(dim=0)
     w1 = layers.weights[0].float()
     weighted = (((background - centre) / len(background))[:, None, :] * w1).reshape(-1, n_genes)
@@ -95,13 +96,19 @@ def mean_abs(parts: Iterable[torch.Tensor], n_cells: int) -> np.ndarray:
     return (total / n_cells).cpu().numpy()  # synchronises
 
 
-def multipliers(layers: Layers, explained: tuple, reference: tuple, softmax_rule: str) -> torch.Tensor:
+def multipliers(
+    layers: Layers, explained: list[torch.Tensor], reference: list[torch.Tensor], softmax_rule: str
+) -> torch.Tensor:
     """U of the module's head; explained cells × groups × background cells × hidden, float32."""
-    _, w2, w3 = (w.float() for w in layers.weights)
-    (x1, x2, x3), (r1, r2, r3) = ([z[:, None, :] for z in explained], [z[None] for z in reference])
-    logits = (sigmoid_slope(x2, r2)[:, None] * w3[:, None, :]) @ w2
+    _, *between, last = (w.float() for w in layers.weights)
+    (x1, *inner_x, x), (r1, *inner_r, r) = ([z[:, None, :] for z in explained], [z[None] for z in reference])
+    logits = last[:, None, :]
+    for weight, at_x, at_r in zip(between[::-1], inner_x[::-1], inner_r[::-1], strict=True):
+        logits = (sigmoid_slope(at_x, at_r)[:, None] * logits) @ weight
+    if not between:
+        logits = logits.expand(len(x), len(last), len(reference[0]), -1).clone()
     softmax = dict(zip(SOFTMAX_RULES, (_softmax_of_keras, _softmax_of_torch), strict=True))[softmax_rule]
-    return softmax(x3, r3, logits).mul_(sigmoid_slope(x1, r1)[:, None])
+    return softmax(x, r, logits).mul_(sigmoid_slope(x1, r1)[:, None])
 
 
 def sigmoid_slope(x: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
