@@ -22,6 +22,9 @@ NAMES = (
     "paper",
     "peers",
     "quality",
+    "two_steps",
+    "which_model",
+    "which_model_table",
     "xgboost_settings",
 )
 
