@@ -34,7 +34,19 @@ COLUMNS = {  # what stands in a cell, one behind the other
     "s": ((1, ".1f"), ["cpu_seconds"]),
 }
 OF_A_UNIT = {"kNN, 30 genes, %": "M_30", "τ": "tau", "same markers, splits, %": "markers_splits", "s": "cpu_seconds"}
-MEASURED = [name for _, names in COLUMNS.values() for name in names if name not in OVERLAPS]
+QUESTIONS = {  # what one may want: columns, and whether larger is better
+    "a short panel (10 genes)": (["M_10", "logreg_M_10"], False),
+    "a panel of 30 genes": (["M_30", "logreg_M_30"], False),
+    "a panel of 100 genes": (["M_100", "logreg_M_100"], False),
+    "markers that few other classes express": (["tau", "on_target"], True),
+    "one or two markers that identify a class": (["f_beta_1", "f_beta_2"], True),
+    "the same markers with another seed": (["markers_seeds"], True),
+    "the same markers from other cells": (["markers_splits"], True),
+    "the same panel from other cells": (["panel_splits"], True),
+    "a model that predicts cells well": (["accuracy"], True),
+    "a short run": (["cpu_seconds"], False),
+}
+MEASURED = [name for _, names in COLUMNS.values() for name in names if name not in OVERLAPS] + ["f_beta_1"]
 FORMS = {name: form for form, names in COLUMNS.values() for name in names}
 
 
@@ -59,7 +71,7 @@ def write(path: Path, page: Path) -> None:
 def tables(path: Path) -> dict[str, str]:
     """The table of each mark."""
     found = per_unit(read(path))
-    return {"models": by_model(found), "units": by_unit(found)}
+    return {"choices": by_question(found), "models": by_model(found), "units": by_unit(found)}
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -90,6 +102,24 @@ def _shared(one: dict, other: dict) -> float:
     lists = [(set(one.get(name, ())), set(other.get(name, ()))) for name in names]
     shares = [len(a & b) / max(len(a), len(b)) for a, b in lists if a or b]
     return float(np.mean(shares)) if shares else np.nan
+
+
+def by_question(found: pd.DataFrame) -> str:
+    """For each question the best model over all units, and those that are not clearly worse."""
+    lines = []
+    for question, (names, larger) in QUESTIONS.items():
+        value = found[names].mean(axis=1).unstack("model").dropna()
+        value = np.log(value) if names == ["cpu_seconds"] else value
+        behind = (-value if larger else value).pipe(lambda loss: loss.sub(loss[loss.mean().idxmin()], axis=0))
+        best = behind.mean().idxmin()
+        near = [m for m in behind if m != best and not behind[m].mean() > 2 * behind[m].sem()]
+        lines.append([question, f"`{best}`", ", ".join(f"`{model}`" for model in near) or "–"])
+    return _markdown(["you want", "model", f"not clearly worse on {_units(found)}"], lines)
+
+
+def _units(found: pd.DataFrame) -> str:
+    n = len(found.groupby(UNIT))
+    return f"{n} unit{'s' * (n > 1)}"
 
 
 def by_model(found: pd.DataFrame) -> str:
