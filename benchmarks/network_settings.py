@@ -159,13 +159,15 @@ class Judge:
 
     def penalty(self, penalty: float) -> dict:
         """Two networks with this penalty: their facts, their agreement, and the panels of the first."""
+        from smash_gpu.panel.importance import weights
+
         (one, phi), (other, phi_other) = (self.fitted(penalty, self.seed + more) for more in (0, OTHER_MODEL))
         row: dict = {name: [one[name], other[name]] for name in one}
         row["agreement"] = {how: agreement(phi[how].mean(axis=0), phi_other[how].mean(axis=0)) for how in EXPLAINED}
-        weights = {how: [weight(found[how].mean(axis=0)) for found in (phi, phi_other)] for how in EXPLAINED}
+        weigh = {how: [weights(found[how].mean(axis=0)) for found in (phi, phi_other)] for how in EXPLAINED}
         panels, shared, factors = {}, {}, self.per_class()
         for how, k in product(EXPLAINED, quality.BUDGETS):
-            first, second = (self.coverage(w, k) for w in weights[how])
+            first, second = (self.coverage(w, k) for w in weigh[how])
             panels[f"coverage {how} {k}"] = self.errors(first)
             shared[f"coverage {how} {k}"] = len({*first} & {*second}) / k
         for how, (name, factor) in product(EXPLAINED, factors.items()):
@@ -176,11 +178,6 @@ class Judge:
                 f"turns {how} {name} {k}": self.errors(self.turns(phi[how] * factor, k)) for k in quality.BUDGETS
             }
         return row | {"panels": panels, "shared": shared}
-
-
-def weight(importance: np.ndarray) -> np.ndarray:
-    """``min(1, I / mean of the 100 largest I)``."""
-    return np.minimum(1, importance / np.sort(importance)[-N_FIRST:].mean())
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> list[float]:

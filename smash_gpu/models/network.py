@@ -211,7 +211,7 @@ class Network:
         seed = self.random_state
         background = draw(group, split.train, self.max_background, seed, balanced=False)
         explained = draw(group, cells, self.max_explained, seed, balanced=True)
-        of = id(X), background.tobytes(), explained.tobytes()
+        of = id(X), self.softmax_rule, background.tobytes(), explained.tobytes()
         if self.found[0] == of:
             return self.found[1]
         x, r = (self._z(take(X, cells)) for cells in (explained, background))

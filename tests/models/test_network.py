@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -164,6 +165,21 @@ def test_cells_in_a_file_are_explained_like_those_in_memory(cells, monkeypatch):
         file[:] = X
         found = explained_by(in_file, (file, group, split), monkeypatch)
     assert found == explained_by(in_memory, cells, monkeypatch)
+
+
+def test_what_is_explained_anew_is_not_what_was_kept(cells):
+    """Explained once for both importances, and again with another rule, other cells, or another training."""
+    X, group, split = cells
+    model = fitted("dnn", cells, training=None, by_expression=False)
+    scores = [model.importance(*cells)]
+    np.testing.assert_array_equal(model.global_importance(*cells), scores[0].mean(axis=0))
+    model.softmax_rule = "torch"
+    scores.append(model.importance(*cells))
+    model.explained_cells = "test"
+    scores.append(model.importance(*cells))
+    model.group_lasso = 0.0
+    scores.append(model.fit(*cells).importance(*cells))
+    assert all((one != other).any() for one, other in combinations(scores, 2))
 
 
 def test_explained_cells_of_neither_kind_are_refused():
