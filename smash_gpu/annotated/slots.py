@@ -19,6 +19,7 @@ from smash_gpu.runtime import versions
 
 KEY = "smash"
 PANEL = "smash_panel"
+VALIDATION = "smash_validation"
 JUDGED = (
     "evaluation", "confusion", "evaluation_groups", "evaluation_panels", "evaluation_not_judged", "nsforest",
     "nsforest_markers", "spapros", "spapros_genes", "spapros_markers",
@@ -29,10 +30,10 @@ MADE_FROM = "made_from"
 OF_SCORES = ("spread", "auc", "eligible", "spare", "mean", "variance", "fraction")  # in varm, made with or of them
 STALE = ("markers", *JUDGED, *STABILITY, MADE_FROM)
 # what is made in one go, by its first slot: how to make it again; names of its other slots begin alike, or stand below
-SCORES, MARKERS, EVALUATION, DESIGN = "groups", "markers", "evaluation", "panel"
+SCORES, MARKERS, EVALUATION, DESIGN, VALIDATED = "groups", "markers", "evaluation", "panel", "checks"
 MAKE_AGAIN = {
     SCORES: "tl.smash", MARKERS: "tl.smash", EVALUATION: "tl.evaluate", "nsforest": "tl.nsforest_metrics",
-    "spapros": "tl.spapros_metrics", "stability": "tl.stability", DESIGN: "tl.panel",
+    "spapros": "tl.spapros_metrics", "stability": "tl.stability", DESIGN: "tl.panel", VALIDATED: "tl.validate",
 }  # fmt: skip
 MADE_WITH = dict.fromkeys(ACCURACY, SCORES) | {"confusion": EVALUATION, "substitutes": "stability"}
 

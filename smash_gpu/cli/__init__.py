@@ -1,4 +1,4 @@
-"""``smash-gpu demo | find | panel | evaluate | tune | report | check``."""
+"""``smash-gpu demo | find | panel | validate | platforms | evaluate | tune | report | check``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smash_gpu.cli import check, demo, evaluate, find, json_output, panel, report, tune
+from smash_gpu.cli import (
+    check,
+    demo,
+    evaluate,
+    find,
+    json_output,
+    panel,
+    platforms,
+    report,
+    tune,
+    validate,
+)
 from smash_gpu.cli.exit_codes import ExitCode, in_words
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.wording import in_options
@@ -24,7 +35,7 @@ from smash_gpu.runtime.progress import LOG
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
 
-COMMANDS = (demo, find, panel, evaluate, tune, report, check)
+COMMANDS = (demo, find, panel, validate, platforms, evaluate, tune, report, check)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,23 +5,40 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
 from smash_gpu.annotated.source import Source
+from smash_gpu.cli.inputs import range_end
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
 from smash_gpu.genes.filters import SPECIES
 from smash_gpu.genes.lists import MISSING, POLICIES
+from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.models import MODELS, cells_to_learn_from
+from smash_gpu.panel import Request
+from smash_gpu.panel.fitting import LENGTH_KEY
+from smash_gpu.panel.platforms import built_in
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance, Ranking
 
 PANEL = "panel"
 GENES = "one per line, or a table with a column 'name', 'gene', 'symbol' or the like"
 
 
-def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Input files and how to read them; ``several`` allows more than one column of cell types."""
-    data = "h5ad file or zarr store; several are joined to one data set; or a pattern in quotes"
-    command.add_argument("data", type=Path, nargs="+", metavar="DATA", help=data)
+def add_source(
+    command: argparse.ArgumentParser, *, several: bool = False, data: str = "data", samples: bool = True
+) -> None:
+    """Input files and how to read them; ``several`` allows more than one column of cell types.
+
+    Parameters
+    ----------
+    data
+        "data", or the name of an option for the files, with dashes.
+    samples
+        Whether the command asks for samples.
+    """
+    files = "h5ad file or zarr store; several are joined to one data set; or a pattern in quotes"
+    option: dict[str, Any] = {} if data == "data" else {"dest": "data", "required": True}
+    command.add_argument(data, type=Path, nargs="+", metavar="DATA", help=files, **option)
     more = {"nargs": "+", "metavar": "COLUMN"} if several else {}
     command.add_argument("--groupby", required=True, help="column of obs with the cell types", **more)
     command.add_argument("--layer", help="layer to read instead of X")
@@ -36,7 +53,8 @@ def add_source(command: argparse.ArgumentParser, *, several: bool = False) -> No
         )
     command.add_argument("--gene-symbols", metavar="COLUMN", help="column of var with gene symbols")
     command.add_argument("--min-cells", type=int, help="leave out groups with fewer cells")
-    command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")
+    if samples:
+        command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")
     command.add_argument("--device", choices=DEVICES, default=Source.device, help="where to compute")
     command.add_argument(
         "--memory",
@@ -58,6 +76,24 @@ def add_work(command: argparse.ArgumentParser) -> None:
 def add_species(command: argparse.ArgumentParser) -> None:
     """The species of the gene families."""
     command.add_argument("--species", choices=SPECIES, default=Filters.species, help="species for the gene families")
+
+
+def add_limits(command: argparse.ArgumentParser) -> None:
+    """What the genes of a panel may be."""
+    add = command.add_argument
+    add(
+        "--exclude-families", nargs="*", choices=FAMILY_NAMES, default=list(Request.exclude_families),
+        help="gene families that do not belong into a panel; without a name: none",
+    )  # fmt: skip
+    add_species(command)
+    for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with the most")):
+        said = f"range of {what}; - for an open end"
+        add(f"--{name}-counts", nargs=2, type=range_end, metavar=("LOW", "HIGH"), help=said)
+    add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
+    add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
+    add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
+    known = ", ".join(built_in())
+    add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")
 
 
 def add_candidates(command: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     if options.use_raw:
         adata = raw_of(adata, (options.gene_symbols, getattr(options, "ensembl_key", None)))
     names = ("layer", "normalize", "gene_symbols", "min_cells", "sample_key", "device")
-    return adata, {name: getattr(options, name) for name in names}
+    return adata, {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
 def kept_in(options: argparse.Namespace) -> Any:
@@ -119,3 +119,24 @@ def gene_table(adata: Any, path: Path, gene_symbols: str | None) -> None:
     added = pd.DataFrame(columns(adata, path, gene_symbols), index=gene_names(adata).names)
     for name, values in added.items():  # a feature that is no gene has none
         adata.var[str(name)] = values.reindex(adata.var_names.astype(str)).to_numpy()
+
+
+def ranges(limits: list[list[str]]) -> dict[str, tuple[float | None, float | None]]:
+    """What ``--limit COLUMN LOW HIGH`` says, by column."""
+    return {column: range_ends(low, high, "--limit") for column, low, high in limits}
+
+
+def range_ends(low: str, high: str, option: str) -> tuple[float | None, float | None]:
+    """Both ends of a range; None for -, an open end."""
+    try:
+        return range_end(low), range_end(high)
+    except argparse.ArgumentTypeError as wrong:
+        raise ValueError(f"{option}: {wrong}.") from None
+
+
+def range_end(text: str) -> float | None:
+    """A number; None for -, an open end."""
+    try:
+        return None if text == "-" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; - stands for an open end") from None

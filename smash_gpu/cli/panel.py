@@ -17,6 +17,8 @@ from smash_gpu.cli.inputs import (
     kept_in,
     named,
     open_data,
+    range_ends,
+    ranges,
     save,
     writable,
 )
@@ -25,8 +27,8 @@ from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.get._panel import TABLES
 from smash_gpu.panel import Request
 from smash_gpu.panel.certificate import missing
-from smash_gpu.panel.fitting import LENGTH_KEY, in_words
-from smash_gpu.panel.platforms import built_in, platform_of
+from smash_gpu.panel.fitting import in_words
+from smash_gpu.panel.platforms import platform_of
 
 PURPOSE = "design a panel of exactly N genes that separates all classes in a file"
 
@@ -36,18 +38,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_source(command, several=True)
     add = command.add_argument
     add("--column-weights", nargs="+", type=float, metavar="W", help="weight of each column of --groupby")
-    known = ", ".join(built_in())
-    add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")
     add("--n-genes", type=int, default=Request.n_genes, help="genes to choose, with --include, without --extend")
     add("--nested", action="store_true", help="order the genes so that every prefix is a good panel of its size")
     add("--batch-key", metavar="COLUMN", help="column of obs with batches; classes are compared within batches")
     add("--sample-fraction", type=float, default=Request.sample_fraction, help="share of the samples that must agree")
     _add_genes(command)
-    add(
-        "--exclude-families", nargs="*", choices=FAMILY_NAMES, default=list(Request.exclude_families),
-        help="gene families to leave out; without a name: none",
-    )  # fmt: skip
-    arguments.add_species(command)
+    arguments.add_limits(command)
     _add_limits(command)
     add("--min-markers", type=int, default=Request.min_markers, help="minimum number of markers of every class")
     add("--ignore", nargs="+", default=[], metavar="CLASS", help="classes that need not be distinguished from others")
@@ -66,22 +62,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def _add_limits(command: argparse.ArgumentParser) -> None:
     """Limits on single genes and on their sums."""
     add = command.add_argument
-    for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with the most")):
-        add(f"--{name}-counts", nargs=2, type=_end, metavar=("LOW", "HIGH"), help=f"range of {what}; - for an open end")
-    add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
     add(
         "--gene-table",
         type=Path,
         metavar="CSV",
-        help="table of genes, by name, symbol or Ensembl id, with columns for the next five options",
+        help="table of genes, by name, symbol or Ensembl id, for --limit, --length-key and the next options",
     )
     add(
         "--quota", nargs=4, action="append", default=[], metavar=("NAME", "GENES", "LOW", "HIGH"),
         help="least and most genes of a file or a gene family in the panel; - for an open end",
     )  # fmt: skip
     add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
-    add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
-    add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
     add("--weight-key", metavar="COLUMN", help="column with gene weights")
     add("--cost-key", metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
@@ -135,8 +126,8 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         adata,
         groupby,
         priorities=priorities,
-        limits=_limits(options),
-        quotas={name: (_group(genes), *_ends(low, high, "--quota")) for name, genes, low, high in options.quota},
+        limits=ranges(options.limit),
+        quotas={name: (_group(genes), *range_ends(low, high, "--quota")) for name, genes, low, high in options.quota},
         pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
         work=kept_in(options),
         include=gene_list(options.include),
@@ -198,7 +189,7 @@ def _tables(adata: Any) -> dict[str, Any]:
 
 
 def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str, Any]) -> list[Path]:
-    from smash_gpu import export, pl
+    from smash_gpu import export, get, pl
     from smash_gpu.annotated import slots
 
     out.mkdir(parents=True, exist_ok=True)
@@ -211,6 +202,11 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     if not options.no_figures:
         save(pl.panel_curve(adata), out / "curve.png")
         save(pl.panel_pairs(adata), out / "unresolved.png")
+        save(pl.panel_dotplot(adata), out / "dotplot.png")
+        save(pl.panel_heatmap(adata), out / "heatmap.png")
+        if get.panel_table(adata, "crowding")["transcripts"].notna().all():
+            save(pl.panel_crowding(adata), out / "crowding.png")
+            save(pl.panel_levels(adata), out / "levels.png")
     if options.xenium_reference:
         kept = {name: value for name, value in source.items() if name != "sample_key"}
         export.xenium_reference(
@@ -226,24 +222,6 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     return written
 
 
-def _limits(options: argparse.Namespace) -> dict[str, tuple[float | None, float | None]]:
-    return {column: _ends(low, high, "--limit") for column, low, high in options.limit}
-
-
 def _group(genes: str) -> Any:
     """The genes of a file, or the name of a gene family."""
     return genes if genes in FAMILY_NAMES else gene_list(Path(genes))
-
-
-def _ends(low: str, high: str, option: str) -> tuple[float | None, float | None]:
-    try:
-        return _end(low), _end(high)
-    except argparse.ArgumentTypeError as wrong:
-        raise ValueError(f"{option}: {wrong}.") from None
-
-
-def _end(text: str) -> float | None:
-    try:
-        return None if text == "-" else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number; - stands for an open end") from None

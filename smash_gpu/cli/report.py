@@ -21,7 +21,7 @@ OUT = "FILE", "HTML file to write"
 SIZES = (10, 20, 30, 50, 100)
 MAX_SHARE = 0.8  # of the genes with a score; with fewer cells the filters may leave fewer genes
 JUDGING = ("n_genes", "classifier", "protocol", "n_splits", "n_seeds", "n_random", "thin", "dropout")
-ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures", "json")
+ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures", "json", "umap")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -37,6 +37,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_selection(command)
     arguments.add_evaluation(command)
     add("--title", help="heading; default: the name of the file")
+    add("--umap", action="store_true", help="draw the cells by all genes and by those of a designed panel in the file")
     add("--again", action="store_true", help="select and evaluate again even if the file holds results")
     command.set_defaults(out=Path("report.html"), n_splits=5, n_random=3)
     command.set_defaults(unasked={action.dest: action.default for action in command._actions})
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> Result:
     out.parent.mkdir(parents=True, exist_ok=True)
     with _timed(f"Writing {out}"):
         title = options.title or f"Marker genes of {Path(named(options)).stem}"
-        report.write(adata, out, title=title, figures=not options.no_figures)
+        report.write(adata, out, title=title, figures=not options.no_figures, umap=options.umap)
     print(f"{out}: {out.stat().st_size / 1024:,.0f} KiB, needs no other file and no network")
     return Result({"written": [out], "bytes": out.stat().st_size})
 

@@ -176,23 +176,30 @@ def listed(wanted: Any, what: str) -> tuple[Gene, ...]:
     """
     if wanted is None:
         return ()
-    if isinstance(wanted, str):
-        raise TypeError(f"{what}={wanted!r} is a string; pass a list of genes, or a pathlib.Path to a file with them.")
-    if not isinstance(wanted, Iterable | Path):
-        raise TypeError(f"{what}={wanted!r} is not a list; pass a list of genes.")
-    found = _entries(wanted, what)
+    found = entries(wanted, what)
     unnamed = found.count(None)
     if unnamed:
         warn(f"{what}: {unnamed:,} of {len(found):,} entries hold no name and are left out.")
     return tuple(tables.once(found))
 
 
-def _entries(wanted: Any, what: str) -> list[Gene | None]:
+def entries(wanted: Any, what: str) -> list[Gene | None]:
+    """`listed` with repetitions, and None for an entry without a name.
+
+    Raises
+    ------
+    TypeError, FileNotFoundError, ValueError
+        As `listed`.
+    """
+    if isinstance(wanted, str):
+        raise TypeError(f"{what}={wanted!r} is a string; pass a list of genes, or a pathlib.Path to a file with them.")
+    if not isinstance(wanted, Iterable | Path):
+        raise TypeError(f"{what}={wanted!r} is not a list; pass a list of genes.")
     if isinstance(wanted, Path):
         return _without_controls(tables.read_genes(wanted))
     if isinstance(wanted, pd.DataFrame):
         return _without_controls(tables.names_in(wanted, what))
-    files = (_entries(entry, what) if isinstance(entry, Path) else [_gene(entry)] for entry in wanted)
+    files = (entries(entry, what) if isinstance(entry, Path) else [_gene(entry)] for entry in wanted)
     return list(chain.from_iterable(files))
 
 

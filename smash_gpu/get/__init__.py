@@ -8,6 +8,7 @@ from smash_gpu.get._panel import panel, panel_table
 from smash_gpu.get._peers import nsforest_metrics, spapros_metrics
 from smash_gpu.get._stability import panel_overlap, stability, substitutes
 from smash_gpu.get._tuning import tuned_options, tuning
+from smash_gpu.get._validation import validation
 
 __all__ = [
     "accuracy",
@@ -33,6 +34,7 @@ __all__ = [
     "tuned_options",
     "tuning",
     "unresolved_pairs",
+    "validation",
 ]
 
 

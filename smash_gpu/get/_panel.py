@@ -9,7 +9,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime.words import not_one_of
 
-TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate", "slide", "platform")
+TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate", "slide", "platform", "crowding")
 
 
 def panel(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
@@ -54,7 +54,8 @@ def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL)
         "purposes" (the pairs that need each gene most), "curve" (size against resolution), "rules" (genes that each
         rule removed), "caps" (sums against their caps), "certificate" (markers of each class; those with fewer than
         promised first, and why), "slide" (all genes on the slide: the existing panel, in the data or not, and the
-        chosen ones) or "platform" (its numbers, their sources and their use).
+        chosen ones), "platform" (its numbers, their sources and their use) or "crowding" (transcripts per cell in each
+        class).
     key
         Name of the slots.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.errors import NotFoundError
-from smash_gpu.panel.platforms import LENGTH, PER_MILLION, Q99, QUANTITIES, Number, Platform
+from smash_gpu.panel.platforms import LENGTH, PER_MILLION, Q99, QUANTITIES, Number, Platform, range_in_words
 from smash_gpu.panel.request import ANY, Request
 from smash_gpu.panel.result import Design
 from smash_gpu.runtime.words import did_you_mean, join_names
@@ -100,6 +100,12 @@ def _ends(ends: tuple[float, float]) -> str:
     return f"({low}, {high})"
 
 
+def not_applied(table: pd.DataFrame) -> dict[str, str]:
+    """What the numbers are that were not applied, and why."""
+    rows = table[table["used"].str.startswith(NOT_APPLIED)] if len(table) else table
+    return {row.what: row.used.removeprefix(NOT_APPLIED) for row in rows.itertuples()}
+
+
 def sizes(platform: Platform, n_genes: int, n_existing: int) -> Iterator[str]:
     """Sentences on a panel that is larger or smaller than the platform takes."""
     for key, n in (("n_genes", n_genes + n_existing), ("n_added", n_genes)):
@@ -130,15 +136,8 @@ def in_words(platform: Platform, table: pd.DataFrame) -> str:
     """One line per number of a platform, and per limit that is not public."""
     lines = [f"{platform.name}: {platform.title}"]
     for row in table.itertuples():
-        lines.append(f"  {row.what}: {_range(row.low, row.high)}{row.used}" + f" [{row.source}]" * bool(row.source))
+        lines.append(
+            f"  {row.what}: {'; '.join(filter(None, (range_in_words(row.low, row.high), row.used)))}"
+            + f" [{row.source}]" * bool(row.source)
+        )
     return "\n".join(lines)
-
-
-def _range(low: float, high: float) -> str:
-    if np.isnan(low):
-        return ""
-    if low == high:
-        return f"{low:,g}; "
-    if not np.isfinite(high):
-        return f"at least {low:,g}; "
-    return f"{low:,g} to {high:,g}; " if low > 0 else f"at most {high:,g}; "

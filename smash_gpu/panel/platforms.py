@@ -173,3 +173,14 @@ def _check_words(entry: Mapping[str, Any], known: tuple[str, ...], where: str) -
             raise ValueError(
                 f"{where}: {word!r} is not known.{did_you_mean(word, known)} Known are {join_names(known)}."
             )
+
+
+def range_in_words(low: float, high: float) -> str:
+    """A range, a single number, or an end; empty for missing values."""
+    if np.isnan(low):
+        return ""
+    if low == high:
+        return f"{low:,g}"
+    if not np.isfinite(high):
+        return f"at least {low:,g}"
+    return f"{low:,g} to {high:,g}" if low > 0 else f"at most {high:,g}"

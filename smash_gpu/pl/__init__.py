@@ -6,6 +6,9 @@ from smash_gpu.pl._learning_curve import learning_curve
 from smash_gpu.pl._markers import dotplot, markers
 from smash_gpu.pl._overlap import overlap
 from smash_gpu.pl._panel import panel_curve, panel_pairs, panel_resolution
+from smash_gpu.pl._panel_classes import panel_dotplot, panel_heatmap
+from smash_gpu.pl._panel_levels import panel_crowding, panel_levels
+from smash_gpu.pl._panel_umap import panel_umap
 from smash_gpu.pl._unresolved_pairs import unresolved_pairs
 
 __all__ = [
@@ -15,9 +18,14 @@ __all__ = [
     "learning_curve",
     "markers",
     "overlap",
+    "panel_crowding",
     "panel_curve",
+    "panel_dotplot",
+    "panel_heatmap",
+    "panel_levels",
     "panel_pairs",
     "panel_resolution",
+    "panel_umap",
     "unresolved_pairs",
 ]
 

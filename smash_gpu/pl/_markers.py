@@ -33,7 +33,7 @@ INK = "0.25"
 
 
 @dataclass(frozen=True)
-class _Blocks:
+class Blocks:
     """The markers of one group after the other.
 
     Attributes
@@ -99,7 +99,11 @@ def markers(
     >>> len(ax.get_xticklabels())
     6
     """
-    blocks = _blocks(adata, n_top, key)
+    return draw_matrix(_blocks(adata, n_top, key), ax, swap_axes=swap_axes)
+
+
+def draw_matrix(blocks: Blocks, ax: Axes | None, *, swap_axes: bool) -> Axes:
+    """Mean expression as colours."""
     ax = ax or _canvas(blocks, swap_axes=swap_axes)
     image = ax.imshow(blocks.mean.T if swap_axes else blocks.mean, aspect="auto", cmap="Reds", vmin=0, vmax=1)
     _name_axes(ax, blocks, swap_axes=swap_axes)
@@ -147,7 +151,11 @@ def dotplot(
     6
     """
     blocks = _blocks(adata, n_top, key)
-    share = slots.profile(adata, "fraction", key)[:, blocks.columns]
+    return draw_dots(blocks, slots.profile(adata, "fraction", key)[:, blocks.columns], ax, swap_axes=swap_axes)
+
+
+def draw_dots(blocks: Blocks, share: np.ndarray, ax: Axes | None, *, swap_axes: bool) -> Axes:
+    """Mean expression as colours, share of cells (groups × markers) as sizes."""
     ax = ax or _canvas(blocks, swap_axes=swap_axes)
     row, column = (place.ravel() for place in np.indices(share.shape))
     x, y = (row, column) if swap_axes else (column, row)
@@ -163,26 +171,30 @@ def dotplot(
     return ax
 
 
-def _blocks(adata: AnnData, n_top: int | None, key: str) -> _Blocks:
+def _blocks(adata: AnnData, n_top: int | None, key: str) -> Blocks:
     wanted, names = get.markers_dict(adata, n_top, key=key), adata.var_names.astype(str)
     groups = [str(g) for g in slots.require(adata, "groups", key, "tl.smash")]
     own = [[gene for gene in wanted.get(group, []) if gene in names] for group in groups]  # others are gone, as is said
     genes = [gene for markers in own for gene in markers]
     columns = names.get_indexer(genes)
-    mean = slots.profile(adata, "mean", key)[:, columns]
+    scaled = scaled_by_gene(slots.profile(adata, "mean", key)[:, columns])
+    return Blocks(shown(groups), [*map(str, genes)], np.cumsum([*map(len, own)]), scaled, columns)
+
+
+def scaled_by_gene(mean: np.ndarray) -> np.ndarray:
+    """Each gene from 0 to 1 over the groups (rows)."""
     low, high = mean.min(axis=0), mean.max(axis=0)
-    scaled = (mean - low) / np.where(high > low, high - low, 1)
-    return _Blocks(shown(groups), [*map(str, genes)], np.cumsum([*map(len, own)]), scaled, columns)
+    return (mean - low) / np.where(high > low, high - low, 1)
 
 
-def _canvas(blocks: _Blocks, *, swap_axes: bool) -> Axes:
+def _canvas(blocks: Blocks, *, swap_axes: bool) -> Axes:
     genes, groups = INCHES_PER_GENE * len(blocks.genes), INCHES_PER_GROUP * len(blocks.groups)
     by_gene, by_group = room(shown(blocks.genes)), room(blocks.groups)
     across, down, left, below = (groups, genes, by_gene, by_group) if swap_axes else (genes, groups, by_group, by_gene)
     return canvas(max(across, NARROWEST) + left + 1.4, max(down, FEWEST_ROWS * INCHES_PER_GROUP) + below + 0.6)
 
 
-def _name_axes(ax: Axes, blocks: _Blocks, *, swap_axes: bool) -> None:
+def _name_axes(ax: Axes, blocks: Blocks, *, swap_axes: bool) -> None:
     across, down = (blocks.groups, shown(blocks.genes)) if swap_axes else (shown(blocks.genes), blocks.groups)
     ax.set_xticks(range(len(across)), across, rotation=90, **(GROUP if swap_axes else GENE))
     ax.set_yticks(range(len(down)), down, **(GENE if swap_axes else GROUP))
@@ -190,7 +202,7 @@ def _name_axes(ax: Axes, blocks: _Blocks, *, swap_axes: bool) -> None:
     ax.spines[:].set_linewidth(0.4)
 
 
-def _frame_own(ax: Axes, blocks: _Blocks, *, swap_axes: bool) -> None:
+def _frame_own(ax: Axes, blocks: Blocks, *, swap_axes: bool) -> None:
     from matplotlib.patches import Rectangle
 
     starts = [0, *blocks.ends[:-1]]

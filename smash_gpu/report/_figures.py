@@ -6,11 +6,12 @@ import io
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from smash_gpu import pl
 from smash_gpu.report._evaluation import CURVE, PAIRS, Evaluation
-from smash_gpu.report._markers import Markers
+from smash_gpu.report._markers import GENES_IN_A_FIGURE, Markers
 from smash_gpu.report._panel import DESIGNED, ROWS
 from smash_gpu.report._results import Results
 
@@ -51,7 +52,23 @@ def figures(
     if {"curve", "pairs"} <= designed.keys():
         made["panel_curve"] = drawn(pl.panel_curve(adata, key=DESIGNED))
         made["panel_pairs"] = drawn(pl.panel_pairs(adata, n_pairs=ROWS, key=DESIGNED))
-    return made
+    return made | _of_panel(results)
+
+
+def _of_panel(results: Results) -> dict[str, Figure]:
+    """The designed panel in every class: dots, colours, transcripts per cell, levels, and the cells themselves."""
+    adata, found = results.adata, results.adata.uns.get(DESIGNED, {})
+    if "class_mean" not in found:
+        return {}
+    made: dict[str, Any] = {
+        "panel_dotplot": partial(pl.panel_dotplot, n_genes=GENES_IN_A_FIGURE),
+        "panel_heatmap": partial(pl.panel_heatmap, n_genes=GENES_IN_A_FIGURE),
+    }
+    if found["crowding"]["transcripts"].notna().all():
+        made |= {"panel_crowding": pl.panel_crowding, "panel_levels": pl.panel_levels}
+    if results.umap:
+        made["panel_umap"] = pl.panel_umap
+    return {name: drawn(draw(adata, key=DESIGNED)) for name, draw in made.items()}
 
 
 def drawn(ax: Axes, *, largest_svg: int = LARGEST_SVG) -> Figure:

@@ -17,10 +17,17 @@ from smash_gpu.report._panel import describe_panel, designed_columns, designed_t
 from smash_gpu.report._provenance import describe_provenance
 from smash_gpu.report._render import render
 from smash_gpu.report._results import Results
+from smash_gpu.report._validation import validation_page
 
 
 def write(
-    adata: AnnData, path: str | Path, *, title: str | None = None, figures: bool = True, key: str = slots.KEY
+    adata: AnnData,
+    path: str | Path,
+    *,
+    title: str | None = None,
+    figures: bool = True,
+    umap: bool = False,
+    key: str = slots.KEY,
 ) -> None:
     """Write the results of `tl.smash`, `tl.evaluate` and `tl.panel` to one HTML file that needs no other file.
 
@@ -39,6 +46,8 @@ def write(
         Heading; None for one that names the column of groups.
     figures
         Whether to draw; False needs no matplotlib.
+    umap
+        Whether to draw the UMAP of `pl.panel_umap` after `tl.panel`, which takes some time and needs scanpy.
     key
         Name of the slots.
 
@@ -61,10 +70,52 @@ def write(
     ...     pathlib.Path(folder, "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     True
     """
-    Path(path).write_text(page(adata, title=title, figures=figures, key=key), encoding="utf-8")
+    Path(path).write_text(page(adata, title=title, figures=figures, umap=umap, key=key), encoding="utf-8")
 
 
-def page(adata: AnnData, *, title: str | None = None, figures: bool = True, key: str = slots.KEY) -> str:
+def write_validation(
+    adata: AnnData, path: str | Path, *, title: str | None = None, figures: bool = True, key: str = slots.VALIDATION
+) -> None:
+    """Write the results of `tl.validate` to one HTML file that needs no other file.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after `tl.validate`.
+    path
+        The HTML file to write.
+    title
+        Heading; None for one that names the platform.
+    figures
+        Whether to draw; False needs no matplotlib.
+    key
+        Name of the slot.
+
+    Returns
+    -------
+    None. Writes one file, UTF-8.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.validate` has not run yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg, tempfile, pathlib
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.validate(adata, "cell_type", genes=["MARKER0X", "MARKER1X"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     smg.report.write_validation(adata, f"{folder}/list.html", figures=False)
+    ...     "MARKER0X" in pathlib.Path(folder, "list.html").read_text(encoding="utf-8")
+    True
+    """
+    Path(path).write_text(validation_page(adata, title, key, figures=figures), encoding="utf-8")
+
+
+def page(
+    adata: AnnData, *, title: str | None = None, figures: bool = True, umap: bool = False, key: str = slots.KEY
+) -> str:
     """The text of the HTML file that `write` writes.
 
     Parameters
@@ -75,6 +126,8 @@ def page(adata: AnnData, *, title: str | None = None, figures: bool = True, key:
         Heading; None for one that names the column of groups.
     figures
         Whether to draw; False needs no matplotlib.
+    umap
+        Whether to draw the UMAP of `pl.panel_umap` after `tl.panel`, which takes some time and needs scanpy.
     key
         Name of the slots.
 
@@ -96,7 +149,7 @@ def page(adata: AnnData, *, title: str | None = None, figures: bool = True, key:
     True
     """
     slots.require(adata, "markers", key, "tl.smash")
-    results = Results(adata, key, figures)
+    results = Results(adata, key, figures, umap)
     markers, evaluation, designed = describe_markers(results), describe_evaluation(results), designed_tables(results)
     return render(
         "report.html",

@@ -20,6 +20,8 @@ TABLES = {
     "caps": "Sums compared with their limits",
     "certificate": "Markers of each class, and why there are fewer than requested",
     "pairs": "Pairs of classes, least resolved first",
+    "crowding": "Transcripts per cell of the whole panel in each class",
+    "platform": "Numbers of the platform, how each was used, and its source",
     "rules": "Genes that the rules removed",
     "curve": "Resolution by panel size",
 }
@@ -32,6 +34,9 @@ TITLES = {
               "mean_counts": "mean counts", "max_counts": "highest mean counts", "max_class": "in class"},
     "pairs": {"class_a": "class", "class_b": "other class", "column": "column", "resolved": "resolved",
               "possible": "possible if all genes were chosen for this pair"},
+    "crowding": {"column": "column", "class": "class", "cells": "cells", "transcripts": "transcripts per cell",
+                 "limit": "limit"},
+    "platform": {"what": "number", "low": "from", "high": "to", "used": "use", "source": "source", "url": "address"},
     "curve": {"n_genes": "number of genes", "resolution": "resolution", "of_bound": "share of the possible, at least",
               "half_resolved": "pairs more than half resolved", "weakest_pair": "least resolved pair"},
 }  # fmt: skip

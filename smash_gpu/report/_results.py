@@ -28,11 +28,14 @@ class Results:
         Name of the slots.
     figures
         Whether to draw.
+    umap
+        Whether to draw the cells, too.
     """
 
     adata: AnnData
     key: str = slots.KEY
     figures: bool = True
+    umap: bool = False
 
     @cached_property
     def source(self) -> dict[str, Any]:

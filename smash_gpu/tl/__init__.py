@@ -9,6 +9,7 @@ from smash_gpu.tl._smash import smash
 from smash_gpu.tl._spapros import spapros_metrics
 from smash_gpu.tl._stability import stability
 from smash_gpu.tl._tune import tune
+from smash_gpu.tl._validate import validate
 
 __all__ = [
     "evaluate",
@@ -20,6 +21,7 @@ __all__ = [
     "spapros_metrics",
     "stability",
     "tune",
+    "validate",
 ]
 
 

@@ -25,6 +25,7 @@ from smash_gpu.errors import warn
 from smash_gpu.panel import Request
 from smash_gpu.panel.expression import with_levels
 from smash_gpu.panel.fitting import fitted, in_words, on_platform
+from smash_gpu.panel.levels import in_classes
 from smash_gpu.panel.platforms import Platform, platform_of
 from smash_gpu.panel.remarks import remarks
 from smash_gpu.panel.request import MIN_CELLS
@@ -56,15 +57,16 @@ def design_into(
         mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
         important = None if weights is None else only_genes(adata, slots.importance(adata, weights, what="weights"))
         found = design.design(design.prepare(data, levels, request, table=var, mask=mask, importance=important))
-        written = tables(found) | {"platform": fit}
+        written = tables(found) | in_classes(found) | {"platform": fit}
         for sentence in chain(remarks(found, written), on_platform(found, preset)):
             warn(sentence)
     more = {"groupby": columns, "mask_var": mask_var, "weights": weights, "tau": found.objective.tau}
     noted = asdict(request) | more | vars(source)
     noted |= {"platform": None if preset is None else preset.name, "length_key": length_key}
-    noted = {name: _listed(value) if isinstance(value, Mapping) else value for name, value in noted.items()}
     chosen = of_all_features(adata, np.isin(np.arange(len(data.names)), found.panel))
-    slots.write_panel(adata, tables=written, mask=chosen, options=noted, columns=columns, key=key)
+    slots.write_panel(
+        adata, tables=written, mask=chosen, options=without_labels_as_keys(noted), columns=columns, key=key
+    )
 
 
 def _fit(
@@ -124,6 +126,10 @@ def columns_of(groupby: str | Sequence[str] | Mapping[str, float]) -> dict[str, 
     return columns
 
 
+def without_labels_as_keys(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with each mapping as a list of values, since labels such as ``NK/T`` cannot be keys in a file."""
+    return {name: _listed(value) if isinstance(value, Mapping) else value for name, value in options.items()}
+
+
 def _listed(options: Mapping[Any, Any]) -> list[str]:
-    """A mapping as a list of values, since labels such as ``NK/T`` cannot be keys in a file."""
     return [f"{' | '.join(name) if isinstance(name, tuple) else name} = {value}" for name, value in options.items()]

@@ -196,7 +196,8 @@ def panel(
     * ``purposes``: the pairs that need each gene most; ``curve``: size against resolution;
     * ``rules``, ``caps``, ``certificate``: genes each rule removed, sums against their caps, markers of each class;
     * ``slide``: all genes on the slide, existing and chosen, whether the data hold them, ids and probe sets;
-    * ``platform``: its numbers, their sources, and how each was used; empty without ``platform``.
+    * ``platform``: its numbers, their sources, and how each was used; empty without ``platform``;
+    * ``crowding``: transcripts per cell of the whole panel in each class, and the limit.
 
     Raises
     ------

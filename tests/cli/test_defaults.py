@@ -19,6 +19,8 @@ CALLS = {
     "demo": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate),
     "find": (smg.tl.smash, smg.pp.filter_genes),
     "panel": (smg.tl.panel, smg.export.xenium, smg.export.xenium_reference),
+    "validate": (smg.tl.validate, smg.report.write_validation),
+    "platforms": (),
     "evaluate": (smg.tl.evaluate,),
     "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.report.write),
     "check": (),
@@ -28,7 +30,7 @@ OPPOSITE = {"no_figures": "figures"}
 OTHER_NAMES = {
     "pair": "pair_weights", "limit": "limits", "quota": "quotas", "wanted": "priorities", "spare": "priorities",
 }  # fmt: skip
-REQUIRED = {"data", "groupby"}
+REQUIRED = {"data", "groupby", "list", "names"}
 OF_THE_COMMAND_LINE = {
     "help", "json", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
     "select", "no_figures", "tuned",

@@ -61,7 +61,7 @@ def test_a_designed_panel_is_drawn_with_its_hostile_names():
     smg.tl.panel(adata, "cell_type", n_genes=8)
     page = smg.report.page(adata)
     parsed = Page(page)
-    assert len(parsed.all("img")) == 4
+    assert len(parsed.all("img")) == 8
     assert not parsed.all("script")
     genes = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
     assert [gene.replace("\N{REPLACEMENT CHARACTER}", "") for gene in genes] == [
@@ -74,7 +74,7 @@ def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     before = len(Page(smg.report.page(adata)).all("img"))
     smg.tl.panel(adata, "cell_type", n_genes=5)
     page = smg.report.page(adata)
-    assert len(Page(page).all("img")) == before + 2
+    assert len(Page(page).all("img")) == before + 6
     listed = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
     assert listed == smg.get.panel_table(adata)["name"].tolist()
     assert len(rows_of(page, "Pairs of classes, least resolved first")) == 1 + 3

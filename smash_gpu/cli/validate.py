@@ -1,0 +1,83 @@
+"""Check a list of genes before it is ordered."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from smash_gpu.cli import arguments
+from smash_gpu.cli.exit_codes import ExitCode
+from smash_gpu.cli.inputs import gene_table, named, open_data, ranges, require_path, writable
+from smash_gpu.cli.json_output import Result
+from smash_gpu.genes.lists import POLICIES
+from smash_gpu.get._validation import TABLES
+
+PURPOSE = "check a list of genes before it is ordered; exit code 0: no check fails, 1: one does"
+OUT = None
+SHOWN = 200  # characters of the genes of one check
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of ``smash-gpu validate``."""
+    add = command.add_argument
+    add("list", type=Path, metavar="LIST", help=f"the list: {arguments.GENES}")
+    arguments.add_source(command, several=True, data="--reference", samples=False)
+    add("--extend", type=Path, metavar="FILE", help=f"printed panel that the list is added to; {arguments.GENES}")
+    add(
+        "--unavailable",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="genes without probes, as vendors publish them",
+    )
+    add("--missing", choices=POLICIES, default="raise", help="genes that the data lack: raise, a failure; warn, a note")
+    arguments.add_limits(command)
+    add("--gene-table", type=Path, metavar="CSV", help="table of genes with columns for --limit and --length-key")
+    add("--out", type=Path, metavar="FILE", help="HTML page to write")
+    add("--title", help="heading of the page; default: the name of the list")
+    add("--no-figures", action="store_true", help="a page without figures")
+
+
+def run(options: argparse.Namespace) -> Result:
+    """Print all checks, write the page; the exit code says whether one failed."""
+    from smash_gpu import get, tl
+
+    require_path(options.list)
+    writable(options.out)
+    adata, source = open_data(options)
+    if options.gene_table is not None:
+        gene_table(adata, options.gene_table, options.gene_symbols)
+    same = ("platform", "missing", "exclude_families", "species", "mean_counts", "max_counts",
+            "max_transcripts", "length_key")  # fmt: skip
+    tl.validate(
+        adata,
+        options.groupby,
+        genes=options.list,
+        extend=[] if options.extend is None else options.extend,
+        unavailable=options.unavailable,
+        limits=ranges(options.limit),
+        **{name: getattr(options, name) for name in same},
+        **source,
+    )
+    checks = get.validation(adata)
+    _show(checks, f"{options.list} against {named(options)}")
+    if options.out is not None:
+        from smash_gpu import report
+
+        title = options.title or f"Validation of {options.list.name}"
+        report.write_validation(adata, options.out, title=title, figures=not options.no_figures)
+        print(f"Written to {options.out}")
+    tables = {name: get.validation(adata, name) for name in TABLES}
+    code = ExitCode.NO if (checks["verdict"] == "fail").any() else ExitCode.DONE
+    return Result({**tables, "written": [] if options.out is None else [options.out]}, code)
+
+
+def _show(checks: Any, what: str) -> None:
+    print(f"{what}\n")
+    for row in checks.itertuples():
+        genes = row.genes if len(row.genes) <= SHOWN else f"{row.genes[:SHOWN].rpartition(', ')[0]}, …"
+        print(f"{row.verdict:<12} {row.check}: {row.detail}" + f"\n{'':<12} {genes}" * bool(genes))
+    counts = checks["verdict"].value_counts()
+    print("\n" + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))

@@ -1,0 +1,116 @@
+"""A list of genes that may be ordered, and all that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from smash_gpu.data.dataset import Dataset
+from smash_gpu.genes import tables as gene_tables
+from smash_gpu.genes.lists import Genes as GeneList
+from smash_gpu.genes.tables import Gene
+from smash_gpu.panel.classes import Level, classes_of, strata_of, summed
+from smash_gpu.panel.constraints import Expression, Genes
+from smash_gpu.panel.levels import crowding
+from smash_gpu.panel.platforms import Platform
+from smash_gpu.panel.request import Request
+
+
+@dataclass(frozen=True)
+class Order:
+    """A list of genes and all that it is compared with.
+
+    Attributes
+    ----------
+    entries
+        The genes as the list names them, with repetitions; None for a row that names none.
+    known
+        The genes of the reference.
+    expressed
+        Counts of the reference.
+    request
+        The limits: those of the platform, and the user's.
+    platform
+        None: not given.
+    existing
+        Numbers of the genes of a printed panel that the list is added to.
+    unavailable
+        Genes that the vendor has no probes for; None: not given.
+    absent_is
+        The verdict on genes that the reference lacks.
+    not_applied
+        Numbers of the platform that the data do not allow to check: what they are, and why.
+    probe_sets
+        Number of probe sets of each entry, NaN where it is not given; None: the list has no such column.
+    """
+
+    entries: list[Gene | None]
+    known: Genes
+    expressed: Expression
+    request: Request
+    platform: Platform | None = None
+    existing: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    unavailable: tuple[Gene, ...] | None = None
+    absent_is: str = "fail"
+    not_applied: Mapping[str, str] = field(default_factory=dict)
+    probe_sets: np.ndarray | None = None
+
+    @cached_property
+    def genes(self) -> list[Gene]:
+        """The genes of the list, none twice under the same name and id."""
+        return gene_tables.once(self.entries)
+
+    @cached_property
+    def places(self) -> list[list[int]]:
+        """The numbers that each of ``genes`` may mean in the reference; an empty list where it lacks the gene."""
+        return [self.known.all_of(gene) for gene in self.genes]
+
+    @property
+    def found(self) -> list[tuple[Gene, list[int]]]:
+        """``genes`` with ``places``."""
+        return list(zip(self.genes, self.places, strict=True))
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The number of each gene of the list that the reference holds, none twice."""
+        return np.array(list(dict.fromkeys(here[0] for here in self.places if here)), dtype=int)
+
+    @property
+    def names(self) -> np.ndarray:
+        """Names of ``numbers``."""
+        return self.known.names[self.numbers]
+
+    @cached_property
+    def crowding(self) -> pd.DataFrame:
+        """Transcripts per cell of the list and the printed panel together, see `levels.crowding`."""
+        return crowding(self.expressed, self.request, np.union1d(self.numbers, self.existing))
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether counts per cell are known."""
+        return not self.expressed.why_no_counts
+
+
+def expression_of(data: Dataset, levels: list[Level]) -> Expression:
+    """Sums over the cells of every class of all label columns."""
+    strata, classes = strata_of(levels, None, None), classes_of(levels)
+    sums = data.stats_by(strata.code, strata.n)
+    members = strata.members(len(classes.names))
+    return Expression(classes, summed(sums, members), sums.pooled, data.known.why_no_counts)
+
+
+def probe_sets_in(genes: GeneList, n_entries: int) -> np.ndarray | None:
+    """The column of a file or table that is called probe sets or gene coverage; None if there is none."""
+    if isinstance(genes, Path):
+        genes = gene_tables.read_table(genes).values
+    if not isinstance(genes, pd.DataFrame):
+        return None
+    place = gene_tables.known_column(genes.columns, ("probe_sets", "num_probesets", "gene_coverage"))
+    if place is None or len(genes) != n_entries:
+        return None
+    return pd.to_numeric(genes.iloc[:, place], errors="coerce").to_numpy(dtype=float)
