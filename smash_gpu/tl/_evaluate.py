@@ -219,7 +219,7 @@ def _choosers(
     lists = _named(wanted)
     if not lists:
         raise ValueError("genes: there is no list to evaluate.")
-    if None in lists.values() and slots.recorded(adata, key, "importance").get("tuned"):
+    if any(one is None for one in lists.values()) and slots.recorded(adata, key, "importance").get("tuned"):
         warn(
             "the model options were tuned on these cells, held-out cells included, so the evaluation is optimistic. "
             "Pass genes= a function that calls tl.tune and tl.smash (see tl.tune)."

@@ -24,6 +24,13 @@ def test_lists_side_by_side_are_what_they_are_alone(adata):
         pd.testing.assert_frame_equal(both[both["genes"] == name].reset_index(drop=True), alone, check_like=True)
 
 
+def test_an_index_of_names_is_a_list(adata):
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
+    index = judged(adata, genes=pd.Index(MIXED))
+    pd.testing.assert_frame_equal(index, judged(adata, genes=np.array(MIXED, dtype=object)))
+    pd.testing.assert_frame_equal(index, judged(adata, genes=MIXED))
+
+
 def test_a_learning_curve_judges_prefixes(adata):
     curve = judged(adata, genes=MIXED, n_genes=[2, 5, 6])
     for n in (2, 5, 6):
