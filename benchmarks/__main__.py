@@ -15,6 +15,7 @@ NAMES = (
     "gpu_first_look",
     "gpu_models",
     "gpu_table",
+    "marker_scores",
     "network_settings",
     "panel",
     "panel_example",

@@ -100,13 +100,14 @@ class Judge:
 
     def turns(self, scores: np.ndarray, k: int) -> np.ndarray:
         """The groups choose in turn among the genes that may be their markers."""
-        from smash_gpu.selection import ranking, steps
+        from benchmarks.baselines.cells import in_turn
+        from smash_gpu.selection import steps
         from smash_gpu.selection.options import Ranking
 
         whole = np.full((self.n_groups, len(self.training.names)), np.nan)
         whole[:, self.genes] = scores
         eligible, spare, _ = steps.eligible_scores(self.training, whole, Ranking())
-        return np.searchsorted(self.genes, ranking.panel(eligible, self.training.names, k, spare))
+        return np.searchsorted(self.genes, in_turn(eligible, self.training, k, spare))
 
     def per_class(self) -> dict[str, Any]:
         """What mean |φ| is multiplied by; groups × genes."""
