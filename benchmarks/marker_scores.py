@@ -3,11 +3,11 @@
 The score is the model's importance of the gene × the class mean of z (``z``), × its signed and saturated separation
 from every other group (``separation``), or × Welch's t of the group against the rest (``t``); for the network also its
 mean absolute Shapley value per group × each of them (``phi z``, ...). Every seed holds out 30 % of each class. On the
-other 70 % a model learns as in `tl.smash`, with its filters and its rules for effect sizes. Of the lists: kNN(3) and logistic
-regression on the held-out cells with the first 10, 30 and 100 genes of the groups in turn. Of the five markers of each
-group, on the held-out cells: τ, the share of the group in the sum of the group means (``on_target``), and the area
-under the ROC curve, all mean over markers that are high in their group; and how many markers are low there. One line
-per set, seed, model and score.
+other 70 % a model learns as in `tl.smash`, with its filters and its rules for effect sizes. Of the lists: kNN(3) and
+logistic regression on the held-out cells with the first 10, 30 and 100 genes of the groups in turn. Of the five markers
+of each group, on the held-out cells: τ, the share of the group in the sum of the group means (``on_target``), and the
+area under the ROC curve, all mean over markers that are high in their group; and how many markers are low there. One
+line per set, seed, model and score.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from smash_gpu.panel import Request
 from smash_gpu.panel.certificate import missing
 from smash_gpu.panel.fitting import in_words
 from smash_gpu.panel.platforms import platform_of
+from smash_gpu.panel.request import MIN_CELLS
 
 PURPOSE = "design a panel of exactly N genes that separates all classes in a file"
 
@@ -74,6 +75,11 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
     add("--weight-key", metavar="COLUMN", help="column with gene weights")
+    add(
+        "--weights", metavar="MODEL",
+        help="weigh what each gene separates by how much a model uses it: rf, brf, xgboost or dnn, trained first on "
+        "the first column of --groupby, or the key of a tl.smash result in the file",
+    )  # fmt: skip
     add("--cost-key", metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
     add("--positive-only", action="store_true", help="leave out genes that stand out by low expression")
@@ -122,6 +128,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
             "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families", "species",
             "mask_var", "platform", "length_key", "max_off_target")  # fmt: skip
+    weights = _weights(adata, options, source)
     tl.panel(
         adata,
         groupby,
@@ -130,6 +137,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         quotas={name: (_group(genes), *range_ends(low, high, "--quota")) for name, genes, low, high in options.quota},
         pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
         work=kept_in(options),
+        weights=weights,
         include=gene_list(options.include),
         extend=gene_list(options.extend),
         exclude=gene_list(options.exclude),
@@ -146,6 +154,19 @@ def _show_platform(adata: Any, platform: str | None) -> None:
 
     if platform is not None:
         print(f"\n{in_words(platform_of(platform), get.panel_table(adata, 'platform'))}")
+
+
+def _weights(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> str | None:
+    """The key of a result of `tl.smash` that is there, or is made with the model of this name."""
+    from smash_gpu import models, tl
+    from smash_gpu.annotated import slots
+
+    if options.weights is None or options.weights in adata.uns:
+        return options.weights
+    models.check(options.weights, {})
+    cells = {"min_cells": source.get("min_cells") or MIN_CELLS}
+    tl.smash(adata, options.groupby[0], model=options.weights, work=kept_in(options), **source | cells)
+    return slots.KEY
 
 
 def _show(adata: Any) -> None:

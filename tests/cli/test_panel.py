@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from cases.commands import changed
 
+import smash_gpu as smg
 from smash_gpu.cli.exit_codes import ExitCode
 
 PNG = b"\x89PNG"
@@ -72,6 +73,24 @@ def test_the_cap_that_a_warning_recommends_can_be_typed(run, data, tmp_path):
     code, _, error = run(*panel, "--max-counts", "-", 100)
     assert code == 0, error
     assert "too bright" not in error
+
+
+def test_genes_are_weighed_by_a_model_that_is_trained_first_or_by_a_result_in_the_file(run, data, tmp_path):
+    panel = ["panel", data, "--groupby", "cell_type", "--n-genes", 8, "--no-figures"]
+    code, _, error = run(*panel, "--weights", "rf", "--out", tmp_path / "model")
+    assert code == 0, error
+    adata = ad.read_h5ad(data)
+    smg.tl.smash(adata, "cell_type", key="mine", min_cells=2)
+    adata.write_h5ad(data)
+    code, _, error = run(*panel, "--weights", "mine", "--out", tmp_path / "key")
+    assert code == 0, error
+    by_model, by_key = (pd.read_csv(tmp_path / name / "panel.csv") for name in ("model", "key"))
+    pd.testing.assert_frame_equal(by_model, by_key)
+    rules = pd.read_csv(tmp_path / "key" / "rules.csv")
+    assert "no candidate of the model (weights)" in set(rules["rule"])
+    code, _, error = run(*panel, "--weights", "xgbost")
+    assert code == ExitCode.WRONG
+    assert "did you mean 'xgboost'" in error.lower()
 
 
 @pytest.mark.parametrize("option", [["--max-counts", "None", 100], ["--limit", "probes", "None", 100]])
