@@ -12,12 +12,14 @@ import pandas as pd
 
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import draw
+from smash_gpu.data.verdict import LooksLoggedError
 from smash_gpu.errors import warn
 from smash_gpu.io.text import packed, write_rows
 
 LINES_AT_ONCE = 2**16
 BYTES_PER_VALUE = 24  # of a line "gene cell count" of the matrix, at most
 NEEDED = "the Xenium Panel Designer needs raw counts"
+WAYS = "Pass layer= for the layer that holds the counts, or normalize=True if these are corrected counts."
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,11 @@ class Bundle:
         ValueError
             If there is no room for a cell.
         """
-        data, values = self.data, whole_counts(self.data)
+        data = self.data
+        try:
+            values = whole_counts(data)
+        except LooksLoggedError as error:  # logarithms are no way out here
+            raise ValueError(f"{NEEDED}, but {error.found}. {error.counts or WAYS}") from None
         barcodes = unique(self.barcodes)
         cells = _cells_that_fit(data, values, max_bytes, random_state)
         folder.mkdir(parents=True, exist_ok=True)

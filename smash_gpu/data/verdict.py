@@ -22,6 +22,26 @@ THREE_WAYS = (
 )
 
 
+class LooksLoggedError(ValueError):
+    """Raw counts are expected, and the values look like logarithms.
+
+    Attributes
+    ----------
+    found, way_out
+        What was found, and what to do.
+    counts
+        Where else in the data there are counts, and how to read them; "" if nowhere.
+    """
+
+    def __init__(self, found: str, way_out: str, counts: str) -> None:
+        super().__init__(f"raw counts are expected, but {found}. {way_out}")
+        self.found, self.way_out, self.counts = found, way_out, counts
+
+    def __reduce__(self) -> tuple:
+        """From and to other processes with what it says."""
+        return type(self), (self.found, self.way_out, self.counts)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Judges the values of a matrix.
@@ -69,16 +89,16 @@ class Verdict:
                 f"{self.scaled}, not raw counts. The choice of genes is right; counts per cell are not known. Pass "
                 "layer= if a layer holds the counts."
             )
-        say = warn if normalize else _refuse
         logged = ~np.isnan(self.checks.same_sum("logged"))
         if logged.any():
-            say(self._logarithms(logged, "raw counts are expected" if normalize is None else "normalize=True is given"))
+            found, way_out = self._logarithms(logged)
+            if not normalize:
+                raise LooksLoggedError(found, way_out, self.elsewhere())
+            warn(f"normalize=True is given, but {found}. {way_out}")
         elif normalize is None and (doubtful := self._doubtful()).any():
             who, _, has, it = self._subject(doubtful)
-            raise ValueError(
-                f"raw counts are expected, but {who} {has} fractions and no value above {LOG_CEILING:g}, so {it} to be "
-                f"log-normalised. {self._counts() or THREE_WAYS}"
-            )
+            found = f"{who} {has} fractions and no value above {LOG_CEILING:g}, so {it} to be log-normalised"
+            raise LooksLoggedError(found, self._counts() or THREE_WAYS, self.elsewhere())
 
     def _require_usable(self) -> None:
         checks = self.checks
@@ -125,14 +145,15 @@ class Verdict:
         has_no_large = (checks["fractional_cells"] > 0) & (checks["large_among"] == 0) & ~is_scaled
         return has_no_large & ((large == 0) | ((expected >= FEWEST_LARGE) & (share >= SMALLEST_SHARE)))
 
-    def _logarithms(self, logged: np.ndarray, expected: str) -> str:
+    def _logarithms(self, logged: np.ndarray) -> tuple[str, str]:
+        """What shows that the values are logarithms, and the way out."""
         who, are, _, _ = self._subject(logged)
         total = _rounded(self.checks.same_sum("logged")[logged])
-        found = f"{expected}, but {who} {are} log-normalised: expm1 of every cell sums to {total}"
+        found = f"{who} {are} log-normalised: expm1 of every cell sums to {total}"
         others = self.checks.total("cells") - int(self.checks["fractional_cells"][logged].sum())
         if others:
-            return f"{found}. The other {others:,} cells are not. {LOGGED}"
-        return f"{found}. {self._counts() or 'Pass normalize=False, or layer= for the layer that holds the counts.'}"
+            return f"{found}. The other {others:,} cells are not", LOGGED
+        return found, self._counts() or "Pass normalize=False, or layer= for the layer that holds the counts."
 
     def _counts(self) -> str:
         """Where the counts are, if that is known."""
@@ -156,10 +177,6 @@ class Verdict:
         if name == "the matrix" or chosen.sum() == 1:
             return name, "is", "has", "it seems"
         return name, "are", "have", "they seem"
-
-
-def _refuse(message: str) -> None:
-    raise ValueError(message)
 
 
 def _rounded(sums: np.ndarray) -> str:

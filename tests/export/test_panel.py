@@ -167,6 +167,22 @@ def test_a_log_normalised_matrix_is_refused_before_anything_is_written(adata, tm
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("change", [np.log1p, lambda x: np.log1p(x / x.max() * 30)])
+def test_the_way_out_for_logarithms_is_never_to_say_that_they_are(adata, tmp_path, change):
+    adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    counts = adata.X.copy()
+    adata.X = adata.X.copy()
+    adata.X.data = change(adata.X.data)
+    with pytest.raises(ValueError, match="needs raw counts, but the matrix .*log-normalised") as refused:
+        smg.export.xenium_reference(adata, tmp_path, groupby="cell_type")
+    assert "normalize=False" not in str(refused.value)
+    assert "Pass layer= for the layer that holds the counts" in str(refused.value)
+    adata.layers["raw"] = counts
+    with pytest.raises(ValueError, match="layer='raw'") as refused:
+        smg.export.xenium_reference(adata, tmp_path, groupby="cell_type")
+    assert "normalize=False" not in str(refused.value)
+
+
 def test_a_barcode_that_occurs_twice_gets_a_suffix_and_keeps_its_type(adata, tmp_path):
     adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
     names = [f"cell{i % 100}" for i in range(adata.n_obs)]
