@@ -1,4 +1,4 @@
-"""``smash-gpu demo | find | panel | validate | platforms | evaluate | tune | report | check``."""
+"""``smash-gpu demo | find | panel | validate | export | platforms | evaluate | tune | report | check``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from smash_gpu.cli import (
     check,
     demo,
     evaluate,
+    export,
     find,
     json_output,
     panel,
@@ -35,7 +36,7 @@ from smash_gpu.runtime.progress import LOG
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
 
-COMMANDS = (demo, find, panel, validate, platforms, evaluate, tune, report, check)
+COMMANDS = (demo, find, panel, validate, export, platforms, evaluate, tune, report, check)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,6 +23,7 @@ from smash_gpu.cli.inputs import (
     writable,
 )
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.saved import save_result
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.get._panel import TABLES
 from smash_gpu.panel import Request
@@ -219,6 +220,9 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     ids = {"ensembl_key": options.ensembl_key, "ensembl_table": options.ensembl_table}
     export.xenium(adata, out / "xenium.csv", **ids)
     export.merscope(adata, out / "merscope.csv", **ids)
+    export.gene_panel_json(adata, out / "gene_panel.json", **ids)
+    export.design_sheet(adata, out / "design_sheet.csv", **ids)
+    save_result(adata, out / "panel.h5ad", (*options.groupby, options.sample_key, options.batch_key))
     (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))
     if not options.no_figures:
         save(pl.panel_curve(adata), out / "curve.png")

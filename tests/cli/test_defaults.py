@@ -20,6 +20,7 @@ CALLS = {
     "find": (smg.tl.smash, smg.pp.filter_genes),
     "panel": (smg.tl.panel, smg.export.xenium, smg.export.xenium_reference),
     "validate": (smg.tl.validate, smg.report.write_validation),
+    "export": (smg.export.xenium, smg.export.design_sheet),
     "platforms": (),
     "evaluate": (smg.tl.evaluate,),
     "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.report.write),
@@ -30,7 +31,7 @@ OPPOSITE = {"no_figures": "figures"}
 OTHER_NAMES = {
     "pair": "pair_weights", "limit": "limits", "quota": "quotas", "wanted": "priorities", "spare": "priorities",
 }  # fmt: skip
-REQUIRED = {"data", "groupby", "list", "names"}
+REQUIRED = {"data", "groupby", "list", "names", "result", "format"}
 OF_THE_COMMAND_LINE = {
     "help", "json", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
     "select", "no_figures", "tuned",
@@ -62,7 +63,9 @@ def options():
 
 OPTIONS = options()
 WITH_DEFAULT = [(name, action) for name, action in OPTIONS if action.dest not in REQUIRED | OF_THE_COMMAND_LINE]
-WITH_CHOICES = [(name, action) for name, action in OPTIONS if action.choices and action.dest != "tables"]
+WITH_CHOICES = [
+    (name, action) for name, action in OPTIONS if action.choices and action.dest not in ("tables", "format")
+]
 
 
 def named(pairs):

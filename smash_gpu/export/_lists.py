@@ -1,35 +1,23 @@
-"""Panels as vendors take them: gene lists for Xenium and MERSCOPE, and Xenium's reference bundle."""
+"""Panels as lists of genes: for Xenium, MERSCOPE and CosMx."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.annotated.columns import column
-from smash_gpu.annotated.ensembl import ensembl_ids
 from smash_gpu.annotated.features import gene_names
-from smash_gpu.annotated.read import read
-from smash_gpu.annotated.source import Source
-from smash_gpu.data.bundle import Bundle
+from smash_gpu.export._order import SETS, counts, ordered, whole
 from smash_gpu.genes.lists import Genes, IdTable
 from smash_gpu.io.text import write_rows
-from smash_gpu.panel.request import MIN_CELLS
-from smash_gpu.runtime.memory import limit
 
-__all__ = ["merscope", "xenium", "xenium_reference"]
 XENIUM_COLUMNS = ("Gene", "Ensembl ID", "Probe sets", "Force")
+MERSCOPE_COLUMNS = ("Gene", "Ensembl ID", "Counts per cell")
+COSMX_COLUMNS = ("Target", "Ensembl ID", "Counts per cell", "Most counts per cell", "Class with the most")
 FORCED = "forced"
-XENIUM_BYTES = 2 * 10**9
-
-
-def __dir__() -> list[str]:
-    return __all__
 
 
 def xenium(
@@ -59,7 +47,8 @@ def xenium(
         Ensembl ids by symbol for genes without one in ``adata.var``: a mapping, a table, or the path of one, such as
         features.tsv.gz of Cell Ranger. Where there is none either, the id is left empty, with a warning.
     probe_sets_key
-        Column of ``adata.var`` with numbers of probe sets; None leaves them to the designer.
+        Column of ``adata.var`` with numbers of probe sets. None: those that the design gives, else they are left to the
+        designer.
     forced
         Genes marked "forced", which the designer then keeps in spite of its warnings. None: those that had to be in.
     key
@@ -89,12 +78,14 @@ def xenium(
     ...     print(pathlib.Path(folder, "panel.csv").read_text().splitlines()[:2])
     ['Gene,Ensembl ID,Probe sets,Force', 'NOISE9,ENSG00000000009,,forced']
     """
-    table = get.panel_table(adata, key=key)
-    var = adata.var.set_axis(adata.var_names.astype(str)).loc[table["name"]]
-    force = _forced(adata, table, forced, key)
-    probe_sets = [""] * len(table) if probe_sets_key is None else column(var, probe_sets_key, "var").tolist()
-    ids = ensembl_ids(adata, table["name"], table["symbol"], key=ensembl_key, table=ensembl_table)
-    rows = zip(table["symbol"], ids, probe_sets, force, strict=True)
+    where: dict[str, Any] = {
+        "ensembl_key": ensembl_key,
+        "ensembl_table": ensembl_table,
+        "probe_sets_key": probe_sets_key,
+    }
+    table = ordered(adata, key, **where)
+    sets, force = map(whole, table[SETS]), _forced(adata, table, forced, key)
+    rows = zip(table["symbol"], table["ensembl_id"], sets, force, strict=True)
     write_rows(Path(path), [XENIUM_COLUMNS, *rows])
 
 
@@ -145,94 +136,64 @@ def merscope(
     ...     print(pathlib.Path(folder, "panel.csv").read_text().splitlines()[0])
     Gene,Ensembl ID,Counts per cell
     """
-    table = get.panel_table(adata, key=key)
-    counts = map(_three_digits, table["mean_counts"]) if "mean_counts" in table else [""] * len(table)
-    ids = ensembl_ids(adata, table["name"], table["symbol"], key=ensembl_key, table=ensembl_table)
-    rows = zip(table["symbol"], ids, counts, strict=True)
-    write_rows(Path(path), [("Gene", "Ensembl ID", "Counts per cell"), *rows])
+    table = ordered(adata, key, ensembl_key=ensembl_key, ensembl_table=ensembl_table)
+    rows = zip(table["symbol"], table["ensembl_id"], counts(table, "mean_counts"), strict=True)
+    write_rows(Path(path), [MERSCOPE_COLUMNS, *rows])
 
 
-def xenium_reference(
+def cosmx(
     adata: AnnData,
-    folder: str | Path,
+    path: str | Path,
     *,
-    groupby: str,
     ensembl_key: str | None = None,
     ensembl_table: IdTable | None = None,
-    max_bytes: int = XENIUM_BYTES,
-    random_state: int = 0,
-    layer: str | None = Source.layer,
-    use_raw: bool = Source.use_raw,
-    normalize: bool | None = Source.normalize,
-    gene_symbols: str | None = Source.gene_symbols,
-    min_cells: int | None = Source.min_cells,
-    device: str = Source.device,
-    memory: int | str | None = None,
+    key: str = slots.PANEL,
 ) -> None:
-    """Write the reference that the Xenium Panel Designer asks for: raw counts and cell types.
+    """Write the panel of `tl.panel` as a list of CosMx targets with how bright they are.
 
-    ``matrix.mtx.gz`` (genes × cells), ``features.tsv.gz`` (Ensembl id, symbol, type), ``barcodes.tsv.gz`` and
-    ``celltypes.csv`` (barcode, annotation). Cells without a label are left out. Fractions are rounded to whole counts,
-    and barcodes that occur more than once get "-1", "-2", each with a warning.
+    Columns ``Target``, as CosMx calls a gene in its files, ``Ensembl ID``, ``Counts per cell``, ``Most counts per
+    cell`` and ``Class with the most``. The form in which custom targets are ordered is not public.
 
     Parameters
     ----------
     adata
-        Annotated cells × genes with raw counts.
-    folder
-        Folder to write to; made if it is absent.
-    groupby
-        Column of ``adata.obs`` with the cell types.
-    ensembl_key
-        Column of ``adata.var`` with Ensembl ids, as for `xenium`.
-    ensembl_table
-        Ensembl ids by symbol, as for `xenium`.
-    max_bytes
-        Largest size of the bundle in bytes, uncompressed. Above that, cells are drawn in proportion to the cell types.
-    random_state
-        Seed of that draw.
-    layer, use_raw
-        Where the raw counts are, as in `pp.filter_genes`.
-    normalize
-        True: the values are counts in spite of fractions, as in `pp.filter_genes`. False is an error.
-    gene_symbols, min_cells
-        Column of ``adata.var`` with gene symbols, and the size of the smallest cell type, as in `tl.panel`.
-    device, memory
-        "auto", "cpu" or "cuda", and the most memory of the whole process; as in `pp.filter_genes`.
+        Annotated data after `tl.panel`.
+    path
+        The CSV file to write.
+    ensembl_key, ensembl_table
+        Where Ensembl ids are, as for `xenium`.
+    key
+        Name of the slots of the panel.
 
     Returns
     -------
-    None. Writes four files.
+    None. Writes one row per gene, in the order of choice; counts are raw counts per cell, to three significant digits.
 
     Raises
     ------
     smash_gpu.errors.NotFoundError
-        If a column or layer is not in the data.
-    ValueError
-        If the matrix does not hold raw counts, or ``max_bytes`` leaves no room for a cell.
+        If no panel was designed yet, or the column is not in ``adata.var``.
 
     References
     ----------
-    10x Genomics, Xenium Panel Designer, single-cell reference format.
+    NanoString, CosMx SMI data release, columns of the transcript file.
 
     Examples
     --------
     >>> import smash_gpu as smg, tempfile, pathlib
     >>> adata = smg.datasets.planted()
     >>> adata.var["ensembl"] = [f"ENSG{i:011}" for i in range(adata.n_vars)]
+    >>> smg.tl.panel(adata, "cell_type", n_genes=3)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     smg.export.xenium_reference(adata, folder, groupby="cell_type", ensembl_key="ensembl")
-    ...     print(sorted(path.name for path in pathlib.Path(folder).iterdir()))
-    ['barcodes.tsv.gz', 'celltypes.csv', 'features.tsv.gz', 'matrix.mtx.gz']
+    ...     smg.export.cosmx(adata, f"{folder}/panel.csv", ensembl_key="ensembl")
+    ...     print(pathlib.Path(folder, "panel.csv").read_text().splitlines()[0])
+    Target,Ensembl ID,Counts per cell,Most counts per cell,Class with the most
     """
-    source: dict[str, Any] = {"groupby": groupby, "layer": layer, "use_raw": use_raw, "normalize": normalize}
-    with limit(memory):
-        source["min_cells"] = MIN_CELLS if min_cells is None else min_cells
-        data = read(adata, source | {"gene_symbols": gene_symbols, "device": device})
-        ids = ensembl_ids(adata, data.names, data.symbols, key=ensembl_key, table=ensembl_table)
-        Bundle(data, adata.obs_names.to_numpy(), ids).write(
-            Path(folder), max_bytes=max_bytes, random_state=random_state
-        )
+    table = ordered(adata, key, ensembl_key=ensembl_key, ensembl_table=ensembl_table)
+    mean, most = counts(table, "mean_counts"), counts(table, "max_counts")
+    brightest = table["max_class"] if "max_class" in table else [""] * len(table)
+    rows = zip(table["symbol"], table["ensembl_id"], mean, most, brightest, strict=True)
+    write_rows(Path(path), [COSMX_COLUMNS, *rows])
 
 
 def _forced(adata: AnnData, table: pd.DataFrame, forced: Genes | None, key: str) -> list[str]:
@@ -241,8 +202,3 @@ def _forced(adata: AnnData, table: pd.DataFrame, forced: Genes | None, key: str)
     genes = gene_names(adata, slots.recorded(adata, key, "panel").get("gene_symbols"))
     names = set(genes.names[genes.numbers(forced, "forced")])
     return [FORCED if name in names else "" for name in table["name"]]
-
-
-def _three_digits(count: float) -> str:
-    """Three significant digits, without an exponent."""
-    return np.format_float_positional(count, precision=3, fractional=False, trim="-")
