@@ -23,6 +23,7 @@ NAMES = (
     "paper",
     "peers",
     "quality",
+    "tuning",
     "two_steps",
     "which_model",
     "which_model_table",

@@ -28,6 +28,7 @@ PACKAGES = (
     "distributed",
     "torch",
     "shap",
+    "optuna",
     "anndata",
     "scanpy",
     "scikit-misc",
