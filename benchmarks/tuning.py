@@ -2,9 +2,9 @@
 
 30 % of each class are held out, as in `benchmarks.quality`. `tl.tune`'s search runs on the other cells; then a model
 with the defaults and one with the best options learn from these (80 %, the rest stops early), and predict the held-out
-cells from all candidates. ``value`` is what the search saw: macro F1 on its own held-out cells. ``knn_*``: kNN(3) on the
-panel of 30 genes that `tl.smash` chooses with these options from the same training cells. One line per set, seed, model
-and options is appended.
+cells from all candidates. ``value`` is what the search saw: macro F1 on its own held-out cells. ``knn_*``: kNN(3) on
+the panel of 30 genes that `tl.smash` chooses with these options from the same training cells. One line per set, seed,
+model and options is appended.
 """
 
 from __future__ import annotations
