@@ -7,6 +7,7 @@ NAMES = (
     "atlas",
     "boosting_rounds",
     "command",
+    "consensus",
     "dask_boosting",
     "dask_smash",
     "deeplift",

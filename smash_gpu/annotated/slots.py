@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu.annotated import origin
+from smash_gpu.annotated import of_models, origin
 from smash_gpu.annotated.columns import mask_of
 from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.source import EARLIER, Earlier, Source, require_annotated
@@ -77,8 +77,8 @@ def source(
 
 def start(adata: AnnData, key: str) -> None:
     """Forget the results and options of an earlier selection."""
-    adata.uns[key] = {}
     _forget(adata, key)
+    adata.uns[key] = {}
 
 
 def record(adata: AnnData, key: str, step: str, options: Mapping[str, Any]) -> None:
@@ -146,12 +146,11 @@ def scores(adata: AnnData, key: str) -> np.ndarray:
 
 
 def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> None:
-    """Fill ``.varm["smash"]``, its ``_auc``, its ``_spread`` if known, ``.var["smash_importance"]``, and the groups and
-    accuracy in ``.uns``.
-    """
+    """Fill all slots of scores and accuracy, see `tl.importance`."""
     _forget(adata, key)
     adata.varm[key] = of_all_features(adata, scores.mean).T
     adata.var[f"{key}_importance"] = of_all_features(adata, scores.importance)
+    of_models.write(adata, scores.by_model, key)
     if not np.isnan(scores.spread).all():
         adata.varm[f"{key}_spread"] = of_all_features(adata, scores.spread).T
     adata.varm[f"{key}_auc"] = of_all_features(adata, scores.auc).T
@@ -291,6 +290,7 @@ def _update(adata: AnnData, key: str, slots: Mapping[str, Any]) -> None:
 
 def _forget(adata: AnnData, key: str) -> None:
     """Drop scores and what was made of them."""
+    of_models.forget(adata, key)
     for name in (key, *(f"{key}_{what}" for what in OF_SCORES)):
         if name in adata.varm:
             del adata.varm[name]

@@ -9,6 +9,7 @@ from typing import Any
 
 from smash_gpu.annotated.source import Source
 from smash_gpu.cli.inputs import range_end
+from smash_gpu.cli.model_names import PANEL, Joined, Known, as_models
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
 from smash_gpu.genes.filters import SPECIES
@@ -20,7 +21,6 @@ from smash_gpu.panel.fitting import LENGTH_KEY
 from smash_gpu.panel.platforms import built_in
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance, Ranking
 
-PANEL = "panel"
 GENES = "one per line, or a table with a column 'name', 'gene', 'symbol' or the like"
 
 
@@ -96,11 +96,16 @@ def add_limits(command: argparse.ArgumentParser) -> None:
     add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")
 
 
-def add_candidates(command: argparse.ArgumentParser) -> None:
-    """Options of filters and model."""
-    command.add_argument(
-        "--model", choices=tuple(MODELS), default=Importance.model, help="classifier that scores the genes"
-    )
+def add_candidates(command: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Options of filters and model; ``several`` allows more than one model."""
+    what = "classifier that scores the genes"
+    if several:
+        command.add_argument(
+            "--model", type=as_models, choices=Known(MODELS), nargs="+", action=Joined, default=Importance.model,
+            help=f"{what}; of several, as in rf xgboost or rf,xgboost, the consensus",
+        )  # fmt: skip
+    else:
+        command.add_argument("--model", choices=tuple(MODELS), default=Importance.model, help=what)
     command.add_argument(
         "--max-cells",
         type=int,
@@ -116,7 +121,7 @@ def add_candidates(command: argparse.ArgumentParser) -> None:
 
 def add_selection(command: argparse.ArgumentParser) -> None:
     """Options of filters, model and ranking."""
-    add_candidates(command)
+    add_candidates(command, several=True)
     command.add_argument(
         "--tuned", type=Path, metavar="FILE", help="tuning.json of smash-gpu tune; its model and best options are used"
     )
@@ -156,8 +161,9 @@ def add_lists(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--missing", choices=POLICIES, default=MISSING, help="what to do about genes of a list that the data lack")
     add(
-        "--select", choices=(*MODELS, PANEL), nargs="+", default=[],
-        help="also evaluate the genes that this model, or the panel design, selects within every split",
+        "--select", type=as_models, choices=Known((*MODELS, PANEL)), nargs="+", default=[],
+        help="also evaluate the genes that this model, the consensus of several (rf,xgboost), or the panel design, "
+        "selects within every split",
     )  # fmt: skip
     add(
         "--n-genes", type=int, nargs="+", metavar="N",

@@ -84,11 +84,13 @@ def _lists(paths: list[Path]) -> dict[str, list[Gene]]:
     return {name: gene_list(path) for name, path in zip(names, paths, strict=True)}
 
 
-def _name(model: str) -> str:
-    return f"selection by {model}"
+def _name(model: str | tuple[str, ...]) -> str:
+    from smash_gpu.selection import several
+
+    return f"selection by {several.in_words(model)}"
 
 
-def _selection(model: str, options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
+def _selection(model: str | tuple[str, ...], options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
     """A function from training cells and a number to genes: nested `tl.panel`, or `tl.smash` with ``model``."""
 
     def choose(cells: Any, n_genes: int) -> list[str]:

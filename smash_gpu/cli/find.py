@@ -68,7 +68,7 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
     """Select, print the tables, write them to ``out``, and return them."""
     from smash_gpu import get
     from smash_gpu.annotated import slots
-    from smash_gpu.selection import accuracy
+    from smash_gpu.selection import accuracy, several
 
     if options.n_genes < 1:
         raise ValueError(f"--n-genes {options.n_genes} is too low; a panel needs at least one gene.")
@@ -76,7 +76,12 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
     print("\nGenes removed by each rule:")
     print(adata.uns["smash"]["filters"].to_string(index=False))
     found = adata.uns["smash"]
-    print("\n" + accuracy.in_words(options.model, found["accuracy"], found["group_accuracy"], found["groups"]))
+    print(
+        "\n"
+        + accuracy.in_words(
+            several.names_of(options.model), found["accuracy"], found["group_accuracy"], found["groups"]
+        )
+    )
     print("\nMarkers (− means lower in the group than in other cells):")
     markers = get.markers(adata)
     if not len(markers):
@@ -84,6 +89,9 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
             "no gene is a marker of any group; relax the sample rule (--sample-key) or omit --positive-only."
         )
     print(_marker_lines(markers) + "\n")
+    if "agreement" in markers:
+        agreed = (markers["agreement"] == 1).sum()
+        print(f"All models agree on {agreed} of {len(markers)} markers: {options.n_top} or fewer per group by each.\n")
     panel = get.marker_panel(adata, min(options.n_genes, slots.n_scored(adata, slots.KEY)))
     written = [] if out is None else _write(adata, options, out, panel)
     names = get.markers_dict(adata)

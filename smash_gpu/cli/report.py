@@ -46,6 +46,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Result:
     """Use the results in the file, or compute them; then write the report."""
     from smash_gpu import report
+    from smash_gpu.selection import several
 
     out = options.out
     if out.is_dir():
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> Result:
     use_tuned(adata, options)
     kept = _holds(adata, options, "markers", asked - set(JUDGING))
     if not kept:
-        with _timed(f"Selecting markers, model {options.model}"):
+        with _timed(f"Selecting markers, model {several.in_words(options.model)}"):
             select(adata, options, **source)
     if not (kept and _holds(adata, options, "evaluation", asked)):
         _judge(adata, options, source if not kept else {})
@@ -80,6 +81,7 @@ def _asked(options: argparse.Namespace) -> set[str]:
 def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) -> bool:
     """Whether the results in the file are used; prints this, or why not."""
     from smash_gpu.annotated import slots
+    from smash_gpu.selection import several
 
     what = {"markers": "selection", "evaluation": "evaluation"}[slot]
     found = adata.uns.get(slots.KEY, {})
@@ -94,7 +96,11 @@ def _holds(adata: Any, options: argparse.Namespace, slot: str, asked: set[str]) 
         print(f"The {what} in the file is computed again: {', '.join(reasons)}.")
         return False
     made = slots.recorded(adata, slots.KEY, "importance")
-    how = f"model {made.get('model')}, seed {made.get('random_state')}" if slot == "markers" else protocol(adata)
+    how = (
+        f"model {several.in_words(made.get('model', ''))}, seed {made.get('random_state')}"
+        if slot == "markers"
+        else protocol(adata)
+    )
     print(f"Using the {what} in the file ({how}); --again computes it again.")
     return True
 

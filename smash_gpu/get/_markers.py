@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import of_models, slots
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.runtime.words import did_you_mean, join_names
 from smash_gpu.selection.marker_panel import marker_panel as choose
@@ -28,16 +28,20 @@ def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd
 
     Returns
     -------
-    Columns ``group`` (categorical), ``rank`` (int64, from 1), ``name``, ``score`` (float32, in the units of the model;
-    larger is better), ``direction`` ("up" or "down" against the other cells), ``fraction_in`` and ``fraction_out``
-    (share of the cells in and outside the group that express the gene), ``mean_in`` and ``mean_out`` (mean of log1p of
-    counts per 10,000, or of the log-normalised values); and effect sizes (float64): ``log2_fold_change`` (of the group
-    against the other cells: ``mean_in`` − ``mean_out`` in base 2, a fold change of means with a pseudo-count of 1),
-    ``auc`` (chance that a cell of the group has more of the gene than another cell, equal values half; of at most 64
-    MiB of expression, drawn in proportion to the groups, batch-corrected where the models were; NaN where
-    trees were boosted on the workers of a cluster) and ``specificity`` (τ over the means of the groups: 1 for a gene of
-    one group alone, 0 for one that all have alike). With a ``sample_key`` also ``samples`` (share of the samples in
-    which the gene is detected), with ``within`` that column.
+    Columns ``group`` (categorical), ``rank`` (int64, from 1), ``name``, ``score`` (float32, in the units of the model,
+    or from 0 to 1 of a consensus, see `tl.importance`; larger is better), ``direction`` ("up" or "down" against the
+    other cells), ``fraction_in`` and ``fraction_out`` (share of the cells in and outside the group that express the
+    gene), ``mean_in`` and ``mean_out`` (mean of log1p of counts per 10,000, or of the log-normalised values); and
+    effect sizes (float64): ``log2_fold_change`` (of the group against the other cells: ``mean_in`` − ``mean_out`` in
+    base 2, a fold change of means with a pseudo-count of 1), ``auc`` (chance that a cell of the group has more of the
+    gene than another cell, equal values half; of at most 64 MiB of expression, drawn in proportion to the groups,
+    batch-corrected where the models were; NaN where trees were boosted on the workers of a cluster) and
+    ``specificity`` (τ over the means of the groups: 1 for a gene of one group alone, 0 for one that all have alike).
+    With a ``sample_key`` also ``samples`` (share of the samples in
+    which the gene is detected), with ``within`` that column. Of a consensus of models also ``agreement`` (share of the
+    models, float64: 1 if each of them alone has the gene among the first ``n_top`` of the group) and one column
+    ``rank_…`` per model (int64, from 1: place of the gene for this model alone), both among the genes that may be
+    markers of the group and without ``unique``.
 
     Raises
     ------
@@ -54,6 +58,13 @@ def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd
     >>> adata = smg.datasets.planted()
     >>> smg.tl.smash(adata, "cell_type", n_top=3)
     >>> sorted(smg.get.markers(adata, "A")["name"])
+    ['MARKER0X', 'MARKER0Y', 'MARKER0Z']
+
+    Those on which two models agree:
+
+    >>> smg.tl.smash(adata, "cell_type", model=["rf", "xgboost"], n_top=3)
+    >>> table = smg.get.markers(adata, "A")
+    >>> sorted(table["name"][table["agreement"] == 1])
     ['MARKER0X', 'MARKER0Y', 'MARKER0Z']
     """
     table = slots.require(adata, "markers", key, "tl.smash or tl.rank_markers")
@@ -175,8 +186,9 @@ def accuracy(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
 
     Returns
     -------
-    One row per model and group: ``model`` (int64, from 1), ``group`` (categorical), ``training_cells`` (int64) and
-    ``accuracy`` (float64, from 0 to 1; NaN if no cell of the group was held out). With ``within`` the models of each
+    One row per model and group: ``model`` (int64, from 1), ``name`` of the model, ``seed`` (int64), ``group``
+    (categorical), ``training_cells`` (int64) and ``accuracy`` (float64, from 0 to 1; NaN if no cell of the group was
+    held out). With ``within`` the models of each
     broad group predict its own groups. ``adata.uns["smash"]["accuracy"]`` holds the accuracy over all cells.
 
     Raises
@@ -194,10 +206,14 @@ def accuracy(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     """
     found = slots.require(adata, "group_accuracy", key, "tl.smash or tl.importance")
     groups = [str(group) for group in slots.require(adata, "groups", key, "tl.smash")]
-    n_models = len(found)
+    n_models, how = len(found), slots.recorded(adata, key, "importance")
+    names = of_models.names(adata, key) or [str(how.get("model"))]
+    seeds = int(how.get("random_state", 0)) + np.arange(n_models // len(names))
     return pd.DataFrame(
         {
             "model": np.repeat(np.arange(1, n_models + 1), len(groups)),
+            "name": np.repeat(np.array(names, dtype=object), len(seeds) * len(groups)),
+            "seed": np.tile(np.repeat(seeds, len(groups)), len(names)),
             "group": pd.Categorical(groups * n_models, groups),
             "training_cells": np.asarray(adata.uns[key]["training_cells"]).ravel(),
             "accuracy": np.asarray(found).ravel(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from anndata import AnnData
 
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import of_models, slots
 from smash_gpu.pl._canvas import GENE, INCHES_PER_GENE, PLAIN, canvas, fills, legend, quiet, room, shown
 from smash_gpu.selection import ranking
 
@@ -71,7 +71,8 @@ def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: A
         bars.append(ax.barh(range(len(genes)), score, left=left, height=0.82, **fill))
         left += score
     _name_largest(ax, scores[:, genes], groups)
-    ax.set_xlabel("|importance|, summed over groups", fontsize=8)
+    what = f"|consensus of {', '.join(several)}|" if (several := of_models.names(adata, key)) else "|importance|"
+    ax.set_xlabel(f"{what}, summed over groups", fontsize=8)
     ax.margins(y=0.01)
     ax.set_xlim(0, left.max() * (1 + (room(groups) + 0.4) / BAR_INCHES) or 1)
     quiet(ax)

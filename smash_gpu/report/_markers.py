@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import of_models, slots
 from smash_gpu.report._results import Results
 from smash_gpu.report._scores import score
+from smash_gpu.selection import several
 from smash_gpu.selection.ranking import DOWN
 
 GENES_IN_A_FIGURE = 80
@@ -21,8 +22,10 @@ class Markers:
 
     Attributes
     ----------
-    score
-        What the score is, in words.
+    model, score
+        Name of the model, and what its score is, in words.
+    models
+        Names of the models of a consensus; empty for one model.
     without
         Groups that have no marker.
     rows
@@ -34,6 +37,8 @@ class Markers:
         Markers per group in the dot plot.
     """
 
+    model: str
+    models: list[str]
     score: str
     without: list[str]
     rows: list[dict[str, Any]]
@@ -51,6 +56,8 @@ def describe_markers(results: Results) -> Markers:
     for row, nearest in zip(rows, _nearest(results, rows), strict=True):
         row |= {"nearest": nearest, "also": [group for group in served[row["name"]] if group != row["group"]]}
     return Markers(
+        model=several.in_words(results.recorded("importance").get("model", "")),
+        models=of_models.names(results.adata, results.key) if "agreement" in table else [],
         score=score(results.recorded("importance")),
         without=[group for group in results.groups if group not in set(table["group"])],
         rows=rows,

@@ -15,6 +15,7 @@ from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import lists as gene_lists
 from smash_gpu.genes import names as gene_names
 from smash_gpu.runtime.words import names_of, not_an_option
+from smash_gpu.selection import several
 
 PERCENT = 2.0  # larger values must be percentages; a share just above 1 switches a rule off
 CELLS_OF_TWO_GROUPS = 4
@@ -23,13 +24,13 @@ PANEL_GENES = 30
 ANY_EFFECT = {"min_log2_fold_change": 0.0, "min_fraction_difference": -1.0, "near_highest": 0.0}
 
 
-def paper(model: str = models.DEFAULT) -> dict[str, Any]:
+def paper(model: several.Models = models.DEFAULT) -> dict[str, Any]:
     """Options of `tl.smash` for the paper's filters and scores, where our defaults differ.
 
     Parameters
     ----------
     model
-        "rf", "brf", "xgboost" or "dnn".
+        "rf", "brf", "xgboost" or "dnn", or a list of them.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        For an unknown model.
+        For an unknown model, or a list that holds one twice.
 
     References
     ----------
@@ -53,9 +54,17 @@ def paper(model: str = models.DEFAULT) -> dict[str, Any]:
     ({'max_fraction': 0.75}, True, 0.0)
     >>> options["model_options"]
     {'by_expression': False, 'explained_cells': 'test', 'group_lasso': 0.0}
+
+    The two that the paper recommends together:
+
+    >>> smg.paper(["dnn", "xgboost"])["model_options"]["xgboost"]["importance"]
+    'gain'
     """
-    models.check(model, {})
-    options = dict(models.MODELS[model].paper) if isinstance(model, str) else {}
+    named = dict(zip(several.names_of(model), several.as_list(model), strict=True))
+    for one in named.values():
+        models.check(one, {})
+    of_each = {name: dict(models.MODELS[one].paper) for name, one in named.items() if isinstance(one, str)}
+    options = of_each if isinstance(model, list | tuple) else of_each.get(str(model), {})
     filters = {"max_fraction": gene_filters.MAX_FRACTION}
     return {"model": model, "filters": filters, "inverse_pca": True, "model_options": options} | ANY_EFFECT
 
@@ -122,7 +131,7 @@ class InversePCA:
 class Importance:
     """How genes are scored; see `smash_gpu.tl.importance` for the parameters. ``tuned``: options of `tl.tune`."""
 
-    model: str | models.Model = models.DEFAULT
+    model: several.Models = models.DEFAULT
     options: Mapping[str, Any] = field(default_factory=dict)
     n_models: int = 1
     random_state: int = 0
@@ -130,24 +139,59 @@ class Importance:
     tuned: bool = False
 
     def __post_init__(self) -> None:
-        models.check(self.model, self.options)
+        for one in several.as_list(self.model):
+            models.check(one, {})
+        found = several.each(self.model, self.options)
+        for one, options in found:
+            models.check(one, options)
+            if not isinstance(one, str) and self.n_models > 1:
+                raise ValueError("n_models > 1 needs the name of a model: a model object cannot be given new seeds.")
+        if len(found) == 1:
+            for name, value in zip(("model", "options"), found[0], strict=True):
+                object.__setattr__(self, name, value)
         if self.max_cells is not None and self.max_cells < CELLS_OF_TWO_GROUPS:
             raise ValueError(f"max_cells={self.max_cells} is too low; at least two cells of each group are needed.")
         if self.n_models < 1:
             raise ValueError(f"n_models={self.n_models} must be at least 1.")
-        if not isinstance(self.model, str) and self.n_models > 1:
-            raise ValueError("n_models > 1 needs the name of a model: a model object cannot be given new seeds.")
 
     @property
-    def name(self) -> str:
-        """Name of the model, or of the class of the user's own."""
-        return self.model if isinstance(self.model, str) else type(self.model).__name__
+    def is_consensus(self) -> bool:
+        """Whether there are several models."""
+        return isinstance(self.model, list | tuple)
+
+    @property
+    def each(self) -> list[Self]:
+        """The options of each model alone."""
+        if not self.is_consensus:
+            return [self]
+        return [replace(self, model=one, options=how) for one, how in several.each(self.model, self.options)]
+
+    @property
+    def single(self) -> several.One:
+        """The model, where there is one."""
+        return several.as_list(self.model)[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each model, or of the class of the user's own."""
+        return several.names_of(self.model)
+
+    def check_options(self, device: str) -> None:
+        """See `models.check_options`, for every model."""
+        for one, options in several.each(self.model, self.options):
+            models.check_options(one, options, device)
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """The options, whether the step can be repeated, and what the scores of a user's own model are."""
-        own = {} if isinstance(self.model, str) else {"score_in_words": models.facts_of(self.model).score_in_words}
-        return vars(self) | {"is_repeatable": self.is_repeatable} | own
+        """The options, whether the step can be repeated, and what the scores of a user's own models are."""
+        own = {
+            name: models.facts_of(one).score_in_words
+            for name, one in zip(self.names, several.as_list(self.model), strict=True) if not isinstance(one, str)
+        }  # fmt: skip
+        known = vars(self) | {"is_repeatable": self.is_repeatable}
+        if self.is_consensus:
+            return known | {"model": self.names} | ({"score_in_words": own} if own else {})
+        return known | ({"score_in_words": next(iter(own.values()))} if own else {})
 
     def key_of_model(self, seed: int, *, batch: np.ndarray | None, **others: Any) -> dict[str, Any] | None:
         """Everything that the scores of one model depend on; None if it cannot be saved to a file.
@@ -167,6 +211,9 @@ class Importance:
     @property
     def objects(self) -> list[str]:
         """Parameters that cannot be saved to a file: a model object, or options that are not simple values."""
+        if self.is_consensus:
+            named = zip(self.names, self.each, strict=True)
+            return [f"{what} of {name}" for name, one in named for what in one.objects]
         plain = (bool, int, float, str, np.generic, type(None))
         if not isinstance(self.model, str):
             return ["model"]

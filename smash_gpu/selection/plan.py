@@ -12,6 +12,7 @@ from smash_gpu.blocks.prefetch import BLOCKS_AHEAD
 from smash_gpu.io import matrices
 from smash_gpu.io.matrices import stored_bytes, unpacked_bytes
 from smash_gpu.runtime import memory
+from smash_gpu.selection import several
 from smash_gpu.selection.options import Recipe
 
 GB = 1e9
@@ -33,7 +34,7 @@ class Plan:
     cells_per_block, bytes_per_block
         Cells computed at a time, and the memory for them and for the prefetched blocks.
     training_cells
-        Number of training and held-out cells of a model.
+        Number of training and held-out cells of a model; of several models, of the one that needs the most memory.
     bytes_per_candidate, bytes_extra
         Memory for these cells per candidate gene, and additional memory of the model; ``on_disk``: whether the first
         may be in files.
@@ -79,7 +80,7 @@ def plan(
     matrix: Any,
     n_groups: int,
     *,
-    model: str | models.Model = models.DEFAULT,
+    model: several.Models = models.DEFAULT,
     model_options: Mapping[str, Any] | None = None,
     n_models: int = 1,
     max_cells: int | None = None,
@@ -99,17 +100,18 @@ def plan(
     batches
         Whether expression is corrected for batches.
     """
-    facts = models.facts_of(model, model_options)
-    training = int(min(matrix.shape[0], models.cells_to_learn_from(model, max_cells)))
+    trainings = [_training(matrix, one, how, max_cells) for one, how in several.each(model, model_options or {})]
     passes = ["sums per group, and a check of all values"]
     passes += ["covariance of the candidates"] * inverse_pca
-    of_a_model = [f"candidates of {training:,} cells to train on"]
-    of_a_model += ["covariance of the candidates, for the batches"] * batches
-    passes += of_a_model * (n_models if training < matrix.shape[0] else 1)
+    for training, _ in trainings:
+        of_a_model = [f"candidates of {training:,} cells to train on"]
+        of_a_model += ["covariance of the candidates, for the batches"] * batches
+        passes += of_a_model * (n_models if training < matrix.shape[0] else 1)
     passes += ["detections per sample"] * samples
     values = matrices.values_per_cell(matrix)
     size = min(block_sizes.cells_per_block(matrix, device), matrix.shape[0])
     per_value = block_sizes.BYTES_PER_VALUE_AHEAD * (BLOCKS_AHEAD + 1) + block_sizes.BYTES_PER_VALUE
+    training, facts = max(trainings, key=lambda one: (not one[1].reads_parts, one[0] * one[1].bytes_per_value))
     return Plan(
         shape=matrix.shape,
         passes=tuple(passes),
@@ -125,3 +127,10 @@ def plan(
         taken=memory.taken(),
         room=memory.room(),
     )
+
+
+def _training(
+    matrix: Any, model: several.One, options: Mapping[str, Any], max_cells: int | None
+) -> tuple[int, models.Facts]:
+    """How many cells a model is given, and its facts."""
+    return int(min(matrix.shape[0], models.cells_to_learn_from(model, max_cells))), models.facts_of(model, options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -27,7 +26,6 @@ from smash_gpu.runtime.cluster import active_client, despite_losses, is_dask
 from smash_gpu.runtime.spill import Scratch
 from smash_gpu.selection import effects
 from smash_gpu.selection.harmony import (
-    N_COMPONENTS,
     Shift,
     harmonize,
     leading_components,
@@ -35,45 +33,16 @@ from smash_gpu.selection.harmony import (
     parts,
     warn_if_mixed_up,
 )
+from smash_gpu.selection.memory_checks import need_memory_for_all, need_memory_for_components
 from smash_gpu.selection.options import Importance
+from smash_gpu.selection.scores import HELD_OUT, Scores, together
 
 SHARE_FOR_EXPRESSION = 0.25  # of the memory that may be used; a larger expression matrix goes to a file
-BYTES_PER_COMPONENT = 42  # per cell, measured: Harmony with its copies and clusters, in float64
-HELD_OUT = ("accuracy", "nearest_mean", "group_accuracy", "training_cells")  # as in `Scores`
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
 
-@dataclass(frozen=True)
-class Scores:
-    """What the models say about the genes, and how right they are on their held-out cells with all candidate genes.
-
-    Attributes
-    ----------
-    mean, spread
-        Mean and standard deviation of the scores over the models; groups × genes, float32, NaN for genes that are not
-        candidates.
-    importance
-        Of each gene for all groups together, mean over the models; float32, NaN for genes that are not candidates.
-    auc
-        Area under the ROC curve of each gene for each group; groups × genes, float32.
-    accuracy, nearest_mean
-        Of each model, and of the nearest class mean on the same cells.
-    group_accuracy, training_cells
-        Accuracy in every group, and the number of cells to learn it from; models × groups.
-    """
-
-    mean: np.ndarray
-    spread: np.ndarray
-    importance: np.ndarray
-    auc: np.ndarray
-    accuracy: np.ndarray
-    nearest_mean: np.ndarray
-    group_accuracy: np.ndarray
-    training_cells: np.ndarray
-
-
 def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
-    """Score every candidate gene for every group with one model or the mean of several."""
+    """Score every candidate gene for every group with one model or the mean of several; `together` for a consensus."""
     if how.objects and data.work.folder is not None:
         warn(
             f"scores are not kept in {data.work.folder} and are recomputed in every run, because "
@@ -81,25 +50,33 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
         )
     if data.has_batches:
         warn_if_mixed_up(data)
+    found = [_of_one(data, candidates, one) for one in how.each]
+    return together(dict(zip(how.names, found, strict=True))) if how.is_consensus else found[0]
+
+
+def _of_one(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
+    """Mean scores of one model with one or several seeds."""
     found = [one for part, seeds in _training_data(data, how) for one in _fitted(part, candidates, how, seeds)]
-    kept = ("scores", "importance", *HELD_OUT)
-    scores, overall, *others = (np.array([one[name] for one in found]) for name in kept)
+    scores, overall = (np.array([one[name] for one in found]) for name in ("scores", "importance"))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
-    parts_of_genes = scores.mean(axis=0), spread, overall.mean(axis=0), found[0]["auc"]
-    return Scores(*(_scatter(part, candidates) for part in parts_of_genes), *others)
+    of_genes = {"mean": scores.mean(axis=0), "spread": spread, "importance": overall.mean(axis=0)}
+    parts: dict[str, Any] = {name: np.array([one[name] for one in found]) for name in HELD_OUT}
+    for name, part in (of_genes | {"auc": found[0]["auc"]}).items():
+        parts[name] = _scatter(part, candidates)
+    return Scores(**parts)
 
 
 def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
     """Scores and accuracy of one model per seed; expression is only read if a result is not kept already."""
     genes = np.flatnonzero(candidates)
     order = shuffled(len(data.cells), len(genes))
-    facts = models.facts_of(how.model, how.options)
+    facts = models.facts_of(how.single, how.options)
     with ExitStack() as held:
         X = cache(lambda: held.enter_context(_corrected(data, genes, order, facts, how.random_state)))
         auc = cache(lambda: effects.sampled_auc(X(), data.labels[order]))
 
         def learn(seed: int) -> Mapping[str, Any]:
-            model = models.build(how.model, random_state=seed, device=data.device, **how.options)
+            model = models.build(how.single, random_state=seed, device=data.device, **how.options)
             if boosted.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
                 learnt = boosted.boost(data, genes, order, model=model, split=split)
@@ -111,7 +88,7 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
 
         for seed in seeds:
             yield data.kept(
-                f"scores of {how.model}, seed {seed}",
+                f"scores of {how.single}, seed {seed}",
                 how.key_of_model(seed, candidates=candidates, batch=data.batch),
                 partial(learn, seed),
             )
@@ -149,7 +126,7 @@ def batch_shift(data: Dataset, index: np.ndarray, X: Any, order: np.ndarray, *, 
     """
     assert data.batch is not None, "only cells with a batch are corrected"
     if not on_gpu(X):
-        _need_memory_for_components(*X.shape)
+        need_memory_for_components(*X.shape)
     xp = namespace(X)
     mean, axes = _principal_axes(data, index, X)
     centre, onto = xp.asarray(mean, X.dtype), xp.asarray(axes, X.dtype)
@@ -169,7 +146,7 @@ def _principal_axes(data: Dataset, index: np.ndarray, X: Any) -> tuple[Any, Any]
 def _training_data(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Sequence[int]]]:
     """The training data and the seeds they are for: all cells for all seeds, or one sample per seed."""
     seeds = range(how.random_state, how.random_state + how.n_models)
-    limit, there = models.cells_to_learn_from(how.model, how.max_cells), len(data.cells)
+    limit, there = models.cells_to_learn_from(how.single, how.max_cells), len(data.cells)
     if there <= limit:
         yield data, seeds
         return
@@ -184,39 +161,13 @@ def _training_data(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Se
     yield from ((sample(data, most, seed), [seed]) for seed in seeds[1:])
 
 
-def _need_memory_for_components(n_cells: int, n_genes: int) -> None:
-    needed, room = BYTES_PER_COMPONENT * n_cells * min(n_genes, N_COMPONENTS), _room_for_all()
-    if needed > room:
-        raise MemoryError(
-            f"not enough memory for Harmony with {min(n_genes, N_COMPONENTS)} components: {n_cells:,} cells "
-            f"need {needed / 1e9:,.2f} GB, but only {room / 1e9:,.2f} GB may be used. Pass a smaller max_cells=, omit "
-            "batch_key, or pass a larger memory=."
-        )
-
-
-def _need_memory_for_all(n_cells: int, n_genes: int, bytes_per_value: float) -> None:
-    needed, room = bytes_per_value * n_cells * n_genes, _room_for_all()
-    if needed > room:
-        from_a_file = " or ".join(repr(name) for name in models.MODELS if models.facts_of(name).reads_parts)
-        raise MemoryError(
-            f"not enough memory for this model, which needs all cells at once: {n_cells:,} cells × {n_genes:,} genes "
-            f"need {needed / 1e9:,.2f} GB, but only {room / 1e9:,.2f} GB may be used. Pass a smaller max_cells=, fewer "
-            f"candidates, model={from_a_file}, which can read from a file, or a larger memory=."
-        )
-
-
-def _room_for_all() -> int:
-    """Bytes for data that cannot be in a file: all free memory, if the user sets no limit."""
-    return memory.room() if memory.is_limited() else memory.available()
-
-
 @contextmanager
 def _corrected(
     data: Dataset, genes: np.ndarray, order: np.ndarray, facts: models.Facts, random_state: int
 ) -> Iterator[Any]:
     """`_expression`, corrected for batches if the data have any."""
     if data.has_batches and data.device == "cpu":
-        _need_memory_for_components(len(order), len(genes))  # before the data are read
+        need_memory_for_components(len(order), len(genes))  # before the data are read
     with _expression(data, genes, order, facts) as X:
         if data.has_batches:
             purpose = f"correcting the batches of {X.shape[0]:,} cells × {X.shape[1]:,} genes"
@@ -242,7 +193,7 @@ def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, facts: mode
     gather = partial(data.expression, genes, order=order)
     if not facts.reads_parts:
         if data.device == "cpu":
-            _need_memory_for_all(*shape, facts.bytes_per_value)
+            need_memory_for_all(*shape, facts.bytes_per_value)
         yield gather()
     elif data.device == "cuda" and n_bytes <= SHARE_FOR_EXPRESSION * device_room():
         yield gather()

@@ -20,9 +20,11 @@ from smash_gpu.panel.importance import weights
 from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.runtime.words import join_names
 from smash_gpu.selection import ranking
+from smash_gpu.selection.consensus import add_agreement
 from smash_gpu.selection.effects import Effects
 from smash_gpu.selection.options import Filters, InversePCA, Ranking, Recipe
-from smash_gpu.selection.scoring import Scores, importance
+from smash_gpu.selection.scores import Scores
+from smash_gpu.selection.scoring import importance
 
 PROFILES = ("mean", "variance", "fraction")
 
@@ -125,9 +127,12 @@ def eligible_scores(
 
 
 def rank_markers(
-    data: Dataset, scores: np.ndarray, auc: np.ndarray, how: Ranking
+    data: Dataset, scores: np.ndarray, auc: np.ndarray, how: Ranking, by_model: Mapping[str, np.ndarray] | None = None
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """Eligible and spare scores (groups × genes), and the marker table; a marker has a positive score."""
+    """Eligible and spare scores (groups × genes), and the marker table; a marker has a positive score.
+
+    ``by_model``: of a consensus, the scores of each model alone.
+    """
     eligible, spare, samples = eligible_scores(data, scores, how)
     positive = np.where(eligible > 0, eligible, np.nan)
     markers = ranking.first_of_each(positive, data.names, how.n_top, unique=how.unique)
@@ -138,7 +143,10 @@ def rank_markers(
             "a marker needs: min_log2_fold_change, min_fraction_difference, near_highest."
         )
     named: dict[str, Any] = {"groups": data.groups, "names": data.names, "auc": auc, "samples": samples}
-    return eligible, spare, ranking.marker_table(markers, scores, data.stats, **named)
+    table = ranking.marker_table(markers, scores, data.stats, **named)
+    if by_model:
+        add_agreement(table, by_model, ~np.isnan(eligible), data.names, how.n_top)
+    return eligible, spare, table
 
 
 def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
@@ -155,7 +163,7 @@ def select(data: Dataset, recipe: Recipe, within: str = "") -> Selection:
     except NothingLeftError as error:
         raise NothingLeftError(f"within {within!r}: {error}" if within else str(error)) from None
     scores = importance(data, candidates, recipe.importance)
-    eligible, spare, markers = rank_markers(data, scores.mean, scores.auc, recipe.ranking)
+    eligible, spare, markers = rank_markers(data, scores.mean, scores.auc, recipe.ranking, scores.by_model)
     ledger = pd.concat(ledgers, ignore_index=True) if ledgers else gene_filters.ledger({}, candidates)[1]
     if within:
         ledger.insert(0, "within", within)
@@ -215,6 +223,7 @@ def merge(parts: Mapping[str, Selection]) -> Selection:
         stack(lambda p: p.scores.nearest_mean),
         np.concatenate([p.scores.group_accuracy for p in found], axis=1),
         np.concatenate([p.scores.training_cells for p in found], axis=1),
+        {name: np.concatenate([p.scores.by_model[name] for p in found]) for name in found[0].scores.by_model},
     )
     groups = stack(lambda p: p.groups)
     markers = pd.concat([part.markers.astype({"group": object}) for part in found], ignore_index=True)

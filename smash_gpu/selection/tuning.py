@@ -42,6 +42,11 @@ class Tuning:
     budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
+        if self.how.is_consensus:
+            raise ValueError(
+                f"models are tuned one at a time: call tl.tune for each of {', '.join(self.how.names)}; "
+                "tl.smash(model=[…], model_options='tuned') then uses the options of all."
+            )
         if not isinstance(self.how.model, str):
             raise ValueError(
                 f"a model object (here {type(self.how.model).__name__}) cannot be tuned, since every trial needs a new "
@@ -76,7 +81,7 @@ def tune(data: Dataset, candidates: np.ndarray, wanted: Tuning) -> pd.DataFrame:
     part, _ = next(scoring._training_data(data, wanted.how))
     genes = np.flatnonzero(candidates)
     order = shuffled(len(part.cells), len(genes))
-    group, facts = part.labels[order], models.facts_of(wanted.how.model, wanted.how.options)
+    group, facts = part.labels[order], models.facts_of(wanted.how.single, wanted.how.options)
     split, judged = inner_split(group, wanted.how.random_state)
     client = active_client() if is_dask(data.matrix) else None
     with ExitStack() as held:
@@ -89,8 +94,8 @@ def tune(data: Dataset, candidates: np.ndarray, wanted: Tuning) -> pd.DataFrame:
         def judge(values: Mapping[str, Any]) -> float:
             options = wanted.options(values)
             seed, device = wanted.how.random_state, part.device
-            model = models.build(wanted.how.model, random_state=seed, device=device, **options)
-            reads_parts = models.facts_of(wanted.how.model, options).reads_parts
+            model = models.build(wanted.how.single, random_state=seed, device=device, **options)
+            reads_parts = models.facts_of(wanted.how.single, options).reads_parts
             return f1_macro(model, X(), group, split, judged, reads_parts=reads_parts, client=client)
 
         kept = _kept(part, candidates, wanted)

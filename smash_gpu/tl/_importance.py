@@ -7,7 +7,6 @@ from typing import Any
 
 from anndata import AnnData
 
-from smash_gpu import models
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
@@ -15,6 +14,7 @@ from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.selection import accuracy, steps
 from smash_gpu.selection.options import Importance
+from smash_gpu.selection.several import Models
 from smash_gpu.tl._tuned import given, with_tuned
 
 
@@ -22,7 +22,7 @@ def importance(
     adata: AnnData,
     groupby: str,
     *,
-    model: str | models.Model = Importance.model,
+    model: Models = Importance.model,
     n_models: int = Importance.n_models,
     max_cells: int | None = Importance.max_cells,
     random_state: int = Importance.random_state,
@@ -55,8 +55,12 @@ def importance(
         * "dnn": neural network; mean absolute Shapley value by DeepLIFT × class mean of z, or as in the paper
           alone (``model_options={"by_expression": False}``).
         * an object with ``fit``, ``importance`` and ``predict``: see `smash_gpu.models.Model`.
+        * a list of these: their consensus, by the mean reciprocal rank. Each model scores the genes as it does alone; a
+          gene at rank r of a group counts 61 / (60 + r), one with a score of 0 nothing, and one with a negative score
+          the same from the other end, with a minus. The mean over the models is 1 for a gene that is first in all.
     n_models
-        Models trained on different splits and seeds, whose scores are averaged; their standard deviation is kept.
+        Models trained on different splits and seeds, whose scores are averaged; their standard deviation is kept. In a
+        consensus, so many of each kind.
     max_cells
         Most cells that a model is given, to learn from and to hold out. Of more, each model draws its own sample, in
         proportion to the groups, with at least 200 cells of each group or all it has, and a warning says so. None:
@@ -66,7 +70,8 @@ def importance(
         Seed; two runs with one seed are equal. Model i uses ``random_state + i``.
     model_options
         Options of the model: `models.Boosted`, `models.Network`, or of scikit-learn's and imbalanced-learn's forests.
-        "tuned": those that `tl.tune` found for this model.
+        Of a list of models a mapping from the name of each to its options: ``{"xgboost": {"max_depth": 4}}``; an object
+        is named after its class. "tuned": those that `tl.tune` found for each model.
     layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
         Where expression and cells come from, as in `pp.filter_genes`. Options left out are taken from the earlier step.
     memory
@@ -78,11 +83,13 @@ def importance(
     -------
     None. Fills ``.varm["smash"]`` (genes × groups, float32; larger is better, NaN for genes that are no candidates),
     with several models ``.varm["smash_spread"]`` (their standard deviation), ``.varm["smash_auc"]`` (area under the ROC
-    curve, float32; see `get.markers`), ``.uns["smash"]["groups"]`` and
-    ``.uns["smash"]["accuracy"]`` (of each model on held-out cells, with all candidates; float64, from 0 to 1), with
-    ``["group_accuracy"]`` and ``["training_cells"]`` (models × groups) and ``["nearest_mean"]`` (accuracy of the
-    nearest class mean on the same cells); `get.accuracy` reads them. One line on stderr says them, through ``logging``
-    of "smash_gpu". A model far below the nearest class mean, or a group with few training cells, is a warning.
+    curve, float32; see `get.markers`), ``.uns["smash"]["groups"]`` and ``.uns["smash"]["accuracy"]`` (of each model on
+    held-out cells, with all candidates; float64, from 0 to 1), with ``["group_accuracy"]`` and ``["training_cells"]``
+    (models × groups) and ``["nearest_mean"]`` (accuracy of the nearest class mean on the same cells); `get.accuracy`
+    reads them. A consensus has also the scores of each model, in ``.varm["smash_score_rf"]`` and so on, the names in
+    ``.uns["smash"]["models"]``, and as ``_spread`` the standard deviation over the models; ``models`` above are then
+    all seeds of the first, of the second, and so on. One line on stderr says them, through ``logging`` of "smash_gpu".
+    A model far below the nearest class mean, or a group with few training cells, is a warning.
 
     Raises
     ------
@@ -96,7 +103,7 @@ def importance(
     References
     ----------
     SMaSH, bioRxiv 2021.04.08.438978, Methods. TreeSHAP: Lundberg et al., Nature Machine Intelligence 2020. DeepLIFT:
-    Shrikumar et al., ICML 2017.
+    Shrikumar et al., ICML 2017. Mean reciprocal rank (reciprocal rank fusion): Cormack, Clarke & Büttcher, SIGIR 2009.
 
     Examples
     --------
@@ -114,11 +121,11 @@ def importance(
     how = with_tuned(how, model_options, adata, where["groupby"], key)
     with limit(memory):
         data = read(adata, where)
-        models.check_options(model, how.options, data.device)
+        how.check_options(data.device)
         scores = steps.importance(data, slots.candidates(adata, key), how)
-    accuracy.check(how.name, scores, data.groups)
+    accuracy.check(how.names, scores, data.groups)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "importance", how.recorded)
     slots.record(adata, key, "within", {})
     slots.write_scores(adata, scores, data.groups, key)
-    say(accuracy.in_words(how.name, scores.accuracy, scores.group_accuracy, data.groups))
+    say(accuracy.in_words(how.names, scores.accuracy, scores.group_accuracy, data.groups))

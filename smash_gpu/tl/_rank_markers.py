@@ -8,7 +8,7 @@ from typing import Any
 
 from anndata import AnnData
 
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import of_models, slots
 from smash_gpu.annotated.features import only_genes
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
@@ -110,7 +110,9 @@ def rank_markers(
     with limit(memory):
         data = read(adata, where)
         _require_same_groups([str(g) for g in slots.require(adata, "groups", key, "tl.importance")], data.groups, where)
-        eligible, spare, table = steps.rank_markers(data, scores, only_genes(adata, slots.auc(adata, key)), how)
+        auc = only_genes(adata, slots.auc(adata, key))
+        by_model = {name: only_genes(adata, found) for name, found in of_models.scores(adata, key).items()}
+        eligible, spare, table = steps.rank_markers(data, scores, auc, how, by_model)
         profiles = steps.profiles_of(data.stats)
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "ranking", asdict(how))

@@ -9,7 +9,6 @@ from typing import Any
 
 from anndata import AnnData
 
-from smash_gpu import models
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import broad_groups, read, require_one_name
 from smash_gpu.annotated.source import Source
@@ -19,6 +18,7 @@ from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.selection import accuracy, steps
 from smash_gpu.selection.options import Filters, Importance, InversePCA, Ranking, Recipe
+from smash_gpu.selection.several import Models
 from smash_gpu.tl._tuned import given, with_tuned
 
 
@@ -26,7 +26,7 @@ def smash(
     adata: AnnData | concat.Paths,
     groupby: str,
     *,
-    model: str | models.Model = Importance.model,
+    model: Models = Importance.model,
     n_top: int = Ranking.n_top,
     within: str | None = None,
     unique: bool = Ranking.unique,
@@ -68,7 +68,8 @@ def smash(
     groupby
         Column of ``adata.obs`` with the cell types or states.
     model
-        "rf", "brf", "xgboost", "dnn", or an object with the methods of `smash_gpu.models.Model`; see `tl.importance`.
+        "rf", "brf", "xgboost", "dnn", or an object with the methods of `smash_gpu.models.Model`; see `tl.importance`. A
+        list, such as the paper's ``["dnn", "xgboost"]``: the consensus of these models.
     n_top
         Markers per group.
     within
@@ -84,7 +85,7 @@ def smash(
         nothing. Without such rules the genes of other groups that leak into all droplets are markers of those that
         have none.
     n_models
-        Number of models, each on its own split and seed; their scores are averaged.
+        Number of models (of each kind), each on its own split and seed; their scores are averaged.
     max_cells
         Most cells that a model is given. None: the limit of the model, 100,000 for "rf" and "brf", none for the others.
     random_state
@@ -96,8 +97,9 @@ def smash(
         improve panels, and among the genes that it removes are markers that many other genes vary with, such as the
         collagens of stroma.
     model_options
-        Options of the model, e.g. ``{"importance": "shap"}`` for "xgboost"; see `tl.importance`. "tuned": those that
-        `tl.tune` found for this model.
+        Options of the model, e.g. ``{"importance": "shap"}`` for "xgboost"; of a list of models the options of each by
+        its name: ``{"xgboost": {"importance": "shap"}}``. See `tl.importance`. "tuned": those that
+        `tl.tune` found for each model.
     sample_fraction, min_cells_per_sample
         With a ``sample_key``: a marker is detected in at least ``sample_fraction`` of the samples that hold at least
         ``min_cells_per_sample`` cells of its group; see `tl.rank_markers`.
@@ -136,8 +138,8 @@ def smash(
     ``.var["smash_marker"]`` (bool), ``.varm["smash"]`` (scores, genes × groups, float32, NaN for genes that are no
     candidates), ``.varm["smash_mean"]`` and ``.varm["smash_fraction"]`` (genes × groups, float32: mean log-normalised
     expression, share of cells that express the gene) and ``.uns["smash"]`` (``markers``, ``groups``, ``filters``,
-    ``params``, and the accuracy of the models as in `tl.importance`). Read them by `get.markers`, `get.markers_dict`,
-    `get.marker_panel` and `get.accuracy`.
+    ``params``, and the accuracy of the models as in `tl.importance`), of a consensus also what each model says. Read
+    them by `get.markers`, `get.markers_dict`, `get.marker_panel` and `get.accuracy`.
 
     Raises
     ------
@@ -169,6 +171,13 @@ def smash(
     >>> smg.tl.smash(adata, "bulk_labels", min_cells=2, **options)
     >>> smg.get.markers(adata)["group"].nunique()
     10
+
+    What two models agree on:
+
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", model=["rf", "xgboost"], n_top=3)
+    >>> float(smg.get.markers(adata)["agreement"].min())
+    1.0
     """
     slots.require_storable(key)
     require_one_name({"groupby": groupby, "within": within})
@@ -192,11 +201,11 @@ def smash(
         how = replace(how, importance=with_tuned(how.importance, model_options, adata, groupby, key))
         data = read(adata, where, work)
         how = how.by_name(data.gene_names)
-        models.check_options(model, how.importance.options, data.device)
+        how.importance.check_options(data.device)
         parts = {"": data} if within is None else steps.inside(data, broad_groups(adata, within))
         selected = {name: steps.select(part, how, name) for name, part in parts.items()}
     for name, part in selected.items():
-        accuracy.check(how.importance.name, part.scores, part.groups, name)
+        accuracy.check(how.importance.names, part.scores, part.groups, name)
     found = steps.merge(selected)
     slots.start(adata, key)
     slots.record(adata, key, "source", where)
@@ -208,5 +217,5 @@ def smash(
     slots.write_scores(adata, found.scores, found.groups, key)
     profiles = {name: getattr(found, name) for name in steps.PROFILES}
     slots.write_markers(adata, found.markers, found.eligible, found.spare, profiles=profiles, key=key)
-    say(accuracy.in_words(how.importance.name, found.scores.accuracy, found.scores.group_accuracy, found.groups))
+    say(accuracy.in_words(how.importance.names, found.scores.accuracy, found.scores.group_accuracy, found.groups))
     return adata if is_path else None

@@ -12,6 +12,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.get import tuned_options
 from smash_gpu.runtime.words import not_one_of
+from smash_gpu.selection import several
 from smash_gpu.selection.options import Importance
 
 TUNED = "tuned"
@@ -45,19 +46,25 @@ def with_tuned(how: Importance, options: Options, adata: AnnData, groupby: str, 
     """
     if options != TUNED:
         return how
-    if not isinstance(how.model, str):
+    if not all(isinstance(one, str) for one in several.as_list(how.model)):
         raise ValueError(f"model_options={TUNED!r} needs a model given by name; set the options on your own object.")
+    found = {name: _tuned(name, adata, groupby, key) for name in how.names}
+    return replace(how, options=found if how.is_consensus else found[how.names[0]], tuned=True)
+
+
+def _tuned(model: str, adata: AnnData, groupby: str, key: str) -> dict[str, Any]:
+    """The best options of one model, with a warning if they were found for something else."""
     try:
-        found = tuned_options(adata, how.model, key=key)
+        found = tuned_options(adata, model, key=key)
     except NotFoundError as error:
         raise NotFoundError(f"{error} Or pass model_options= with names and values.") from None
     slot = slots.tuning_slot(key)
-    column = slots.recorded(adata, slot, how.model).get("groupby")
+    column = slots.recorded(adata, slot, model).get("groupby")
     if column != groupby:
         warn(
-            f"the options of the model {how.model!r} were tuned for the column {column!r}, not for {groupby!r}. Run "
+            f"the options of the model {model!r} were tuned for the column {column!r}, not for {groupby!r}. Run "
             "tl.tune for this column."
         )
-    elif changed := slots.changes(adata, slot, how.model):
-        warn(f"the options of the model {how.model!r} were tuned on other data: {changed} since. Run tl.tune again.")
-    return replace(how, options=found, tuned=True)
+    elif changed := slots.changes(adata, slot, model):
+        warn(f"the options of the model {model!r} were tuned on other data: {changed} since. Run tl.tune again.")
+    return found

@@ -46,6 +46,7 @@ RUNS = {
     "plain": {},
     "samples": {"sample_key": "sample", "min_cells_per_sample": 2},
     "within": {"within": "broad"},
+    "consensus": {"model": ["rf", "xgboost"], "model_options": {"rf": FEW_TREES}, "within": "broad", "n_models": 2},
     "all options": {
         "filters": {"exclude": ["NOISE20"], "keep": ["NOISE21"], "families": ["hla"], "species": "human"},
         "inverse_pca": True,

@@ -14,7 +14,7 @@ from cases.parts import N_GENES, SHORT, Witness, options_of, scored
 
 from smash_gpu import models
 from smash_gpu.runtime import memory
-from smash_gpu.selection import scoring
+from smash_gpu.selection import memory_checks
 
 
 def test_a_forest_whose_cells_do_not_fit_says_what_it_needs_and_the_way_out(data, monkeypatch):
@@ -37,7 +37,7 @@ def test_without_a_limit_a_forest_may_take_all_that_is_free(data, monkeypatch):
 def test_batches_that_do_not_fit_say_what_they_need_before_a_pass_is_made(data, monkeypatch):
     data = replace(data, batch=pd.Categorical(np.arange(2000) % 2))
     monkeypatch.setattr(type(data), "expression", None)
-    needed = scoring.BYTES_PER_COMPONENT * 2000 * N_GENES
+    needed = memory_checks.BYTES_PER_COMPONENT * 2000 * N_GENES
     monkeypatch.setattr(memory, "available", lambda: needed - 1)
     with pytest.raises(MemoryError, match=r"60 components.*2,000 cells need 0\.01 GB.*may be used.*max_cells="):
         scored(data, "xgboost")

@@ -1,0 +1,184 @@
+"""Consensus of several models: rules of rank aggregation, compared by panels from two halves of the cells.
+
+The cells of each class are halved at random (``--seeds``). Every model scores the candidate genes of each half. A rule
+makes one list of the lists of several models, and groups choose in turn from it: markers (5 per class) and a panel of
+30 genes. Measured are the share of markers and of panel genes that both halves chose, and the error of kNN(3) with the
+panel of one half, trained on that half, on the cells of the other. ``--work`` keeps the scores of the models.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import quality, record
+
+UNITS = ("pbmc3k:cell_type", "paul15:cell_type", "zeisel:cell_type")
+LISTS = (("dnn", "xgboost"), ("rf", "xgboost"), ("rf", "xgboost", "dnn"), ("rf", "brf", "xgboost", "dnn"))
+N_TOP, PANEL = 5, 30
+
+
+def mean_rank(scores: np.ndarray) -> np.ndarray:
+    """Borda: the mean over the models of the share of genes that stand lower; models × groups × genes."""
+    from scipy.stats import rankdata
+
+    return (rankdata(scores, axis=-1) / scores.shape[-1]).mean(axis=0)
+
+
+def reciprocal(k: int) -> Callable:
+    """Reciprocal rank fusion with the constant ``k``."""
+
+    def rule(scores: np.ndarray) -> np.ndarray:
+        from scipy.stats import rankdata
+
+        return np.where(scores > 0, 1 / (k + rankdata(-scores, axis=-1)), 0).mean(axis=0)
+
+    return rule
+
+
+def robust(scores: np.ndarray) -> np.ndarray:
+    """Robust rank aggregation (Kolde et al. 2012): −log10 of the smallest beta probability of the ordered ranks."""
+    from scipy.stats import beta, rankdata
+
+    n = len(scores)
+    ranks = np.sort(rankdata(-scores, axis=-1) / scores.shape[-1], axis=0)
+    chance = [beta.cdf(row, k, n - k + 1) for k, row in enumerate(ranks, start=1)]
+    return -np.log10(np.maximum(np.min(chance, axis=0) * n, 1e-300))
+
+
+def mean_score(scores: np.ndarray) -> np.ndarray:
+    """No ranks: scores divided by the largest of each group, then their mean."""
+    return (scores / np.maximum(scores.max(axis=-1, keepdims=True), np.finfo(float).tiny)).mean(axis=0)
+
+
+RULES = {
+    "mean rank": mean_rank, "reciprocal rank, k = 60": reciprocal(60), "reciprocal rank, k = 10": reciprocal(10),
+    "robust rank aggregation": robust, "mean score": mean_score,
+}  # fmt: skip
+
+
+def main(arguments: list[str]) -> None:
+    """Score the halves, print and append one line per set, seed, list of models and rule; then print the table."""
+    options = record.parser("consensus")
+    options.add_argument("--sets", nargs="+", default=list(UNITS))
+    options.add_argument("--seeds", type=int, nargs="+", default=[31, 32, 33])
+    options.add_argument("--work", type=Path, help="folder for the scores of the models")
+    options.add_argument("--table", action="store_true", help="only print the table of an earlier run's JSON lines")
+    options = options.parse_args(arguments)
+    if not options.table:
+        warnings.simplefilter("ignore")
+        for unit, seed in product(options.sets, options.seeds):
+            rows = list(compared(options, unit, seed))
+            record.write(options.json, [{"benchmark": "consensus", "set": unit, "seed": seed} | row for row in rows])
+            print(unit, seed, f"{len(rows)} lines", flush=True)
+    print(table(options.json))
+
+
+def compared(options, unit: str, seed: int) -> Iterator[dict]:
+    """All lists of models and rules on the halves of one set."""
+    from smash_gpu.data.stages import Work
+    from smash_gpu.evaluation import stability
+
+    data = read(options.data, unit, Work.of(options.work))
+    halves = stability.halves(data.labels, np.random.default_rng(seed))
+    parts = [data.only(data.cells[half]) for half in halves]
+    found = [scored(part, seed) for part in parts]
+    alone = [((name,), "alone", lambda scores: scores[0]) for name in found[0]]
+    together = [(models, name, rule) for models in LISTS for name, rule in RULES.items()]
+    for models, name, rule in alone + together:
+        lists = [chosen(part, aggregated(one, models, rule)) for part, one in zip(parts, found, strict=True)]
+        markers, panels = zip(*lists, strict=True)
+        row = {"models": list(models), "rule": name, "n_groups": data.n_groups}
+        row |= {"markers_shared": shared(*markers), "panel_shared": len({*panels[0]} & {*panels[1]}) / PANEL}
+        errors = [error(data, halves[i], halves[1 - i], panels[i]) for i in (0, 1)]
+        yield row | {"misclassification": float(np.mean(errors))}
+
+
+def aggregated(found: dict[str, np.ndarray], models: tuple[str, ...], rule: Callable) -> np.ndarray:
+    """The rule on the scores of the candidates, which all models have; NaN for other genes."""
+    scores = np.stack([found[model] for model in models])
+    mask, whole = ~np.isnan(scores).all(axis=(0, 1)), np.full(scores.shape[1:], np.nan)
+    whole[:, mask] = rule(scores[..., mask])
+    return whole
+
+
+def read(folder: Path, unit: str, work):
+    """The labelled cells of a unit, see `quality.read`."""
+    import anndata as ad
+
+    from smash_gpu.annotated.read import read as read_dataset
+
+    name, _, column = unit.partition(":")
+    adata = ad.read_h5ad(folder / f"{name}.h5ad")
+    adata.obs[column] = adata.obs[column].astype(object).where(adata.obs[column] != quality.UNASSIGNED)
+    adata.obs[column] = adata.obs[column].astype("category")
+    return read_dataset(adata, {"groupby": column, "min_cells": quality.MIN_CELLS, "device": "cpu"}, work)
+
+
+def scored(data, seed: int) -> dict[str, np.ndarray]:
+    """Scores of every model; groups × genes, NaN for genes that are no candidates."""
+    from smash_gpu.selection import scoring, steps
+    from smash_gpu.selection.options import Importance, Recipe
+
+    recipe, found = Recipe(), {}
+    mask, _ = steps.filter_genes(data, recipe.filters)
+    if recipe.inverse_pca is not None:
+        mask, _ = steps.inverse_pca(data, mask, recipe.inverse_pca)
+    for model in LISTS[-1]:
+        start = time.perf_counter()
+        found[model] = scoring.importance(data, mask, Importance(model, random_state=seed)).mean.astype(float)
+        print(f"  {model} {time.perf_counter() - start:.0f} s", flush=True)
+    return found
+
+
+def chosen(data, scores: np.ndarray) -> tuple[list, np.ndarray]:
+    """Markers of every group, and a panel, both as numbers of genes, with the default rules for markers."""
+    from smash_gpu.selection import ranking, steps
+    from smash_gpu.selection.options import Ranking
+
+    eligible, spare, _ = steps.eligible_scores(data, scores, Ranking())
+    markers = ranking.first_of_each(np.where(eligible > 0, eligible, np.nan), data.names, N_TOP)
+    return markers, ranking.panel(eligible, data.names, PANEL, spare)
+
+
+def shared(first: list, second: list) -> float:
+    """Mean over the groups of the share of `N_TOP` markers in both lists."""
+    return float(np.mean([len({*a} & {*b}) / N_TOP for a, b in zip(first, second, strict=True)]))
+
+
+def error(data, train: np.ndarray, test: np.ndarray, genes: np.ndarray) -> float:
+    """Misclassification of kNN(3) on z-scores of the training half, on the other half."""
+    from smash_gpu import evaluation
+    from smash_gpu.data.splits import Split
+
+    split = Split(train, test)
+    predicted = evaluation.predict(data.host_expression(genes), data.labels, split, scale_on_all=False)
+    return float(evaluation.metrics_of_labels(data.labels[test], predicted)["misclassification"])
+
+
+def table(path: Path) -> str:
+    """Mean over sets and seeds: one row per list of models and rule, and the error as a difference to the best model
+    of the list alone, with the standard error over sets and seeds.
+    """
+    rows = pd.DataFrame(quality.lines(path))
+    rows["models"] = rows["models"].map("+".join)
+    by = rows.set_index(["set", "seed", "models", "rule"])
+    alone = by.xs("alone", level="rule")
+    lines = [
+        "| models | rule | markers shared | panel shared | error, % | minus mean of its models |",
+        "|" + "---|" * 6,
+    ]
+    for (models, rule), part in by.groupby(["models", "rule"], sort=False):
+        found = part.droplevel(["models", "rule"])
+        own = alone[alone.index.get_level_values("models").isin(models.split("+"))]["misclassification"]
+        gain = 100 * (found["misclassification"] - own.groupby(["set", "seed"]).mean())
+        shown = f"{gain.mean():+.2f} ({gain.std(ddof=1) / np.sqrt(len(gain)):.2f})" if rule != "alone" else ""
+        means = found[["markers_shared", "panel_shared", "misclassification"]].mean() * [100, 100, 100]
+        lines.append(f"| {models} | {rule} | " + " | ".join(f"{v:.1f}" for v in means) + f" | {shown} |")
+    return "\n".join(lines)
