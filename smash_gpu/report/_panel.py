@@ -1,4 +1,4 @@
-"""Lists of genes for all groups: that of the markers, and that of `tl.panel`."""
+"""Lists of genes for all groups: the panel of the model, and that of `tl.panel`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Panel:
-    """The panel of markers in which the groups take turns.
+    """The panel of the model.
 
     Attributes
     ----------

@@ -88,6 +88,7 @@ def smash(cells, X, model, **options):
 def assert_same_selection(found, expected, exact):
     compare = np.testing.assert_array_equal if exact else partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-6)
     compare(found.varm["smash"], expected.varm["smash"])
+    compare(found.var["smash_importance"], expected.var["smash_importance"])
     np.testing.assert_array_equal(found.uns["smash"]["accuracy"], expected.uns["smash"]["accuracy"])
     np.testing.assert_array_equal(found.var["smash_candidate"], expected.var["smash_candidate"])
     tables = smg.get.markers(found), smg.get.markers(expected)

@@ -65,12 +65,14 @@ def assert_boosted_as_on_one_machine(cells, monkeypatch, options, n_blocks):
     model, far = (Boosted(**({"n_estimators": 5} | options)) for _ in range(2))
     X = here.expression(genes, order=order)
     scores = model.fit(X, y, split).importance(X, y, split)
+    overall = model.global_importance(X, y, split)
 
     assert boosted.can_stay(there, far)
     found = boosted.boost(there, genes, order, model=far, split=split)
 
     assert trees(far.booster) == trees(model.booster)
     np.testing.assert_allclose(found["scores"], scores, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(found["importance"], overall, rtol=1e-6)
     right = model.predict(X[split.test]) == y[split.test]
     assert found["accuracy"] == np.mean(right)
     assert found["group_accuracy"].tolist() == [np.mean(right[y[split.test] == c]) for c in range(3)]
