@@ -51,7 +51,8 @@ def tune(
     Every trial trains the model on the candidate genes with other options; its value is the macro F1 on cells that it
     has not learned from. The first trial has the defaults, so the best one is never worse than these on the same cells.
     The others are drawn by Optuna's TPE, or are all combinations if there are no more than ``n_trials``.
-    ``tl.smash(adata, groupby, model=model, model_options="tuned")`` uses the best options.
+    ``tl.smash(adata, groupby, model=model, model_options="tuned")`` uses the best options. The expression of the
+    candidates is read once for all trials, into memory or a temporary file, also from a Dask array.
 
     All trials train on, and are judged on, cells that `tl.smash` with the same ``random_state`` trains on. So the
     accuracy that it reports for its own held-out cells (`get.accuracy`) is that of cells that no trial has seen; with
