@@ -24,6 +24,7 @@ NAMES = (
     "paper",
     "peers",
     "quality",
+    "quality_table",
     "tuning",
     "two_steps",
     "which_model",

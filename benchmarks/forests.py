@@ -24,6 +24,8 @@ from smash_gpu.models.forest import Forest
 
 SETS = ("pbmc3k", "paul15", "pancreas_endocrinogenesis")
 N_TOP, SEEDS = 5, (0, 1, 2)
+JUDGED = (31, 32)  # seeds of balanced
+BALANCED = "accuracy of the balanced forest"
 
 
 class AsCuml(Forest):
@@ -68,11 +70,11 @@ def main(arguments: list[str]) -> None:
     options = record.parser("forests")
     options.add_argument("--parts", nargs="+", default=["balanced", "seeds"], choices=["balanced", "seeds"])
     options.add_argument("--sets", nargs="+", help="set:column for balanced, set for seeds")
-    options.add_argument("--seeds", type=int, nargs="+", default=[31, 32], help="of balanced")
-    options.add_argument("--table", action="store_true", help="only print the table of balanced from the JSON lines")
+    options.add_argument("--seeds", type=int, nargs="+", default=list(JUDGED), help="of balanced")
+    options.add_argument("--table", action="store_true", help="only write the README's table of balanced")
     options = options.parse_args(arguments)
     if options.table:
-        print(table(options.json, options.seeds))
+        record.put(record.README, {BALANCED: table(options.json, options.seeds)})
         return
     warnings.simplefilter("ignore")
     for part in options.parts:
@@ -100,9 +102,9 @@ def table(path: Path, seeds: list[int]) -> str:
     rows = rows[(rows["part"] == "balanced") & rows["seed"].isin(seeds)]
     rows = rows.drop_duplicates(["set", "groupby", "seed", "forest"], keep="last")
     found = rows.pivot_table(index=["set", "groupby"], columns="forest", values="accuracy")
-    found.loc[("mean", "")] = found.mean()
-    lines = [f"| {' '.join(unit)} | {row['paper']:.3f} | {row['ours']:.3f} |" for unit, row in found.iterrows()]
-    return "\n".join(["| set | paper's settings | ours |", "| --- | --- | --- |", *lines])
+    lines = [f"| {' '.join(unit)} | {row['paper']:.3f} | {row['ours']:.3f} |\n" for unit, row in found.iterrows()]
+    lines.append(f"| mean of {len(found)} | {found['paper'].mean():.3f} | {found['ours'].mean():.3f} |\n")
+    return "".join(["| unit | paper's settings | ours |\n", "| --- | --- | --- |\n", *lines])
 
 
 def seeds(options: argparse.Namespace) -> Iterator[dict]:

@@ -1,5 +1,8 @@
 """Markdown tables from the JSON lines of the quality benchmark.
 
+``python -m benchmarks quality`` prints them. ``quality_table`` writes the README's table of the inverse PCA, from lines
+of ``quality --methods rf rf_inverse_pca --json benchmarks/results/inverse_pca_quality.jsonl``, or of more models.
+
 Where a table does not name a classifier, it is kNN(3). A method without lines of logistic regression, or without the
 genes of its panels (lines of before 28 November 2026), has "–" there.
 """
@@ -13,11 +16,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks import record
+
 REFERENCE = "wilcoxon"
 VARIANTS = {"_paper": "paper's setting", "_inverse_pca": "with inverse PCA"}
+INVERSE_PCA = "inverse PCA"
 UNIT = ["set", "groupby"]
 M = "misclassification"
 CLASSIFIERS = {"kNN": M, "LR": f"logreg_{M}"}
+
+
+def main(arguments: list[str]) -> None:
+    """Write the README's table of quality with and without the inverse PCA."""
+    options = record.parser("quality_table")
+    options.set_defaults(json=record.RESULTS / "inverse_pca_quality.jsonl")
+    options.add_argument("--readme", type=Path, default=record.README)
+    options = options.parse_args(arguments)
+    record.put(options.readme, {INVERSE_PCA: with_inverse_pca(options.json)})
+
+
+def with_inverse_pca(path: Path) -> str:
+    """The difference that the inverse PCA makes, and the units and seeds behind it."""
+    rows = latest(path)
+    units, seeds = rows.groupby(UNIT).ngroups, ", ".join(map(str, sorted(rows["seed"].unique())))
+    return f"{against(rows, '_inverse_pca', VARIANTS['_inverse_pca'])}\n\nUnits: {units}; seeds: {seeds}.\n"
 
 
 def table(path: Path, seeds: Sequence[int] | None = None) -> str:

@@ -41,6 +41,8 @@ PACKAGES = (
     "rapids-singlecell-cu13",
 )
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parents[1] / "README.md"
+START, END = "<!-- {} -->\n", "<!-- end of {} -->\n"  # marks of a table in a page
 COMMIT = "SMASH_COMMIT"  # the commit of a copy of the project without git
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -88,6 +90,21 @@ def write(path: Path, rows: list[dict]) -> None:
     context |= {"machine": machine(), "versions": versions()}
     with path.open("a") as file:
         file.writelines(json.dumps(row | context) + "\n" for row in rows)
+
+
+def marked(page: Path, name: str) -> str:
+    """What stands between the two marks of this name in a page."""
+    text = page.read_text(encoding="utf-8")
+    return text.split(START.format(name))[1].split(END.format(name))[0]
+
+
+def put(page: Path, tables: dict[str, str]) -> None:
+    """Write each table between the marks of its name."""
+    text = page.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        before, after = text.split(START.format(name))[0], text.split(END.format(name))[1]
+        text = before + START.format(name) + table + END.format(name) + after
+    page.write_text(text, encoding="utf-8")
 
 
 def timed(run: Callable[[], object], repeats: int) -> dict:

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
         for row in missing(options):
             record.write(options.json, [row])
             print({name: value for name, value in row.items() if name not in ("markers", "panels")}, flush=True)
-    which_model_table.write(options.json, options.page)
+    record.put(options.page, which_model_table.tables(options.json))
 
 
 def missing(options: Any) -> Iterator[dict]:

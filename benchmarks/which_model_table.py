@@ -11,7 +11,6 @@ import pandas as pd
 from benchmarks import quality, record
 
 PAGE = Path(__file__).parents[1] / "docs" / "which-model.md"
-START, END = "<!-- {} -->\n", "<!-- end of {} -->\n"
 UNIT = ["set", "groupby"]
 KEY = [*UNIT, "model", "split", "seed"]
 PANEL = 30  # genes of the panels whose overlap is shown
@@ -56,16 +55,7 @@ def main(arguments: list[str]) -> None:
     options.set_defaults(json=record.RESULTS / "which_model.jsonl")
     options.add_argument("--page", type=Path, default=PAGE)
     options = options.parse_args(arguments)
-    write(options.json, options.page)
-
-
-def write(path: Path, page: Path) -> None:
-    """Put the tables between their marks."""
-    text = page.read_text(encoding="utf-8")
-    for name, table in tables(path).items():
-        start, end = START.format(name), END.format(name)
-        text = text.split(start)[0] + start + table + end + text.split(end)[1]
-    page.write_text(text, encoding="utf-8")
+    record.put(options.page, tables(options.json))
 
 
 def tables(path: Path) -> dict[str, str]:

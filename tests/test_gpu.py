@@ -19,11 +19,10 @@ import smash_gpu as smg
 from smash_gpu import models
 from smash_gpu.annotated.read import read
 from smash_gpu.blocks.readers import by_rows
-from smash_gpu.compute import pca
 from smash_gpu.compute.device import release_memory
 from smash_gpu.compute.xp import cupy, on_gpu, to_device
 from smash_gpu.selection import steps
-from smash_gpu.selection.options import Filters, Importance, InversePCA
+from smash_gpu.selection.options import Importance
 
 pytestmark = pytest.mark.gpu
 
@@ -169,22 +168,6 @@ def test_what_the_kernels_cannot_take_is_converted_on_the_device(rng):
         np.testing.assert_array_equal(found.detected, expected.detected, err_msg=where)
     true = group_stats(cupyx.csr_matrix(counts.astype(bool)), group, 3, device="cuda")
     np.testing.assert_array_equal(true.counts, expected.detected)
-
-
-def test_inverse_pca_by_cuml_and_by_moments_keeps_the_same_genes(rng, monkeypatch):
-    """cuML where the candidates of all cells fit into memory, the moments and their eigenvectors elsewhere."""
-    pytest.importorskip("cuml")
-    data = read(planted(rng, n_cells=500), {"groupby": "cell_type", "device": "cuda"})
-    candidates, _ = steps.filter_genes(data, Filters(families=()))
-    by_cuml, fitted = [], pca.cuml_pca
-    monkeypatch.setattr(pca, "cuml_pca", lambda *a: by_cuml.append(a) or fitted(*a))
-    kept = [steps.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))[0]]
-    assert len(by_cuml) == 1
-    monkeypatch.setattr(pca, "device_room", lambda: 0)
-    kept.append(steps.inverse_pca(data, candidates, InversePCA(n_top=4, variance=0.5))[0])
-    assert len(by_cuml) == 1
-    np.testing.assert_array_equal(*kept)
-    assert 0 < kept[0].sum() < candidates.sum()
 
 
 def test_cells_moved_by_rapids_singlecell_go_straight_in(rng):

@@ -15,14 +15,11 @@ LINES = record.RESULTS / "which_model.jsonl"
 MARKS = ("choices", "models", "units")
 
 
-def shown(page, name):
-    start, end = which_model_table.START.format(name), which_model_table.END.format(name)
-    return page.read_text(encoding="utf-8").split(start)[1].split(end)[0]
-
-
 @pytest.mark.parametrize("name", MARKS)
 def test_the_page_shows_the_committed_lines(name):
-    assert shown(PAGE, name) == which_model_table.tables(LINES)[name], "run: python -m benchmarks which_model_table"
+    assert record.marked(PAGE, name) == which_model_table.tables(LINES)[name], (
+        "run: python -m benchmarks which_model_table"
+    )
 
 
 @pytest.mark.slow
@@ -30,7 +27,7 @@ def test_a_run_judges_markers_and_panels_on_held_out_cells_and_is_not_repeated(t
     quality.read.cache_clear()
     planted(np.random.default_rng(0), n_genes=110).write_h5ad(tmp_path / "kang_muscat.h5ad")
     page = tmp_path / "page.md"
-    page.write_text("".join(which_model_table.START.format(n) + which_model_table.END.format(n) for n in MARKS))
+    page.write_text("".join(record.START.format(n) + record.END.format(n) for n in MARKS))
     lines = tmp_path / "lines.jsonl"
     arguments = ["--data", tmp_path, "--json", lines, "--page", page, "--sets", "kang_muscat", "--models", "rf"]
     which_model.main([*map(str, arguments)])
@@ -42,7 +39,7 @@ def test_a_run_judges_markers_and_panels_on_held_out_cells_and_is_not_repeated(t
         assert row["f_beta_1"] > 0.9 and row["M_10"] < 0.05 and row["logreg_M_10"] < 0.05
     which_model.main([*map(str, arguments)])
     assert len(lines.read_text().splitlines()) == len(rows)
-    assert "| `rf` | 1 |" in shown(page, "models")
+    assert "| `rf` | 1 |" in record.marked(page, "models")
 
 
 def line(model, unit, split, seed, *, wrong, markers):
