@@ -10,6 +10,7 @@ import pandas as pd
 from smash_gpu.panel.constraints import TRANSCRIPTS, Expression
 from smash_gpu.panel.request import Request
 from smash_gpu.panel.result import Design
+from smash_gpu.panel.tables import cap_table
 
 
 def crowding(expressed: Expression, request: Request, genes: np.ndarray) -> pd.DataFrame:
@@ -33,10 +34,9 @@ def crowding(expressed: Expression, request: Request, genes: np.ndarray) -> pd.D
 
 def in_classes(design: Design) -> dict[str, pd.DataFrame | np.ndarray]:
     """The table ``crowding``, and mean expression and share of cells of the chosen genes, classes × genes, float32."""
-    problem, caps = design.problem, design.problem.caps
+    problem, caps = design.problem, cap_table(design)
     table = crowding(problem.expressed, problem.request, design.whole)
-    counted = caps.what == TRANSCRIPTS
-    used = dict(zip(caps.of[counted], caps.used(design.whole)[counted], strict=True))
+    used = caps[caps["constraint"] == TRANSCRIPTS].set_index("of")["used"]
     table["transcripts"] = [
         used.get(label, own) for label, own in zip(problem.classes.labels, table["transcripts"], strict=True)
     ]  # the sum that the cap is about

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.genes import tables as gene_tables
-from smash_gpu.genes.lists import Genes as GeneList
 from smash_gpu.genes.tables import Gene
 from smash_gpu.panel.classes import Level, classes_of, strata_of, summed
 from smash_gpu.panel.constraints import Expression, Genes
@@ -45,8 +43,6 @@ class Order:
         The verdict on genes that the reference lacks.
     not_applied
         Numbers of the platform that the data do not allow to check: what they are, and why.
-    probe_sets
-        Number of probe sets of each entry, NaN where it is not given; None: the list has no such column.
     """
 
     entries: list[Gene | None]
@@ -58,7 +54,6 @@ class Order:
     unavailable: tuple[Gene, ...] | None = None
     absent_is: str = "fail"
     not_applied: Mapping[str, str] = field(default_factory=dict)
-    probe_sets: np.ndarray | None = None
 
     @cached_property
     def genes(self) -> list[Gene]:
@@ -102,15 +97,3 @@ def expression_of(data: Dataset, levels: list[Level]) -> Expression:
     sums = data.stats_by(strata.code, strata.n)
     members = strata.members(len(classes.names))
     return Expression(classes, summed(sums, members), sums.pooled, data.known.why_no_counts)
-
-
-def probe_sets_in(genes: GeneList, n_entries: int) -> np.ndarray | None:
-    """The column of a file or table that is called probe sets or gene coverage; None if there is none."""
-    if isinstance(genes, Path):
-        genes = gene_tables.read_table(genes).values
-    if not isinstance(genes, pd.DataFrame):
-        return None
-    place = gene_tables.known_column(genes.columns, ("probe_sets", "num_probesets", "gene_coverage"))
-    if place is None or len(genes) != n_entries:
-        return None
-    return pd.to_numeric(genes.iloc[:, place], errors="coerce").to_numpy(dtype=float)

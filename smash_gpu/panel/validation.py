@@ -224,16 +224,13 @@ def _crowding(order: Order) -> Iterator[Finding]:
 
 def _probe_sets(order: Order) -> Iterator[Finding]:
     number = None if order.platform is None else order.platform.numbers.get("probe_sets")
-    if order.probe_sets is None or number is None:
+    given = [gene for gene in order.genes if not np.isnan(gene.probe_sets)]
+    if number is None or not given:
         return
-    outside = [
-        gene
-        for gene, n in zip(order.entries, order.probe_sets, strict=True)
-        if gene is not None and (n < number.low or n > number.high)
-    ]
+    outside = [str(gene) for gene in given if not number.low <= gene.probe_sets <= number.high]
     said = f"{number.low:g} to {number.high:g} probe sets per gene"
     detail = f"{len(outside):,} outside {said}" if outside else said
-    yield Finding("probe sets", FAIL if outside else PASS, detail, tuple(map(str, outside)))
+    yield Finding("probe sets", FAIL if outside else PASS, detail, tuple(outside))
 
 
 CHECKS: tuple[Callable[[Order], Iterator[Finding]], ...] = (

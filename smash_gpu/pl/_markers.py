@@ -207,6 +207,8 @@ def _frame_own(ax: Axes, blocks: Blocks, *, swap_axes: bool) -> None:
 
     starts = [0, *blocks.ends[:-1]]
     for place, (start, end) in enumerate(zip(starts, blocks.ends, strict=True)):
+        if start == end:
+            continue
         corner, size = (start - 0.5, place - 0.5), (end - start, 1)
         if swap_axes:
             corner, size = corner[::-1], size[::-1]

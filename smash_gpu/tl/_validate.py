@@ -17,7 +17,7 @@ from smash_gpu.panel import Request, validation
 from smash_gpu.panel.constraints import Genes as KnownGenes
 from smash_gpu.panel.expression import with_levels
 from smash_gpu.panel.fitting import fitted, not_applied
-from smash_gpu.panel.order import Order, expression_of, probe_sets_in
+from smash_gpu.panel.order import Order, expression_of
 from smash_gpu.panel.platforms import platform_of
 from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.words import not_one_of
@@ -143,7 +143,6 @@ def validate(
             unavailable=listed(unavailable, "unavailable") or None,
             absent_is=validation.FAIL if missing == "raise" else validation.WARN,
             not_applied=not_applied(table),
-            probe_sets=probe_sets_in(genes, len(named)),
         )  # fmt: skip
     noted = (
         {name: getattr(request, name) for name in limited}

@@ -33,6 +33,11 @@ def test_genes_stand_beside_the_class_in_which_they_are_highest(adata, by_class)
     assert (shown.min(axis=0), shown.max(axis=0)) == pytest.approx((0, 1))
 
 
+def test_a_class_in_which_no_gene_is_highest_has_no_frame(adata):
+    smg.tl.panel(adata, "cell_type", n_genes=1)
+    assert [frame.get_width() for frame in smg.pl.panel_heatmap(adata).patches] == [1]
+
+
 def log_means(adata):
     X = adata.X.toarray().astype(float)
     e = np.log1p(1e4 * X / X.sum(axis=1, keepdims=True))
