@@ -12,8 +12,9 @@ from smash_gpu.models.search import Space
 
 BYTES_IN_MEMORY = 4 * 1.8  # float32 of all cells, and a copy of the training cells
 EXPRESSION = "× mean z-score of the gene in the group"
+SEPARATION = "× how well the gene tells the group from each other group, negative where it is lower"
 SET_BY_THE_CALLER = {"random_state", "device"}
-SOFTMAX_RULES = ("tf", "torch")  # of DeepLIFT; here, since its own module imports torch
+SOFTMAX_RULES = ("torch", "tf")  # of DeepLIFT; here, since its own module imports torch
 SHAPLEY = "mean |Shapley value| of the gene for the group"
 
 

@@ -15,7 +15,7 @@ from smash_gpu.data.standardize import mean_std, standardize
 from smash_gpu.errors import warn
 from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
-from smash_gpu.models.info import EXPRESSION, SHAPLEY, SOFTMAX_RULES, Facts, ModelInfo
+from smash_gpu.models.info import SEPARATION, SHAPLEY, SOFTMAX_RULES, Facts, ModelInfo
 from smash_gpu.models.perceptron_shape import Shape
 from smash_gpu.models.search import Range
 from smash_gpu.runtime.words import not_one_of
@@ -35,7 +35,7 @@ def facts(*, by_expression: bool = BY_EXPRESSION, **_: Any) -> Facts:
         reads_parts=True,
         bytes_per_value=4,
         bytes_at_least=BLOCKS_HELD * BYTES_PER_BLOCK,
-        score_in_words=f"{SHAPLEY}, by DeepLIFT through the network" + f" {EXPRESSION}" * bool(by_expression),
+        score_in_words=f"{SHAPLEY}, by DeepLIFT through the network" + f" {SEPARATION}" * bool(by_expression),
     )
 
 
@@ -84,7 +84,7 @@ class Network:
     learning_rate
         Of Adam; None: that of ``training``.
     softmax_rule
-        "tf" as in the paper's TensorFlow; "torch" as in ``shap.DeepExplainer`` on PyTorch.
+        "torch" as in ``shap.DeepExplainer`` on PyTorch; "tf" as in the paper's TensorFlow.
     max_background
         Number of training cells used as the reference without information, drawn in proportion to the groups.
     max_explained
@@ -100,8 +100,9 @@ class Network:
     training
         Epochs, patience, learning rate and batch size.
     by_expression
-        Whether mean ``|φ|`` is multiplied by the mean of ``z`` in the group, as for trees. It has no sign, so otherwise
-        a gene that is low in a group counts as its marker. False: the score of the paper.
+        Whether mean ``|φ|`` is multiplied by the separation of the group from each other group b,
+        ``Σ_b sign(m_c − m_b) (1 − exp(−s(c, b) / 2))``, m class means and s as in `tl.panel`. ``|φ|`` has no sign, so
+        otherwise a gene that is low in a group counts as its marker. False: the score of the paper.
 
     Raises
     ------
@@ -135,7 +136,7 @@ class Network:
         n_hidden: int = Shape.n_hidden,
         dropout_rate: float = Shape.dropout_rate,
         learning_rate: float | None = None,
-        softmax_rule: str = "tf",
+        softmax_rule: str = SOFTMAX_RULES[0],
         max_background: int = 200,
         max_explained: int = 500,
         explained_cells: str = EXPLAINED_CELLS[0],
@@ -190,9 +191,11 @@ class Network:
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Mean absolute φ of each gene for the probability of a group, × its mean ``z`` in it; groups × genes."""
+        """Mean absolute φ of each gene for the probability of a group, × its signed separation; groups × genes."""
         scores = self._mean_abs(X, group, split, getattr(split, self.explained_cells))
-        return weigh_by_expression(scores, X, group, len(scores), cells=split.train) if self.by_expression else scores
+        if not self.by_expression:
+            return scores
+        return weigh_by_expression(scores, X, group, len(scores), by="separation", cells=split.train)
 
     def global_importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
         """Mean absolute φ of each gene over all groups and at most ``max_explained`` training cells, balanced."""
@@ -249,7 +252,7 @@ def _need_cuda() -> None:
         )
 
 
-PAPER = {"by_expression": False, "explained_cells": "test", "group_lasso": 0.0}
+PAPER = {"softmax_rule": "tf", "by_expression": False, "explained_cells": "test", "group_lasso": 0.0}
 SEARCH = {
     "n_layers": Range(1, 3, Shape.n_layers),
     "n_hidden": Range(16, 256, Shape.n_hidden, log=True),

@@ -53,7 +53,7 @@ def paper(model: several.Models = models.DEFAULT) -> dict[str, Any]:
     >>> options["filters"], options["inverse_pca"], options["near_highest"]
     ({'max_fraction': 0.75}, True, 0.0)
     >>> options["model_options"]
-    {'by_expression': False, 'explained_cells': 'test', 'group_lasso': 0.0}
+    {'softmax_rule': 'tf', 'by_expression': False, 'explained_cells': 'test', 'group_lasso': 0.0}
 
     The two that the paper recommends together:
 

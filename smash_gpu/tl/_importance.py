@@ -52,7 +52,7 @@ def importance(
         * "rf": random forest, "brf": balanced random forest; Gini importance × class mean of z.
         * "xgboost": boosted trees; summed gain × class mean of z, the paper's average gain
           (``model_options={"importance": "gain"}``), or TreeSHAP (``"shap"``).
-        * "dnn": neural network; mean absolute Shapley value by DeepLIFT × class mean of z, or as in the paper
+        * "dnn": neural network; mean absolute Shapley value by DeepLIFT × separation, or as in the paper
           alone (``model_options={"by_expression": False}``).
         * an object with ``fit``, ``importance`` and ``predict``: see `smash_gpu.models.Model`.
         * a list of these: their consensus, by the mean reciprocal rank. Each model scores the genes as it does alone; a

@@ -176,12 +176,16 @@ def test_a_gene_that_is_low_in_a_group_is_its_marker_only_where_shapley_values_s
     X, group, split = cells
     alone = fitted("dnn", cells, by_expression=False).importance(*cells)
     weighed = fitted("dnn", cells).importance(*cells)
-    train = X[split.train]
-    z = (train - train.mean(axis=0)) / train.std(axis=0, ddof=1)
-    mean_z = np.array([np.minimum(z, 10)[group[split.train] == c].mean(axis=0) for c in range(3)])
-    np.testing.assert_allclose(weighed, alone * mean_z, rtol=1e-4, atol=1e-7)
+    of = [X[split.train][group[split.train] == c].astype(float) for c in range(3)]
+    mean, variance = np.array([one.mean(axis=0) for one in of]), np.array([one.var(axis=0) for one in of])
+    separation = np.zeros((3, 20))
+    for c in range(3):
+        for b in range(3):
+            s = (mean[c] - mean[b]) ** 2 / (variance[c] + variance[b] + 0.05)
+            separation[c] += np.sign(mean[c] - mean[b]) * (1 - np.exp(-s / 2))
+    np.testing.assert_allclose(weighed, alone * separation, rtol=1e-4, atol=1e-7)
     assert (alone >= 0).all()
-    assert (weighed[mean_z < 0] <= 0).all()
+    assert (weighed[separation < 0] <= 0).all()
 
 
 def test_a_scikit_learn_estimator_can_be_the_model(cells):

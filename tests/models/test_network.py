@@ -173,7 +173,7 @@ def test_what_is_explained_anew_is_not_what_was_kept(cells):
     model = fitted("dnn", cells, training=None, by_expression=False)
     scores = [model.importance(*cells)]
     np.testing.assert_array_equal(model.global_importance(*cells), scores[0].mean(axis=0))
-    model.softmax_rule = "torch"
+    model.softmax_rule = "tf"
     scores.append(model.importance(*cells))
     model.explained_cells = "test"
     scores.append(model.importance(*cells))

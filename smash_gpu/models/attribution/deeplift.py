@@ -107,7 +107,7 @@ def multipliers(
         logits = (sigmoid_slope(at_x, at_r)[:, None] * logits) @ weight
     if not between:
         logits = logits.expand(len(x), len(last), len(reference[0]), -1).clone()
-    softmax = dict(zip(SOFTMAX_RULES, (_softmax_of_keras, _softmax_of_torch), strict=True))[softmax_rule]
+    softmax = dict(zip(SOFTMAX_RULES, (_softmax_of_torch, _softmax_of_keras), strict=True))[softmax_rule]
     return softmax(x, r, logits).mul_(sigmoid_slope(x1, r1)[:, None])
 
 
