@@ -73,12 +73,21 @@ def peak_mib(*, reset: bool = False) -> float:
 
 def statistics(rng: np.random.Generator, broad: int, within: int, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of log-normalised expression; classes × genes."""
+    return profiles(rates(rng, broad, within, n_genes))
+
+
+def rates(rng: np.random.Generator, broad: int, within: int, n_genes: int) -> np.ndarray:
+    """Mean counts per cell; classes × genes."""
 
     def effects(n: int, share: float, size: float) -> np.ndarray:
         return rng.normal(0, size, (n, n_genes)) * (rng.random((n, n_genes)) < share)
 
     log_rate = rng.normal(-2.0, 2.0, n_genes) + effects(broad, 0.1, 1.5).repeat(within, axis=0)
-    rate = np.exp(np.minimum(log_rate + effects(broad * within, 1 / 30, 1.0), 5.0)) * MOLECULES / 1e4
+    return np.exp(np.minimum(log_rate + effects(broad * within, 1 / 30, 1.0), 5.0)) * MOLECULES / 1e4
+
+
+def profiles(rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of log-normalised expression at mean counts per cell; classes × genes."""
     detected = 1 - (1 + rate / 2) ** -2.0  # negative binomial with size 2
     value = np.log1p(rate / detected * 1e4 / MOLECULES)
     return detected * value, detected * (1 - detected) * value**2 + 0.1 * detected

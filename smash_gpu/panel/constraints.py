@@ -17,6 +17,7 @@ from smash_gpu.genes.lists import IGNORE, GeneNames
 from smash_gpu.genes.values import PerGene, of_genes
 from smash_gpu.panel import availability, quotas
 from smash_gpu.panel.classes import Classes
+from smash_gpu.panel.probe_ranges import ranges
 from smash_gpu.panel.request import ANY, MUST, ORDINARY, OUT, TIERS, WANTED, Request
 from smash_gpu.runtime.words import join_names
 
@@ -139,6 +140,9 @@ def candidates(
             low[_outside(what, ends)] = values() < ends[0]
     for column, ends in request.limits.items():
         hits[_outside(column, ends)] = ~_inside(known.column(column, "limits"), ends)
+    if request.probe_sets is not None:
+        least, most = ranges(request.probe_sets, known, tier == MUST)
+        hits["fewer probe sets than the least"] = most < least
     if request.positive_only:
         hits["stands out by low expression"] = ~expressed.stands_out
     left, ledger = gene_filters.ledger(hits, tier == MUST)

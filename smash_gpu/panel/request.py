@@ -13,6 +13,7 @@ from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes.lists import listed
 from smash_gpu.genes.values import PerGene, per_gene
 from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
+from smash_gpu.panel.probe_ranges import End, checked
 from smash_gpu.panel.quotas import Quota, quotas_of
 from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
 
@@ -54,6 +55,7 @@ class Request:
     cost_key: str | PerGene | None = None
     budget: float | None = None
     max_transcripts: float | Mapping[str, float] | None = None
+    probe_sets: tuple[End, End] | None = None
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     positive_only: bool = False
     min_markers: int | Mapping[str, int] = 0
@@ -107,6 +109,8 @@ class Request:
         windows = {name: window(given[name], name) for name in ("mean_counts", "max_counts") if name in given}
         limits = {column: window(ends, f"limits[{column!r}]") for column, ends in given.get("limits", {}).items()}
         quotas = quotas_of(given.get("quotas", {}))
+        if "probe_sets" in given:
+            given["probe_sets"] = checked(given["probe_sets"])
         return cls(**given | lists | numbers | windows | {"limits": limits, "quotas": quotas})
 
 
