@@ -52,9 +52,7 @@ def sums(options: SimpleNamespace, n_genes: int) -> tuple[SimpleNamespace, list]
     mean, variance = profiles(rate)
     cells = np.full(len(rate), CELLS)
     detected = (1 - (1 + rate / 2) ** -2.0) * CELLS
-    stats = GroupStats(
-        cells, np.rint(detected).astype(int), rate * CELLS, mean * CELLS, (variance + mean**2) * CELLS
-    )
+    stats = GroupStats(cells, np.rint(detected).astype(int), rate * CELLS, mean * CELLS, (variance + mean**2) * CELLS)
     fine = np.arange(len(rate)).repeat(CELLS)
     names = np.array([f"G{i}" for i in range(n_genes)], dtype=object)
     data = SimpleNamespace(

@@ -71,6 +71,10 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
         help="table of genes, by name, symbol or Ensembl id, for --limit, --length-key and the next options",
     )
     add(
+        "--probe-sets", nargs=2, type=_number_or_column, metavar=("LOW", "HIGH"),
+        help="least and most probe sets of a gene, numbers or columns; fewer for bright genes under --max-transcripts",
+    )  # fmt: skip
+    add(
         "--quota", nargs=4, action="append", default=[], metavar=("NAME", "GENES", "LOW", "HIGH"),
         help="least and most genes of a file or a gene family in the panel; - for an open end",
     )  # fmt: skip
@@ -126,7 +130,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
     priorities: dict[str, str] = {
         gene: word for word in ("wanted", "spare") for gene in gene_list(getattr(options, word))
     }
-    same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
+    same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "probe_sets", "weight_key",
             "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families", "species",
             "mask_var", "platform", "length_key", "max_off_target")  # fmt: skip
     weights = _weights(adata, options, source)
@@ -245,6 +249,10 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     written = sorted(out.iterdir())
     print(f"Written to {out}: {', '.join(path.name for path in written)}\n")
     return written
+
+
+def _number_or_column(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _group(genes: str) -> Any:

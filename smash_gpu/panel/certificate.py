@@ -114,7 +114,7 @@ def _usable(design: Design) -> np.ndarray:
 
 def possible_separation(design: Design, pairs: np.ndarray) -> np.ndarray:
     """The resolved share of each pair with the existing genes, the required genes and the best other genes."""
-    problem, objective = design.problem, design.objective
+    problem, objective = design.problem, design.most
     first, second = take(objective.first, pairs), take(objective.second, pairs)
     given = np.concatenate([problem.found.existing, problem.must])
     depth = to_host(objective.profiles.of(given).separation(first, second).sum(axis=1))

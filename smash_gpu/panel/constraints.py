@@ -59,7 +59,7 @@ class Caps:
     of: np.ndarray
     load: np.ndarray
     limit: np.ndarray
-    size: int
+    size: int = 0
 
     def used(self, panel: np.ndarray) -> np.ndarray:
         """The sum over a panel in each row."""

@@ -104,7 +104,7 @@ def least_scale(task: Task, rows: np.ndarray, *, integral: bool = False) -> Opti
     genes, n = task.genes, len(task.genes)
     held = np.hstack([task.load[np.ix_(~rows, genes)], np.zeros((np.sum(~rows), 1))])
     scaled = np.hstack([task.load[np.ix_(rows, genes)], np.full((rows.sum(), 1), -1.0)])
-    return _solved(
+    return solved(
         np.append(np.zeros(n), 1.0),
         np.append(np.ones(n), np.inf),
         (np.append(np.ones(n), 0.0)[None], task.n, task.n),
@@ -115,9 +115,10 @@ def least_scale(task: Task, rows: np.ndarray, *, integral: bool = False) -> Opti
 
 
 def most_genes(task: Task) -> int:
-    """An upper bound on how many genes fit all caps together."""
-    load = task.load[:, task.genes]
-    found = _solved(-np.ones(load.shape[1]), np.ones(load.shape[1]), (load, -np.inf, np.maximum(task.room, 0)))
+    """An upper bound on how many genes fit all caps together, exact for small problems."""
+    load, ones = task.load[:, task.genes], np.ones(len(task.genes))
+    whole = ones * _is_small(task)
+    found = solved(-ones, ones, (load, -np.inf, np.maximum(task.room, 0)), integrality=whole)
     return int(np.floor(-found.fun + 1e-6))
 
 
@@ -185,7 +186,7 @@ def _optimum(task: Task, *, integral: bool = False) -> OptimizeResult:
     markers = sparse.hstack([markers, sparse.eye_array(len(needy), len(needy) + 2)], format="csr")
     upper = np.concatenate([np.ones(n), missing, [1.0, 1.0]])
     options = {"mip_rel_gap": 0.5 / (1 + missing.sum())}
-    return _solved(
+    return solved(
         price, upper, (genes[None], task.n, task.n), (load, -np.inf, task.room - 1), (markers, missing, np.inf),
         lower=np.append(np.zeros(len(price) - 1), 1.0), integrality=genes * integral, options=options,
     )  # fmt: skip
@@ -199,7 +200,7 @@ def _rounded(task: Task, found: OptimizeResult) -> np.ndarray | None:
     return panel if task.fits(panel) else None
 
 
-def _solved(price: np.ndarray, upper: np.ndarray, *rows: tuple, lower: Any = 0.0, **more: Any) -> OptimizeResult:
+def solved(price: np.ndarray, upper: np.ndarray, *rows: tuple, lower: Any = 0.0, **more: Any) -> OptimizeResult:
     """The smallest ``price · x`` with ``low ≤ A x ≤ high`` for each of ``rows``."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 

@@ -13,6 +13,7 @@ from smash_gpu.panel.objective import Objective
 TIED = 1e-9  # gains this close count as equal, so that the name decides, on every machine
 GENES_AT_ONCE = 32
 GENES_TO_CONFIRM = 4
+SEPARATIONS_TO_FOLLOW = 2**23  # pairs × genes; of more, the old gains are the bounds
 
 
 class Gains:
@@ -37,6 +38,9 @@ class Gains:
         self.by_name = np.empty(len(names), dtype=int)
         self.by_name[np.argsort(names, kind="stable")] = np.arange(len(names))
         self.depth = objective.depth(panel)
+        self.upper: np.ndarray
+        self.estimated: np.ndarray
+        self.exact: np.ndarray
         self.n_recomputed = 0
         self._start()
 
@@ -56,6 +60,14 @@ class Gains:
         """Add a gene to the panel."""
         self.depth = self.depth + self.objective.separation(gene)
         self.estimated[:] = self.exact[:] = False
+
+    def follow(self, other: Gains) -> None:
+        """Go on from the depth and τ of another choice, which holds no fewer genes than the last that was followed."""
+        self.set_tau(other.objective.tau)
+        self.depth = other.depth
+        self.estimated[:] = self.exact[:] = False
+        if len(self.objective.weight) * len(self.upper) <= SEPARATIONS_TO_FOLLOW:
+            self.upper = np.minimum(self.upper, self._estimate(slice(None)))
 
     def best(
         self, allowed: np.ndarray, weight: np.ndarray | float = 1.0, admits: Callable[[int], Any] = lambda _: True

@@ -150,7 +150,7 @@ def _quota_row(caps: Caps, task: Task, row: int) -> tuple:
 
 
 def _least_scale(task: Task, rows: np.ndarray) -> float:
-    found = least_scale(task, rows)
+    found = least_scale(task, rows, integral=True)
     return np.inf if found.x is None else float(found.x[-1])
 
 

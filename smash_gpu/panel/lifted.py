@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from smash_gpu.panel.choice import design as designed
-from smash_gpu.panel.choice import task_of
 from smash_gpu.panel.feasible import ROUNDING, completion
+from smash_gpu.panel.problem import Problem
 from smash_gpu.panel.result import Design
+from smash_gpu.panel.runs import task_of
 
 SEPARATIONS_FOR_DESIGNS = 2**24  # pairs × genes; above this, a design without each quota takes too long
 
@@ -22,11 +23,19 @@ def resolutions(design: Design) -> np.ndarray:
     if len(objective.weight) * objective.profiles.n_genes > SEPARATIONS_FOR_DESIGNS:
         return found
     full = caps.used(design.whole) >= caps.limit - ROUNDING
-    for row in np.flatnonzero(caps.is_quota & full):
-        everything = max(objective.value_of_all(), design.value[-1])
-        problem = replace(design.problem, caps=caps.of_rows(np.arange(len(full)) != row))
+    for row in np.flatnonzero(caps.is_quota & full).tolist():
+        everything = max(design.most.value_of_all(), design.value[-1])
+        problem = without(design.problem, row)
         found[row] = max(design.value[-1], designed(problem).value[-1]) / everything
     return found
+
+
+def without(problem: Problem, row: int) -> Problem:
+    """The problem without one of its caps."""
+    sets, kept = problem.probe_sets, np.arange(len(problem.caps.what)) != row
+    if sets is None:
+        return replace(problem, caps=problem.caps.of_rows(kept))
+    return replace(sets, most=replace(sets.most, caps=sets.most.caps.of_rows(kept))).at(sets.high)
 
 
 def markers_missing(design: Design, missing: int) -> Iterator[tuple[str, int]]:

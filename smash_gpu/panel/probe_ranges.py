@@ -12,7 +12,9 @@ End = int | str
 class GeneColumns(Protocol):
     """Genes with numeric columns."""
 
-    names: np.ndarray
+    @property
+    def names(self) -> np.ndarray:
+        """Of all genes."""
 
     def column(self, name: str, what: str) -> np.ndarray:
         """A numeric column of the annotation."""
@@ -27,7 +29,7 @@ def checked(asked: Any) -> tuple[End, End]:
         If it is not a pair of them, or the range is empty.
     """
     try:
-        low, high = asked if not isinstance(asked, str) else (asked,)
+        low, high = () if isinstance(asked, str) else tuple(asked)
     except (TypeError, ValueError):
         raise TypeError(
             f"probe_sets={asked!r} is not a range; give (low, high), numbers or columns of adata.var."
@@ -68,5 +70,3 @@ def _numbers(end: End, known: GeneColumns) -> np.ndarray:
             f"{known.names[wrong[0]]}; fill them in, with 0 for genes without probes."
         )
     return found.astype(int)
-
-

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,15 +64,25 @@ class ProbeSets:
             probe_sets=replace(self, number=number),
         )
 
-    def by_brightness(self, room: np.ndarray, n: int) -> Iterator[np.ndarray]:
-        """Numbers by rule: as many as fit into multiples of each gene's fair share of the fullest cap, brightest first.
+    def separation(self, objective: Objective, gene: int, number: int) -> Any:
+        """``s_g(a, b)`` of one gene with so many probe sets, for every pair; ``objective`` is that with the most."""
+        one = replace(objective, profiles=objective.profiles.of([gene]))
+        return thinned(one, self.noise[:, [gene]], np.array([number / self.high[gene]])).separation(0)
+
+    @staticmethod
+    def scaled(caps: Caps) -> np.ndarray:
+        """Mask of the caps whose loads are in proportion to the number of probe sets."""
+        return caps.what == TRANSCRIPTS
+
+    def by_brightness(self, n: int) -> Iterator[np.ndarray]:
+        """Numbers by rule: as many as fit into multiples of a gene's fair share of the cap that it fills most.
 
         The last is the least of every gene.
         """
-        caps = self.most.caps
-        rows = caps.what == TRANSCRIPTS
-        load = caps.load[rows] / np.maximum(room[rows], 1e-300)[:, None]
-        share = n * load.max(axis=0, initial=0.0) / self.high  # of one probe set
+        caps, existing = self.most.caps, self.most.found.existing
+        rows = self.scaled(caps)
+        room = np.maximum(caps.limit - caps.used(existing), 1e-300)[rows]
+        share = n * (caps.load[rows] / room[:, None]).max(axis=0, initial=0.0) / self.high  # of one probe set
         for fair in FAIR_SHARES[::-1]:
             fits = np.floor(np.minimum(fair / np.maximum(share, 1e-300), self.high) + 1e-9).astype(int)
             yield np.clip(fits, self.low, self.high)
@@ -88,7 +98,7 @@ def thinned(objective: Objective, noise: np.ndarray, share: np.ndarray) -> Objec
 
 def fewer(caps: Caps, share: np.ndarray) -> Caps:
     """The caps if only a share of the transcripts of each gene is seen."""
-    return replace(caps, load=np.where((caps.what == TRANSCRIPTS)[:, None], caps.load * share, caps.load))
+    return replace(caps, load=np.where(ProbeSets.scaled(caps)[:, None], caps.load * share, caps.load))
 
 
 def sampling_variance(expressed: Expression, variance: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from smash_gpu.panel.infeasible import check_numbers, check_quotas
 from smash_gpu.panel.markers import markers
 from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.pairs import weighted_pairs
+from smash_gpu.panel.probe_sets import ProbeSets, with_probe_sets
 from smash_gpu.panel.request import MUST, Request
 from smash_gpu.runtime.words import did_you_mean, join_names
 
@@ -31,6 +32,8 @@ class Problem:
     markers
         Which genes are markers of which class (classes × genes), and how many markers were requested for each class;
         all False and 0 if none were requested.
+    probe_sets
+        The number of probe sets of every gene, on which the objective and the caps depend; None: not a decision.
     """
 
     request: Request
@@ -43,6 +46,7 @@ class Problem:
     preference: np.ndarray
     markers: np.ndarray
     promised: np.ndarray
+    probe_sets: ProbeSets | None = None
 
     @property
     def must(self) -> np.ndarray:
@@ -51,9 +55,15 @@ class Problem:
 
     def without_caps(self) -> Problem:
         """The same problem without upper limits on counts, transcripts and costs, and without promised markers."""
-        found = replace(self.found, tier=self.found.uncapped)
-        kept = self.caps.of_rows(self.caps.is_quota)
-        return replace(self, found=found, caps=kept, promised=np.zeros_like(self.promised))
+        most = self.with_most_probe_sets
+        found = replace(most.found, tier=most.found.uncapped)
+        kept = most.caps.of_rows(most.caps.is_quota)
+        return replace(most, found=found, caps=kept, promised=np.zeros_like(most.promised), probe_sets=None)
+
+    @property
+    def with_most_probe_sets(self) -> Problem:
+        """The problem with as many probe sets as possible for every gene."""
+        return self if self.probe_sets is None else self.probe_sets.at(self.probe_sets.high)
 
 
 def prepare(
@@ -109,10 +119,11 @@ def prepare(
     objective = Objective(profiles, pairs.first, pairs.second, pairs.weight, request.tau or tau_for(size)).on(
         data.device
     )
-    return Problem(
+    problem = Problem(
         request, known, classes, expressed, objective, found, caps(request, known, expressed, found),
         preference(request, known), marking, promised,
     )  # fmt: skip
+    return with_probe_sets(problem)
 
 
 def _weights(importance: np.ndarray, found: Candidates) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Design:
         Upper bound on the gain of every other gene.
     least_lacking
         Lower bound on the number of requested markers that any panel misses.
+    proven
+        Bound on ``F`` of all panels of this size that keep the constraints, if the problem was small enough; else ∞.
     """
 
     panel: np.ndarray
@@ -43,6 +45,7 @@ class Design:
     remaining: np.ndarray
     least_lacking: int
     problem: Problem
+    proven: float = np.inf
 
     @property
     def is_weighted(self) -> bool:
@@ -53,3 +56,27 @@ class Design:
     def whole(self) -> np.ndarray:
         """The panel and the existing genes."""
         return np.concatenate([self.panel, self.problem.found.existing])
+
+    @property
+    def probe_sets(self) -> np.ndarray | None:
+        """Number of probe sets of every gene of the panel; None if it was not a decision."""
+        sets = self.problem.probe_sets
+        return None if sets is None else sets.number[self.panel]
+
+    def of(self, panel: np.ndarray, number: np.ndarray | None = None) -> Design:
+        """Other genes (and numbers of probe sets), as many; only ``panel``, depth, the last value and the problem fit.
+
+        `choice.design` orders the genes and computes the rest.
+        """
+        problem, sets = self.problem, self.problem.probe_sets
+        if sets is not None and number is not None:
+            problem = sets.at(number)
+        objective = problem.objective.with_tau(self.objective.tau)
+        depth = objective.depth([*panel, *problem.found.existing])
+        value = np.append(self.value[:-1], objective.value(depth))
+        return replace(self, panel=panel, depth=depth, value=value, objective=objective, problem=problem)
+
+    @property
+    def most(self) -> Objective:
+        """The objective with as many probe sets as possible for every gene."""
+        return self.problem.with_most_probe_sets.objective.with_tau(self.objective.tau)

@@ -61,6 +61,8 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
             "loss_with_next_best": next_best.loss_with / ceiling,
         }
     )
+    if design.probe_sets is not None:
+        table["probe_sets"] = design.probe_sets
     if not problem.expressed.why_no_counts:
         counts = problem.expressed.counts_per_cell()[:, panel]
         table["mean_counts"] = problem.expressed.mean()[panel]
@@ -121,7 +123,7 @@ def curve_table(design: Design) -> pd.DataFrame:
         depth = depth + objective.separation(gene)
         values.append(objective.value(depth))
         weakest.append(_weakest(design, depth))
-    everything = max(objective.value_of_all(), values[-1])  # F is monotone, but for rounding
+    everything = max(design.most.value_of_all(), values[-1])  # F is monotone, but for rounding
     same = design.tau == objective.tau
     bound = np.where(same, np.minimum(design.bound, everything), design.bound)
     table = pd.DataFrame(

@@ -46,6 +46,7 @@ def panel(
     cost_key: Values | None = None,
     budget: float | None = Request.budget,
     max_transcripts: float | Mapping[str, float] | None = Request.max_transcripts,
+    probe_sets: tuple[int | str, int | str] | None = Request.probe_sets,
     quotas: Mapping[str, tuple[Genes | str, float | None, float | None]] | None = None,
     positive_only: bool = Request.positive_only,
     min_markers: int | Mapping[str, int] = Request.min_markers,
@@ -144,6 +145,13 @@ def panel(
     max_transcripts
         Most mean counts per cell of all genes of the panel together, existing ones included, in **every** class of
         every column (optical crowding), or a mapping from class to that. Ignored classes count here.
+    probe_sets
+        ``(low, high)``: the least and the most probe sets of a gene, numbers or columns of ``adata.var``. The choice then
+        also gives every gene its number, fewer to bright genes where ``max_transcripts`` would leave them out, all
+        where there is room. The data are what is seen with ``high``: with p of P sets a gene adds p / P of its counts,
+        and the sampling part u of its variances (Poisson, at most v) grows with P / p: ``s_g(a, b) = (m_ag − m_bg)² /
+        (v_ag + v_bg + 0.05 + (P / p − 1) (u_ag + u_bg + 0.05))``. Existing genes have ``high``; ``max_counts``, markers
+        and costs do not depend on it. Genes with fewer sets than ``low`` are not in.
     quotas
         Name to ``(genes, low, high)``: at least ``low`` and at most ``high`` genes of a group are in the panel and the
         existing one together; None for an open end. Genes as for ``include``, or the name of a gene family as in
@@ -191,7 +199,7 @@ def panel(
     * ``genes``: rank, name, symbol, priority, gain of F, resolution so far (F over F of all genes), its share of the
       bound on every panel of that size, the pair it resolves most, loss without it; ``substitute``, the gene that
       resolves most of what this one resolves, ``replaces``, that share, and the loss with it; ``next_best``, the gene
-      that adds most to the other genes of the panel, and the loss with it; counts per cell;
+      that adds most to the other genes of the panel, and the loss with it; number of probe sets; counts per cell;
     * ``pairs``: one row per pair of classes, least resolved first: D, resolved share, error bound, what was possible;
     * ``purposes``: the pairs that need each gene most; ``curve``: size against resolution;
     * ``rules``, ``caps``, ``certificate``: genes each rule removed, sums against their caps, markers of each class;
@@ -229,7 +237,7 @@ def panel(
         "exclude_families": exclude_families, "species": species, "priorities": priorities,
         "mean_counts": mean_counts, "max_counts": max_counts, "limits": limits,
         "weight_key": weight_key, "cost_key": cost_key, "budget": budget, "max_transcripts": max_transcripts,
-        "quotas": quotas,
+        "probe_sets": probe_sets, "quotas": quotas,
         "positive_only": positive_only, "min_markers": min_markers, "ignore": ignore, "prior": prior, "tau": tau,
         "class_weights": class_weights, "pair_weights": pair_weights, "sample_fraction": sample_fraction,
         "min_cells_per_sample": min_cells_per_sample,
