@@ -130,9 +130,9 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
     priorities: dict[str, str] = {
         gene: word for word in ("wanted", "spare") for gene in gene_list(getattr(options, word))
     }
-    same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "probe_sets", "weight_key",
-            "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families", "species",
-            "mask_var", "platform", "length_key", "max_off_target")  # fmt: skip
+    same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
+            "probe_sets", "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families",
+            "species", "mask_var", "platform", "length_key", "max_off_target")  # fmt: skip
     weights = _weights(adata, options, source)
     tl.panel(
         adata,

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from smash_gpu.compute.xp import to_host
 from smash_gpu.panel.feasible import OPTIMAL, ROUNDING, solved
+from smash_gpu.panel.probe_sets import scaled
 from smash_gpu.panel.problem import Problem
 from smash_gpu.panel.request import MUST, ORDINARY, OUT
 from smash_gpu.panel.result import Design
@@ -61,7 +62,7 @@ class Choices:
         """What each choice adds to the caps, in shares; caps × choices."""
         caps, sets = self.problem.with_most_probe_sets.caps, self.problem.probe_sets
         load = caps.load[:, self.gene] / caps.unit[:, None]
-        return load if sets is None else np.where(sets.scaled(caps)[:, None], load * self._share, load)
+        return load if sets is None else np.where(scaled(caps)[:, None], load * self._share, load)
 
     @property
     def _share(self) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from smash_gpu.panel.feasible import ROUNDING
+from smash_gpu.panel.probe_sets import scaled
 from smash_gpu.panel.result import Design
 
 SEPARATIONS_FOR_TRADES = 2**20  # pairs × genes × probe sets
@@ -23,7 +24,7 @@ class Filling:
         self.design, self.sets, self.objective = design, sets, design.objective
         self.panel, self.number, self.depth = design.panel, sets.number.copy(), design.depth
         caps = sets.most.caps
-        step = np.where(sets.scaled(caps)[:, None], caps.load[:, self.panel] / sets.high[self.panel], 0.0)
+        step = np.where(scaled(caps)[:, None], caps.load[:, self.panel] / sets.high[self.panel], 0.0)
         self.step = step / caps.unit[:, None]
         self.room = (problem.caps.limit - problem.caps.used(design.whole)) / caps.unit + ROUNDING
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from smash_gpu.compute.xp import to_host
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.separation import EPSILON
 from smash_gpu.errors import NotFoundError
 from smash_gpu.panel import adjust
 from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed
@@ -18,9 +21,12 @@ from smash_gpu.panel.infeasible import check_numbers, check_quotas
 from smash_gpu.panel.markers import markers
 from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.pairs import weighted_pairs
-from smash_gpu.panel.probe_sets import ProbeSets, with_probe_sets
+from smash_gpu.panel.probe_ranges import ranges
+from smash_gpu.panel.probe_sets import fewer, sampling_variance, scaled, thinned
 from smash_gpu.panel.request import MUST, Request
 from smash_gpu.runtime.words import did_you_mean, join_names
+
+FAIR_SHARES = (0.5, 1.0, 2.0, 4.0, 8.0)  # of a cap: limit / number of genes
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,58 @@ class Problem:
     def with_most_probe_sets(self) -> Problem:
         """The problem with as many probe sets as possible for every gene."""
         return self if self.probe_sets is None else self.probe_sets.at(self.probe_sets.high)
+
+
+@dataclass(frozen=True)
+class ProbeSets:
+    """The range of the number of probe sets of every gene.
+
+    Attributes
+    ----------
+    low, high
+        Least and most probe sets; genes. The data are what is seen with ``high``.
+    noise
+        Sampling variance of log-normalised expression, and ε / 2; classes × genes.
+    number
+        The numbers that this problem is about; genes.
+    most
+        The problem with ``high`` probe sets for every gene, from which the others are made.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    noise: np.ndarray
+    number: np.ndarray
+    most: Problem
+
+    def at(self, number: np.ndarray) -> Problem:
+        """The problem with other numbers of probe sets."""
+        share = number / self.high
+        return replace(
+            self.most,
+            objective=thinned(self.most.objective, self.noise, share),
+            caps=fewer(self.most.caps, share),
+            probe_sets=replace(self, number=number),
+        )
+
+    def separation(self, objective: Objective, gene: int, number: int) -> Any:
+        """``s_g(a, b)`` of one gene with so many probe sets, for every pair; ``objective`` is that with the most."""
+        one = replace(objective, profiles=objective.profiles.of([gene]))
+        return thinned(one, self.noise[:, [gene]], np.array([number / self.high[gene]])).separation(0)
+
+    def by_brightness(self, n: int) -> Iterator[np.ndarray]:
+        """Numbers by rule: as many as fit into multiples of a gene's fair share of the cap that it fills most.
+
+        The last is the least of every gene.
+        """
+        caps, existing = self.most.caps, self.most.found.existing
+        rows = scaled(caps)
+        room = np.maximum(caps.limit - caps.used(existing), 1e-300)[rows]
+        share = n * (caps.load[rows] / room[:, None]).max(axis=0, initial=0.0) / self.high  # of one probe set
+        for fair in FAIR_SHARES[::-1]:
+            fits = np.floor(np.minimum(fair / np.maximum(share, 1e-300), self.high) + 1e-9).astype(int)
+            yield np.clip(fits, self.low, self.high)
+        yield self.low
 
 
 def prepare(
@@ -130,6 +188,20 @@ def _weights(importance: np.ndarray, found: Candidates) -> np.ndarray:
     is_in = found.tier == MUST
     is_in[found.existing] = True
     return np.where(is_in & np.isnan(importance), 1.0, weights(importance))
+
+
+def with_probe_sets(problem: Problem) -> Problem:
+    """The problem with as many probe sets as possible, and what it needs to give genes fewer."""
+    if problem.request.probe_sets is None:
+        return problem
+    found = problem.found
+    low, high = ranges(problem.request.probe_sets, problem.genes, found.tier == MUST)
+    high = np.maximum(high, 1)  # the rules leave out genes without probes
+    low = np.minimum(low, high)
+    low[found.existing] = high[found.existing]  # they are printed
+    variance = to_host(problem.objective.profiles.variance)
+    noise = sampling_variance(problem.expressed, variance) + EPSILON / 2
+    return ProbeSets(low, high, noise, high, problem).at(high)
 
 
 def promises(classes: Classes, request: Request) -> np.ndarray:

@@ -146,12 +146,12 @@ def panel(
         Most mean counts per cell of all genes of the panel together, existing ones included, in **every** class of
         every column (optical crowding), or a mapping from class to that. Ignored classes count here.
     probe_sets
-        ``(low, high)``: the least and the most probe sets of a gene, numbers or columns of ``adata.var``. The choice then
-        also gives every gene its number, fewer to bright genes where ``max_transcripts`` would leave them out, all
+        ``(low, high)``: the least and the most probe sets of a gene, numbers or columns of ``adata.var``. The choice
+        then also gives every gene its number: fewer to bright genes where ``max_transcripts`` would leave them out, all
         where there is room. The data are what is seen with ``high``: with p of P sets a gene adds p / P of its counts,
-        and the sampling part u of its variances (Poisson, at most v) grows with P / p: ``s_g(a, b) = (m_ag − m_bg)² /
-        (v_ag + v_bg + 0.05 + (P / p − 1) (u_ag + u_bg + 0.05))``. Existing genes have ``high``; ``max_counts``, markers
-        and costs do not depend on it. Genes with fewer sets than ``low`` are not in.
+        and the sampling part u of its variances (that of Poisson counts, at most v) grows: ``s_g(a, b) = (m_ag −
+        m_bg)² / (v_ag + v_bg + 0.05 + (P / p − 1) (u_ag + u_bg + 0.05))``. Existing genes have ``high``;
+        ``max_counts``, markers and costs do not depend on it. Genes with fewer sets than ``low`` are not in.
     quotas
         Name to ``(genes, low, high)``: at least ``low`` and at most ``high`` genes of a group are in the panel and the
         existing one together; None for an open end. Genes as for ``include``, or the name of a gene family as in

@@ -144,3 +144,12 @@ def test_a_quota_is_a_file_or_a_family(run, data, tmp_path):
     caps = pd.read_csv(tmp_path / "out" / "caps.csv").set_index("of")
     assert caps.loc["noise", ["constraint", "used", "limit"]].tolist() == ["genes at least", 2, 2]
     assert caps.loc["MHC", ["constraint", "used", "limit"]].tolist() == ["genes at most", 0, 0]
+
+
+def test_numbers_of_probe_sets_are_in_the_tables_and_in_the_order(run, data, tmp_path):
+    arguments = ("--n-genes", 6, "--max-transcripts", 12, "--probe-sets", 1, 4, "--out", tmp_path / "out")
+    assert run("panel", data, "--groupby", "cell_type", *arguments)[0] == 0
+    genes, order = (pd.read_csv(tmp_path / "out" / name) for name in ("panel.csv", "xenium.csv"))
+    assert genes["probe_sets"].between(1, 4).all()
+    assert genes["probe_sets"].nunique() > 1
+    assert order["Probe sets"].tolist() == genes["probe_sets"].tolist()

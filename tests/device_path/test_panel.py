@@ -9,14 +9,16 @@ from cells import planted
 
 import smash_gpu as smg
 
+QUOTA = {"noise": (["NOISE30", "NOISE31"], 1, None)}
 
-@pytest.mark.parametrize("options", [{}, {"quotas": {"noise": (["NOISE30", "NOISE31"], 1, None)}}])
+
+@pytest.mark.parametrize("options", [{}, {"quotas": QUOTA}, {"probe_sets": (1, 4)}])
 def test_a_panel_designed_on_a_device_is_the_panel(monkeypatch, rng, options):
     adata, found = planted(rng), {}
     for where in ("cpu", "cuda"):
         if where == "cuda":
             strict_cupy.install(monkeypatch)
-        smg.tl.panel(adata, "cell_type", n_genes=8, min_markers=1, max_transcripts=60, device=where, **options)
+        smg.tl.panel(adata, "cell_type", n_genes=8, min_markers=1, max_transcripts=12, device=where, **options)
         found[where] = [smg.get.panel_table(adata, name) for name in ("genes", "pairs", "curve", "purposes", "caps")]
     for cpu, device in zip(*found.values(), strict=True):
         pd.testing.assert_frame_equal(device, cpu)

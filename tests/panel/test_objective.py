@@ -15,10 +15,10 @@ from smash_gpu import panel
 from smash_gpu.annotated.read import read
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.panel import objective as blocks
-from smash_gpu.panel.choice import nested_tau
 from smash_gpu.panel.greedy import Gains
 from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.profiles import Profiles
+from smash_gpu.panel.runs import nested_tau
 
 
 def made_up(seed, n_classes=4, n_genes=10, tau=2.0):

@@ -45,6 +45,7 @@ def separation(data, gene, share):
     return np.array(found)
 
 
+@pytest.mark.slow
 @given(
     low=st.integers(1, 2),
     high=st.integers(2, 3),
@@ -131,9 +132,7 @@ def test_the_range_may_be_columns_and_genes_without_enough_probes_stay_out(data)
     table.loc["MARKER0X", ["least", "most"]] = 4, 3
     table.loc["MARKER1X", "most"] = 0
     table.loc["MARKER2X", ["least", "most"]] = 2, 2
-    design = designed(
-        data, table, n_genes=9, probe_sets=("least", "most"), max_transcripts=25.0, include=["MARKER2X"]
-    )
+    design = designed(data, table, n_genes=9, probe_sets=("least", "most"), max_transcripts=25.0, include=["MARKER2X"])
     found = dict(zip(names(design), design.probe_sets, strict=True))
     assert found["MARKER2X"] == 2
     assert not {"MARKER0X", "MARKER1X"} & set(found)

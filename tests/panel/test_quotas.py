@@ -49,6 +49,7 @@ def keeps(chosen, groups):
 GIVEN = st.sampled_from([{}, {"include": [3]}, {"extend": [2]}])
 
 
+@pytest.mark.slow
 @given(groups=quotas(), cap=st.sampled_from([None, 9.0]), given_genes=GIVEN)
 @settings(max_examples=60, deadline=None)
 def test_a_panel_keeps_its_quotas_if_there_is_one(small, groups, cap, given_genes):
