@@ -13,6 +13,7 @@ from cases.device import library, on
 from cells import in_dask
 from strict_cupy import DeviceArray
 
+import smash_gpu as smg
 from smash_gpu.compute import pca
 from smash_gpu.selection import harmony, scoring, steps
 from smash_gpu.selection.options import Filters, InversePCA
@@ -59,6 +60,28 @@ def test_cuml_keeps_the_genes_of_the_moments(cuml, data):
     expected, found = kept(data), kept(on(data, "cuda"))
     assert StandInPCA.fits == 1
     np.testing.assert_array_equal(found, expected)
+
+
+class ClassMeans:
+    """A model on the host, so that cuML could be asked for components only."""
+
+    def fit(self, X, group, split):
+        self.means = np.stack([X[group == code].mean(axis=0) for code in np.unique(group)])
+        return self
+
+    def importance(self, X, group, split):
+        return self.means
+
+    def predict(self, X):
+        return ((X[:, None] - self.means) ** 2).sum(axis=2).argmin(axis=1)
+
+
+def test_cuml_is_not_asked_by_default_but_by_the_paper_s_setting(cuml, adata):
+    setting = {"model": ClassMeans(), "device": "cuda"}
+    smg.tl.smash(adata, "cell_type", **setting)
+    assert StandInPCA.fits == 0
+    smg.tl.smash(adata, "cell_type", **smg.paper("rf") | setting)
+    assert StandInPCA.fits == 1
 
 
 def test_genes_that_do_not_vary_have_no_loading(cuml, rng):
