@@ -130,7 +130,7 @@ def rounds(options: argparse.Namespace) -> Iterator[dict]:
         model, seconds = timed(
             options.device, lambda how=how: Boosted(device=options.device, **how).fit(X, group, split)
         )
-        top = set(np.argsort(-model.gain(GENES))[:100].tolist())
+        top = set(np.argsort(-model.gain(GENES, model.kind))[:100].tolist())
         first = top if what == "early stopping" else first
         row = {"what": what, "seconds": seconds, "rounds": model.booster.num_boosted_rounds()}
         yield row | {"accuracy": accuracy(model, X, group, split), "of_top_100": len(top & (first or top))}

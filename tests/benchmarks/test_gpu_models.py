@@ -28,6 +28,8 @@ def test_every_part_writes_lines(tmp_path, rng, monkeypatch):
     assert all(part[-1]["what"] == "whole part" for part in found.values())
     plain, recorded = found["steps"][:2]
     assert plain["losses"] == recorded["losses"]
+    assert [row["group_lasso"] for row in found["steps"][:8]] == [0.3] * 4 + [0.0] * 4
+    assert found["steps"][4]["losses"] != plain["losses"], "without the penalty"
     assert [row["rounds"] for row in found["xgboost"][:3:2]] == [3, 40]
     assert [row["accuracy"] > 0.8 for row in found["xgboost"][1:3]] == [True, True]
     assert found["depth"][0]["of_top_5"] == 1
