@@ -121,7 +121,9 @@ class LogMeans:
 
     def importance(self, X, group, split):
         inner = self.inner
-        overall = inner.gain(X.shape[1], inner.kind) if hasattr(inner, "booster") else inner.estimator.feature_importances_
+        overall = (
+            inner.gain(X.shape[1], inner.kind) if hasattr(inner, "booster") else inner.estimator.feature_importances_
+        )
         X, group = X[split.train], group[split.train]
         return np.array([overall * X[group == c].mean(axis=0) for c in range(group.max() + 1)])
 
