@@ -22,7 +22,6 @@ from benchmarks import quality, record
 UNITS = ("pbmc3k:cell_type", "paul15:cell_type", "zeisel:cell_type", "pancreas_endocrinogenesis:cell_type")
 SEEDS = (31, 32)
 MODELS = ("rf", "brf", "xgboost", "dnn")
-BY = ("z", "separation", "t")
 N_TOP = 5
 KEY = ("set", "seed", "model")
 
@@ -66,7 +65,8 @@ def scored(part, seed: int, name: str) -> dict[str, np.ndarray]:
     """Scores of the candidates by one fitted model; groups × genes, NaN for other genes."""
     from smash_gpu import models
     from smash_gpu.data.splits import stratified
-    from smash_gpu.models.attribution.by_expression import BY as FACTORS
+    from smash_gpu.data.stats import group_stats
+    from smash_gpu.models.attribution.by_expression import mean_z
     from smash_gpu.selection import steps
     from smash_gpu.selection.options import Filters
 
@@ -77,12 +77,31 @@ def scored(part, seed: int, name: str) -> dict[str, np.ndarray]:
     importances = {"": model.global_importance(X, group, split)}
     if name == "dnn":
         importances["phi "] = model._mean_abs(X, group, split, split.train)  # noqa: SLF001
-    factors = {by: FACTORS[by](X, group, part.n_groups, split.train) for by in BY}
+    stats = group_stats(X[split.train], group[split.train], part.n_groups, target_sum=None)
+    factors = {"z": mean_z(X, group, part.n_groups, split.train), "separation": against_each(stats), "t": t(stats)}
     found = {}
     for (prefix, importance), (by, factor) in product(importances.items(), factors.items()):
         found[prefix + by] = np.full((part.n_groups, len(candidates)), np.nan)
         found[prefix + by][:, candidates] = importance * factor
     return found
+
+
+def against_each(stats) -> np.ndarray:
+    """``Σ_b sign(m_c − m_b) (1 − exp(−s(c, b) / 2))`` over the other groups b; groups × genes."""
+    from smash_gpu.panel.profiles import Profiles
+
+    profiles, others, found = Profiles(stats.mean, stats.variance), np.arange(len(stats.mean)), []
+    for c, mean in enumerate(stats.mean):
+        s = profiles.separation(np.full(len(others), c), others)
+        found.append((np.sign(mean - stats.mean) * -np.expm1(-s / 2)).sum(axis=0))
+    return np.array(found)
+
+
+def t(stats) -> np.ndarray:
+    """Welch's t of every group against all other cells; groups × genes, 0 where nothing varies."""
+    rest = stats.rest
+    error = np.sqrt(stats.std**2 / stats.cells[:, None] + rest.std**2 / rest.cells[:, None])
+    return np.divide(stats.mean - rest.mean, error, out=np.zeros_like(error), where=error > 0)
 
 
 class Judge:

@@ -34,6 +34,8 @@ def assert_same_results(found, expected):
     for name in ("smash_candidate", "smash_marker"):
         assert found.var[name].dtype == bool
         np.testing.assert_array_equal(found.var[name], expected.var[name])
+    assert found.var["smash_importance"].dtype == np.float32
+    np.testing.assert_array_equal(found.var["smash_importance"], expected.var["smash_importance"])
     pd.testing.assert_frame_equal(smg.get.markers(found), smg.get.markers(expected), check_categorical=False)
     for group in smg.get.markers_dict(expected):
         assert_same(smg.get.markers(found, group), smg.get.markers(expected, group))
