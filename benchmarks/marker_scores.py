@@ -66,7 +66,7 @@ def scored(part, seed: int, name: str) -> dict[str, np.ndarray]:
     from smash_gpu import models
     from smash_gpu.data.splits import stratified
     from smash_gpu.data.stats import group_stats
-    from smash_gpu.models.attribution.by_expression import mean_z
+    from smash_gpu.models.attribution.by_expression import GroupMoments, mean_z
     from smash_gpu.selection import steps
     from smash_gpu.selection.options import Filters
 
@@ -78,23 +78,13 @@ def scored(part, seed: int, name: str) -> dict[str, np.ndarray]:
     if name == "dnn":
         importances["phi "] = model._mean_abs(X, group, split, split.train)  # noqa: SLF001
     stats = group_stats(X[split.train], group[split.train], part.n_groups, target_sum=None)
-    factors = {"z": mean_z(X, group, part.n_groups, split.train), "separation": against_each(stats), "t": t(stats)}
+    factors = {"z": mean_z(X, group, part.n_groups, split.train), "t": t(stats)}
+    factors["separation"] = GroupMoments.of(X, group, part.n_groups, split.train).against_each()
     found = {}
     for (prefix, importance), (by, factor) in product(importances.items(), factors.items()):
         found[prefix + by] = np.full((part.n_groups, len(candidates)), np.nan)
         found[prefix + by][:, candidates] = importance * factor
     return found
-
-
-def against_each(stats) -> np.ndarray:
-    """``Σ_b sign(m_c − m_b) (1 − exp(−s(c, b) / 2))`` over the other groups b; groups × genes."""
-    from smash_gpu.panel.profiles import Profiles
-
-    profiles, others, found = Profiles(stats.mean, stats.variance), np.arange(len(stats.mean)), []
-    for c, mean in enumerate(stats.mean):
-        s = profiles.separation(np.full(len(others), c), others)
-        found.append((np.sign(mean - stats.mean) * -np.expm1(-s / 2)).sum(axis=0))
-    return np.array(found)
 
 
 def t(stats) -> np.ndarray:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from smash_gpu.compute.xp import namespace, place
-
-EPSILON = 0.05  # added to the variance of a pair, so that a gene seen in a single cell separates nothing
+from smash_gpu.data.separation import separation
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,7 @@ class Profiles:
         difference -= self.mean.take(second, axis=0)
         spread = self.variance.take(first, axis=0)
         spread += self.variance.take(second, axis=0)
-        spread += spread.dtype.type(EPSILON)
-        s = difference * difference
-        s /= spread
+        s = separation(difference, spread)
         if self.weight is not None:
             s *= self.weight
         if self.low is not None:
