@@ -189,3 +189,19 @@ def test_gini_by_group_is_importance_times_the_class_mean_of_z(rng):
         for g in range(5):
             z = np.minimum((X[:, g] - X[:, g].mean(dtype=float)) / X[:, g].std(ddof=1, dtype=float), 10)
             assert found[c, g] == pytest.approx(importance[g] * z[group == c].mean(), rel=1e-4, abs=1e-6)
+
+
+def test_separation_from_every_other_group_is_the_plain_loop_in_parts_and_of_the_named_cells(rng, monkeypatch):
+    monkeypatch.setattr("smash_gpu.data.standardize.CELLS_PER_PRODUCT", 7)
+    X, group = rng.gamma(1.0, size=(40, 5)).astype(np.float32), rng.integers(0, 3, 40)
+    cells = rng.permutation(40)[:30]
+    found = by_expression.weigh_by_expression(np.arange(5.0), X, group, 3, by="separation", cells=cells)
+    of = [X[cells][group[cells] == c].astype(float) for c in range(3)]
+    for c in range(3):
+        for g in range(5):
+            score = 0.0
+            for b in {0, 1, 2} - {c}:
+                difference = of[c][:, g].mean() - of[b][:, g].mean()
+                s = difference**2 / (of[c][:, g].var() + of[b][:, g].var() + 0.05)
+                score += np.sign(difference) * (1 - np.exp(-s / 2))
+            assert found[c, g] == pytest.approx(g * score)
