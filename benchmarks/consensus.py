@@ -1,9 +1,10 @@
 """Consensus of several models: rules of rank aggregation, compared by panels from two halves of the cells.
 
 The cells of each class are halved at random (``--seeds``). Every model scores the candidate genes of each half. A rule
-makes one list of the lists of several models, and groups choose in turn from it: markers (5 per class) and a panel of
-30 genes. Measured are the share of markers and of panel genes that both halves chose, and the error of kNN(3) with the
-panel of one half, trained on that half, on the cells of the other. ``--work`` keeps the scores of the models.
+makes one list per class of the lists of several models, and one importance of theirs: they give markers (5 per class),
+and a panel of 30 genes as `get.marker_panel` chooses it. Measured are the share of markers and of panel genes that both
+halves chose, and the error of kNN(3) with the panel of one half, trained on that half, on the cells of the other.
+``--work`` keeps the scores of the models.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,13 @@ from benchmarks import quality, record
 UNITS = ("pbmc3k:cell_type", "paul15:cell_type", "zeisel:cell_type")
 LISTS = (("dnn", "xgboost"), ("rf", "xgboost"), ("rf", "xgboost", "dnn"), ("rf", "brf", "xgboost", "dnn"))
 N_TOP, PANEL = 5, 30
+
+
+class Found(NamedTuple):
+    """Scores (groups × genes) and importance (genes), NaN for genes that are no candidates."""
+
+    scores: np.ndarray
+    importance: np.ndarray
 
 
 def mean_rank(scores: np.ndarray) -> np.ndarray:
@@ -35,9 +44,13 @@ def reciprocal(k: int) -> Callable:
     """Reciprocal rank fusion with the constant ``k``."""
 
     def rule(scores: np.ndarray) -> np.ndarray:
-        from scipy.stats import rankdata
+        from smash_gpu.selection import consensus
 
-        return np.where(scores > 0, 1 / (k + rankdata(-scores, axis=-1)), 0).mean(axis=0)
+        before, consensus.K = consensus.K, k
+        try:
+            return consensus.combined(scores)[0]
+        finally:
+            consensus.K = before
 
     return rule
 
@@ -100,12 +113,15 @@ def compared(options, unit: str, seed: int) -> Iterator[dict]:
         yield row | {"misclassification": float(np.mean(errors))}
 
 
-def aggregated(found: dict[str, np.ndarray], models: tuple[str, ...], rule: Callable) -> np.ndarray:
-    """The rule on the scores of the candidates, which all models have; NaN for other genes."""
-    scores = np.stack([found[model] for model in models])
-    mask, whole = ~np.isnan(scores).all(axis=(0, 1)), np.full(scores.shape[1:], np.nan)
-    whole[:, mask] = rule(scores[..., mask])
-    return whole
+def aggregated(found: dict[str, Found], models: tuple[str, ...], rule: Callable) -> Found:
+    """The rule on scores and importance of the candidates, which all models have; NaN for other genes."""
+    both = []
+    for parts in zip(*(found[model] for model in models), strict=True):
+        values = np.stack(parts)
+        mask, whole = ~np.isnan(values).reshape(-1, values.shape[-1]).all(axis=0), np.full(values.shape[1:], np.nan)
+        whole[..., mask] = rule(values[..., mask])
+        both.append(whole)
+    return Found(*both)
 
 
 def read(folder: Path, unit: str, work):
@@ -121,8 +137,8 @@ def read(folder: Path, unit: str, work):
     return read_dataset(adata, {"groupby": column, "min_cells": quality.MIN_CELLS, "device": "cpu"}, work)
 
 
-def scored(data, seed: int) -> dict[str, np.ndarray]:
-    """Scores of every model; groups × genes, NaN for genes that are no candidates."""
+def scored(data, seed: int) -> dict[str, Found]:
+    """What every model finds, with the default candidates."""
     from smash_gpu.selection import scoring, steps
     from smash_gpu.selection.options import Importance, Recipe
 
@@ -132,19 +148,24 @@ def scored(data, seed: int) -> dict[str, np.ndarray]:
         mask, _ = steps.inverse_pca(data, mask, recipe.inverse_pca)
     for model in LISTS[-1]:
         start = time.perf_counter()
-        found[model] = scoring.importance(data, mask, Importance(model, random_state=seed)).mean.astype(float)
+        scores = scoring.importance(data, mask, Importance(model, random_state=seed))
+        found[model] = Found(scores.mean.astype(float), scores.importance.astype(float))
         print(f"  {model} {time.perf_counter() - start:.0f} s", flush=True)
     return found
 
 
-def chosen(data, scores: np.ndarray) -> tuple[list, np.ndarray]:
+def chosen(data, found: Found) -> tuple[list, np.ndarray]:
     """Markers of every group, and a panel, both as numbers of genes, with the default rules for markers."""
-    from smash_gpu.selection import ranking, steps
+    from smash_gpu.selection import marker_panel, ranking, steps
     from smash_gpu.selection.options import Ranking
 
-    eligible, spare, _ = steps.eligible_scores(data, scores, Ranking())
+    eligible, spare, _ = steps.eligible_scores(data, found.scores, Ranking())
     markers = ranking.first_of_each(np.where(eligible > 0, eligible, np.nan), data.names, N_TOP)
-    return markers, ranking.panel(eligible, data.names, PANEL, spare)
+    known = {"mean": data.stats.mean, "variance": data.stats.variance, "importance": found.importance}
+    panel = marker_panel.marker_panel(
+        found.scores, eligible, spare, names=data.names, n_genes=PANEL, nested=False, **known
+    )
+    return markers, panel
 
 
 def shared(first: list, second: list) -> float:
