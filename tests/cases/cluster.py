@@ -81,7 +81,7 @@ def codes(cells):
 def smash(cells, X, model, **options):
     adata = ad.AnnData(X, obs=cells.obs.copy(), var=cells.var.copy())
     how = {"filters": {"families": ()}, "n_top": 3, "sample_key": "sample", "random_state": 1}
-    smg.tl.smash(adata, "cell_type", model=model, model_options=FEW_TREES, **how, **options)
+    smg.tl.smash(adata, "cell_type", model=model, **{"model_options": FEW_TREES} | how | options)
     return adata
 
 

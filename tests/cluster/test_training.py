@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from cases.cluster import PLACES, assert_same_selection, cluster_of, codes, smash, uneven
+from cases.cluster import FEW_TREES, PLACES, assert_same_selection, cluster_of, codes, smash, uneven
 
+import smash_gpu as smg
 from smash_gpu.data import shuffle, splits
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.models.nearest_mean import NearestMean
@@ -22,6 +23,17 @@ pytest.importorskip("distributed")
 def test_a_selection_is_that_of_one_machine(client, cells, stored, alone, model, where):
     found = smash(cells, PLACES[where](cells, stored), model)
     assert_same_selection(found, alone(model), exact=model == "rf")
+
+
+@pytest.mark.slow
+def test_a_consensus_is_that_of_one_machine(client, cells, stored):
+    """Trees boosted on the workers give no AUC, so it is that of the forest."""
+    how = {"model": ["xgboost", "rf"], "model_options": dict.fromkeys(("xgboost", "rf"), FEW_TREES)}
+    found, expected = (smash(cells, X, **how) for X in (PLACES["h5ad"](cells, stored), cells.X))
+    assert smg.get.markers_dict(found) == smg.get.markers_dict(expected)
+    np.testing.assert_array_equal(found.varm["smash_score_rf"], expected.varm["smash_score_rf"])
+    np.testing.assert_array_equal(found.varm["smash_auc"], expected.varm["smash_auc"])
+    assert smg.get.markers(found)["agreement"].tolist() == smg.get.markers(expected)["agreement"].tolist()
 
 
 def trees(booster):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import strict_cupy
 from cases.device import on
-from cases.models import explained_by
+from cases.models import Means, explained_by
 from cases.unequal import assert_as_accurate, planted_markers, unequal_classes
 from cells import planted
 from strict_cupy import DeviceArray, DeviceCsr
@@ -99,6 +99,21 @@ def test_xgboost_given_arrays_of_a_device_is_xgboost(monkeypatch, rng, kind):
         smg.tl.smash(adata, "cell_type", model="xgboost", n_top=3, device=where, **how)
         found[where] = smg.get.markers_dict(adata)
     assert found["cpu"] == found["cuda"]
+
+
+@pytest.mark.filterwarnings("ignore:.*No visible GPU", "ignore:.*Device is changed", "ignore:model Means")
+def test_a_consensus_on_a_device_is_that_of_the_host(monkeypatch, rng):
+    adata, found = planted(rng), []
+    for where in ("cpu", "cuda"):
+        if where == "cuda":
+            strict_cupy.install(monkeypatch)
+            stand_in_for_xgboost(monkeypatch)
+        how = {"model": ["xgboost", Means()], "model_options": {"xgboost": {"n_estimators": 10}}, "n_top": 3}
+        smg.tl.smash(adata, "cell_type", filters={"families": ()}, device=where, **how)
+        table = smg.get.markers(adata)
+        found.append(table[["group", "name", "agreement"]])
+    pd.testing.assert_frame_equal(*found)
+    assert found[0]["agreement"].min() == 1
 
 
 @pytest.mark.filterwarnings("ignore:.*No visible GPU")

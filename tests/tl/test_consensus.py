@@ -8,6 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from cases.models import Means
 from cases.slots import assert_same
 from cells import Kind
 
@@ -137,26 +138,12 @@ def test_within_two_levels_with_samples_and_batches(adata):
         np.testing.assert_array_equal(adata.varm[name][:, :2], part.varm[name])
 
 
-class Means:
-    """A model of the user's own."""
-
-    facts = smg.models.Facts(score_in_words="mean expression")
-
-    def fit(self, X, group, split):
-        return self
-
-    def importance(self, X, group, split):
-        return np.array([X[group == c].mean(axis=0) for c in range(group.max() + 1)])
-
-    def predict(self, X):
-        return np.zeros(len(X), dtype=int)
-
-
 @pytest.mark.filterwarnings("ignore:model Means")
 def test_objects_are_named_after_their_class_and_numbered_if_it_is_the_same(adata):
     smash(adata, model=["rf", Means()], model_options={"rf": OPTIONS["rf"]})
     assert {"rank_rf", "rank_Means"} <= set(smg.get.markers(adata))
     assert slots.recorded(adata, "smash", "importance")["model"] == ("rf", "Means")
+    assert f"Means: {Means.facts.score_in_words}" in smg.report.page(adata, figures=False)
     forests = [random_forest(n_estimators=5, random_state=seed) for seed in (0, 1)]
     smash(adata, model=forests, model_options=None)
     names = [f"{type(forests[0]).__name__} {number}" for number in (1, 2)]
