@@ -25,7 +25,7 @@ OPEN = {  # what a platform should say, and what to give where it does not
 }
 COLUMNS = ["quantity", "what", "low", "high", "used", "source", "url"]
 NOT_APPLIED = "not applied: "
-IN_COUNTS = (Q99, PER_MILLION, "mean_counts", "max_counts", "max_transcripts")
+IN_COUNTS = (Q99, PER_MILLION, "mean_counts", "max_counts", "max_transcripts", "probe_sets")
 
 
 def fitted(
@@ -91,6 +91,13 @@ def _used(request: Request, key: str, number: Number, column: str) -> tuple[Requ
         if request.max_transcripts is not None:
             return request, f"yours: max_transcripts={request.max_transcripts}"
         return replace(request, max_transcripts=number.high), f"max_transcripts={number.high:g}"
+    if key == "probe_sets":
+        if request.probe_sets is not None:
+            return request, f"yours: probe_sets={request.probe_sets}"
+        if request.max_transcripts is None:
+            return request, "a decision for each gene only under a cap; give max_transcripts="
+        sets = int(number.low), int(number.high)
+        return replace(request, probe_sets=sets), f"probe_sets={sets}"
     return request, "size of the panel" if key in ("n_genes", "n_added") else "for information"
 
 

@@ -82,8 +82,22 @@ class Order:
 
     @cached_property
     def crowding(self) -> pd.DataFrame:
-        """Transcripts per cell of the list and the printed panel together, see `levels.crowding`."""
-        return crowding(self.expressed, self.request, np.union1d(self.numbers, self.existing))
+        """Transcripts per cell of the list and the printed panel together, see `levels.crowding`.
+
+        A gene with p of the most P probe sets of the platform is seen with p / P of its counts, as in `tl.panel`.
+        """
+        others = np.setdiff1d(self.existing, self.numbers)
+        share = np.concatenate([self._share_seen, np.ones(len(others))])
+        return crowding(self.expressed, self.request, np.concatenate([self.numbers, others]), share)
+
+    @property
+    def _share_seen(self) -> np.ndarray:
+        known = None if self.platform is None else self.platform.numbers.get("probe_sets")
+        if known is None:
+            return np.ones(len(self.numbers))
+        sets = {here[0]: gene.probe_sets for gene, here in reversed(self.found) if here}
+        given = np.array([sets[number] for number in self.numbers], dtype=float)
+        return np.where(np.isnan(given), 1.0, np.minimum(given / known.high, 1.0))
 
     @property
     def has_counts(self) -> bool:

@@ -19,7 +19,6 @@ Q99, PER_MILLION, LENGTH = "expression_q99", "counts_per_million", "min_transcri
 QUANTITIES = {
     "n_genes": "genes of the whole panel",
     "n_added": "genes added to a printed panel",
-    "probe_sets": "probe sets per gene",
     "probes": "probes per gene",
     "probe_length": "bases that a probe binds",
     "probe_spacing": "bases between two probes",
@@ -29,6 +28,7 @@ QUANTITIES = {
     "mean_counts": "mean counts per cell over all cells",
     "max_counts": "mean counts per cell in the class with the most",
     "max_transcripts": "transcripts per cell of the whole panel in any class",
+    "probe_sets": "probe sets per gene",
     "background": "counts per target and cell without its transcript",
     "observed_transcripts": "transcripts per cell in a published run",
 }

@@ -91,7 +91,8 @@ def validate(
     * ``checks``: check, verdict ("pass", "warn", "fail" or "not checked"), detail, genes;
     * ``genes``: one row per gene of the list: name, symbol and id in the data, mean counts per cell over all cells and
       in the class with the most, and the checks that it does not pass;
-    * ``crowding``: transcripts per cell of the list and the printed panel together in each class, and the limit;
+    * ``crowding``: transcripts per cell of the list and the printed panel together in each class, and the limit; a gene
+      with p of the most P probe sets of the platform counts p / P, as in `tl.panel`;
     * ``platform``: its numbers, their sources, and how each was used.
 
     Raises

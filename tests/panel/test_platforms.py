@@ -91,6 +91,21 @@ def test_what_the_user_passes_wins(adata, own):
     assert use(adata, "with")["min_transcript_length"] == "yours: limits={'transcript_length': (50, None)}"
 
 
+def test_probe_sets_are_a_decision_under_a_cap(adata):
+    smg.tl.panel(adata, "cell_type", n_genes=5, platform="xenium_v1")
+    assert use(adata)["probe_sets"] == "a decision for each gene only under a cap; give max_transcripts="
+    assert "probe_sets" not in smg.get.panel_table(adata)
+    whole = smg.get.panel_table(adata, "crowding")["transcripts"].max()
+    smg.tl.panel(adata, "cell_type", n_genes=5, platform="xenium_v1", max_transcripts=whole / 2)
+    assert use(adata)["probe_sets"] == "probe_sets=(1, 8)"
+    assert smg.get.panel_table(adata)["probe_sets"].between(1, 8).all()
+    caps, crowding = smg.get.panel_table(adata, "caps"), smg.get.panel_table(adata, "crowding")
+    np.testing.assert_allclose(crowding["transcripts"], caps["used"])
+    assert (crowding["transcripts"] <= whole / 2 * (1 + 1e-9)).all()
+    smg.tl.panel(adata, "cell_type", n_genes=5, platform="xenium_v1", max_transcripts=whole / 2, probe_sets=(2, 3))
+    assert use(adata)["probe_sets"] == "yours: probe_sets=(2, 3)"
+
+
 def test_what_the_data_lack_is_said_and_changes_nothing(adata):
     smg.tl.panel(adata, "cell_type", n_genes=5, platform="merscope")
     assert "no column 'transcript_length'" in use(adata)["min_transcript_length"]

@@ -127,6 +127,19 @@ def test_crowding_is_the_sum_over_the_list_and_the_printed_panel_in_every_class(
     assert "no public limit on transcripts per cell; give max_transcripts=" in verdict(adata, "crowding")[1]
 
 
+def test_a_panel_with_fewer_probe_sets_passes_under_its_cap(adata, tmp_path):
+    chosen = {"n_genes": 4, "include": GOOD, "platform": "xenium_v1"}
+    smg.tl.panel(adata, "cell_type", **chosen)
+    cap = 0.6 * smg.get.panel_table(adata, "crowding")["transcripts"].max()
+    smg.tl.panel(adata, "cell_type", max_transcripts=cap, **chosen)
+    listed = smg.get.panel_table(adata)[["name", "probe_sets"]]
+    assert listed["probe_sets"].min() < 8
+    assert verdict(adata, "crowding", listed, platform="xenium_v1", max_transcripts=cap)[0] == {"pass"}
+    designed, checked = smg.get.panel_table(adata, "crowding"), smg.get.validation(adata, "crowding")
+    np.testing.assert_allclose(checked["transcripts"], designed["transcripts"])
+    assert verdict(adata, "crowding", listed[["name"]], platform="xenium_v1", max_transcripts=cap)[0] == {"fail"}
+
+
 def test_transcript_lengths(adata):
     what = "bases of the shortest transcript"
     assert verdict(adata, what, platform="merscope")[0] == {"not checked"}
