@@ -75,8 +75,8 @@ def judged(data: Dataset, split: Split, genes: np.ndarray, how: Any) -> dict:
     """The model on the held-out cells, and kNN(3) there on the panel of `PANEL` genes."""
     from smash_gpu import evaluation, models
     from smash_gpu.data.splits import stratified
+    from smash_gpu.selection.marker_panel import choose_panel
     from smash_gpu.selection.options import Recipe
-    from smash_gpu.selection.steps import choose_panel
 
     X, group = data.host_expression(genes), data.labels
     learned = group[split.train]
