@@ -123,8 +123,9 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     """Options of filters, model and ranking."""
     add_candidates(command, several=True)
     command.add_argument(
-        "--tuned", type=Path, metavar="FILE", help="tuning.json of smash-gpu tune; its model and best options are used"
-    )
+        "--tuned", type=Path, nargs="+", metavar="FILE",
+        help="tuning.json of smash-gpu tune, or those of several models; their models and best options are used",
+    )  # fmt: skip
     command.add_argument("--n-top", type=int, default=Ranking.n_top, help="markers per group")
     command.add_argument(
         "--within", metavar="COLUMN", help="column of obs with broad groups; one selection within each"

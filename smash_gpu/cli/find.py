@@ -10,7 +10,7 @@ from typing import Any
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import filters_of, kept_in, named, open_data, paper_of, save, save_params, writable
 from smash_gpu.cli.json_output import Result
-from smash_gpu.cli.tune import use_tuned
+from smash_gpu.cli.tune import best_options, use_tuned
 
 PURPOSE = "find markers in a file"
 
@@ -35,7 +35,6 @@ def run(options: argparse.Namespace) -> Result:
 
 def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     """Print what will be read and how much memory is needed, for data that stay on disk."""
-    from smash_gpu import get
     from smash_gpu.compute.device import resolve_device
     from smash_gpu.io import matrices
     from smash_gpu.io.lazy import matrix_of
@@ -46,7 +45,7 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     matrix = matrix_of(adata, options.layer)
     if matrices.stored_bytes(matrix) is None:
         return
-    tuned = get.tuned_options(adata, options.model) if options.tuned else None
+    tuned = best_options(adata, options.model) if options.tuned else None
     planned = plan.plan(
         matrix,
         adata.obs[options.groupby].nunique(),

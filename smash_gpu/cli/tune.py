@@ -82,26 +82,44 @@ def _write(adata: Any, options: argparse.Namespace, out: Path) -> list[Path]:
 
 
 def use_tuned(adata: Any, options: argparse.Namespace) -> None:
-    """With ``--tuned``: its model is the model, and its options are those of `tl.tune` in ``adata``.
+    """With ``--tuned``: its models are the model, and their options are those of `tl.tune` in ``adata``.
 
     Raises
     ------
     ValueError
-        If the file is of something else, or of another model than ``--model``.
+        If a file is of something else, or the files are of other models than ``--model``.
     """
-    import pandas as pd
-
     from smash_gpu.annotated import slots
 
     if options.tuned is None:
         return
-    require_path(options.tuned)
+    models = []
+    for path in options.tuned:
+        model, params, trials = _read(path)
+        models.append(model)
+        slots.write_tuning(adata, model, trials, params, key=slots.KEY)
+    asked = {options.model} if isinstance(options.model, str) else set(options.model)
+    if asked not in ({Importance.model}, set(models)):
+        raise ValueError(f"the files of --tuned are of {', '.join(models)}, not of {', '.join(asked)}; omit --model.")
+    options.model = models[0] if len(models) == 1 else tuple(models)
+
+
+def best_options(adata: Any, model: str | tuple[str, ...]) -> dict[str, Any]:
+    """The tuned options of a model, or of several by name."""
+    from smash_gpu import get
+
+    if isinstance(model, str):
+        return get.tuned_options(adata, model)
+    return {name: get.tuned_options(adata, name) for name in model}
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any], Any]:
+    """Model, options of the step, and trials."""
+    import pandas as pd
+
+    require_path(path)
     try:
-        found = json.loads(options.tuned.read_text(encoding="utf-8"))
-        model, params, trials = found["model"], found["params"], pd.DataFrame(found["trials"])
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found["model"], found["params"], pd.DataFrame(found["trials"]).astype({"value": float})
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{options.tuned} is not a {FILE} of smash-gpu tune ({error!r}).") from error
-    if options.model not in (Importance.model, model):
-        raise ValueError(f"{options.tuned} is of the model {model!r}, not {options.model!r}; leave out --model.")
-    options.model = model
-    slots.write_tuning(adata, model, trials.astype({"value": float}), params, key=slots.KEY)
+        raise ValueError(f"{path} is not a {FILE} of smash-gpu tune ({error!r}).") from error

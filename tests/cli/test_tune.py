@@ -58,6 +58,17 @@ def test_find_uses_the_model_and_the_options_of_the_file(run, data, file, tmp_pa
     assert recorded["options"] == {"n_estimators": 7} and recorded["tuned"]
 
 
+def test_several_files_are_a_consensus_of_their_models(run, data, file, tmp_path):
+    how = ["--groupby", "cell_type", "--n-trials", "1"]
+    assert run("tune", data, *how, "--model", "rf", "--out", tmp_path / "rf")[0] == 0
+    out, files = tmp_path / "found", [tmp_path / "rf" / "tuning.json", file]
+    code, _, error = run("find", data, "--groupby", "cell_type", "--out", out, "--no-figures", "--tuned", *files)
+    assert code == 0, error
+    recorded = json.loads((out / "params.json").read_text())["importance"]
+    assert recorded["model"] == ["rf", "xgboost"] and recorded["tuned"]
+    assert recorded["options"]["rf"] == {}
+
+
 def test_a_report_uses_them_too(run, data, file, tmp_path):
     page = tmp_path / "report.html"
     options = ["--groupby", "cell_type", "--tuned", file, "--no-figures", "--n-genes", "3", "--n-random", "0"]
@@ -70,7 +81,7 @@ def test_a_report_uses_them_too(run, data, file, tmp_path):
 def test_what_cannot_be_used_is_one_message(run, data, file, tmp_path):
     wanted = ["find", data, "--groupby", "cell_type", "--tuned"]
     assert_one_message(run(*wanted, tmp_path / "none.json"), "none.json")
-    assert_one_message(run(*wanted, file, "--model", "dnn"), "is of the model 'xgboost', not 'dnn'; leave out --model")
+    assert_one_message(run(*wanted, file, "--model", "dnn"), "of --tuned are of xgboost, not of dnn; omit --model")
     (tmp_path / "other.json").write_text('{"model": "rf"}')
     assert_one_message(run(*wanted, tmp_path / "other.json"), "other.json is not a tuning.json of smash-gpu tune")
     assert_one_message(tune(run, data, tmp_path / "out", "--n-trials", "0"), "--n-trials 0 must be at least 1")
