@@ -86,7 +86,7 @@ def search(
     OSError
         If the file cannot be used.
     """
-    _need_optuna()
+    require_optuna()
     with _study(kept) as study:
         _run(study, space, judge, budget, random_state)
         table = _table(study)
@@ -101,7 +101,8 @@ def best(table: pd.DataFrame) -> pd.Series:
     return table.loc[table["value"].idxmax()]
 
 
-def _need_optuna() -> None:
+def require_optuna() -> None:
+    """Raise an ImportError that names the extra if Optuna is not installed."""
     try:
         import optuna  # noqa: F401
     except ImportError as error:

@@ -139,6 +139,7 @@ def tune(
         Budget(n_trials, timeout),
     )
     slots.require_storable(model)
+    trials.require_optuna()
     where = slots.source(
         adata, key, groupby=groupby, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
         min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,

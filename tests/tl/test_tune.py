@@ -183,4 +183,4 @@ def test_every_option_is_stored(tuned):
 def test_without_optuna_the_extra_is_named(adata, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ImportError, match=r"tuning needs Optuna .*pip install 'smash-gpu\[tune\]'"):
-        smg.tl.tune(adata, "cell_type", **HOW)
+        smg.tl.tune(adata, "no such column", **HOW, work="nowhere")  # before anything else is looked at
