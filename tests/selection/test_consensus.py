@@ -23,7 +23,9 @@ def by_hand(scores):
 
 def test_it_is_reciprocal_rank_fusion(rng):
     scores = rng.random((3, 40)) * (rng.random((3, 40)) < 0.6)
-    np.testing.assert_allclose(combined(scores)[0], by_hand(scores))
+    mean, spread = combined(scores)
+    np.testing.assert_allclose(mean, by_hand(scores))
+    np.testing.assert_allclose(spread, np.std([by_hand([one]) for one in scores], axis=0, ddof=1))
 
 
 def test_only_ranks_count(rng):

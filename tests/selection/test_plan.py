@@ -38,6 +38,15 @@ def test_the_plan_counts_the_passes_for_batches(adata):
     assert len(sampled) == len(corrected) + 2
 
 
+def test_the_plan_of_several_models_adds_their_passes_and_holds_one_of_them_at_a_time(adata):
+    forest, trees, both = (plan.plan(adata.X, 3, model=model) for model in ("rf", "xgboost", ["xgboost", "rf"]))
+    assert len(both.passes) == len(forest.passes) + 1
+    assert (both.bytes_per_candidate, both.on_disk) == (forest.bytes_per_candidate, forest.on_disk)
+    assert both.bytes_per_candidate > trees.bytes_per_candidate
+    sampled = [plan.plan(adata.X, 3, model=model, n_models=2, max_cells=100) for model in ("rf", ["rf", "xgboost"])]
+    assert len(sampled[1].passes) == len(sampled[0].passes) + 2
+
+
 def test_the_plan_in_words_says_where_the_matrix_is(adata, tmp_path):
     adata.write_h5ad(tmp_path / "data.h5ad")
     with h5py.File(tmp_path / "data.h5ad") as file:

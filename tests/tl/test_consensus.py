@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 
 import anndata as ad
 import numpy as np
@@ -218,6 +219,43 @@ def test_each_model_is_kept_apart_in_the_work_folder(adata, tmp_path):
     assert notices(**BOTH) == {of_rf: True, of_xgboost: True}
     pd.testing.assert_frame_equal(smg.get.markers(adata), before)
     assert notices(model="xgboost", model_options=OPTIONS["xgboost"]) == {of_xgboost: True}
+
+
+def test_a_run_that_stops_at_the_second_model_goes_on_from_there(adata, tmp_path, monkeypatch):
+    from smash_gpu.data.stages import Work
+    from smash_gpu.models import boosted
+
+    calm = smg.get.markers(smash(adata.copy()))
+    with monkeypatch.context() as patch:
+        patch.setattr(boosted.Boosted, "fit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            smash(adata, work=tmp_path)
+    seen = []
+    smash(adata, work=Work(tmp_path, seen.append))
+    assert {one.stage: one.found for one in seen if one.stage.startswith("scores")} == {
+        "scores of rf, seed 0": True,
+        "scores of xgboost, seed 0": False,
+    }
+    pd.testing.assert_frame_equal(smg.get.markers(adata), calm)
+
+
+def test_only_the_model_that_fails_is_named_and_few_cells_once(adata):
+    rare = np.flatnonzero(adata.obs["cell_type"] == "A")[8:]
+    adata = adata[np.setdiff1d(np.arange(adata.n_obs), rare)].copy()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        smash(adata, model=["rf", Means()], model_options={"rf": OPTIONS["rf"]}, n_top=3)
+    said = [str(one.message) for one in caught]
+    assert [text[:11] for text in said if "held-out cells right" in text] == ["model Means"]
+    assert sum("fewer than 10 training cells of A" in text for text in said) == 1
+
+
+def test_a_designed_panel_takes_the_importance_of_the_consensus_as_weights(adata):
+    smash(adata)
+    smg.tl.panel(adata, "cell_type", n_genes=6, weights="smash")
+    panel = smg.get.panel(adata)
+    assert len(panel) == 6
+    assert (adata.var["smash_importance"][panel] > 0).all()
 
 
 def test_each_model_says_how_right_it_is(adata, caplog):
