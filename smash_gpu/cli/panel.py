@@ -24,6 +24,7 @@ from smash_gpu.cli.inputs import (
 )
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.saved import save_result
+from smash_gpu.cli.wording import in_options
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.get._panel import TABLES
 from smash_gpu.panel import Request
@@ -108,6 +109,8 @@ def _add_genes(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Design a panel for a file."""
+    from smash_gpu import get
+
     out = writable(options.out)
     weights = options.column_weights or [1.0] * len(options.groupby)
     if len(weights) != len(options.groupby):
@@ -119,7 +122,9 @@ def run(options: argparse.Namespace) -> Result:
     if options.gene_table is not None:
         gene_table(adata, options.gene_table, options.gene_symbols)
     _choose(adata, options, dict(zip(options.groupby, weights, strict=True)), source | {"batch_key": options.batch_key})
-    _show_platform(adata, options.platform)
+    if options.platform is not None:
+        used = in_words(platform_of(options.platform), get.panel_table(adata, "platform"))
+        print(f"\n{in_options(used, options.parser)}")
     _show(adata)
     return Result(_tables(adata) | {"written": [] if out is None else _write(adata, options, out, source)})
 
@@ -151,14 +156,6 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         **{name: getattr(options, name) for name in same},
         **source,
     )
-
-
-def _show_platform(adata: Any, platform: str | None) -> None:
-    """What became of the numbers of the platform."""
-    from smash_gpu import get
-
-    if platform is not None:
-        print(f"\n{in_words(platform_of(platform), get.panel_table(adata, 'platform'))}")
 
 
 def _weights(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> str | None:

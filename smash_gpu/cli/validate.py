@@ -10,6 +10,7 @@ from smash_gpu.cli import arguments
 from smash_gpu.cli.exit_codes import ExitCode
 from smash_gpu.cli.inputs import gene_table, named, open_data, ranges, require_path, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.wording import in_options
 from smash_gpu.genes.lists import POLICIES
 from smash_gpu.get._validation import TABLES
 
@@ -62,7 +63,8 @@ def run(options: argparse.Namespace) -> Result:
         **source,
     )
     checks = get.validation(adata)
-    _show(checks, f"{options.list} against {named(options)}")
+    print(f"{options.list} against {named(options)}\n")
+    _show(checks.assign(detail=[in_options(detail, options.parser) for detail in checks["detail"]]))
     if options.out is not None:
         from smash_gpu import report
 
@@ -74,8 +76,7 @@ def run(options: argparse.Namespace) -> Result:
     return Result({**tables, "written": [] if options.out is None else [options.out]}, code)
 
 
-def _show(checks: Any, what: str) -> None:
-    print(f"{what}\n")
+def _show(checks: Any) -> None:
     for row in checks.itertuples():
         genes = row.genes if len(row.genes) <= SHOWN else f"{row.genes[:SHOWN].rpartition(', ')[0]}, …"
         print(f"{row.verdict:<12} {row.check}: {row.detail}" + f"\n{'':<12} {genes}" * bool(genes))

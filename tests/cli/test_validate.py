@@ -87,5 +87,5 @@ def test_the_panel_command_prints_what_became_of_the_platform(run, data, tmp_pat
     options = ("--groupby", "cell_type", "--n-genes", 4, "--no-figures", "--out", tmp_path / "out")
     code, out, _ = run("panel", data, *options, "--platform", "xenium_v1")
     assert code == 0
-    assert "no public limit on transcripts per cell; give max_transcripts=" in out
+    assert "no public limit on transcripts per cell; give --max-transcripts" in out
     assert "probe_sets" in pd.read_csv(tmp_path / "out" / "platform.csv")["quantity"].to_list()
