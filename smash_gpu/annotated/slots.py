@@ -16,6 +16,7 @@ from smash_gpu.annotated.source import EARLIER, Earlier, Source, require_annotat
 from smash_gpu.annotated.storable import plain, require_storable, storable
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.runtime import versions
+from smash_gpu.runtime.words import did_you_mean
 
 KEY = "smash"
 PANEL = "smash_panel"
@@ -161,10 +162,9 @@ def write_scores(adata: AnnData, scores: Any, groups: np.ndarray, key: str) -> N
 def importance(adata: AnnData, key: str, *, what: str = "") -> np.ndarray:
     """How much the model uses each feature; NaN for no candidates. ``what`` is the option that named ``key``."""
     if f"{key}_importance" not in adata.var:
-        raise NotFoundError(
-            f"{f'{what}={key!r}: ' * bool(what)}adata.var holds no {f'{key}_importance'!r}; run tl.smash or "
-            "tl.importance first, with the same key=."
-        )
+        near = did_you_mean(f"{key}_importance", [name for name in adata.var if name.endswith("_importance")])
+        missing = f"{what}={key!r}: " * bool(what) + f"adata.var holds no '{key}_importance'; run tl.smash or"
+        raise NotFoundError(f"{missing} tl.importance with this key= first.{near}")
     warn_if_changed(adata, key, SCORES)
     return adata.var[f"{key}_importance"].to_numpy(dtype=np.float32)
 

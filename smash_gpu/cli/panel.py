@@ -185,9 +185,11 @@ def _show(adata: Any) -> None:
     print(
         f"\nResolution {curve['resolution']:.1%} of what all genes give; at least {curve['of_bound']:.1%} of the best"
     )
-    print(
-        f"panel of this size. {curve['half_resolved']:.1%} of the pairs of classes are resolved by half. The hardest:"
-    )
+    if "unweighted_resolution" in curve:
+        print(f"panel of this size, genes weighed by the model; {curve['unweighted_resolution']:.1%} without weights.")
+    else:
+        print("panel of this size.")
+    print(f"{curve['half_resolved']:.1%} of the pairs of classes are resolved by half. The hardest:")
     pairs = get.panel_table(adata, "pairs").head(5)
     print(
         pairs[["column", "class_a", "class_b", "resolved", "possible"]].to_string(

@@ -38,6 +38,7 @@ TITLES = {
                  "limit": "limit"},
     "platform": {"what": "number", "low": "from", "high": "to", "used": "use", "source": "source", "url": "address"},
     "curve": {"n_genes": "number of genes", "resolution": "resolution", "of_bound": "share of the possible, at least",
+              "unweighted_resolution": "resolution without weights of genes",
               "half_resolved": "pairs more than half resolved", "weakest_pair": "least resolved pair"},
 }  # fmt: skip
 

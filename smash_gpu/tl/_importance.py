@@ -82,6 +82,9 @@ def importance(
     Returns
     -------
     None. Fills ``.varm["smash"]`` (genes × groups, float32; larger is better, NaN for genes that are no candidates),
+    ``.var["smash_importance"]`` (how much the model uses the gene for all groups together, which weighs the genes of
+    panels: Gini importance; summed gain; mean absolute Shapley value over the groups and at most 500 training cells,
+    equally many per group; mean over ``n_models``; float32),
     with several models ``.varm["smash_spread"]`` (their standard deviation), ``.varm["smash_auc"]`` (area under the ROC
     curve, float32; see `get.markers`), ``.uns["smash"]["groups"]`` and ``.uns["smash"]["accuracy"]`` (of each model on
     held-out cells, with all candidates; float64, from 0 to 1), with ``["group_accuracy"]`` and ``["training_cells"]``

@@ -136,8 +136,10 @@ def smash(
     None, or the annotated data if paths were given. If their matrices stay in the files because they are large (see
     `smash_gpu.read`), ``write_h5ad`` writes annotation and results without them. Fills ``.var["smash_candidate"]`` and
     ``.var["smash_marker"]`` (bool), ``.varm["smash"]`` (scores, genes × groups, float32, NaN for genes that are no
-    candidates), ``.varm["smash_mean"]`` and ``.varm["smash_fraction"]`` (genes × groups, float32: mean log-normalised
-    expression, share of cells that express the gene) and ``.uns["smash"]`` (``markers``, ``groups``, ``filters``,
+    candidates), ``.var["smash_importance"]`` (how much the model uses each gene, as in `tl.importance`; with ``within``
+    the weight in the part where it is largest), ``.varm["smash_mean"]``, ``["smash_variance"]`` and
+    ``["smash_fraction"]`` (genes × groups, float32: mean and variance of log-normalised expression, share of cells that
+    express the gene) and ``.uns["smash"]`` (``markers``, ``groups``, ``filters``,
     ``params``, and the accuracy of the models as in `tl.importance`), of a consensus also what each model says. Read
     them by `get.markers`, `get.markers_dict`, `get.marker_panel` and `get.accuracy`.
 

@@ -17,7 +17,7 @@ from smash_gpu.compute.xp import place, to_host
 from smash_gpu.data.checks import NUMBERS, ValueChecks
 from smash_gpu.data.splits import stratified
 from smash_gpu.evaluation import Judging
-from smash_gpu.selection import scoring, steps
+from smash_gpu.selection import marker_panel, scoring, steps
 from smash_gpu.selection.options import Filters, Importance, InversePCA
 
 EQUAL, OTHER = 0.0, np.inf
@@ -144,6 +144,16 @@ def designed(device):
     return (adata.var["smash_panel"].to_numpy(),)
 
 
+def modelled(device):
+    """The panel of a model by the same importances."""
+    data = cells(device)
+    rng = np.random.default_rng(0)
+    scores = rng.random((data.n_groups, len(data.names)))
+    known = {name: profile for name, profile in steps.profiles_of(data.stats).items() if name != "fraction"}
+    how = {"names": data.names, "n_genes": 20, "importance": rng.gamma(0.5, size=len(data.names)), "device": device}
+    return (marker_panel.marker_panel(scores, scores, np.full_like(scores, np.nan), **known, **how),)
+
+
 def judged(classifier):
     def run(device):
         data = cells(device)
@@ -168,6 +178,7 @@ STEPS = (
     Step("TreeSHAP of the same trees", explained_trees, 1e-4, ("xgboost",), ("xgboost",)),
     Step("DeepLIFT of the same network", explained_network, 1e-4, ("torch",), ("torch",), shown=("between",)),
     Step("designed panel", designed, EQUAL, shown=("between",)),
+    Step("panel of a model, by the same importances", modelled, EQUAL),
     *(Step(f"`tl.evaluate` by {name}", judged(name), OTHER, ("cuml",)) for name in ("knn", "logreg", "forest")),
 )
 

@@ -61,12 +61,18 @@ def own_choice(cells, n_genes):
     return smg.get.marker_panel(cells, n_genes)
 
 
+def panel_of_a_model(adata):
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
+    smg.tl.panel(adata, "cell_type", n_genes=5, weights="smash")
+
+
 STEPS = {
     "smash": lambda adata: smg.tl.smash(adata, "cell_type", model_options=FEW_TREES),
     "smash of a layer": lambda adata: smg.tl.smash(adata, "cell_type", layer="counts", model_options=FEW_TREES),
     "smash of raw": lambda adata: smg.tl.smash(adata, "cell_type", use_raw=True, model_options=FEW_TREES),
     "smash of raw as X": lambda adata: smg.tl.smash(raw_of(adata), "cell_type", model_options=FEW_TREES),
     "panel": lambda adata: smg.tl.panel(adata, "cell_type", n_genes=5),
+    "panel of a model": panel_of_a_model,
     "panel for a platform": lambda adata: smg.tl.panel(adata, "cell_type", n_genes=2, platform="scrinshot"),
     "validation": lambda adata: smg.tl.validate(adata, "cell_type", genes=["MARKER0X"], platform="scrinshot"),
     "own choice in splits": lambda adata: smg.tl.evaluate(adata, "cell_type", genes=own_choice, n_genes=3, n_splits=1),
