@@ -31,6 +31,7 @@ NAMES = (
     "two_steps",
     "which_model",
     "which_model_table",
+    "worked_order",
     "xgboost_settings",
 )
 

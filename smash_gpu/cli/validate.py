@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> Result:
     from smash_gpu import get, tl
 
     require_path(options.list)
-    writable(options.out)
+    writable(None if options.out is None else options.out.absolute().parent)
     adata, source = open_data(options)
     if options.gene_table is not None:
         gene_table(adata, options.gene_table, options.gene_symbols)

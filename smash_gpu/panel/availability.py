@@ -15,8 +15,8 @@ def existing(request: Request, known: GeneNames) -> np.ndarray:
     absent = known.absent(request.extend, "extend")
     if absent:
         warn(
-            f"extend: {len(absent):,} of {len(request.extend):,} genes are on the slide but not in the data; they are "
-            f"kept in the table slide and separate no classes: {', '.join(absent)}.{known.why_absent(absent)}"
+            f"extend: {len(absent):,} of {len(request.extend):,} genes are on the slide but not in the data; they "
+            f"count for its size and separate no classes: {', '.join(absent)}.{known.why_absent(absent)}"
         )
     return np.sort(known.numbers(request.extend, "extend", missing="ignore"))
 

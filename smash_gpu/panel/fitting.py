@@ -128,7 +128,8 @@ def on_platform(found: Design, platform: Platform | None) -> Iterator[str]:
     """What a person should know of a panel designed for a platform."""
     problem = found.problem
     if platform is not None:
-        yield from sizes(platform, problem.request.n_genes, len(problem.found.existing))
+        printed = len(problem.found.existing) + len(problem.genes.absent(problem.request.extend, "extend"))
+        yield from sizes(platform, problem.request.n_genes, printed)
     low, high = problem.request.limits.get(Q99, ANY)
     rare = problem.classes.n_cells < RARE * problem.expressed.pooled.cells[0]
     if low > 0 and rare.any():

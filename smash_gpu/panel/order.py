@@ -41,6 +41,8 @@ class Order:
         Genes that the vendor has no probes for; None: not given.
     absent_is
         The verdict on genes that the reference lacks.
+    n_absent
+        How many genes of the printed panel the reference lacks.
     not_applied
         Numbers of the platform that the data do not allow to check: what they are, and why.
     """
@@ -53,6 +55,7 @@ class Order:
     existing: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     unavailable: tuple[Gene, ...] | None = None
     absent_is: str = "fail"
+    n_absent: int = 0
     not_applied: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -98,6 +101,11 @@ class Order:
         sets = {here[0]: gene.probe_sets for gene, here in reversed(self.found) if here}
         given = np.array([sets[number] for number in self.numbers], dtype=float)
         return np.where(np.isnan(given), 1.0, np.minimum(given / known.high, 1.0))
+
+    @property
+    def n_printed(self) -> int:
+        """Number of genes of the printed panel, also of those that the reference lacks."""
+        return len(self.existing) + self.n_absent
 
     @property
     def has_counts(self) -> bool:

@@ -132,8 +132,8 @@ def _as_names(genes: Collection[Gene]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def _size(order: Order) -> Iterator[Finding]:
     numbers = {} if order.platform is None else order.platform.numbers
-    sizes = {"n_genes": len(order.genes) + len(order.existing)}
-    if len(order.existing):
+    sizes = {"n_genes": len(order.genes) + order.n_printed}
+    if order.n_printed:
         sizes["n_added"] = len(order.genes)
     for key, n in sizes.items():
         if key in numbers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 
@@ -13,7 +12,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.annotated.features import only_genes
 from smash_gpu.annotated.source import Source
 from smash_gpu.genes.lists import POLICIES, Genes, entries, listed
-from smash_gpu.panel import Request, validation
+from smash_gpu.panel import Request, availability, validation
 from smash_gpu.panel.constraints import Genes as KnownGenes
 from smash_gpu.panel.expression import with_levels
 from smash_gpu.panel.fitting import fitted, not_applied
@@ -127,7 +126,7 @@ def validate(
         layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols, min_cells=min_cells, device=device
     )
     request, preset = Request.of(limited), None if platform is None else platform_of(platform)
-    named, columns = entries(genes, "genes"), columns_of(groupby)
+    named, printed, columns = entries(genes, "genes"), listed(extend, "extend"), columns_of(groupby)
     with limit(memory):
         data, levels = read_levels(adata, columns, source)
         var = with_levels(
@@ -140,7 +139,8 @@ def validate(
         known = KnownGenes(data.names, data.symbols, data.ids, var)
         order = Order(
             named, known, expressed, request, preset,
-            existing=np.sort(known.numbers(extend, "extend", missing="warn")),
+            existing=availability.existing(Request(extend=printed), known),
+            n_absent=len(known.absent(printed, "extend")),
             unavailable=listed(unavailable, "unavailable") or None,
             absent_is=validation.FAIL if missing == "raise" else validation.WARN,
             not_applied=not_applied(table),

@@ -31,6 +31,11 @@ def test_the_exit_code_says_whether_a_check_failed(validate):
     assert validate(*GOOD, options=("--max-transcripts", 0.5))[0] == 1
 
 
+def test_the_page_may_be_written_again(validate, tmp_path):
+    asked = ("--out", tmp_path / "page.html", "--no-figures")
+    assert validate(*GOOD, options=asked)[0] == validate(*GOOD, options=asked)[0] == 0
+
+
 def test_an_error_of_input_has_its_own_exit_code(validate, run, data, tmp_path):
     assert_one_message(validate(*GOOD, options=("--platform", "xenium")), "xenium_v1", "Did you mean")
     nowhere = run("validate", tmp_path / "none.txt", "--reference", data, "--groupby", "cell_type")

@@ -94,6 +94,18 @@ def test_the_size_of_the_panel(adata, tmp_path):
     assert verdict(adata, "number of genes", platform="cosmx")[0] == {"not checked"}
 
 
+def test_genes_of_the_printed_panel_that_the_data_lack_count_for_its_size(adata, tmp_path):
+    (tmp_path / "small.toml").write_text("[small]\nn_genes = [1, 4]\nn_added = [1, 4]")
+    small = {"platform": tmp_path / "small.toml", "extend": ["PROBE7"]}
+    with pytest.warns(UserWarning, match="extend: 1 of 1 genes are on the slide but not in the data.*: PROBE7"):
+        found = checks(adata, **small)
+    found = found[found["check"] == "number of genes"]
+    assert found["verdict"].tolist() == ["fail", "pass"]
+    assert found["detail"].iloc[0].startswith("5 genes of the whole panel")
+    with pytest.warns(UserWarning, match="5 genes of the whole panel"):
+        smg.tl.panel(adata, "cell_type", n_genes=4, **small)
+
+
 def test_expression_per_class_against_the_limits(adata):
     means = pd.DataFrame(adata.X.toarray(), columns=adata.var_names).groupby(adata.obs["cell_type"].to_numpy()).mean()
     limit = means[GOOD].max().sort_values().iloc[-2:].mean()
