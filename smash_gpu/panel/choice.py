@@ -61,11 +61,15 @@ def _swapped(found: Design) -> Design:
 def _with_fewer_sets(most: Problem, found: list[Design]) -> Design:
     """The best design of those that give bright genes fewer probe sets and those found already.
 
+    The numbers of sets by the best of several rules are the start: other prices are tried with them, then more sets
+    where there is room, and exchanges of genes.
+
     Raises
     ------
     InfeasibleError
         If none fits with the least probe sets of every gene.
     """
+    tried: list[tuple[Design, Attempts, Run]] = []
     sets = most.probe_sets
     assert sets is not None
     for number in sets.by_brightness(most.request.n_genes):
@@ -75,11 +79,14 @@ def _with_fewer_sets(most: Problem, found: list[Design]) -> Design:
             if (number == sets.low).all() and not found:
                 raise
             continue
-        found.append(_best_run(attempts, attempts.run()))
+        plain = attempts.run()
+        tried.append((with_more_sets(attempts.design(plain)), attempts, plain))
+    if tried:
+        _, attempts, plain = max(tried, key=lambda trial: _merit(trial[0]))
+        found = [*found, *(trial[0] for trial in tried), with_more_sets(_best_run(attempts, plain))]
     best = max(found, key=_merit)
     for _ in range(ROUNDS):
-        fuller = with_more_sets(best)
-        better = fuller.of(exchanged(fuller))
+        better = with_more_sets(best.of(exchanged(best)))
         if better.value[-1] <= best.value[-1]:
             break
         best = better
