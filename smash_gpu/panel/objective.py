@@ -139,12 +139,13 @@ def summed(block: Callable[[Profiles, slice], Any], profiles: Profiles, shape: t
 
     tasks = list(product(cuts(0, profiles.n_genes, wide), cuts(0, shape[1], max(PAIRS_PER_TASK, tall))))
     total = np.zeros((shape[0], profiles.n_genes))
-    for (genes, _), part in zip(tasks, _in_threads(task, tasks, device), strict=True):
+    for (genes, _), part in zip(tasks, in_threads(task, tasks, device), strict=True):
         total[:, genes] += to_host(part)
     return total
 
 
-def _in_threads(task: Callable, tasks: list, device: str) -> list:
+def in_threads(task: Callable, tasks: list, device: str) -> list:
+    """``task(*arguments)`` for each of ``tasks``, in their order; on a device one after the other."""
     if device == "cuda" or len(tasks) <= 1:
         return [task(*where) for where in tasks]
     with ThreadPoolExecutor(cores()) as threads:

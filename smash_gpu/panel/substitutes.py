@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.compute.xp import namespace, take, to_host
+from smash_gpu.compute.xp import namespace, on_gpu, take, to_host
 from smash_gpu.panel.feasible import ROUNDING
 from smash_gpu.panel.greedy import TIED
-from smash_gpu.panel.objective import cuts
+from smash_gpu.panel.objective import cuts, in_threads
 from smash_gpu.panel.request import MUST, OUT
 from smash_gpu.panel.result import Design
 
@@ -97,10 +97,14 @@ def substitutes(design: Design) -> Substitutes:
         fit = np.zeros((len(lost), len(pool)))
         if len(pool) > POOL:
             fit = design.objective.gains_of(lost, pool)
-        for gene, row, of_pairs in zip(design.panel[part], fit, lost, strict=True):
+        tasks = list(zip(design.panel[part], fit, lost, strict=True))
+
+        def one(gene: int, row: np.ndarray, of_pairs: Any) -> tuple[int, float, float]:
             allowed = _allowed(design, gene, pool)
             best = np.argsort(-row[allowed], kind="stable")[:POOL]
-            found.append(_substitute(design, gene, of_pairs, pool[allowed][best], by_name))
+            return _substitute(design, gene, of_pairs, pool[allowed][best], by_name)
+
+        found += in_threads(one, tasks, "cuda" if on_gpu(design.depth) else "cpu")
     return Substitutes(*(np.array(column) for column in zip(*found, strict=True)))
 
 
@@ -111,7 +115,7 @@ def _substitute(
     objective, xp = design.objective, namespace(lost)
     without = design.depth - objective.separation(gene)
     loss, most = float(lost.sum()), max(1, SEPARATIONS_PER_GENE // max(1, len(tried)))
-    pairs = np.sort(np.argsort(-to_host(lost), kind="stable")[:most])
+    pairs = np.sort(largest(to_host(lost), most))
     s = objective.profiles.of(tried).separation(take(objective.first, pairs), take(objective.second, pairs))
     again = take(objective.unresolved(without), pairs)[:, None] * -xp.expm1(s / -objective.tau)
     share = to_host(xp.minimum(again, take(lost, pairs)[:, None]).sum(axis=0)) / max(loss, np.finfo(float).tiny)
@@ -184,6 +188,13 @@ def _first(gains: np.ndarray, by_name: np.ndarray) -> int | None:
         return None
     tied = np.flatnonzero(gains >= top * (1 - TIED))
     return int(tied[np.argmin(by_name[tied])])
+
+
+def largest(values: np.ndarray, n: int) -> np.ndarray:
+    """Positions of the ``n`` largest values, in descending order; ties by position."""
+    at_least = np.partition(values, -n)[-n] if n < len(values) else -np.inf
+    found = np.flatnonzero(values >= at_least)
+    return found[np.argsort(-values[found], kind="stable")[:n]]
 
 
 def _stacked(rows: list[Any]) -> Any:

@@ -13,7 +13,7 @@ from smash_gpu.panel.lifted import resolutions
 from smash_gpu.panel.request import MUST, ORDINARY, SPARE, WANTED
 from smash_gpu.panel.result import Design
 from smash_gpu.panel.slide import slide_table
-from smash_gpu.panel.substitutes import exchanges, substitutes
+from smash_gpu.panel.substitutes import exchanges, largest, substitutes
 
 HARDEST_PAIRS = 100
 HALF = 0.5
@@ -77,7 +77,7 @@ def purpose_table(design: Design) -> pd.DataFrame:
     for gene in design.panel:
         depth = design.depth - design.objective.separation(gene)
         lost = to_host(design.objective.unresolved(depth) - design.objective.unresolved(design.depth))
-        top = _largest(lost, PURPOSES)
+        top = largest(lost, PURPOSES)
         rows += [(gene, pair, lost[pair] / max(lost.sum(), 1e-300)) for pair in top if lost[pair] > 0]
     gene, pair, share = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0, int),) * 3
     return pd.DataFrame({"name": design.problem.genes.names[gene.astype(int)]} | _named_pairs(design, pair)).assign(
@@ -163,13 +163,6 @@ def cap_table(design: Design) -> pd.DataFrame:
 
 def _named(names: np.ndarray, genes: np.ndarray) -> list[str]:
     return [names[gene] if gene >= 0 else "" for gene in genes]
-
-
-def _largest(values: np.ndarray, n: int) -> np.ndarray:
-    """Positions of the ``n`` largest values, in descending order; ties by position."""
-    at_least = np.partition(values, -n)[-n] if n < len(values) else -np.inf
-    found = np.flatnonzero(values >= at_least)
-    return found[np.argsort(-values[found], kind="stable")[:n]]
 
 
 def _weakest(design: Design, depth: Any) -> tuple[float, str]:
