@@ -69,7 +69,9 @@ def test_few_combinations_are_each_tried_once_with_the_defaults_first():
     assert len({str(options) for options in judge.calls}) == len(judge.calls) == 6
 
 
-@pytest.mark.parametrize("stops_at", [0, 1, 3])
+@pytest.mark.parametrize(
+    "stops_at", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_a_stopped_search_goes_on_with_the_trials_of_a_calm_one(tmp_path, stops_at):
     file, calm = tmp_path / "trials.sqlite", Judge()
     expected = searched(calm, 6)

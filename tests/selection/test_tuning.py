@@ -68,7 +68,14 @@ def test_all_trials_read_the_expression_once(rng, monkeypatch):
     assert adata.X.passes == 1
 
 
-@pytest.mark.parametrize("model", [name for name, info in models.MODELS.items() if info.search])
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "dnn" else name
+        for name, info in models.MODELS.items()
+        if info.search
+    ],
+)
 def test_every_model_can_be_tuned_and_repeats_its_trials(rng, model):
     if model == "dnn":
         pytest.importorskip("torch")
@@ -144,6 +151,7 @@ def _settings(model):
     return {name: value for part in parts for name, value in vars(part).items()}
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_kept_gets_a_file_of_its_own_for_other_options(rng, tmp_path):
     data = read(planted(rng), {"groupby": "cell_type"}, Work.of(tmp_path))
     tuned(data), tuned(data, seed=1), tuned(data, options={"n_estimators": 6}), tuned(data)

@@ -50,6 +50,7 @@ def test_the_best_options_are_those_of_the_best_trial_and_the_given_ones(tuned):
     assert found == FIXED | {name: best[name] for name, one in space.items() if best[name] != one.default}
 
 
+@pytest.mark.slow
 def test_smash_uses_them_and_says_so(tuned):
     with_best(tuned, **FIXED, max_depth=2)
     smg.tl.smash(tuned, "cell_type", model="xgboost", n_top=3, model_options="tuned")
