@@ -69,6 +69,18 @@ def test_a_designed_panel_is_drawn_with_its_hostile_names():
     ]
 
 
+def test_the_cells_are_drawn_only_if_asked_for(adata, monkeypatch):
+    smash(adata)
+    smg.tl.panel(adata, "cell_type", n_genes=5, platform="xenium_v1")
+    monkeypatch.setattr(smg.pl, "panel_umap", smg.pl.panel_curve)
+    drawn = [len(Page(smg.report.page(adata, umap=umap)).all("img")) for umap in (False, True)]
+    assert drawn[1] == drawn[0] + 1
+    page = smg.report.page(adata, figures=False)
+    used = [row[-3] for row in rows_of(page, "Numbers of the platform")[1:]]
+    assert "no public limit on transcripts per cell; give max_transcripts=" in used
+    assert len(rows_of(page, "Transcripts per cell of the whole panel")) == 1 + 3
+
+
 def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     smash(adata)
     before = len(Page(smg.report.page(adata)).all("img"))

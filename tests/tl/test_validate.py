@@ -91,6 +91,8 @@ def test_the_size_of_the_panel(adata, tmp_path):
     assert verdict(adata, "number of genes", platform=tmp_path / "small.toml")[0] == {"pass"}
     assert verdict(adata, "number of genes", [*GOOD, "NOISE31"], platform=tmp_path / "small.toml")[0] == {"fail"}
     assert verdict(adata, "number of genes", extend=["NOISE33"], platform=tmp_path / "small.toml")[0] == {"fail"}
+    absent = ["NOT_IN_THE_DATA"]  # on the slide all the same
+    assert verdict(adata, "number of genes", extend=absent, platform=tmp_path / "small.toml")[0] == {"fail"}
     assert verdict(adata, "number of genes", platform="cosmx")[0] == {"not checked"}
 
 
