@@ -91,6 +91,7 @@ def add_limits(command: argparse.ArgumentParser) -> None:
         add(f"--{name}-counts", nargs=2, type=range_end, metavar=("LOW", "HIGH"), help=said)
     add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
     add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
+    add("--transcript-lengths", type=Path, metavar="FILE", help="GTF file, or table of genes, that fills --length-key")
     add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
     known = ", ".join(built_in())
     add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")

@@ -11,6 +11,7 @@ from typing import Any
 from smash_gpu.genes.lists import listed
 from smash_gpu.genes.tables import Gene
 from smash_gpu.io.open import require_path
+from smash_gpu.panel.fitting import LENGTH_KEY
 
 
 def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -100,6 +101,18 @@ def paper_of(options: argparse.Namespace) -> dict[str, Any]:
     from smash_gpu.selection.options import paper
 
     return paper(options.model) if options.paper else {}
+
+
+def gene_columns(adata: Any, options: argparse.Namespace) -> None:
+    """Add what ``--gene-table`` and ``--transcript-lengths`` say of the genes to ``adata.var``."""
+    from smash_gpu import pp
+
+    if options.gene_table is not None:
+        gene_table(adata, options.gene_table, options.gene_symbols)
+    if options.transcript_lengths is not None:
+        require_path(options.transcript_lengths)
+        column = options.length_key or LENGTH_KEY
+        pp.transcript_lengths(adata, options.transcript_lengths, gene_symbols=options.gene_symbols, key_added=column)
 
 
 def gene_table(adata: Any, path: Path, gene_symbols: str | None) -> None:

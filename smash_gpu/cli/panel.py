@@ -11,9 +11,9 @@ from typing import Any
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import (
     existing_file,
+    gene_columns,
     gene_list,
     gene_lists,
-    gene_table,
     kept_in,
     named,
     open_data,
@@ -119,8 +119,7 @@ def run(options: argparse.Namespace) -> Result:
         raise ImportError("--tables parquet needs pyarrow: pip install pyarrow.")
     adata, source = open_data(options)
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
-    if options.gene_table is not None:
-        gene_table(adata, options.gene_table, options.gene_symbols)
+    gene_columns(adata, options)
     _choose(adata, options, dict(zip(options.groupby, weights, strict=True)), source | {"batch_key": options.batch_key})
     if options.platform is not None:
         used = in_words(platform_of(options.platform), get.panel_table(adata, "platform"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.exit_codes import ExitCode
-from smash_gpu.cli.inputs import gene_table, named, open_data, ranges, require_path, writable
+from smash_gpu.cli.inputs import gene_columns, named, open_data, ranges, require_path, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.wording import in_options
 from smash_gpu.genes.lists import POLICIES
@@ -48,8 +48,7 @@ def run(options: argparse.Namespace) -> Result:
     require_path(options.list)
     writable(None if options.out is None else options.out.absolute().parent)
     adata, source = open_data(options)
-    if options.gene_table is not None:
-        gene_table(adata, options.gene_table, options.gene_symbols)
+    gene_columns(adata, options)
     same = ("platform", "missing", "exclude_families", "species", "mean_counts", "max_counts",
             "max_transcripts", "length_key")  # fmt: skip
     tl.validate(

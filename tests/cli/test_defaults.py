@@ -34,7 +34,7 @@ OTHER_NAMES = {
 REQUIRED = {"data", "groupby", "list", "names", "result", "format"}
 OF_THE_COMMAND_LINE = {
     "help", "json", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
-    "select", "no_figures", "tuned",
+    "select", "transcript_lengths", "no_figures", "tuned",
 }  # fmt: skip
 ON_PURPOSE = {
     ("demo", "n_genes"): PANEL_GENES,

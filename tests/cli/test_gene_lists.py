@@ -116,6 +116,22 @@ def test_a_gene_table_without_a_gene_of_the_data_is_answered(run, data, tmp_path
     assert_one_message(panel(run, data, "--gene-table", table), "probes.csv: none of its genes (ABSENT)")
 
 
+def test_transcript_lengths_come_from_a_file_of_genes(run, data, tmp_path):
+    names = ad.read_h5ad(data).var_names
+    exons = [f'1\tX\texon\t1\t{10 * i + 10}\t.\t+\t.\tgene_id "E{i}"; transcript_id "T{i}"; gene_name "{name}";'
+             for i, name in enumerate(names)]  # fmt: skip
+    gtf, out = written(tmp_path / "genes.gtf", *exons), tmp_path / "out"
+    asked = ("--transcript-lengths", gtf, "--limit", "transcript_length", 300, "-")
+    code, _, error = panel(run, data, *asked, "--out", out)
+    assert code == 0, error
+    assert all(list(names).index(name) >= 29 for name in pd.read_csv(out / "panel.csv")["name"])
+    checked = run("validate", out / "xenium.csv", "--reference", data, "--groupby", "cell_type", *asked)
+    assert checked[0] == 0, checked[2]
+    short = written(tmp_path / "short.txt", names[0])
+    assert run("validate", short, "--reference", data, "--groupby", "cell_type", *asked)[0] == 1
+    assert_one_message(panel(run, data, "--transcript-lengths", tmp_path / "gene.gtf"), "'genes.gtf'")
+
+
 def test_missing_ids_come_from_a_table(run, data, tmp_path):
     first, *others = ad.read_h5ad(data).var_names
     rows = [f"{name},ENSG{i:011d}" for i, name in enumerate(others)]
