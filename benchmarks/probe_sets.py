@@ -22,17 +22,20 @@ SHARES = (0.25, 0.5)
 
 
 def main(arguments: list[str]) -> None:
-    """Run, print and append one line per cap and kind of panel, and one per share of the check."""
-    options = record.parser("probe_sets").parse_args(arguments)
+    """Run, print and append one line per split, cap and kind of panel, and one per split and share of the check."""
+    options = record.parser("probe_sets")
+    options.add_argument("--splits", type=int, nargs="+", default=list(range(SPLITS)))
+    options = options.parse_args(arguments)
     warnings.simplefilter("ignore")
-    rows = run(options.data)
-    record.write(options.json, rows)
-    for row in rows:
-        print(row)
+    for number in options.splits:
+        rows = run(options.data, number)
+        record.write(options.json, rows)
+        for row in rows:
+            print(row)
 
 
-def run(folder) -> list[dict]:
-    """All panels on all splits."""
+def run(folder, number: int) -> list[dict]:
+    """All panels on one split."""
     import anndata as ad
 
     from smash_gpu.annotated.read import read
@@ -42,31 +45,18 @@ def run(folder) -> list[dict]:
     adata = adata[adata.obs["cell_subtype"] != "(none)"].copy()
     data = read(adata, {"groupby": "cell_subtype", "min_cells": 10})
     counts = adata.X.tocsr()[data.cells] if hasattr(adata.X, "tocsr") else adata.X[data.cells]
-    found: dict[tuple, list[dict]] = {}
-    checks: dict[float, list[dict]] = {}
-    cut = splits.repeated(data.labels, n_splits=SPLITS, test_fraction=0.3, random_state=SEED)
-    for number, split in enumerate(cut):
-        rng = np.random.default_rng(SEED + number)
-        part = data.only(data.cells[split.train])
-        for name, design, seconds in designs(part):
-            row = facts(design) | judged(design, counts, data, split, rng) | {"seconds": seconds}
-            found.setdefault(name, []).append(row)
-        for share in SHARES:
-            checks.setdefault(share, []).append(check(design, share, counts[split.train], part, rng))
-    problem = {"set": "zeisel", "genes": GENES, "probe_sets": SETS, "splits": SPLITS, "seed": SEED}
-    lines = [
-        {"benchmark": "probe_sets", "problem": problem | {"cap": cap}, "panel": kind} | mean(rows)
-        for (cap, kind), rows in found.items()
-    ]
-    return lines + [
-        {"benchmark": "probe_sets", "problem": problem | {"share": share}, "panel": "check of the rule"} | mean(rows)
-        for share, rows in checks.items()
-    ]
-
-
-def mean(rows: list[dict]) -> dict:
-    """The mean of every number."""
-    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    split = list(splits.repeated(data.labels, n_splits=SPLITS, test_fraction=0.3, random_state=SEED))[number]
+    rng, part = np.random.default_rng(SEED + number), data.only(data.cells[split.train])
+    problem = {"set": "zeisel", "genes": GENES, "probe_sets": SETS, "seed": SEED, "split": number}
+    rows = []
+    for (cap, kind), design, seconds in designs(part):
+        found = facts(design) | judged(design, counts, data, split, rng) | {"seconds": seconds}
+        rows.append({"benchmark": "probe_sets", "problem": problem | {"cap": cap}, "panel": kind} | found)
+    for share in SHARES:
+        found = check(design, share, counts[split.train], data.labels[split.train], rng)
+        said = {"benchmark": "probe_sets", "problem": problem | {"share": share}, "panel": "check of the rule"}
+        rows.append(said | found)
+    return rows
 
 
 def designs(part):
@@ -128,12 +118,12 @@ def thinned(counts, genes, share, rng) -> np.ndarray:
     return np.log1p(1e4 * seen / library[:, None]).astype(np.float32)
 
 
-def check(design, share: float, counts, part, rng) -> dict:
+def check(design, share: float, counts, group, rng) -> dict:
     """Separations of the panel's genes in thinned counts over those of the rule, for pairs that the rule separates."""
     sets, objective = design.problem.probe_sets, design.problem.with_most_probe_sets.objective
     X = thinned(counts, design.panel, np.full(len(design.panel), share), rng).astype(float)
-    mean = np.stack([X[part.group == c].mean(axis=0) for c in range(part.n_groups)])
-    variance = np.stack([X[part.group == c].var(axis=0) for c in range(part.n_groups)])
+    mean = np.stack([X[group == c].mean(axis=0) for c in range(group.max() + 1)])
+    variance = np.stack([X[group == c].var(axis=0) for c in range(group.max() + 1)])
     first, second = objective.first, objective.second
     seen = (mean[first] - mean[second]) ** 2 / (variance[first] + variance[second] + 0.05)
     said = np.stack([sets.separation(objective, int(g), share * SETS[1]) for g in design.panel], axis=1)
