@@ -16,6 +16,7 @@ from smash_gpu.panel.runs import Attempts, Run
 from smash_gpu.panel.substitutes import exchanged
 
 CAP_PRICES = (0.3, 1.0, 3.0)
+SEPARATIONS_FOR_PRICES = 2**26  # pairs × genes of the panel
 ROUNDS = 3  # of exchanges of genes, and of more probe sets
 
 
@@ -35,7 +36,7 @@ def design(asked: Problem) -> Design:
     if asked.probe_sets is None:
         attempts = Attempts(asked)
         plain = attempts.run()
-        return attempts.design(plain) if not plain.capped else _ordered(_swapped(_best_run(attempts, plain)))
+        return attempts.design(plain) if not plain.capped else _ordered(_swapped(_best_run(attempts, plain)), attempts)
     most = asked.with_most_probe_sets
     try:
         attempts = Attempts(most)
@@ -45,12 +46,14 @@ def design(asked: Problem) -> Design:
         found = [_best_run(attempts, plain)]
     except InfeasibleError:
         found = []
-    return _ordered(_with_fewer_sets(most, found))
+    best = _with_fewer_sets(most, found)
+    return _ordered(best, Attempts(best.problem))
 
 
 def _best_run(attempts: Attempts, plain: Run) -> Design:
-    """The best of the plain run and of runs at different prices."""
-    runs = [plain, *(attempts.run(price) for price in CAP_PRICES)]
+    """The best of the plain run and of runs at different prices, or at one price if the runs are long."""
+    long = len(attempts.asked.objective.weight) * attempts.asked.request.n_genes > SEPARATIONS_FOR_PRICES
+    runs = [plain, *(attempts.run(price) for price in CAP_PRICES if price == 1 or not long)]
     return attempts.design(max(runs, key=lambda run: run.final_value))
 
 
@@ -101,9 +104,8 @@ def _merit(found: Design) -> tuple:
     return held, (tier == WANTED).sum(), -(tier == SPARE).sum(), found.value[-1]
 
 
-def _ordered(found: Design) -> Design:
-    """The design with its genes in the order of their gains, and its bounds."""
-    attempts = Attempts(found.problem)
+def _ordered(found: Design, attempts: Attempts) -> Design:
+    """The design with its genes in the order of their gains, and its bounds; ``attempts`` are for the same problem."""
     ordered = attempts.design(attempts.run(within=found.panel))
     bound = np.append(ordered.bound[:-1], max(ordered.value[-1], min(ordered.bound[-1], found.proven)))
     least = min(ordered.least_lacking, found.least_lacking)
