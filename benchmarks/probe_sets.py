@@ -19,6 +19,7 @@ from benchmarks import record
 
 GENES, SETS, CAPS, SPLITS, SEED = 100, (2, 8), (0.1, 0.2, 0.4), 3, 30
 SHARES = (0.25, 0.5)
+DIM = 0.2  # mean counts per cell; dimmer genes are left out
 
 
 def main(arguments: list[str]) -> None:
@@ -47,7 +48,7 @@ def run(folder, number: int) -> list[dict]:
     counts = adata.X.tocsr()[data.cells] if hasattr(adata.X, "tocsr") else adata.X[data.cells]
     split = list(splits.repeated(data.labels, n_splits=SPLITS, test_fraction=0.3, random_state=SEED))[number]
     rng, part = np.random.default_rng(SEED + number), data.only(data.cells[split.train])
-    problem = {"set": "zeisel", "genes": GENES, "probe_sets": SETS, "seed": SEED, "split": number}
+    problem = {"set": "zeisel", "genes": GENES, "probe_sets": SETS, "dim": DIM, "seed": SEED, "split": number}
     rows = []
     for (cap, kind), design, seconds in designs(part):
         found = facts(design) | judged(design, counts, data, split, rng) | {"seconds": seconds}
@@ -67,7 +68,9 @@ def designs(part):
 
     def designed(**options):
         start = time.perf_counter()
-        problem = panel.prepare(part, levels, panel.Request.of({"n_genes": GENES} | options))
+        problem = panel.prepare(
+            part, levels, panel.Request.of({"n_genes": GENES, "mean_counts": (DIM, None)} | options)
+        )
         return panel.design(problem), time.perf_counter() - start
 
     free, seconds = designed()
