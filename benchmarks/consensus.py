@@ -3,7 +3,9 @@
 The cells of each class are halved at random (``--seeds``). Every model scores the candidate genes of each half. A rule
 makes one list per class of the lists of several models, and one importance of theirs: they give markers (5 per class),
 and a panel of 30 genes as `get.marker_panel` chooses it. Measured are the share of markers and of panel genes that both
-halves chose, and the error of kNN(3) with the panel of one half, trained on that half, on the cells of the other.
+halves chose, and the error of kNN(3) with the panel of one half, trained on that half, on the cells of the other; with
+``--parts agreement`` the share of markers that the other half also chose, for markers on which all models agree and for
+the others, by the rule of the package.
 ``--work`` keeps the scores of the models.
 """
 
@@ -81,27 +83,25 @@ def main(arguments: list[str]) -> None:
     options = record.parser("consensus")
     options.add_argument("--sets", nargs="+", default=list(UNITS))
     options.add_argument("--seeds", type=int, nargs="+", default=[31, 32, 33])
+    options.add_argument("--parts", nargs="+", default=["rules", "agreement"], choices=["rules", "agreement"])
     options.add_argument("--work", type=Path, help="folder for the scores of the models")
     options.add_argument("--table", action="store_true", help="only print the table of an earlier run's JSON lines")
     options = options.parse_args(arguments)
     if not options.table:
         warnings.simplefilter("ignore")
         for unit, seed in product(options.sets, options.seeds):
-            rows = list(compared(options, unit, seed))
-            record.write(options.json, [{"benchmark": "consensus", "set": unit, "seed": seed} | row for row in rows])
-            print(unit, seed, f"{len(rows)} lines", flush=True)
+            for part in options.parts:
+                rows = list({"rules": compared, "agreement": repeated}[part](options, unit, seed))
+                shared_by_all = {"benchmark": "consensus", "part": part, "set": unit, "seed": seed}
+                record.write(options.json, [shared_by_all | row for row in rows])
+                print(unit, seed, part, f"{len(rows)} lines", flush=True)
     print(table(options.json))
+    print(table_of_agreement(options.json))
 
 
 def compared(options, unit: str, seed: int) -> Iterator[dict]:
     """All lists of models and rules on the halves of one set."""
-    from smash_gpu.data.stages import Work
-    from smash_gpu.evaluation import stability
-
-    data = read(options.data, unit, Work.of(options.work))
-    halves = stability.halves(data.labels, np.random.default_rng(seed))
-    parts = [data.only(data.cells[half]) for half in halves]
-    found = [scored(part, seed) for part in parts]
+    data, halves, parts, found = on_halves(options, unit, seed)
     alone = [((name,), "alone", lambda scores: scores[0]) for name in found[0]]
     together = [(models, name, rule) for models in LISTS for name, rule in RULES.items()]
     for models, name, rule in alone + together:
@@ -111,6 +111,46 @@ def compared(options, unit: str, seed: int) -> Iterator[dict]:
         row |= {"markers_shared": shared(*markers), "panel_shared": len({*panels[0]} & {*panels[1]}) / PANEL}
         errors = [error(data, halves[i], halves[1 - i], panels[i]) for i in (0, 1)]
         yield row | {"misclassification": float(np.mean(errors))}
+
+
+def on_halves(options, unit: str, seed: int) -> tuple:
+    """The data of a unit, the cells of both halves, their data, and what every model finds in each."""
+    from smash_gpu.data.stages import Work
+    from smash_gpu.evaluation import stability
+
+    data = read(options.data, unit, Work.of(options.work))
+    halves = stability.halves(data.labels, np.random.default_rng(seed))
+    parts = [data.only(data.cells[half]) for half in halves]
+    return data, halves, parts, [scored(part, seed) for part in parts]
+
+
+def repeated(options, unit: str, seed: int) -> Iterator[dict]:
+    """How many of the markers of one half are markers of the same group in the other, by agreement."""
+    _, _, parts, found = on_halves(options, unit, seed)
+    for models in LISTS:
+        rule = RULES["reciprocal rank, k = 60"]
+        tables = [agreed(part, one, models, rule) for part, one in zip(parts, found, strict=True)]
+        both = pd.concat([a.merge(b[["group", "gene"]], how="left", indicator=True) for a, b in (tables, tables[::-1])])
+        again, all_agree = both["_merge"] == "both", both["agreement"] == 1
+        row = {"models": list(models), "rule": "reciprocal rank, k = 60", "agreed": float(all_agree.mean())}
+        yield row | {
+            "repeated_agreed": float(again[all_agree].mean()),
+            "repeated_others": float(again[~all_agree].mean()),
+        }
+
+
+def agreed(data, found: dict[str, Found], models: tuple[str, ...], rule: Callable) -> pd.DataFrame:
+    """One row per marker: group, gene, and the share of models that agree on it."""
+    from smash_gpu.selection import consensus, steps
+    from smash_gpu.selection.options import Ranking
+
+    together = aggregated(found, models, rule)
+    markers, _ = chosen(data, together)
+    eligible, _, _ = steps.eligible_scores(data, together.scores, Ranking())
+    of_each = np.stack([found[model].scores for model in models])
+    _, share = consensus.agreement(of_each, ~np.isnan(eligible), data.names, N_TOP)
+    rows = [(group, gene, share[group, gene]) for group, genes in enumerate(markers) for gene in genes]
+    return pd.DataFrame(rows, columns=["group", "gene", "agreement"])
 
 
 def aggregated(found: dict[str, Found], models: tuple[str, ...], rule: Callable) -> Found:
@@ -187,7 +227,7 @@ def table(path: Path) -> str:
     """Mean over sets and seeds: one row per list of models and rule, and the error as a difference to the best model
     of the list alone, with the standard error over sets and seeds.
     """
-    rows = pd.DataFrame(quality.lines(path))
+    rows = pd.DataFrame([row for row in quality.lines(path) if row["part"] == "rules"])
     rows["models"] = rows["models"].map("+".join)
     by = rows.set_index(["set", "seed", "models", "rule"])
     alone = by.xs("alone", level="rule")
@@ -202,4 +242,15 @@ def table(path: Path) -> str:
         shown = f"{gain.mean():+.2f} ({gain.std(ddof=1) / np.sqrt(len(gain)):.2f})" if rule != "alone" else ""
         means = found[["markers_shared", "panel_shared", "misclassification"]].mean() * [100, 100, 100]
         lines.append(f"| {models} | {rule} | " + " | ".join(f"{v:.1f}" for v in means) + f" | {shown} |")
+    return "\n".join(lines)
+
+
+def table_of_agreement(path: Path) -> str:
+    """Share of markers on which all models agree, and the shares of those and of others that both halves chose."""
+    lines = ["| models | all agree, % | of those again, % | of the others again, % |", "|---|---|---|---|"]
+    rows = pd.DataFrame([row for row in quality.lines(path) if row["part"] == "agreement"])
+    rows["models"] = rows["models"].map("+".join)
+    for models, part in rows.groupby("models", sort=False):
+        values = 100 * part[["agreed", "repeated_agreed", "repeated_others"]].mean()
+        lines.append(f"| {models} | " + " | ".join(f"{v:.1f}" for v in values) + " |")
     return "\n".join(lines)
