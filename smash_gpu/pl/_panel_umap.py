@@ -33,8 +33,8 @@ def panel_umap(
 ) -> Axes:
     """UMAP of the cells by all genes, and beside it by the genes of the last `tl.panel` alone.
 
-    scanpy's ``pp.pca``, ``pp.neighbors`` and ``tl.umap`` with their defaults, on log-normalised expression; the existing
-    panel that was extended is not among the genes.
+    scanpy's ``pp.pca``, ``pp.neighbors`` and ``tl.umap`` with their defaults, on log-normalised expression; the
+    existing panel that was extended is not among the genes.
 
     Parameters
     ----------
