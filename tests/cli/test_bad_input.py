@@ -84,7 +84,8 @@ GENE_FILES = {
     "an absent gene": (b"MARKER1W\n", ("'MARKER1W'", "MARKER1X")),
     "no genes": (b"\n\n", ("genes.txt holds no genes",)),
     "a header only": (b"name\n", ("genes.txt", "no genes")),
-    "no text": (b"PK\x03\x04\xff\xfe\x00\x01" * 9, ("genes.txt", "per line")),
+    "no text": (b"\x00\x01\x02\xff\xfe" * 9, ("genes.txt", "per line")),
+    "a workbook": (b"PK\x03\x04\xff\xfe\x00\x01" * 9, ("genes.txt", "save the sheet with the genes as CSV")),
 }
 
 
