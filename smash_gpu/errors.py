@@ -6,8 +6,11 @@ import sys
 import warnings
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 __all__ = ["ChangedError", "InfeasibleError", "NotFoundError", "NothingLeftError"]
 SAID = "warnings of this call"

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from anndata import AnnData
-
 
 class Earlier(Enum):
     """Stands for the option that an earlier step used."""
@@ -37,6 +35,8 @@ class Source:
 
 def require_annotated(adata: Any) -> None:
     """Raise a TypeError for anything but AnnData."""
+    from anndata import AnnData
+
     if not isinstance(adata, AnnData):
         raise TypeError(
             f"AnnData is needed, not {type(adata).__name__}. Read a file by smash_gpu.read(path), or use tl.smash, "

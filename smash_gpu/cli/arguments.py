@@ -17,8 +17,7 @@ from smash_gpu.genes.lists import MISSING, POLICIES
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.models import MODELS, cells_to_learn_from
 from smash_gpu.panel import Request
-from smash_gpu.panel.fitting import LENGTH_KEY
-from smash_gpu.panel.platforms import built_in
+from smash_gpu.panel.platforms import LENGTH_KEY, built_in
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance, Ranking
 
 GENES = "one per line, or a table with a column 'name', 'gene', 'symbol' or the like"

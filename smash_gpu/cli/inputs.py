@@ -10,8 +10,8 @@ from typing import Any
 
 from smash_gpu.genes.lists import listed
 from smash_gpu.genes.tables import Gene
-from smash_gpu.io.open import require_path
-from smash_gpu.panel.fitting import LENGTH_KEY
+from smash_gpu.panel.platforms import LENGTH_KEY
+from smash_gpu.runtime.paths import require_path
 
 
 def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:

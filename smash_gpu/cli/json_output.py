@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from smash_gpu.cli.exit_codes import ExitCode
 from smash_gpu.errors import InfeasibleError
@@ -70,6 +69,12 @@ def plain(value: Any) -> Any:
     """
     if value is None or isinstance(value, str | int):
         return value
+    import pandas as pd  # a usage error does not need it
+
+    if isinstance(value, pd.DataFrame):
+        return plain(value.to_dict(orient="records"))
+    if isinstance(value, pd.Series | pd.Index):
+        return plain(list(value))
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
@@ -88,8 +93,6 @@ def _(value: np.generic) -> Any:
 @plain.register(list)
 @plain.register(tuple)
 @plain.register(np.ndarray)
-@plain.register(pd.Series)
-@plain.register(pd.Index)
 def _(value: Any) -> list[Any]:
     return [plain(one) for one in value]
 
@@ -97,11 +100,6 @@ def _(value: Any) -> list[Any]:
 @plain.register(Mapping)
 def _(value: Mapping) -> dict[str, Any]:
     return {str(name): plain(one) for name, one in value.items()}
-
-
-@plain.register
-def _(value: pd.DataFrame) -> list[dict[str, Any]]:
-    return [plain(row) for row in value.to_dict(orient="records")]
 
 
 @plain.register

@@ -26,10 +26,7 @@ from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.saved import save_result
 from smash_gpu.cli.wording import in_options
 from smash_gpu.genes.names import FAMILY_NAMES
-from smash_gpu.get._panel import TABLES
 from smash_gpu.panel import Request
-from smash_gpu.panel.certificate import missing
-from smash_gpu.panel.fitting import in_words
 from smash_gpu.panel.platforms import platform_of
 from smash_gpu.panel.request import MIN_CELLS
 
@@ -110,6 +107,7 @@ def _add_genes(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Result:
     """Design a panel for a file."""
     from smash_gpu import get
+    from smash_gpu.panel.fitting import in_words
 
     out = writable(options.out)
     weights = options.column_weights or [1.0] * len(options.groupby)
@@ -172,6 +170,7 @@ def _weights(adata: Any, options: argparse.Namespace, source: dict[str, Any]) ->
 
 def _show(adata: Any) -> None:
     from smash_gpu import get
+    from smash_gpu.panel.certificate import missing
 
     slide = get.panel_table(adata, "slide")
     if len(there := slide[slide["origin"] == "existing"]):
@@ -208,6 +207,7 @@ def _show(adata: Any) -> None:
 def _tables(adata: Any) -> dict[str, Any]:
     """All tables of the panel, that of the genes under the name of its file."""
     from smash_gpu import get
+    from smash_gpu.get._panel import TABLES
 
     return {"panel" if name == "genes" else name: get.panel_table(adata, name) for name in TABLES}
 

@@ -6,9 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from smash_gpu.annotated import slots
-from smash_gpu.annotated.columns import column
-
 
 def save_result(adata: Any, path: Path, columns: Iterable[str | None]) -> None:
     """Write ``.uns["smash_panel"]``, the columns of ``obs`` that it was made from, and ``var``, as an h5ad file.
@@ -17,6 +14,9 @@ def save_result(adata: Any, path: Path, columns: Iterable[str | None]) -> None:
     """
     import pandas as pd
     from anndata import AnnData
+
+    from smash_gpu.annotated import slots
+    from smash_gpu.annotated.columns import column
 
     named = [name for name in dict.fromkeys(columns) if name is not None]
     labels = {name: column(adata.obs, name, "obs").astype("category") for name in named}

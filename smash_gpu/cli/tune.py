@@ -10,7 +10,7 @@ from typing import Any
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import filters_of, kept_in, named, open_data, paper_of, writable
 from smash_gpu.cli.json_output import Result
-from smash_gpu.io.open import require_path
+from smash_gpu.runtime.paths import require_path
 from smash_gpu.selection.options import Importance
 from smash_gpu.selection.trials import Budget
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.exit_codes import ExitCode
-from smash_gpu.cli.inputs import gene_columns, named, open_data, ranges, require_path, writable
+from smash_gpu.cli.inputs import gene_columns, named, open_data, ranges, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.wording import in_options
 from smash_gpu.genes.lists import POLICIES
-from smash_gpu.get._validation import TABLES
+from smash_gpu.runtime.paths import require_path
 
 PURPOSE = "check a list of genes before it is ordered; exit code 0: no check fails, 1: one does"
 OUT = None
@@ -44,6 +44,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Result:
     """Print all checks, write the page; the exit code says whether one failed."""
     from smash_gpu import get, tl
+    from smash_gpu.get._validation import TABLES
 
     require_path(options.list)
     writable(None if options.out is None else options.out.absolute().parent)

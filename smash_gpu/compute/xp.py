@@ -6,7 +6,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 try:
     import cupy
@@ -14,6 +13,7 @@ try:
 except ImportError as error:
     cupy = device_sparse = None
     why_no_cupy = str(error)
+CELLS_PER_PRODUCT = 1024  # as many are dense float64 at a time
 FLOATS = (np.float32, np.float64)
 
 
@@ -34,6 +34,8 @@ def to_host(x: Any) -> Any:
 
 def to_device(x: Any) -> Any:
     """``x`` in device memory, as a CuPy array or CSR matrix of floats; device values pass unchanged."""
+    from scipy import sparse
+
     if on_gpu(x):
         return x
     if not sparse.issparse(x):

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from smash_gpu.compute.xp import namespace, take, to_host
-from smash_gpu.data.stats import CELLS_PER_PRODUCT, GroupStats
+from smash_gpu.compute.xp import CELLS_PER_PRODUCT, namespace, take, to_host
 
 Z_CEILING = 10.0
 
@@ -21,6 +20,8 @@ def mean_std(X: Any, cells: np.ndarray | None = None) -> tuple[np.ndarray, np.nd
     cells
         Numbers of the rows to use; None: all.
     """
+    from smash_gpu.data.stats import GroupStats  # which imports all that reads files
+
     xp = namespace(X)
     total, square = xp.zeros((1, X.shape[1])), xp.zeros((1, X.shape[1]))
     for part, _ in in_parts(X, cells):

@@ -11,9 +11,7 @@ import numpy as np
 from smash_gpu.blocks.fold import fold
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
-from smash_gpu.compute.xp import namespace
-
-CELLS_PER_PRODUCT = 1024
+from smash_gpu.compute.xp import CELLS_PER_PRODUCT, namespace
 
 
 @dataclass(frozen=True)

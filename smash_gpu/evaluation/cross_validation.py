@@ -17,8 +17,8 @@ from smash_gpu.data.splits import Split
 from smash_gpu.errors import warn
 from smash_gpu.evaluation import degrade, random_panels
 from smash_gpu.evaluation.classifiers import predict
-from smash_gpu.evaluation.degrade import INTACT, Condition
 from smash_gpu.evaluation.judged import with_judged_cells
+from smash_gpu.evaluation.judging import Condition, Judging
 from smash_gpu.evaluation.metrics import confusion_of, metrics_of
 from smash_gpu.runtime.progress import track
 
@@ -26,35 +26,6 @@ ONLY = "panel"
 SELECTION, LIST = "selection", "list"
 FAILING, RANDOM = 1, 2  # part of the seed, so that the two uses get different random numbers
 Choose = Callable[[Dataset], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Judging:
-    """How lists are evaluated.
-
-    Attributes
-    ----------
-    classifiers
-        Names from `classifiers.CLASSIFIERS`.
-    n_genes
-        Lengths of the prefixes to evaluate; empty to evaluate each list as a whole. A list that is shorter than one of
-        them is evaluated as a whole there.
-    conditions
-        Thinning and gene failure applied to training and held-out cells.
-    n_random
-        Number of random panels, matched on expression, for each list and split.
-    scale_on_all
-        See `classifiers.predict`.
-    random_state
-        Seed of all random draws: thinned counts, failing genes, random panels, trees.
-    """
-
-    classifiers: tuple[str, ...] = ("knn",)
-    n_genes: tuple[int, ...] = ()
-    conditions: tuple[Condition, ...] = (INTACT,)
-    n_random: int = 0
-    scale_on_all: bool = False
-    random_state: int = 0
 
 
 @dataclass(frozen=True)

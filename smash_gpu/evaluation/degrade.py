@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,25 +11,7 @@ import numpy as np
 from smash_gpu.compute.ops import labelled
 from smash_gpu.compute.xp import place
 from smash_gpu.data.dataset import Dataset
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Share of the counts that are kept, and probability that a gene fails."""
-
-    thin: float = 1.0
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.thin <= 1:
-            raise ValueError(f"thin={self.thin} is the share of counts to keep; it must be above 0 and at most 1.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"dropout={self.dropout} is the share of failing genes; it must be at least 0 and below 1."
-            )
-
-
-INTACT = Condition()
+from smash_gpu.evaluation.judging import Condition
 
 
 def check(data: Dataset, conditions: Iterable[Condition]) -> None:

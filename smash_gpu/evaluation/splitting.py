@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smash_gpu.data import splits
-from smash_gpu.data.dataset import Dataset
 from smash_gpu.runtime.words import not_one_of
+
+if TYPE_CHECKING:
+    from smash_gpu.data.dataset import Dataset
 
 LEAK_FREE, PAPER = "leak-free", "paper"
 PROTOCOLS = (LEAK_FREE, PAPER)

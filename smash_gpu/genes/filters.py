@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from smash_gpu.errors import warn
 from smash_gpu.genes import names as gene_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIN_FRACTION = 0.30
 MAX_FRACTION = 0.75
@@ -94,6 +97,8 @@ def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, 
     The mask of remaining genes, and one row per rule: ``rule``, ``matched`` (genes it matches on its own), ``removed``
     (genes it removes after the earlier rules), ``left``.
     """
+    import pandas as pd
+
     left = np.ones_like(keep)
     rows = []
     for rule, hit in rules.items():

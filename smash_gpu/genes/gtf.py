@@ -6,8 +6,11 @@ import gzip
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 FEATURE, START, END, ATTRIBUTES = 2, 3, 4, 8  # columns of GTF, from 0
 COLUMNS = 9
@@ -32,6 +35,8 @@ def transcript_lengths(path: Path) -> pd.DataFrame:
     ValueError
         If the file holds no exons with genes and transcripts.
     """
+    import pandas as pd
+
     bases: dict[tuple[str, str], int] = defaultdict(int)
     names: dict[str, str | None] = {}
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:

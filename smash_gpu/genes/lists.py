@@ -9,10 +9,9 @@ from difflib import get_close_matches
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.genes import tables
@@ -20,14 +19,17 @@ from smash_gpu.genes.names import are_ensembl_ids
 from smash_gpu.genes.tables import Gene
 from smash_gpu.genes.vendors import is_control
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 POLICIES = ("warn", "raise")
 IGNORE = "ignore"  # lists that name more genes than the data can hold
 MISSING = "warn"  # what lists that are judged do about genes that the data lack
 HINTS = 5  # absent genes for which similar names are looked up
 VERSION = re.compile(r"(?<=\d)\.\d+$")
-Genes: TypeAlias = Iterable[str | Path] | pd.DataFrame | Path  # what a user may give as a list of genes
+Genes: TypeAlias = "Iterable[str | Path] | pd.DataFrame | Path"  # what a user may give as a list of genes
 
-IdTable: TypeAlias = Mapping[str, str] | pd.DataFrame | str | Path  # Ensembl ids by symbol
+IdTable: TypeAlias = "Mapping[str, str] | pd.DataFrame | str | Path"  # Ensembl ids by symbol
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,8 @@ def entries(wanted: Any, what: str) -> list[Gene | None]:
     TypeError, FileNotFoundError, ValueError
         As `listed`.
     """
+    import pandas as pd
+
     if isinstance(wanted, str):
         raise TypeError(f"{what}={wanted!r} is a string; pass a list of genes, or a pathlib.Path to a file with them.")
     if not isinstance(wanted, Iterable | Path):
@@ -239,6 +243,8 @@ def ids_by_name(table: IdTable, what: str) -> dict[str, str]:
     FileNotFoundError, ValueError
         If there is no such file, or the table does not hold both.
     """
+    import pandas as pd
+
     if isinstance(table, Mapping):
         return {str(name): str(known) for name, known in table.items()}
     frame = table if isinstance(table, pd.DataFrame) else tables.read_table(Path(table)).frame

@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 
 from smash_gpu.genes import vendors
 from smash_gpu.genes.names import ENSEMBL, are_ensembl_ids
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # How a column is called that holds the names of genes, and one with Ensembl ids; in order of preference.
 NAMES = (
@@ -66,6 +68,8 @@ class GeneTable:
     @property
     def frame(self) -> pd.DataFrame:
         """The table, all of it text, missing where a cell is empty."""
+        import pandas as pd
+
         frame = pd.DataFrame(self.rows, columns=self.columns, dtype=object)
         return frame.mask(frame == "")
 
@@ -138,6 +142,8 @@ def names_in(table: pd.DataFrame, what: str, *, otherwise: int | None = None) ->
     ValueError
         If no column holds genes; the message lists the columns.
     """
+    import pandas as pd
+
     ids = id_column(table)
     column = _name_column(table, ids)
     names = None if column is None else texts(table.iloc[:, column])
@@ -160,6 +166,8 @@ def id_column(table: pd.DataFrame) -> int | None:
 
 
 def _name_column(table: pd.DataFrame, ids: int | None) -> int | None:
+    import pandas as pd
+
     words = (i for i in range(table.shape[1]) if i != ids and not all(map(_is_number, table.iloc[:, i].dropna())))
     if isinstance(table.columns, pd.RangeIndex):
         return next(words, None)
@@ -170,6 +178,8 @@ def _name_column(table: pd.DataFrame, ids: int | None) -> int | None:
 
 def texts(values: Iterable[Any]) -> list[str | None]:
     """Each value as text without spaces around it; None where it is missing or empty."""
+    import pandas as pd
+
     return [None if pd.isna(value) else str(value).strip() or None for value in values]
 
 
@@ -193,6 +203,8 @@ def _from_json(found: Any, path: Path) -> GeneTable:
 
 
 def _probe_sets(table: pd.DataFrame) -> list[float]:
+    import pandas as pd
+
     place = known_column(table.columns, PROBE_SETS)
     if place is None:
         return [np.nan] * len(table)
@@ -223,6 +235,8 @@ def _is_number(cell: Any) -> bool:
 
 
 def _as_numbers(column: pd.Series) -> pd.Series:
+    import pandas as pd
+
     known = column.mask(column.isin(["NA", "NaN", "nan", "N/A", "-"]))
     try:
         return pd.to_numeric(known)

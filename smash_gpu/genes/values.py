@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from smash_gpu.genes.lists import GeneNames
 from smash_gpu.genes.tables import IDS, NAMES, Gene, known_column, names_in, read_table
 
-Values: TypeAlias = str | Mapping[str, float] | pd.Series | pd.DataFrame | Path  # a string is a column of adata.var
+if TYPE_CHECKING:
+    import pandas as pd
+
+Values: TypeAlias = "str | Mapping[str, float] | pd.Series | pd.DataFrame | Path"  # a string is a column of adata.var
 PerGene: TypeAlias = Mapping[Gene, float]
 
 
@@ -33,6 +35,8 @@ def numbers_in(given: Any, what: str) -> PerGene:
     TypeError
         If it is anything else.
     """
+    import pandas as pd
+
     if isinstance(given, pd.DataFrame | Path):
         frame = given if isinstance(given, pd.DataFrame) else read_table(given).values
         return _largest(names_in(frame, what, otherwise=0), _first_numbers(frame, what))
@@ -67,6 +71,8 @@ def of_genes(known: GeneNames, given: PerGene, what: str, *, missing: str) -> np
 
 def _largest(genes: Iterable[Gene | None], numbers: Iterable[Any]) -> dict[Gene, float]:
     """The largest number of each gene; a second gene of the same name goes by its id."""
+    import pandas as pd
+
     first: dict[str, Gene] = {}
     found: dict[Gene, float] = {}
     for gene, number in zip(genes, numbers, strict=True):
@@ -78,6 +84,8 @@ def _largest(genes: Iterable[Gene | None], numbers: Iterable[Any]) -> dict[Gene,
 
 
 def _first_numbers(frame: pd.DataFrame, what: str) -> pd.Series:
+    import pandas as pd
+
     for place, name in enumerate(frame.columns):
         column = frame.iloc[:, place]
         if known_column([name], (*NAMES, *IDS)) is None and pd.api.types.is_numeric_dtype(column):

@@ -20,7 +20,7 @@ from smash_gpu.io.stack import Stack
 from smash_gpu.io.strings import make_writable
 from smash_gpu.io.visit import require_sound
 from smash_gpu.runtime import memory
-from smash_gpu.runtime.words import did_you_mean
+from smash_gpu.runtime.paths import require_path
 
 BYTES_IN_MEMORY = 2**30
 SHARE_IN_MEMORY = 0.125  # of the memory that may be used
@@ -98,13 +98,6 @@ def local_path(path: str | Path) -> Path:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):  # a ``Path`` has lost one slash
         raise ValueError(f"{path} is a URL, and files are read from disk: download it first.")
     return Path(path).expanduser()
-
-
-def require_path(path: Path) -> None:
-    """Raise an error with near matches for a file or folder that does not exist."""
-    if not path.exists():
-        neighbours = [p.name for p in path.absolute().parent.glob("*")]
-        raise FileNotFoundError(f"there is no file {path}." + did_you_mean(path.name, neighbours))
 
 
 def is_large(paths: Iterable[Path]) -> bool:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from smash_gpu.compute.device import same_allocator
 from smash_gpu.compute.xp import namespace, take, to_host
@@ -71,6 +70,8 @@ class Forest:
 
 def grow(estimator: Any, X: np.ndarray, group: np.ndarray) -> None:
     """Fit; a forest with ``warm_start`` is grown in steps to show progress, with the same trees as result."""
+    from joblib import effective_n_jobs
+
     if not hasattr(estimator, "warm_start") or not hasattr(estimator, "n_estimators"):
         estimator.fit(X, group)
         return

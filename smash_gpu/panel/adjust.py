@@ -9,8 +9,7 @@ from smash_gpu.data.stats import GroupStats
 from smash_gpu.errors import warn
 from smash_gpu.panel.classes import Classes, Strata
 from smash_gpu.panel.profiles import Profiles
-
-MIN_CELLS_PER_SAMPLE = 5
+from smash_gpu.panel.request import MIN_CELLS_PER_SAMPLE
 
 
 def profiles(

@@ -10,12 +10,20 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.errors import NotFoundError
-from smash_gpu.panel.platforms import LENGTH, PER_MILLION, Q99, QUANTITIES, Number, Platform, range_in_words
+from smash_gpu.panel.platforms import (
+    LENGTH,
+    LENGTH_KEY,
+    PER_MILLION,
+    Q99,
+    QUANTITIES,
+    Number,
+    Platform,
+    range_in_words,
+)
 from smash_gpu.panel.request import ANY, Request
 from smash_gpu.panel.result import Design
 from smash_gpu.runtime.words import did_you_mean, join_names
 
-LENGTH_KEY = "transcript_length"  # the column of var that is used where it is there
 RARE = 0.01  # of the cells: below it a class alone does not reach a 99 % quantile
 OPEN = {  # what a platform should say, and what to give where it does not
     "n_genes": "no public limit on the number of genes; give n_genes=",

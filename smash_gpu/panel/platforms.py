@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from smash_gpu.runtime.words import did_you_mean, join_names, not_one_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FILE = Path(__file__).with_name("platforms.toml")
 Q99, PER_MILLION, LENGTH = "expression_q99", "counts_per_million", "min_transcript_length"
+LENGTH_KEY = "transcript_length"  # the column of var that is used where it is there
 QUANTITIES = {
     "n_genes": "genes of the whole panel",
     "n_added": "genes added to a printed panel",
@@ -63,6 +66,8 @@ class Platform:
     @property
     def table(self) -> pd.DataFrame:
         """One row per number; ``low`` and ``high`` are −∞ and ∞ at open ends."""
+        import pandas as pd
+
         rows = [(self.name, key, QUANTITIES[key], *vars(number).values()) for key, number in self.numbers.items()]
         return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -90,6 +95,8 @@ def platforms() -> pd.DataFrame:
     >>> table.loc[table["quantity"] == "probe_sets", ["platform", "low", "high"]].to_numpy().tolist()
     [['xenium_v1', 1.0, 8.0], ['xenium_prime', 1.0, 6.0]]
     """
+    import pandas as pd
+
     return pd.concat([known.table for known in built_in().values()], ignore_index=True)
 
 

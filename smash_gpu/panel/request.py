@@ -12,12 +12,12 @@ from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes.lists import listed
 from smash_gpu.genes.values import PerGene, per_gene
-from smash_gpu.panel.adjust import MIN_CELLS_PER_SAMPLE
 from smash_gpu.panel.probe_ranges import End, checked
 from smash_gpu.panel.quotas import Quota, quotas_of
 from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
 
 ANY = (0.0, np.inf)
+MIN_CELLS_PER_SAMPLE = 5
 MIN_CELLS = 2  # of a class, since one cell has no variance
 MUST, WANTED, ORDINARY, SPARE, OUT = range(5)
 TIERS = {"must": MUST, "wanted": WANTED, "spare": SPARE}

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from time import perf_counter
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from smash_gpu.errors import ChangedError
 from smash_gpu.models.search import Choice, Range, Space, defaults
 from smash_gpu.runtime.progress import track
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("number", "value", "seconds", "error", "options")
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # of one trial, such as too little memory
@@ -219,6 +220,8 @@ def _finished(study: Any) -> list[Any]:
 
 
 def _table(study: Any) -> pd.DataFrame:
+    import pandas as pd
+
     rows = [
         (number, trial.value, trial.user_attrs[SECONDS], trial.user_attrs[ERROR], json.dumps(trial.params))
         for number, trial in enumerate(_finished(study))
