@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import product
+from typing import TypeAlias
 
 from anndata import AnnData
 
@@ -17,10 +18,10 @@ from smash_gpu.evaluation import Condition, Judging, Splitting
 from smash_gpu.evaluation.classifiers import check
 from smash_gpu.evaluation.cross_validation import LIST, SELECTION
 from smash_gpu.evaluation.splitting import PAPER
-from smash_gpu.genes.lists import MISSING
+from smash_gpu.genes.lists import MISSING, Genes
 from smash_gpu.runtime.memory import limit
 from smash_gpu.selection.options import PANEL_GENES
-from smash_gpu.tl._choosers import Choose, given, own, repeated_selection
+from smash_gpu.tl._choosers import Choose, OwnFunction, given, own, repeated_selection
 
 Wanted: TypeAlias = "Genes | OwnFunction | None"
 
