@@ -27,6 +27,7 @@ NAMES = (
     "probe_sets",
     "quality",
     "quality_table",
+    "startup",
     "tuning",
     "two_steps",
     "which_model",
