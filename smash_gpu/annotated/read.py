@@ -62,10 +62,34 @@ def read(
         raise ValueError("no groups are known yet; run pp.filter_genes(adata, groupby) or tl.smash first.")
     require_one_name(source)
     source = vars(Source()) | dict(source)
+    group, groups = groups_of(adata, source["groupby"], source["min_cells"], ignored=ignored)
+    return _dataset(adata, source, work, group, groups)
+
+
+def read_all(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
+    """As `read`, but all cells, as one group: for cells whose labels do not matter.
+
+    Raises
+    ------
+    NotFoundError, ValueError, TypeError
+        As `read`.
+    """
+    require_annotated(adata)
+    require_one_name(source)
+    source = vars(Source()) | dict(source)
+    return _dataset(adata, source, None, np.zeros(adata.n_obs, dtype=np.int64), np.array(["all"], dtype=object))
+
+
+def _dataset(
+    adata: ad.AnnData,
+    source: Mapping[str, Any],
+    work: Work | str | Path | None,
+    group: np.ndarray,
+    groups: np.ndarray,
+) -> Dataset:
     device = resolve_device(source["device"])
     if not isinstance(adata.var, pd.DataFrame):  # of anndata.experimental.read_lazy: results are kept there
         adata.var = adata.var.to_memory()
-    group, groups = groups_of(adata, source["groupby"], source["min_cells"], ignored=ignored)
     _require_unique(adata)
     genes = features.gene_names(adata, source["gene_symbols"])
     sample, batch = (_annotation(adata, source[k], group >= 0, k) for k in ("sample_key", "batch_key"))

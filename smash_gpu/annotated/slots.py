@@ -19,12 +19,10 @@ from smash_gpu.runtime import versions
 from smash_gpu.runtime.words import did_you_mean
 
 KEY = "smash"
-PANEL = "smash_panel"
-VALIDATION = "smash_validation"
+PANEL, VALIDATION, TRANSFER = "smash_panel", "smash_validation", "smash_transfer"
 JUDGED = (
     "evaluation", "confusion", "evaluation_groups", "evaluation_panels", "evaluation_not_judged", "nsforest",
-    "nsforest_markers", "spapros", "spapros_genes", "spapros_markers",
-)  # fmt: skip
+    "nsforest_markers", "spapros", "spapros_genes", "spapros_markers")  # fmt: skip
 ACCURACY = ("accuracy", "nearest_mean", "group_accuracy", "training_cells")
 STABILITY = ("stability", "stability_overlap", "substitutes")
 MADE_FROM = "made_from"
@@ -32,9 +30,11 @@ OF_SCORES = ("spread", "auc", "eligible", "spare", "mean", "variance", "fraction
 STALE = ("markers", *JUDGED, *STABILITY, MADE_FROM)
 # what is made in one go, by its first slot: how to make it again; names of its other slots begin alike, or stand below
 SCORES, MARKERS, EVALUATION, DESIGN, VALIDATED = "groups", "markers", "evaluation", "panel", "checks"
+TRANSFERRED = "metrics"
 MAKE_AGAIN = {
     SCORES: "tl.smash", MARKERS: "tl.smash", EVALUATION: "tl.evaluate", "nsforest": "tl.nsforest_metrics",
     "spapros": "tl.spapros_metrics", "stability": "tl.stability", DESIGN: "tl.panel", VALIDATED: "tl.validate",
+    TRANSFERRED: "tl.transfer",
 }  # fmt: skip
 MADE_WITH = dict.fromkeys(ACCURACY, SCORES) | {"confusion": EVALUATION, "substitutes": "stability"}
 

@@ -1,4 +1,4 @@
-"""``smash-gpu demo | find | panel | validate | export | platforms | evaluate | tune | report | check``."""
+"""``smash-gpu demo | find | panel | validate | export | platforms | evaluate | transfer | tune | report | check``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from smash_gpu.cli import (
     panel,
     platforms,
     report,
+    transfer,
     tune,
     validate,
 )
@@ -36,7 +37,7 @@ from smash_gpu.runtime.progress import LOG
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
 
-COMMANDS = (demo, find, panel, validate, export, platforms, evaluate, tune, report, check)
+COMMANDS = (demo, find, panel, validate, export, platforms, evaluate, transfer, tune, report, check)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -175,13 +175,26 @@ def add_lists(command: argparse.ArgumentParser) -> None:
 def add_evaluation(command: argparse.ArgumentParser) -> None:
     """Options of the evaluation."""
     add = command.add_argument
-    add("--classifier", choices=CLASSIFIERS, nargs="+", default=list(Judging.classifiers), help="classifiers to use")
+    add_classifiers(command, Judging.classifiers)
     add("--protocol", choices=PROTOCOLS, default=Splitting.protocol, help="how to split and scale")
     add("--n-splits", type=int, default=Splitting.n_splits, help="splits or sample folds of the leak-free protocol")
     add("--n-seeds", type=int, default=Splitting.n_seeds, help="number of repetitions of the splits")
-    add("--n-random", type=int, default=Judging.n_random, help="random panels of equal expression to compare with")
+    add_random(command, Judging.n_random)
     add("--thin", type=float, nargs="+", default=[], metavar="SHARE", help="repeat with only this share of the counts")
     add(
         "--dropout", type=float, nargs="+", default=[], metavar="CHANCE",
         help="repeat with genes that fail with this probability",
     )  # fmt: skip
+
+
+def add_classifiers(command: argparse.ArgumentParser, default: tuple[str, ...]) -> None:
+    """The classifiers that judge."""
+    command.add_argument(
+        "--classifier", choices=CLASSIFIERS, nargs="+", default=list(default), help="classifiers to use"
+    )
+
+
+def add_random(command: argparse.ArgumentParser, default: int) -> None:
+    """Random panels to compare with."""
+    what = "random panels of equal expression to compare with"
+    command.add_argument("--n-random", type=int, default=default, help=what)

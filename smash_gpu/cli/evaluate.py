@@ -30,11 +30,13 @@ def run(options: argparse.Namespace) -> Result:
     out = writable(options.out)
     if not options.genes and not options.select:
         raise ValueError("there is nothing to evaluate; pass gene lists with --genes, models with --select, or both.")
-    lists = _lists(options.genes)
+    lists = lists_of(options.genes)
     adata, source = open_data(options)
     sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
-    print(f"{', '.join(sizes + [_name(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells")
-    selections = {_name(model): _selection(model, options, source) for model in options.select}
+    print(
+        f"{', '.join(sizes + [name_of(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells"
+    )
+    selections = {name_of(model): selection(model, options, source) for model in options.select}
     found = judge(adata, options, lists | selections, options.n_genes, **source)
     return Result(found | {"written": [] if out is None else _write(adata, out)})
 
@@ -77,20 +79,21 @@ def protocol(adata: Any) -> str:
     return evaluation.in_words(slots.recorded(adata, slots.KEY, "evaluation"), n)
 
 
-def _lists(paths: list[Path]) -> dict[str, list[Gene]]:
+def lists_of(paths: list[Path]) -> dict[str, list[Gene]]:
     """The lists by file name, or by full path if two files share a name."""
     stems = [path.stem for path in paths]
     names = [str(path) if stems.count(path.stem) > 1 else path.stem for path in paths]
     return {name: gene_list(path) for name, path in zip(names, paths, strict=True)}
 
 
-def _name(model: str | tuple[str, ...]) -> str:
+def name_of(model: str | tuple[str, ...]) -> str:
+    """What the selection by a model is called."""
     from smash_gpu.selection import several
 
     return f"selection by {several.in_words(model)}"
 
 
-def _selection(model: str | tuple[str, ...], options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
+def selection(model: str | tuple[str, ...], options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
     """A function from training cells and a number to genes: nested `tl.panel`, or `tl.smash` with ``model``."""
 
     def choose(cells: Any, n_genes: int) -> list[str]:

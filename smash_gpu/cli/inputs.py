@@ -52,11 +52,12 @@ def save(ax: Any, path: Path) -> None:
     plt.close(ax.figure)
 
 
-def save_params(adata: Any, folder: Path) -> None:
+def save_params(adata: Any, folder: Path, key: str | None = None) -> None:
     """Write the options of every step, and the versions, to ``params.json``."""
     from smash_gpu.annotated import slots
 
-    params = {step: slots.recorded(adata, slots.KEY, step) for step in adata.uns[slots.KEY]["params"]}
+    key = key or slots.KEY
+    params = {step: slots.recorded(adata, key, step) for step in adata.uns[key]["params"]}
     (folder / "params.json").write_text(json.dumps(params, indent=2))
 
 

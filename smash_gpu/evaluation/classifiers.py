@@ -63,12 +63,28 @@ def predict(
         Compute the mean and standard deviation for ``z`` over all cells, as in the paper; else over the training cells.
     """
     z = standardize(X, *mean_std(X, None if scale_on_all else split.train))
-    known, codes = np.unique(group[split.train], return_inverse=True)  # cuML's forest needs codes without gaps
+    return label(
+        take(z, split.train), group[split.train], take(z, split.test),
+        classifier=classifier, device=device, random_state=random_state,
+    )  # fmt: skip
+
+
+def label(
+    train: Any, group: np.ndarray, test: Any, *, classifier: str = "knn", device: str = "cpu", random_state: int = 0
+) -> np.ndarray:
+    """Groups of the cells ``test`` as a classifier predicts them that has learned ``group`` from ``train``.
+
+    Parameters
+    ----------
+    train, test
+        Scaled expression, cells × genes, in the memory of ``device``.
+    """
+    known, codes = np.unique(group, return_inverse=True)  # cuML's forest needs codes without gaps
     if len(known) == 1:
-        return np.full(len(split.test), known[0])
+        return np.full(len(test), known[0])
     model = build(classifier, device=device, random_state=random_state)
-    model.fit(take(z, split.train), namespace(z).asarray(codes, dtype=np.int32))
-    return known[np.asarray(model.predict(take(z, split.test))).astype(np.int64)]
+    model.fit(train, namespace(train).asarray(codes, dtype=np.int32))
+    return known[np.asarray(model.predict(test)).astype(np.int64)]
 
 
 def _knn(_: int) -> Any:

@@ -117,6 +117,17 @@ class GeneNames:
     def _with_id(self, gene: str) -> list[int]:
         return self._versionless.get(VERSION.sub("", gene), []) if gene else []
 
+    def shared_with(self, other: GeneNames) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the genes that both data sets have, here (ascending) and in ``other``; each gene once."""
+        ids = [""] * len(other.names) if other.ids is None else other.ids
+        places: dict[int, int] = {}
+        for number, (name, symbol, ensembl) in enumerate(zip(other.names, other.symbols, ids, strict=True)):
+            here = self.all_of(Gene(str(name), ensembl)) or self.all_of(Gene(str(symbol), ensembl))
+            if here:
+                places.setdefault(here[0], number)
+        mine = np.array(sorted(places), dtype=int)
+        return mine, np.array([places[number] for number in mine], dtype=int)
+
     def absent(self, wanted: Genes, what: str) -> tuple[Gene, ...]:
         """The genes of a list that the data lack."""
         return tuple(gene for gene in listed(wanted, what) if not self.all_of(gene))

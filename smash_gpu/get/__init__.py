@@ -7,6 +7,7 @@ from smash_gpu.get._markers import accuracy, marker_panel, markers, markers_dict
 from smash_gpu.get._panel import panel, panel_table
 from smash_gpu.get._peers import nsforest_metrics, spapros_metrics
 from smash_gpu.get._stability import panel_overlap, stability, substitutes
+from smash_gpu.get._transfer import transfer
 from smash_gpu.get._tuning import tuned_options, tuning
 from smash_gpu.get._validation import validation
 
@@ -31,6 +32,7 @@ __all__ = [
     "spapros_metrics",
     "stability",
     "substitutes",
+    "transfer",
     "tuned_options",
     "tuning",
     "unresolved_pairs",

@@ -9,6 +9,7 @@ from smash_gpu.pl._panel import panel_curve, panel_pairs, panel_resolution
 from smash_gpu.pl._panel_classes import panel_dotplot, panel_heatmap
 from smash_gpu.pl._panel_levels import panel_crowding, panel_levels
 from smash_gpu.pl._panel_umap import panel_umap
+from smash_gpu.pl._transfer_map import transfer_map
 from smash_gpu.pl._unresolved_pairs import unresolved_pairs
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "panel_pairs",
     "panel_resolution",
     "panel_umap",
+    "transfer_map",
     "unresolved_pairs",
 ]
 

@@ -8,6 +8,7 @@ from smash_gpu.tl._rank_markers import rank_markers
 from smash_gpu.tl._smash import smash
 from smash_gpu.tl._spapros import spapros_metrics
 from smash_gpu.tl._stability import stability
+from smash_gpu.tl._transfer import transfer
 from smash_gpu.tl._tune import tune
 from smash_gpu.tl._validate import validate
 
@@ -20,6 +21,7 @@ __all__ = [
     "smash",
     "spapros_metrics",
     "stability",
+    "transfer",
     "tune",
     "validate",
 ]

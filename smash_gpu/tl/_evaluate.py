@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import TypeAlias
 
 from anndata import AnnData
 
@@ -12,18 +11,13 @@ from smash_gpu import evaluation
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
-from smash_gpu.data.dataset import Dataset
 from smash_gpu.errors import warn
 from smash_gpu.evaluation import Condition, Judging, Splitting
 from smash_gpu.evaluation.classifiers import check
-from smash_gpu.evaluation.cross_validation import LIST, SELECTION
 from smash_gpu.evaluation.splitting import PAPER
-from smash_gpu.genes.lists import MISSING, Genes
+from smash_gpu.genes.lists import MISSING
 from smash_gpu.runtime.memory import limit
-from smash_gpu.selection.options import PANEL_GENES
-from smash_gpu.tl._choosers import Choose, OwnFunction, given, own, repeated_selection
-
-Wanted: TypeAlias = "Genes | OwnFunction | None"
+from smash_gpu.tl._lists import Wanted, at_least_none, choosers_of, named, sizes_of
 
 
 def evaluate(
@@ -141,8 +135,8 @@ def evaluate(
     """
     splitting = Splitting(protocol, n_splits, n_seeds, random_state)
     how = Judging(
-        tuple([classifier] if isinstance(classifier, str) else classifier), _sizes(n_genes), _conditions(thin, dropout),
-        _at_least_none(n_random), protocol == PAPER, random_state,
+        tuple([classifier] if isinstance(classifier, str) else classifier), sizes_of(n_genes),
+        _conditions(thin, dropout), at_least_none(n_random), protocol == PAPER, random_state,
     )  # fmt: skip
     for name in how.classifiers:
         check(name)
@@ -150,9 +144,10 @@ def evaluate(
         adata, key, groupby=groupby, layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols,
         min_cells=min_cells, sample_key=sample_key, batch_key=batch_key, device=device,
     )  # fmt: skip
+    _warn_of_tuning(adata, genes, key)
     with limit(memory):
         data = read(adata, where).held()
-        choosers = _choosers(adata, data, genes, how.n_genes, missing=missing, key=key)
+        choosers = choosers_of(adata, data, genes, how.n_genes, missing=missing, key=key)
         parts = list(splitting.of(data))
         missed = _warned(evaluation.not_judged(data, parts, where["sample_key"]))
         found = evaluation.evaluate(data, choosers, parts, how=how)
@@ -166,6 +161,14 @@ def evaluate(
     slots.write_evaluation(adata, found.table, found.confusions, **tables, key=key)
 
 
+def _warn_of_tuning(adata: AnnData, genes: Wanted | Mapping[str, Wanted], key: str) -> None:
+    if any(one is None for one in named(genes).values()) and slots.recorded(adata, key, "importance").get("tuned"):
+        warn(
+            "the model options were tuned on these cells, held-out cells included, so the evaluation is optimistic. "
+            "Pass genes= a function that calls tl.tune and tl.smash (see tl.tune)."
+        )
+
+
 def _warned(missed: list[str]) -> list[str]:
     if missed:
         warn(
@@ -177,19 +180,10 @@ def _warned(missed: list[str]) -> list[str]:
 
 def _origins(genes: Wanted | Mapping[str, Wanted]) -> dict[str, tuple[str, ...]]:
     """Names of all lists, of those chosen in every split, and of those that a function of the user chose there."""
-    named = _named(genes)
-    functions = tuple(name for name, one in named.items() if callable(one))
-    inside = tuple(name for name, one in named.items() if one is None or callable(one))
-    return {"genes": tuple(named), "inside_splits": inside, "by_function": functions}
-
-
-def _sizes(n_genes: int | Iterable[int] | None) -> tuple[int, ...]:
-    if n_genes is None:
-        return ()
-    sizes = tuple(sorted(set(map(int, n_genes)))) if isinstance(n_genes, Iterable) else (int(n_genes),)
-    if not sizes or sizes[0] < 1:
-        raise ValueError(f"n_genes={n_genes!r}: a panel has at least one gene.")
-    return sizes
+    lists = named(genes)
+    functions = tuple(name for name, one in lists.items() if callable(one))
+    inside = tuple(name for name, one in lists.items() if one is None or callable(one))
+    return {"genes": tuple(lists), "inside_splits": inside, "by_function": functions}
 
 
 def _conditions(thin: float | Iterable[float], dropout: float | Iterable[float]) -> tuple[Condition, ...]:
@@ -199,59 +193,3 @@ def _conditions(thin: float | Iterable[float], dropout: float | Iterable[float])
 
 def _several(levels: float | Iterable[float]) -> list[float]:
     return [*map(float, levels)] if isinstance(levels, Iterable) else [float(levels)]
-
-
-def _at_least_none(n_random: int) -> int:
-    if n_random < 0:
-        raise ValueError(f"n_random={n_random}: the number of random panels cannot be negative.")
-    return n_random
-
-
-def _choosers(
-    adata: AnnData,
-    data: Dataset,
-    wanted: Wanted | Mapping[str, Wanted],
-    sizes: tuple[int, ...],
-    *,
-    missing: str,
-    key: str,
-) -> dict[str, Choose]:
-    """A function for each list by its name; errors and warnings about their sizes."""
-    lists = _named(wanted)
-    if not lists:
-        raise ValueError("genes: there is no list to evaluate.")
-    if any(one is None for one in lists.values()) and slots.recorded(adata, key, "importance").get("tuned"):
-        warn(
-            "the model options were tuned on these cells, held-out cells included, so the evaluation is optimistic. "
-            "Pass genes= a function that calls tl.tune and tl.smash (see tl.tune)."
-        )
-    longest = max(sizes, default=PANEL_GENES)
-    choosers, lengths = {}, {}
-    for name, one in lists.items():
-        what = f"genes[{name!r}]" if isinstance(wanted, Mapping) else "genes"
-        choosers[name] = choose = (
-            repeated_selection(adata, longest, key, "genes=") if one is None
-            else own(adata, one, longest, what) if callable(one)
-            else given(data, one, what, missing=missing)
-        )  # fmt: skip
-        lengths[name] = longest if one is None or callable(one) else len(choose(data))
-    _compare(lengths, sizes)
-    return choosers
-
-
-def _named(wanted: Wanted | Mapping[str, Wanted]) -> dict[str, Wanted]:
-    if isinstance(wanted, Mapping):
-        return {str(name): one for name, one in wanted.items()}
-    return {SELECTION if wanted is None else LIST: wanted}
-
-
-def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:
-    if not sizes and len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        warn(
-            f"the lists differ in length ({listed}), and more genes separate groups better; pass "
-            f"n_genes={min(lengths.values())} to compare them at equal length."
-        )
-    short = [f"{name} has {length}" for name, length in lengths.items() if length < max(sizes, default=0)]
-    if short:
-        warn(f"a list that is shorter than n_genes is judged whole there: {', '.join(short)} of {sizes[-1]} genes.")

@@ -75,6 +75,7 @@ STEPS = {
     "panel of a model": panel_of_a_model,
     "panel for a platform": lambda adata: smg.tl.panel(adata, "cell_type", n_genes=2, platform="scrinshot"),
     "validation": lambda adata: smg.tl.validate(adata, "cell_type", genes=["MARKER0X"], platform="scrinshot"),
+    "transfer": lambda adata: smg.tl.transfer(adata, adata, "cell_type", genes=["MARKER0X", "MARKER1X"], n_random=1),
     "own choice in splits": lambda adata: smg.tl.evaluate(adata, "cell_type", genes=own_choice, n_genes=3, n_splits=1),
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ CALLS = {
     "export": (smg.export.xenium, smg.export.design_sheet),
     "platforms": (),
     "evaluate": (smg.tl.evaluate,),
+    "transfer": (smg.tl.transfer, smg.pl.transfer_map),
     "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.report.write),
     "check": (),
     "tune": (smg.tl.tune, smg.pp.filter_genes),
@@ -31,7 +32,7 @@ OPPOSITE = {"no_figures": "figures"}
 OTHER_NAMES = {
     "pair": "pair_weights", "limit": "limits", "quota": "quotas", "wanted": "priorities", "spare": "priorities",
 }  # fmt: skip
-REQUIRED = {"data", "groupby", "list", "names", "result", "format"}
+REQUIRED = {"tissue", "data", "groupby", "list", "names", "result", "format"}
 OF_THE_COMMAND_LINE = {
     "help", "json", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
     "select", "transcript_lengths", "no_figures", "tuned",

@@ -6,11 +6,13 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import strict_cupy
 from cells import planted
 from strict_cupy import DeviceArray, DeviceCsr
 
+import smash_gpu as smg
 from smash_gpu import evaluation
 from smash_gpu.annotated.read import read
 from smash_gpu.data.splits import Split
@@ -108,3 +110,22 @@ def test_halves_are_the_same_cells(both):
         stability.resample(data, lambda part, cells=cells: cells.append(part.cells) or np.arange(3), n_resamples=2)
     for found, expected in zip(seen["device"], seen["host"], strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_a_tissue_is_labelled_alike(both, monkeypatch, rng):
+    found = []
+    for device in ("cpu", "cuda"):
+        reference, tissue = planted(np.random.default_rng(3)), planted(np.random.default_rng(4), n_cells=90)
+        monkeypatch.setattr("smash_gpu.annotated.read.resolve_device", lambda _, device=device: device)
+        smg.tl.transfer(
+            reference,
+            tissue,
+            "cell_type",
+            genes=["MARKER0X", "NOISE9", "MARKER1X"],
+            classifier=["knn", "logreg"],
+            n_random=1,
+        )
+        found.append((tissue.obsm["smash_transfer"], smg.get.transfer(tissue, "cases")))
+    (labels, table), (same, other) = found
+    np.testing.assert_array_equal(labels, same)
+    pd.testing.assert_frame_equal(table, other)
