@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> Result:
     if not options.genes and not options.select:
         raise ValueError("there is nothing to judge; pass gene lists with --genes, models with --select, or both.")
     require_path(options.tissue)
-    lists = lists_of(options.genes)
+    lists: dict[str, Any] = dict(lists_of(options.genes))
     reference, source = open_data(options)
     tissue = concat.open_cells([options.tissue], {"groupby": [options.tissue_groupby or options.groupby]})
     lists |= {name_of(model): selection(model, options, source) for model in options.select}

@@ -102,7 +102,7 @@ def transfer(
     known = np.flatnonzero(reference.codes != UNKNOWN)
     judged = np.flatnonzero(tissue.codes != UNKNOWN)
     bins = random_panels.expression_bins(mean_std(reference.X)[0], names)
-    rows, confusions, labels = [], [], []
+    rows, confusions, labels = list[dict](), list[np.ndarray](), list[np.ndarray]()
     cases = list(product(_cases(lists, names, bins, how), how.classifiers))
     for case, classifier in track(cases, "labelling", unit="panel"):
         columns = np.sort(case.order)

@@ -87,7 +87,7 @@ def transfer_map(
     size = float(np.clip(DOTS / len(place), 1.5, 30))
     handles = []
     for _, mask, look in groups:
-        ax.scatter(*place[mask].T, s=size, linewidths=0, rasterized=True, **look)
+        ax.scatter(place[mask, 0], place[mask, 1], s=size, linewidths=0, rasterized=True, **look)
         handles.append(ax.scatter([], [], s=22, linewidths=0, **look))
     ax.set(aspect="equal", xticks=[], yticks=[], xlabel=f"{basis}1", ylabel=f"{basis}2")
     ax.invert_yaxis()

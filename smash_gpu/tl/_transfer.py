@@ -117,6 +117,11 @@ def transfer(
     ValueError
         If an option cannot be used, the two data sets share no gene, or no cell of the tissue can be judged.
 
+    References
+    ----------
+    Selection on dissociated cells, judged on cells of a tissue, as in Kuemmerle et al., Nature Methods 2024 (Spapros).
+    The cut of the z-scores at 10 and the classifiers are those of `tl.evaluate`.
+
     Examples
     --------
     >>> import smash_gpu as smg
