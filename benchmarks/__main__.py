@@ -27,6 +27,7 @@ NAMES = (
     "probe_sets",
     "quality",
     "quality_table",
+    "spatial",
     "startup",
     "tuning",
     "two_steps",

@@ -73,7 +73,7 @@ def transfer_map(
     >>> tissue.obsm["spatial"] = np.random.default_rng(0).random((tissue.n_obs, 2))
     >>> smg.tl.transfer(reference, tissue, "cell_type", genes=["MARKER0X", "MARKER1X"], n_random=0)
     >>> ax = smg.pl.transfer_map(tissue, "error")
-    >>> ax.yaxis_inverted()
+    >>> bool(ax.yaxis_inverted())
     True
     """
     if color not in KINDS:
