@@ -9,8 +9,10 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.evaluate import lists_of, name_of, selection
-from smash_gpu.cli.inputs import named, open_data, require_path, save, save_params, writable
+from smash_gpu.cli.inputs import named, open_data, save, save_params, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.evaluation.judging import Transferring
+from smash_gpu.runtime.paths import require_path
 
 PURPOSE = "learn classes on a reference, name the cells of a tissue by gene lists"
 TABLES = ("metrics", "cases", "panels")
@@ -20,8 +22,6 @@ PRINTED = ("genes", "n_genes", "classifier", "balanced_accuracy", "random", "cei
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of ``smash-gpu transfer``."""
-    from smash_gpu.evaluation.transfer import Transferring
-
     add = command.add_argument
     add("tissue", type=Path, metavar="TISSUE", help="h5ad file or zarr store of cells measured in tissue")
     arguments.add_source(command, data="--reference", samples=False)

@@ -51,3 +51,14 @@ class Judging:
     n_random: int = 0
     scale_on_all: bool = False
     random_state: int = 0
+
+
+@dataclass(frozen=True)
+class Transferring:
+    """How lists are judged on a tissue; the names are those of `Judging`."""
+
+    classifiers: tuple[str, ...] = ("knn",)
+    n_genes: tuple[int, ...] = ()
+    n_random: int = 5
+    random_state: int = 0
+    device: str = "cpu"

@@ -15,6 +15,7 @@ from smash_gpu.data.standardize import mean_std, standardize
 from smash_gpu.evaluation import random_panels
 from smash_gpu.evaluation.classifiers import label
 from smash_gpu.evaluation.cross_validation import RANDOM
+from smash_gpu.evaluation.judging import Transferring
 from smash_gpu.evaluation.metrics import confusion_of, metrics_of
 from smash_gpu.runtime.progress import track
 
@@ -37,17 +38,6 @@ class Side:
 
     X: Any
     codes: np.ndarray
-
-
-@dataclass(frozen=True)
-class Transferring:
-    """Settings; as those of `Judging` with the same names."""
-
-    classifiers: tuple[str, ...] = ("knn",)
-    n_genes: tuple[int, ...] = ()
-    n_random: int = 5
-    random_state: int = 0
-    device: str = "cpu"
 
 
 @dataclass(frozen=True)

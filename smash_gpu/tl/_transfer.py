@@ -19,7 +19,8 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.evaluation import transfer as transferring
 from smash_gpu.evaluation.classifiers import check
-from smash_gpu.evaluation.transfer import ALL, UNKNOWN, Side, Transferring
+from smash_gpu.evaluation.judging import Transferring
+from smash_gpu.evaluation.transfer import ALL, UNKNOWN, Side
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.words import did_you_mean, join_names
