@@ -15,7 +15,7 @@ import numpy as np
 
 from smash_gpu.compute.cores import cores
 
-FEWEST_VALUES = 2**18  # of a block; below that the import of Numba costs more than it saves
+FEWEST_VALUES = 2**21  # of a block; below that Numba and its compiled loops take longer to load than they save
 MOST_THREADS = 8
 COMMON_COUNTS = 64  # the logarithms of smaller counts are computed once per cell
 
