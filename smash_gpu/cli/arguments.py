@@ -185,6 +185,20 @@ def add_evaluation(command: argparse.ArgumentParser) -> None:
         "--dropout", type=float, nargs="+", default=[], metavar="CHANCE",
         help="repeat with genes that fail with this probability",
     )  # fmt: skip
+    add(
+        "--degrade", type=level, nargs="+", default=[], metavar="NAME=LEVEL",
+        help="repeat on one simulated platform, e.g. gene_bias=0.9 background=0.02 thin=0.3 dropout=0.1",
+    )  # fmt: skip
+    add("--intact-training", action="store_true", help="simulate platforms for held-out cells only")
+
+
+def level(text: str) -> tuple[str, float]:
+    """What ``NAME=LEVEL`` says."""
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=LEVEL, such as thin=0.3") from None
 
 
 def add_classifiers(command: argparse.ArgumentParser, default: tuple[str, ...]) -> None:

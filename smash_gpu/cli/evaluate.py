@@ -55,7 +55,8 @@ def judge(
         adata, options.groupby, genes=genes, n_genes=n_genes, missing=getattr(options, "missing", MISSING),
         classifier=options.classifier,
         protocol=options.protocol, n_splits=options.n_splits, n_seeds=options.n_seeds, n_random=options.n_random,
-        thin=options.thin, dropout=options.dropout, random_state=options.random_state, **source,
+        thin=options.thin, dropout=options.dropout, degrade=dict(options.degrade) or None,
+        intact_training=options.intact_training, random_state=options.random_state, **source,
     )  # fmt: skip
     table = get.comparison(adata)
     print(f"\nProtocol {options.protocol}: {protocol(adata)}; mean [95 % interval]:")
@@ -114,7 +115,9 @@ def _side_by_side(table: Any) -> Any:
     """One row per case and one column per metric, ``mean [low, high]``; columns with one value are left out."""
     import pandas as pd
 
-    case = ["genes", "is_random", "classifier", "n_genes", "thin", "dropout"]
+    from smash_gpu.evaluation.summary import CONDITION
+
+    case = ["genes", "is_random", "classifier", "n_genes", *CONDITION]
     cells = [
         f"{row.mean:.3f}" + ("" if pd.isna(row.low) else f" [{row.low:.3f}, {row.high:.3f}]")
         for row in table[["mean", "low", "high"]].itertuples(index=False, name="Row")
@@ -126,7 +129,7 @@ def _side_by_side(table: Any) -> Any:
     wide["genes"] = [f"random panels like {row.genes}" if row.is_random else row.genes for row in wide.itertuples()]
     used = table.groupby(case, sort=False)["n_used"].first().to_numpy()
     wide["n_genes"] = [n if n == m else f"{n} (has {m})" for n, m in zip(wide["n_genes"], used, strict=True)]
-    same = [name for name in ("classifier", "thin", "dropout") if wide[name].nunique() == 1]
+    same = [name for name in ("classifier", *CONDITION) if wide[name].nunique() == 1]
     return wide.drop(columns=["is_random", *same])
 
 

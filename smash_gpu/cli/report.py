@@ -20,7 +20,18 @@ PURPOSE = "one HTML file with markers, figures and their evaluation"
 OUT = "FILE", "HTML file to write"
 SIZES = (10, 20, 30, 50, 100)
 MAX_SHARE = 0.8  # of the genes with a score; with fewer cells the filters may leave fewer genes
-JUDGING = ("n_genes", "classifier", "protocol", "n_splits", "n_seeds", "n_random", "thin", "dropout")
+JUDGING = (
+    "n_genes",
+    "classifier",
+    "protocol",
+    "n_splits",
+    "n_seeds",
+    "n_random",
+    "thin",
+    "dropout",
+    "degrade",
+    "intact_training",
+)
 ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures", "json", "umap")
 
 

@@ -52,6 +52,7 @@ def predict(
     classifier: str = "knn",
     device: str = "cpu",
     random_state: int = 0,
+    training: Any = None,
 ) -> np.ndarray:
     """Predicted groups of ``split.test``, by a classifier trained on ``z`` of ``split.train``.
 
@@ -61,10 +62,18 @@ def predict(
         Expression, cells × genes, in the memory of ``device``.
     scale_on_all
         Compute the mean and standard deviation for ``z`` over all cells, as in the paper; else over the training cells.
+    training
+        Expression of all cells from which ``split.train`` are taken instead; training and held-out cells are then of
+        two platforms, and scaled each on their own. None: ``X``.
     """
-    z = standardize(X, *mean_std(X, None if scale_on_all else split.train))
+    if training is None:
+        z = standardize(X, *mean_std(X, None if scale_on_all else split.train))
+        train, test = take(z, split.train), take(z, split.test)
+    else:
+        train, test = take(training, split.train), take(X, split.test)
+        train, test = (standardize(part, *mean_std(part)) for part in (train, test))
     return label(
-        take(z, split.train), group[split.train], take(z, split.test),
+        train, group[split.train], test,
         classifier=classifier, device=device, random_state=random_state,
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from smash_gpu.errors import warn
 from smash_gpu.evaluation import degrade, random_panels
 from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.judged import with_judged_cells
-from smash_gpu.evaluation.judging import Condition, Judging
+from smash_gpu.evaluation.judging import INTACT, Condition, Judging
 from smash_gpu.evaluation.metrics import confusion_of, metrics_of
 from smash_gpu.runtime.progress import track
 
@@ -69,11 +69,12 @@ class _Panel:
 @dataclass(frozen=True)
 class _Gathered:
     """Expression ``X`` of the numbered ``genes``, cells × genes on host or device, ordered by name so that file order
-    has no effect.
+    has no effect; the same as it was measured if training cells are ``intact``, else None.
     """
 
     genes: np.ndarray
     X: Any
+    intact: Any = None
 
     def columns(self, genes: np.ndarray) -> np.ndarray:
         """Columns of ``X`` with the numbered genes, sorted."""
@@ -116,9 +117,10 @@ def evaluate(
     union = np.unique(np.concatenate([panel.order for panel in panels]))
     union = union[np.argsort(data.names[union].astype(str))]
     rows, confusions = [], []
-    for thin in dict.fromkeys(condition.thin for condition in how.conditions):
-        gathered = _Gathered(union, degrade.expression(data, union, thin, how.random_state))
-        conditions = [condition for condition in how.conditions if condition.thin == thin]
+    intact = degrade.expression(data, union, INTACT, how.random_state) if how.intact_training else None
+    for values in dict.fromkeys(condition.values for condition in how.conditions):
+        gathered = _Gathered(union, degrade.expression(data, union, values, how.random_state), intact)
+        conditions = [condition for condition in how.conditions if condition.values == values]
         for panel, condition in track(list(product(panels, conditions)), "judging", unit="panel"):
             for row, confusion in _judge(data, gathered, panel, condition, how):
                 rows.append(row | metrics_of(confusion))
@@ -162,16 +164,19 @@ def _judge(
         chosen, xp = gathered.columns(panel.order[:n_used]), namespace(gathered.X)
         part = gathered.X[:, xp.asarray(chosen)]
         part[:, xp.asarray(fails[chosen])] = 0
+        keeps = gathered.intact is not None and condition != INTACT
         predicted = predict(
             part, data.labels, split, scale_on_all=how.scale_on_all, classifier=classifier, device=data.device,
-            random_state=how.random_state,
+            random_state=how.random_state, training=gathered.intact[:, xp.asarray(chosen)] if keeps else None,
         )  # fmt: skip
         return confusion_of(data.labels[split.test], predicted, data.n_groups)
 
     for n, classifier in product(how.n_genes or [len(panel.order)], how.classifiers):
         n_used = min(n, len(panel.order))
         row = {"genes": panel.genes, "split": panel.number, "random": panel.random, "n_genes": n, "n_used": n_used}
-        row |= {"classifier": classifier, "thin": condition.thin, "dropout": condition.dropout}
+        row |= {
+            "classifier": classifier,
+        } | vars(condition)
         row |= {"n_train": len(split.train), "n_test": len(split.test)}
         yield row, confusion(n_used, classifier)
 

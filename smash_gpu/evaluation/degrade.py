@@ -1,4 +1,4 @@
-"""Simulates a less sensitive platform: thinned counts and failing genes."""
+"""Simulates another platform: thinned counts, failing genes, genes read better or worse, false counts."""
 
 from __future__ import annotations
 
@@ -11,40 +11,61 @@ import numpy as np
 from smash_gpu.compute.ops import labelled
 from smash_gpu.compute.xp import place
 from smash_gpu.data.dataset import Dataset
-from smash_gpu.evaluation.judging import Condition
+from smash_gpu.evaluation.judging import INTACT, Condition
+
+BIAS, BACKGROUND = 2**20, 2**20 + 1  # part of the seed; a byte of a name is below
 
 
 def check(data: Dataset, conditions: Iterable[Condition]) -> None:
-    """Raise a ValueError if a condition thins counts but the data are log-normalised."""
-    if data.target_sum is None and any(condition.thin < 1 for condition in conditions):
-        raise ValueError("thin= needs raw counts, but the data are log-normalised (normalize=False); pass layer=.")
+    """Raise a ValueError if a condition changes counts but the data are log-normalised."""
+    changed = next((_named(condition) for condition in conditions if condition.values != INTACT), "")
+    if changed and data.target_sum is None:
+        raise ValueError(f"{changed} needs raw counts, but the data are log-normalised (normalize=False); pass layer=.")
 
 
-def expression(data: Dataset, genes: np.ndarray, thin: float, random_state: int) -> Any:
-    """Expression ``e`` of the numbered genes if only a share ``thin`` of all counts had been seen; cells × genes.
+def expression(data: Dataset, genes: np.ndarray, condition: Condition, random_state: int) -> Any:
+    """Expression ``e`` of the numbered genes as a simulated platform would have counted them; cells × genes.
 
     It stays in the memory of ``data.device``.
 
-    Every count is kept with that probability (binomial thinning); the library size shrinks by its expectation. Each
-    gene has its own random numbers, so its result does not depend on which other genes are requested, or in which
-    order.
+    A count becomes ``thin`` · b counts on average, b = exp(``gene_bias`` · N(0, 1)) drawn once per gene: the whole part
+    of this number for certain, one more with the rest as probability (at most one: binomial thinning). Then false
+    counts are added, Poisson with mean ``background``. The library size shrinks by ``thin``, its expectation without
+    the others. Each gene has its own random numbers, so its result does not depend on which other genes are requested,
+    or in which order.
 
     Raises
     ------
     ValueError
         If the matrix holds fractional values.
     """
-    if thin == 1:
+    if condition.values == INTACT:
         return data.expression(genes)
     counts = replace(data, target_sum=None).host_expression(genes)
     if (counts != np.floor(counts)).any():
-        raise ValueError("thin= needs raw counts, but the matrix holds fractional values; pass raw counts with layer=.")
-    factor = data.target_sum / np.maximum(thin * library_sizes(data), 1e-300)
+        raise ValueError(
+            f"{_named(condition)} needs raw counts, but the matrix holds fractional values; pass raw counts with "
+            "layer=."
+        )
+    factor = data.target_sum / np.maximum(condition.thin * library_sizes(data), 1e-300)
     for column, gene in enumerate(genes):
-        rng = np.random.default_rng((random_state, *_seed(data.names[gene])))
-        kept = rng.binomial(counts[:, column].astype(np.int64), thin)
-        counts[:, column] = np.log1p(kept * factor)
+        seed = (random_state, *_seed(data.names[gene]))
+        counts[:, column] = np.log1p(_counted(counts[:, column].astype(np.int64), condition, seed) * factor)
     return place(counts, data.device)
+
+
+def _counted(counts: np.ndarray, condition: Condition, seed: tuple[int, ...]) -> np.ndarray:
+    bias = np.exp(condition.gene_bias * np.random.default_rng((*seed, BIAS)).standard_normal())
+    whole, rest = divmod(condition.thin * bias, 1)
+    found = counts * int(whole) + np.random.default_rng(seed).binomial(counts, rest)
+    return found + np.random.default_rng((*seed, BACKGROUND)).poisson(condition.background, len(counts))
+
+
+def _named(condition: Condition) -> str:
+    """The first option that changes counts."""
+    return next(
+        f"{name}=" for name in ("thin", "gene_bias", "background") if getattr(condition, name) != getattr(INTACT, name)
+    )
 
 
 def library_sizes(data: Dataset) -> np.ndarray:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Share of the counts that are kept, and probability that a gene fails."""
+    """A simulated platform.
+
+    Attributes
+    ----------
+    thin
+        Share of the counts that are kept.
+    dropout
+        Probability that a gene fails: it reads zero in all cells.
+    gene_bias
+        Standard deviation of the logarithm of a factor per gene on its counts.
+    background
+        Mean of false counts per gene and cell.
+    """
 
     thin: float = 1.0
     dropout: float = 0.0
+    gene_bias: float = 0.0
+    background: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.thin <= 1:
@@ -19,6 +33,14 @@ class Condition:
             raise ValueError(
                 f"dropout={self.dropout} is the share of failing genes; it must be at least 0 and below 1."
             )
+        for name in ("gene_bias", "background"):
+            if not 0 <= (value := getattr(self, name)) < float("inf"):
+                raise ValueError(f"{name}={value} must be a number that is at least 0.")
+
+    @property
+    def values(self) -> Condition:
+        """What changes values of all genes alike, gene by gene: all but the failing genes."""
+        return replace(self, dropout=0.0)
 
 
 INTACT = Condition()
@@ -36,7 +58,9 @@ class Judging:
         Lengths of the prefixes to evaluate; empty to evaluate each list as a whole. A list that is shorter than one of
         them is evaluated as a whole there.
     conditions
-        Thinning and gene failure applied to training and held-out cells.
+        Simulated platforms, one by one applied to training and held-out cells.
+    intact_training
+        Apply them to held-out cells only; training and held-out cells are then scaled each on their own.
     n_random
         Number of random panels, matched on expression, for each list and split.
     scale_on_all
@@ -48,6 +72,7 @@ class Judging:
     classifiers: tuple[str, ...] = ("knn",)
     n_genes: tuple[int, ...] = ()
     conditions: tuple[Condition, ...] = (INTACT,)
+    intact_training: bool = False
     n_random: int = 0
     scale_on_all: bool = False
     random_state: int = 0

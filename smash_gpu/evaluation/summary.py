@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.errors import NotFoundError
+from smash_gpu.evaluation.judging import INTACT
 from smash_gpu.evaluation.metrics import LOWEST, METRICS, PER_GROUP, counts_per_group, per_group
 
-CASE = ("genes", "is_random", "classifier", "n_genes", "thin", "dropout")
+CONDITION = ("thin", "dropout", "gene_bias", "background")
+CASE = ("genes", "is_random", "classifier", "n_genes", *CONDITION)
 STATISTICS = ("mean", "std", "min", "max", "low", "high")
 LEVEL = 0.95
 
@@ -84,6 +86,11 @@ def pooled(part: np.ndarray, whole: np.ndarray, test_to_train: float, *, level: 
     return std, max(ratio - half, 0.0), min(ratio + half, 1.0)
 
 
+def is_intact(table: pd.DataFrame) -> pd.Series:
+    """Which rows are of cells as they were measured."""
+    return (table[list(CONDITION)] == [getattr(INTACT, name) for name in CONDITION]).all(axis=1)
+
+
 def by_split(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a column ``is_random``; the random panels of each list and split become one row, their mean."""
     table = table.assign(is_random=table["random"] > 0)
@@ -104,7 +111,7 @@ def comparison(table: pd.DataFrame, *, level: float = LEVEL) -> pd.DataFrame:
 def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) -> pd.DataFrame:
     """Each list and its random panels minus the list ``reference``, split by split; columns as in `comparison`."""
     splits = by_split(table)
-    shared = ["classifier", "thin", "dropout", "split"]
+    shared = ["classifier", *CONDITION, "split"]
     if splits.groupby("genes")["n_genes"].nunique().max() > 1:
         shared.append("n_genes")  # else each list as a whole
     base = splits[(splits["genes"] == reference) & ~splits["is_random"]][[*shared, *METRICS]]
@@ -180,7 +187,8 @@ def one_case(table: pd.DataFrame, wanted: Mapping[str, Any]) -> np.ndarray:
         If there is no such case; the message lists the existing ones.
     """
     mask = (table["random"] > 0) if wanted.get("is_random") else (table["random"] == 0)
-    defaults = {"genes": "first", "classifier": "first", "n_genes": "max", "thin": "max", "dropout": "min"}
+    defaults = {"genes": "first", "classifier": "first", "n_genes": "max", "thin": "max"}
+    defaults |= dict.fromkeys(CONDITION[1:], "min")
     for column, default in defaults.items():
         there = table.loc[mask, column]
         if not len(there):

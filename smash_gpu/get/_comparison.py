@@ -31,8 +31,9 @@ def comparison(
     Returns
     -------
     Columns ``genes`` (name of the list), ``is_random`` (bool; its random panels, averaged within each split),
-    ``classifier``, ``n_genes``, ``thin``, ``dropout``, ``n_used`` (int64; genes that were judged: fewer than
-    ``n_genes`` if the list is shorter), ``metric``, ``n_splits`` (int64), and those of `evaluation` (float64).
+    ``classifier``, ``n_genes``, ``thin``, ``dropout``, ``gene_bias``, ``background``, ``n_used`` (int64;
+    genes that were judged: fewer than ``n_genes`` if the list is shorter), ``metric``, ``n_splits`` (int64), and those
+    of `evaluation` (float64).
 
     Raises
     ------
@@ -105,7 +106,7 @@ def learning_curve(
     if classifier not in (None, *judges):
         raise NotFoundError(f"no results for classifier={classifier!r}; available: {join_names(judges)}.")
     wanted = judges[0] if classifier is None else classifier
-    table = table[(table["thin"] == 1) & (table["dropout"] == 0) & (table["classifier"] == wanted)]
+    table = table[summary.is_intact(table) & (table["classifier"] == wanted)]
     order = {name: number for number, name in enumerate(table["genes"].unique())}
     return table.sort_values(["is_random", "genes", "n_genes"], key=lambda c: c.map(order) if c.name == "genes" else c,
                              ignore_index=True)  # fmt: skip

@@ -10,6 +10,7 @@ import pandas as pd
 
 from smash_gpu import get
 from smash_gpu.evaluation import METRICS, N_NEIGHBORS, in_words
+from smash_gpu.evaluation.summary import CONDITION
 from smash_gpu.report._results import Results
 
 CLASSIFIERS = {
@@ -118,6 +119,6 @@ def _curve(results: Results) -> Rows:
 def _conditions(cases: pd.DataFrame) -> tuple[list[str], Rows]:
     """The largest panel of each list with every classifier and on poorer data, if there is more than one of these."""
     largest = cases[cases["n_genes"] == cases.groupby("genes", sort=False)["n_genes"].transform("max")]
-    varied = [name for name in ("classifier", "thin", "dropout") if largest[name].nunique() > 1]
+    varied = [name for name in ("classifier", *CONDITION) if largest[name].nunique() > 1]
     largest = largest.replace({"classifier": CLASSIFIERS})
     return varied, _aligned(largest[largest["metric"] == metric] for metric in CURVE) if varied else []

@@ -13,7 +13,7 @@ from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.data.dataset import Dataset
-from smash_gpu.evaluation import INTACT
+from smash_gpu.evaluation.summary import is_intact
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,6 @@ class Results:
         """Metrics of the largest panel of each list and of its random panels: intact cells, first classifier."""
         table = self.cases
         kept = table["classifier"] == table["classifier"].iloc[0]
-        kept &= (table["thin"] == INTACT.thin) & (table["dropout"] == INTACT.dropout)
+        kept &= is_intact(table)
         table = table[kept]
         return table[table["n_genes"] == table.groupby("genes", sort=False)["n_genes"].transform("max")]

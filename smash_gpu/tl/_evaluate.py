@@ -15,8 +15,10 @@ from smash_gpu.errors import warn
 from smash_gpu.evaluation import Condition, Judging, Splitting
 from smash_gpu.evaluation.classifiers import check
 from smash_gpu.evaluation.splitting import PAPER
+from smash_gpu.evaluation.summary import CONDITION
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.words import not_one_of
 from smash_gpu.tl._lists import Wanted, at_least_none, choosers_of, named, sizes_of
 
 
@@ -34,6 +36,8 @@ def evaluate(
     n_random: int = Judging.n_random,
     thin: float | Iterable[float] = (),
     dropout: float | Iterable[float] = (),
+    degrade: Mapping[str, float] | None = None,
+    intact_training: bool = Judging.intact_training,
     random_state: int = Splitting.random_state,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
@@ -87,6 +91,14 @@ def evaluate(
     dropout
         Chances of each gene to fail (to read zero in all cells), at which everything is judged once more; also in
         combination with each of ``thin``. The genes are chosen on the intact data in either case.
+    degrade
+        One simulated platform on which everything is judged once more: any of "gene_bias", the standard deviation of
+        the logarithm of a factor per gene on its counts (a factor above one multiplies counts); "background", the mean
+        of false counts per gene and cell; "thin"; "dropout". As in ``{"gene_bias": 0.9, "background": 0.02,
+        "thin": 0.3, "dropout": 0.1}``. The factors are the same in all splits, the failing genes are not.
+    intact_training
+        Simulate for held-out cells only: the classifier learns from training cells as they were measured, and both are
+        scaled on their own, as in `tl.transfer`. False: of all cells.
     random_state
         Seed of the first split; the others follow.
     layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
@@ -136,7 +148,7 @@ def evaluate(
     splitting = Splitting(protocol, n_splits, n_seeds, random_state)
     how = Judging(
         tuple([classifier] if isinstance(classifier, str) else classifier), sizes_of(n_genes),
-        _conditions(thin, dropout), at_least_none(n_random), protocol == PAPER, random_state,
+        _conditions(thin, dropout, degrade), intact_training, at_least_none(n_random), protocol == PAPER, random_state,
     )  # fmt: skip
     for name in how.classifiers:
         check(name)
@@ -156,6 +168,7 @@ def evaluate(
         "classifier": how.classifiers, "n_genes": how.n_genes or None, "n_random": n_random,
         "missing": missing,
         "thin": tuple(_several(thin)), "dropout": tuple(_several(dropout)),
+        "degrade": None if degrade is None else dict(degrade), "intact_training": intact_training,
     } | _origins(genes)  # fmt: skip
     tables = {"groups": data.groups, "panels": panels, "not_judged": missed, "options": options}
     slots.write_evaluation(adata, found.table, found.confusions, **tables, key=key)
@@ -186,9 +199,15 @@ def _origins(genes: Wanted | Mapping[str, Wanted]) -> dict[str, tuple[str, ...]]
     return {"genes": tuple(lists), "inside_splits": inside, "by_function": functions}
 
 
-def _conditions(thin: float | Iterable[float], dropout: float | Iterable[float]) -> tuple[Condition, ...]:
+def _conditions(
+    thin: float | Iterable[float], dropout: float | Iterable[float], degrade: Mapping[str, float] | None
+) -> tuple[Condition, ...]:
     kept, lost = dict.fromkeys([1.0, *_several(thin)]), dict.fromkeys([0.0, *_several(dropout)])
-    return tuple(Condition(t, d) for t, d in product(kept, lost))
+    platform = {str(name): float(value) for name, value in (degrade or {}).items()}
+    if wrong := sorted(set(platform) - set(CONDITION)):
+        raise ValueError(not_one_of("degrade", wrong[0], CONDITION))
+    swept = [Condition(t, d) for t, d in product(kept, lost)]
+    return tuple(dict.fromkeys([*swept, Condition(**platform)]))
 
 
 def _several(levels: float | Iterable[float]) -> list[float]:
