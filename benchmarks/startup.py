@@ -19,7 +19,6 @@ CASES = {
     "--help": [*COMMAND, "--help"],
     "--version": [*COMMAND, "--version"],
     "find --help": [*COMMAND, "find", "--help"],
-    "panel --help": [*COMMAND, "panel", "--help"],
     "unknown option": [*COMMAND, "find", "cells.h5ad", "--grupby", "cell_type"],
     "import smash_gpu": ["-c", "import smash_gpu"],
     "smash_gpu.tl": ["-c", "import smash_gpu; smash_gpu.tl"],

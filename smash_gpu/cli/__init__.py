@@ -32,7 +32,7 @@ from smash_gpu.cli.exit_codes import ExitCode, in_words
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.wording import in_options
 from smash_gpu.errors import InfeasibleError
-from smash_gpu.runtime import memory, versions
+from smash_gpu.runtime import memory
 from smash_gpu.runtime.progress import LOG
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
@@ -124,6 +124,19 @@ class _Parser(argparse.ArgumentParser):
         return f"there is no option {word}.{near}"
 
 
+class _Versions(argparse.Action):
+    """Looks the versions up when they are asked for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options | {"nargs": 0, "dest": argparse.SUPPRESS, "default": argparse.SUPPRESS})
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from smash_gpu.runtime import versions
+
+        parser._print_message(f"{versions.in_words()}\n", sys.stdout)  # as --help, also into a closed pipe
+        parser.exit()
+
+
 class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
     """Shows the defaults that say something."""
 
@@ -141,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     shown = "versions of this package and of those it uses"
-    parser.add_argument("--version", action="version", version=versions.in_words(), help=shown)
+    parser.add_argument("--version", action=_Versions, help=shown)
     names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
     commands = parser.add_subparsers(required=True, metavar=" | ".join(names))
     for name, command in zip(names, COMMANDS, strict=True):

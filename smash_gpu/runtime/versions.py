@@ -11,6 +11,7 @@ PACKAGES = (  # those that decide a result
     "torch", "cupy-cuda13x", "cupy-cuda12x", "cuml-cu13", "cuml-cu12", "rapids-singlecell-cu13",
     "rapids-singlecell-cu12",
 )  # fmt: skip
+__version__ = version("smash-gpu")
 OTHERS = ("dask", "h5py", "numcodecs", "optuna", "pandas", "scanpy", "shap", "zarr")
 
 
