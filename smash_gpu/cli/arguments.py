@@ -189,6 +189,7 @@ def add_evaluation(command: argparse.ArgumentParser) -> None:
         "--degrade", type=level, nargs="+", default=[], metavar="NAME=LEVEL",
         help="repeat on one simulated platform, e.g. gene_bias=0.9 background=0.02 thin=0.3 dropout=0.1",
     )  # fmt: skip
+    add("--structure", action="store_true", help="also overlap of neighbourhoods and explained variance")
     add("--intact-training", action="store_true", help="simulate platforms for held-out cells only")
 
 

@@ -56,7 +56,8 @@ def judge(
         classifier=options.classifier,
         protocol=options.protocol, n_splits=options.n_splits, n_seeds=options.n_seeds, n_random=options.n_random,
         thin=options.thin, dropout=options.dropout, degrade=dict(options.degrade) or None,
-        intact_training=options.intact_training, random_state=options.random_state, **source,
+        intact_training=options.intact_training, structure=options.structure,
+        random_state=options.random_state, **source,
     )  # fmt: skip
     table = get.comparison(adata)
     print(f"\nProtocol {options.protocol}: {protocol(adata)}; mean [95 % interval]:")
@@ -115,6 +116,7 @@ def _side_by_side(table: Any) -> Any:
     """One row per case and one column per metric, ``mean [low, high]``; columns with one value are left out."""
     import pandas as pd
 
+    from smash_gpu.evaluation.metrics import STRUCTURE
     from smash_gpu.evaluation.summary import CONDITION
 
     case = ["genes", "is_random", "classifier", "n_genes", *CONDITION]
@@ -125,7 +127,7 @@ def _side_by_side(table: Any) -> Any:
     wide = table.assign(value=cells).pivot_table(
         index=case, columns="metric", values="value", aggfunc="first", sort=False, observed=True
     )
-    wide = wide[list(PRINTED)].reset_index().rename_axis(columns=None)
+    wide = wide[[name for name in (*PRINTED, *STRUCTURE) if name in wide]].reset_index().rename_axis(columns=None)
     wide["genes"] = [f"random panels like {row.genes}" if row.is_random else row.genes for row in wide.itertuples()]
     used = table.groupby(case, sort=False)["n_used"].first().to_numpy()
     wide["n_genes"] = [n if n == m else f"{n} (has {m})" for n, m in zip(wide["n_genes"], used, strict=True)]

@@ -31,6 +31,7 @@ JUDGING = (
     "dropout",
     "degrade",
     "intact_training",
+    "structure",
 )
 ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures", "json", "umap")
 

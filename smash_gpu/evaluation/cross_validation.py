@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from smash_gpu.compute.xp import namespace
+from smash_gpu.compute.xp import namespace, to_host
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.splits import Split
 from smash_gpu.errors import warn
@@ -20,6 +20,7 @@ from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.judged import with_judged_cells
 from smash_gpu.evaluation.judging import INTACT, Condition, Judging
 from smash_gpu.evaluation.metrics import confusion_of, metrics_of
+from smash_gpu.evaluation.structure import Structure, kept, structure_of
 from smash_gpu.runtime.progress import track
 
 ONLY = "panel"
@@ -117,12 +118,14 @@ def evaluate(
     union = np.unique(np.concatenate([panel.order for panel in panels]))
     union = union[np.argsort(data.names[union].astype(str))]
     rows, confusions = [], []
+    structures = _structures(data, how) if how.structure else None
     intact = degrade.expression(data, union, INTACT, how.random_state) if how.intact_training else None
     for values in dict.fromkeys(condition.values for condition in how.conditions):
         gathered = _Gathered(union, degrade.expression(data, union, values, how.random_state), intact)
         conditions = [condition for condition in how.conditions if condition.values == values]
         for panel, condition in track(list(product(panels, conditions)), "judging", unit="panel"):
-            for row, confusion in _judge(data, gathered, panel, condition, how):
+            whole = structures(panel.number, panel.split) if structures else None
+            for row, confusion in _judge(data, gathered, panel, condition, how=how, whole=whole):
                 rows.append(row | metrics_of(confusion))
                 confusions.append(confusion)
         del gathered  # free it before the next level is read
@@ -152,31 +155,60 @@ def _choose(data: Dataset, choosers: Mapping[str, Choose], splits: list[Split], 
                 yield _Panel(name, number, split, draw, random_panels.matched_panel(order, bins, data.names, seed))
 
 
+def _structures(data: Dataset, how: Judging) -> Callable[[int, Split], Structure]:
+    """The structure to keep by the number of the split; that of the last one is remembered."""
+
+    @lru_cache(maxsize=1)
+    def one(number: int) -> Structure:
+        return structure_of(
+            data, data.only(data.cells[splits[number].train]), splits[number], random_state=how.random_state
+        )
+
+    splits = dict[int, Split]()
+
+    def of(number: int, split: Split) -> Structure:
+        splits[number] = split
+        return one(number)
+
+    return of
+
+
 def _judge(
-    data: Dataset, gathered: _Gathered, panel: _Panel, condition: Condition, how: Judging
+    data: Dataset, gathered: _Gathered, panel: _Panel, condition: Condition, *, how: Judging, whole: Structure | None
 ) -> Iterator[tuple[dict, np.ndarray]]:
     split = panel.split
     seed = (how.random_state, FAILING, panel.number)
     fails = degrade.failed(data.names[gathered.genes], condition.dropout, seed)
 
-    @cache  # a list that is shorter than several sizes is the same at all of them
-    def confusion(n_used: int, classifier: str) -> np.ndarray:
+    def expression(n_used: int) -> tuple[np.ndarray, Any, Any]:
+        """Columns of the list, their expression, and that of training cells if it is another."""
         chosen, xp = gathered.columns(panel.order[:n_used]), namespace(gathered.X)
         part = gathered.X[:, xp.asarray(chosen)]
         part[:, xp.asarray(fails[chosen])] = 0
         keeps = gathered.intact is not None and condition != INTACT
+        return chosen, part, gathered.intact[:, xp.asarray(chosen)] if keeps else None
+
+    @cache  # a list that is shorter than several sizes is the same at all of them
+    def confusion(n_used: int, classifier: str) -> np.ndarray:
+        _, part, training = expression(n_used)
         predicted = predict(
             part, data.labels, split, scale_on_all=how.scale_on_all, classifier=classifier, device=data.device,
-            random_state=how.random_state, training=gathered.intact[:, xp.asarray(chosen)] if keeps else None,
+            random_state=how.random_state, training=training,
         )  # fmt: skip
         return confusion_of(data.labels[split.test], predicted, data.n_groups)
+
+    @cache
+    def inside(n_used: int) -> dict[str, float]:
+        if whole is None:
+            return {}
+        chosen, part, training = expression(n_used)
+        train, test = to_host(part if training is None else training)[split.train], to_host(part)[split.test]
+        return kept(train, test, gathered.genes[chosen], split, whole)
 
     for n, classifier in product(how.n_genes or [len(panel.order)], how.classifiers):
         n_used = min(n, len(panel.order))
         row = {"genes": panel.genes, "split": panel.number, "random": panel.random, "n_genes": n, "n_used": n_used}
-        row |= {
-            "classifier": classifier,
-        } | vars(condition)
+        row |= {"classifier": classifier} | vars(condition) | inside(n_used)
         row |= {"n_train": len(split.train), "n_test": len(split.test)}
         yield row, confusion(n_used, classifier)
 

@@ -61,6 +61,8 @@ class Judging:
         Simulated platforms, one by one applied to training and held-out cells.
     intact_training
         Apply them to held-out cells only; training and held-out cells are then scaled each on their own.
+    structure
+        Also measure how much of the structure inside groups a list keeps, see `structure.kept`.
     n_random
         Number of random panels, matched on expression, for each list and split.
     scale_on_all
@@ -73,6 +75,7 @@ class Judging:
     n_genes: tuple[int, ...] = ()
     conditions: tuple[Condition, ...] = (INTACT,)
     intact_training: bool = False
+    structure: bool = False
     n_random: int = 0
     scale_on_all: bool = False
     random_state: int = 0

@@ -15,8 +15,9 @@ METRICS = (
     "cohen_kappa",
     "mcc",
 )
+OVERLAP, EXPLAINED = STRUCTURE = ("neighbour_overlap", "explained_variance")  # only if they are asked for
 PER_GROUP = ("recall", "precision", "f1")
-LOWEST = dict.fromkeys(METRICS, 0.0) | {"cohen_kappa": -1.0, "mcc": -1.0}
+LOWEST = dict.fromkeys(METRICS, 0.0) | {"cohen_kappa": -1.0, "mcc": -1.0, OVERLAP: 0.0, EXPLAINED: -np.inf}
 
 
 def confusion_of(true: np.ndarray, predicted: np.ndarray, n_groups: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation.judging import INTACT
-from smash_gpu.evaluation.metrics import LOWEST, METRICS, PER_GROUP, counts_per_group, per_group
+from smash_gpu.evaluation.metrics import LOWEST, METRICS, PER_GROUP, STRUCTURE, counts_per_group, per_group
 
 CONDITION = ("thin", "dropout", "gene_bias", "background")
 CASE = ("genes", "is_random", "classifier", "n_genes", *CONDITION)
@@ -86,6 +86,11 @@ def pooled(part: np.ndarray, whole: np.ndarray, test_to_train: float, *, level: 
     return std, max(ratio - half, 0.0), min(ratio + half, 1.0)
 
 
+def metrics_in(table: pd.DataFrame) -> tuple[str, ...]:
+    """The metrics that were computed."""
+    return (*METRICS, *(name for name in STRUCTURE if name in table))
+
+
 def is_intact(table: pd.DataFrame) -> pd.Series:
     """Which rows are of cells as they were measured."""
     return (table[list(CONDITION)] == [getattr(INTACT, name) for name in CONDITION]).all(axis=1)
@@ -101,7 +106,7 @@ def comparison(table: pd.DataFrame, *, level: float = LEVEL) -> pd.DataFrame:
     """One row per case (`CASE`) and metric, with `STATISTICS` over the splits."""
     rows = []
     for case, part in by_split(table).groupby(list(CASE), sort=False):
-        for metric in METRICS:
+        for metric in metrics_in(table):
             bounds = (LOWEST[metric], 1.0)
             found = described(part[metric].to_numpy(), _ratio(part), level=level, bounds=bounds)
             rows.append(_row_of(case, part, metric) | found)
@@ -114,12 +119,12 @@ def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) ->
     shared = ["classifier", *CONDITION, "split"]
     if splits.groupby("genes")["n_genes"].nunique().max() > 1:
         shared.append("n_genes")  # else each list as a whole
-    base = splits[(splits["genes"] == reference) & ~splits["is_random"]][[*shared, *METRICS]]
+    base = splits[(splits["genes"] == reference) & ~splits["is_random"]][[*shared, *metrics_in(table)]]
     pairs = splits.merge(base, on=shared, suffixes=("", " of the reference"))
     pairs = pairs[(pairs["genes"] != reference) | pairs["is_random"]]
     rows = []
     for case, part in pairs.groupby(list(CASE), sort=False):
-        for metric in METRICS:
+        for metric in metrics_in(table):
             change = (part[metric] - part[f"{metric} of the reference"]).to_numpy()
             found = described(change, _ratio(part), level=level, bounds=(-np.inf, np.inf))
             rows.append(_row_of(case, part, metric) | found)

@@ -8,6 +8,7 @@ from anndata import AnnData
 from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation import METRICS, summary
+from smash_gpu.evaluation.metrics import STRUCTURE
 from smash_gpu.get._evaluation import evaluation_splits
 from smash_gpu.runtime.words import did_you_mean, join_names
 
@@ -172,7 +173,7 @@ def differences(
 def _of_metric(table: pd.DataFrame, metric: str | None) -> pd.DataFrame:
     if metric is None:
         return table
-    if metric not in METRICS:
-        near = did_you_mean(metric, METRICS)
-        raise NotFoundError(f"no metric {metric!r}.{near} Metrics: {join_names(METRICS)}.")
+    if metric not in (*METRICS, *STRUCTURE):
+        near = did_you_mean(metric, (*METRICS, *STRUCTURE))
+        raise NotFoundError(f"no metric {metric!r}.{near} Metrics: {join_names((*METRICS, *STRUCTURE))}.")
     return table[table["metric"] == metric].reset_index(drop=True)
