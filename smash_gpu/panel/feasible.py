@@ -140,7 +140,7 @@ def _lightest(task: Task) -> np.ndarray | None:
 def _with_markers(task: Task, panel: np.ndarray) -> np.ndarray:
     """The panel with genes replaced one by one by missing markers, light markers of many classes first."""
     cost = task.weight + (task.tier == SPARE)
-    while (lacks := task.lacks(panel)).any():
+    while len(panel) and (lacks := task.lacks(panel)).any():
         helped = task.markers[lacks > 0].sum(axis=0) / (1e-3 + cost)
         helped[task.tier == OUT] = 0
         helped[panel] = 0

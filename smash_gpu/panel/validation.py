@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.genes import names as gene_names
-from smash_gpu.genes.lists import VERSION, GeneNames
+from smash_gpu.genes.lists import IGNORE, VERSION, GeneNames
 from smash_gpu.genes.tables import Gene
 from smash_gpu.panel.fitting import OPEN
 from smash_gpu.panel.order import Order
@@ -120,7 +120,8 @@ def _availability(order: Order) -> Iterator[Finding]:
         yield Finding("availability", NOT_CHECKED, why)
         return
     banned = GeneNames(*_as_names(order.unavailable))
-    gone = [gene for gene in order.genes if banned.all_of(gene)]
+    here_gone = order.known.mask(order.unavailable, "unavailable", missing=IGNORE)  # also by id, where a list has names
+    gone = [gene for gene, here in order.found if banned.all_of(gene) or here_gone[here].any()]
     detail = "in the list of genes without probes" if gone else "every gene can be ordered"
     yield Finding("availability", FAIL if gone else PASS, detail, tuple(gone))
 

@@ -76,3 +76,15 @@ def test_what_holds_no_exons_is_refused(adata, tmp_path):
     (tmp_path / "a.gtf").write_text("chr1\tX\tgene\t1\t9\t.\t+\t.\tID=gene1\n")
     with pytest.raises(ValueError, match="a.gtf holds no exons with gene_id and transcript_id"):
         smg.pp.transcript_lengths(adata, tmp_path / "a.gtf")
+
+
+def test_a_transcript_of_both_sex_chromosomes_is_counted_once(tmp_path):
+    exon = '{}\tX\texon\t1\t100\t.\t+\t.\tgene_id "ENSG00000000001"; transcript_id "T1"; gene_name "A";\n'
+    (tmp_path / "a.gtf").write_text(exon.format("chrX") + exon.format("chrY"))
+    assert transcript_lengths(tmp_path / "a.gtf")["length"].tolist() == [100]
+
+
+def test_a_line_with_ends_that_are_no_numbers_is_named(tmp_path):
+    (tmp_path / "a.gtf").write_text('1\tX\texon\tone\t9\t.\t+\t.\tgene_id "A"; transcript_id "T";\n')
+    with pytest.raises(ValueError, match="a.gtf, line 1: 'one' to '9' are no positions"):
+        transcript_lengths(tmp_path / "a.gtf")

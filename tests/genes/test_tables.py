@@ -55,6 +55,19 @@ def test_what_is_no_text_is_said(tmp_path):
         read_genes(tmp_path / "list")
 
 
+def test_a_compressed_file_that_breaks_off_is_said(tmp_path):
+    whole = gzip.compress(b"gene\n" + b"".join(b"A%d\n" % number for number in range(999)))
+    for part in (whole[:20], whole[:-12], whole[:15] + b"\x00" * 99):
+        (tmp_path / "list.csv.gz").write_bytes(part)
+        with pytest.raises(ValueError, match="list.csv.gz is a damaged gzip file; copy or download it again"):
+            read_genes(tmp_path / "list.csv.gz")
+
+
+def test_the_line_with_which_excel_names_the_separator_is_left_out(tmp_path):
+    (tmp_path / "list.csv").write_text("sep=;\nGene;Score\nA1;5\n")
+    assert read_genes(tmp_path / "list.csv") == ["A1"]
+
+
 def test_the_ids_of_a_list_come_with_the_names_and_stand_for_missing_ones(tmp_path):
     (tmp_path / "list").write_text(XENIUM.replace("A2", ""))
     genes = read_genes(tmp_path / "list")
@@ -71,6 +84,11 @@ BAD = {
     "a panel of no genes": ('{"payload": {"targets": []}}', "is JSON and holds no genes"),
     "JSON": ('{"genes": 3}', "is JSON, but neither the gene_panel.json"),
     "numbers in JSON": ("[1, 2]", "is JSON, but neither the gene_panel.json"),
+    "JSON that breaks off": ('{"payload": {"targets": [', "begins as JSON and is not"),
+    "a panel without targets": ('{"payload": null}', "is JSON, but neither the gene_panel.json"),
+    "a panel of numbers": ('{"payload": {"targets": 5}}', "is JSON, but neither the gene_panel.json"),
+    "targets that are none": ('{"payload": {"targets": [1]}}', "is JSON, but neither the gene_panel.json"),
+    "targets of null": ('{"payload": {"targets": [{"type": null}, {"type": {"data": null}}]}}', "holds no genes"),
     "unknown columns": (
         "Locus,Panel\nA1,x\nA2,y\n",
         "has the columns Locus, Panel; none of them is called name, gene",

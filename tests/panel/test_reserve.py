@@ -22,13 +22,13 @@ def tasks(draw):
     tier = np.where(rng.random(n_genes) < 0.15, 4, rng.integers(1, 4, n_genes))
     possible = markers[:, tier < 4].sum(axis=1)
     missing = np.minimum(rng.integers(0, 3, n_classes), possible)
-    return Task(draw(st.integers(1, 5)), tier, load, np.ones(n_caps), markers, missing)
+    return Task(draw(st.integers(0, 5)), tier, load, np.ones(n_caps), markers, missing)
 
 
 @given(task=tasks())
 @settings(max_examples=120, deadline=None)
 def test_a_completion_is_found_if_there_is_one_and_lacks_the_fewest_markers(task):
-    all_panels = [np.array(p) for p in combinations(task.genes, task.n)]
+    all_panels = [np.array(p, dtype=int) for p in combinations(task.genes, task.n)]
     fewest = min((task.lacks(p).sum() for p in all_panels if task.fits(p)), default=None)
     found = completion(task)
     assert (found.panel is None) == (fewest is None)

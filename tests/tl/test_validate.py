@@ -86,6 +86,17 @@ def test_genes_without_probes_fail(with_ids, tmp_path):
     assert verdict(with_ids, "availability", named, unavailable=tmp_path / "none.csv")[::2] == ({"fail"}, "NOISE30")
 
 
+def test_genes_without_probes_are_found_by_what_the_reference_calls_them(with_ids):
+    """A list of names and a vendor's list of ids, or the other way round, name the same genes."""
+    with_ids.var["symbol"] = [f"S{number}" for number in range(with_ids.n_vars)]
+    calls = [*with_ids.var.loc["NOISE30", ["gene_ids", "symbol"]], "NOISE30"]
+    for gene in calls:
+        for gone in calls:
+            found = verdict(with_ids, "availability", [*GOOD[:3], gene], unavailable=[gone], gene_symbols="symbol")
+            assert found[::2] == ({"fail"}, gene)
+    assert verdict(with_ids, "availability", GOOD[:3], unavailable=calls, gene_symbols="symbol")[0] == {"pass"}
+
+
 def test_the_size_of_the_panel(adata, tmp_path):
     (tmp_path / "small.toml").write_text("[small]\nn_genes = [1, 4]\nn_added = [1, 3]")
     assert verdict(adata, "number of genes", platform=tmp_path / "small.toml")[0] == {"pass"}
