@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FEATURE, START, END, ATTRIBUTES = 2, 3, 4, 8  # columns of GTF, from 0
+CHROMOSOME, FEATURE, START, END, ATTRIBUTES = 0, 2, 3, 4, 8  # columns of GTF, from 0
 COLUMNS = 9
 ATTRIBUTE = re.compile(r'(gene_id|transcript_id|gene_name) "([^"]*)"')
 GTF = (".gtf", ".gtf.gz")
@@ -37,22 +37,30 @@ def transcript_lengths(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    bases: dict[tuple[str, str], int] = defaultdict(int)
+    bases: dict[tuple[str, str, str], int] = defaultdict(int)  # a transcript may stand on both X and Y
     names: dict[str, str | None] = {}
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-        for line in lines:
+        for number, line in enumerate(lines, start=1):
             cells = line.split("\t")
             if len(cells) < COLUMNS or cells[FEATURE] != "exon":
                 continue
             known = dict(ATTRIBUTE.findall(cells[ATTRIBUTES]))
             if "gene_id" in known and "transcript_id" in known:
                 names[known["gene_id"]] = known.get("gene_name")
-                bases[known["gene_id"], known["transcript_id"]] += int(cells[END]) - int(cells[START]) + 1
+                where = known["gene_id"], known["transcript_id"], cells[CHROMOSOME]
+                bases[where] += _length(cells[START], cells[END], f"{path}, line {number}")
     if not bases:
         raise ValueError(f"{path} holds no exons with gene_id and transcript_id; give an annotation in GTF.")
     longest: dict[str, int] = {}
-    for (gene, _), length in bases.items():
+    for (gene, *_), length in bases.items():
         longest[gene] = max(length, longest.get(gene, 0))
     return pd.DataFrame(
         {"gene_name": [names[gene] for gene in longest], "gene_id": list(longest), "length": longest.values()}
     )
+
+
+def _length(start: str, end: str, where: str) -> int:
+    try:
+        return int(end) - int(start) + 1
+    except ValueError:
+        raise ValueError(f"{where}: {start!r} to {end!r} are no positions; give an annotation in GTF.") from None

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,8 +92,7 @@ def read_table(path: Path) -> GeneTable:
     """
     text = _text(path)
     if text.lstrip().startswith(("{", "[")):
-        with suppress(json.JSONDecodeError):
-            return _from_json(json.loads(text), path)
+        return _from_json(text, path)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     delimiter = next((mark for mark in "\t;" if lines and mark in lines[0]), ",")
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
@@ -189,9 +189,14 @@ def known_column(columns: Iterable[Any], known: tuple[str, ...]) -> int | None:
     return next((spelled.index(word) for word in known if word in spelled), None)
 
 
-def _from_json(found: Any, path: Path) -> GeneTable:
+def _from_json(text: str, path: Path) -> GeneTable:
     """A panel or list in JSON."""
-    table = vendors.json_rows(found)
+    try:
+        table = vendors.json_rows(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} begins as JSON and is not: {error}. Copy or download it again, or {AS_LIST}."
+        ) from None
     if table is None:
         raise ValueError(
             f"{path} is JSON, but neither the gene_panel.json of a Xenium run (payload, targets) nor a list of names; "
@@ -218,7 +223,10 @@ def _no_known(columns: Iterable[Any]) -> str:
 
 def _text(path: Path) -> str:
     raw = path.read_bytes()
-    raw = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+    try:
+        raw = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+    except (EOFError, OSError, zlib.error):
+        raise ValueError(f"{path} is a damaged gzip file; copy or download it again.") from None
     with suppress(UnicodeDecodeError):
         return raw.decode("utf-16" if raw.startswith(UTF16) else "utf-8-sig")
     if raw.startswith(b"PK\x03\x04"):

@@ -16,7 +16,7 @@ CONTROLS = re.compile(
 )
 NO_GENES = ("control", "codeword")  # in the descriptor of a target in gene_panel.json
 XENIUM = ["gene", "ensembl_id", "probe_sets"]
-MERLIN_ROWS = ("version", "codebook_name", "bit_names")  # before the header of MERlin's codebooks
+PREAMBLE = ("version", "codebook_name", "bit_names", "sep=")  # before the header of MERlin's codebooks, and Excel's
 
 
 def is_control(name: str) -> bool:
@@ -32,20 +32,27 @@ def json_rows(found: Any) -> tuple[list[str] | None, list[list[str]]] | None:
     """
     if isinstance(found, list) and all(isinstance(one, str) for one in found):
         return None, [[name] for name in found]
-    targets = found.get("payload", {}).get("targets") if isinstance(found, dict) else None
-    return None if targets is None else (XENIUM, list(_of_genes(targets)))
+    targets = _part(_part(found, "payload"), "targets")
+    are_targets = isinstance(targets, list) and all(isinstance(target, dict) for target in targets)
+    return (XENIUM, list(_of_genes(targets))) if are_targets else None
+
+
+def _part(whole: Any, name: str) -> Any:
+    """A part of an object in JSON; an empty object if it has none."""
+    found = whole.get(name) if isinstance(whole, dict) else None
+    return {} if found is None else found
 
 
 def after_preamble(rows: list[list[str]]) -> list[list[str]]:
-    """The rows without those that stand before the header of a codebook."""
-    while rows and rows[0][0].lower() in MERLIN_ROWS:
+    """The rows without those that stand before the header."""
+    while rows and rows[0][0].lower() in PREAMBLE:
         rows = rows[1:]
     return rows
 
 
 def _of_genes(targets: list[dict[str, Any]]) -> Iterator[list[str]]:
     for target in targets:
-        kind = target.get("type", {})
-        if not any(word in str(kind.get("descriptor", "")) for word in NO_GENES):
-            data, sets = kind.get("data", {}), target.get("info", {}).get("gene_coverage")
-            yield [str(data.get("name") or ""), str(data.get("id") or ""), "" if sets is None else str(sets)]
+        kind = _part(target, "type")
+        if not any(word in str(_part(kind, "descriptor")) for word in NO_GENES):
+            data, sets = _part(kind, "data"), _part(_part(target, "info"), "gene_coverage")
+            yield [str(_part(data, word) or "") for word in ("name", "id")] + ["" if sets == {} else str(sets)]

@@ -160,6 +160,8 @@ def _number(key: str, entry: Any, where: str, path: Path) -> Number:
     ends = value if isinstance(value, list) else [value, value]
     if len(ends) != 2 or not all(type(end) in (int, float) for end in ends) or not 0 <= ends[0] <= ends[1]:
         raise ValueError(f"{where}: value = {value!r} must be a number from 0 on, or a range such as [1, 8].")
+    if key == "probe_sets" and not all(end >= 1 and float(end).is_integer() for end in ends):
+        raise ValueError(f"{where}: value = {value!r}; a number of probe sets is whole and at least 1.")
     low, high = map(float, ends)
     if not isinstance(value, list):
         low, high = (-np.inf if key in AT_MOST else low), (np.inf if key in AT_LEAST else high)

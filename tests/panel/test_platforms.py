@@ -152,6 +152,8 @@ def test_the_platform_is_stored_and_survives_a_file(adata, tmp_path):
         ("[mine]\nmax_counts = {value = 3, sauce = 'us'}", r"max_counts: 'sauce' is not known. Did you mean 'source'"),
         ("[mine]\nmax_counts = {value = 3}", "max_counts: source = … is missing"),
         ("[mine]\nmax_counts = [5, 3]", r"value = \[5, 3\] must be a number from 0 on, or a range"),
+        ("[mine]\nprobe_sets = [0, 8]", r"value = \[0, 8\]; a number of probe sets is whole and at least 1"),
+        ("[mine]\nprobe_sets = 2.5", r"probe_sets: value = 2.5; a number of probe sets is whole and at least 1"),
         ("[mine]\nmax_counts = true", "value = True must be a number"),
         ("[mine]\nmax_counts = {source = 'us'}", "value = None must be a number"),
         ("max_counts = 3", r"'max_counts' is not a table of numbers. Put it into a table"),
