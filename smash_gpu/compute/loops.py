@@ -16,13 +16,14 @@ import numpy as np
 from smash_gpu.compute.cores import cores
 
 FEWEST_VALUES = 2**21  # of a block; below that Numba and its compiled loops take longer to load than they save
+WIDEST = 8  # bytes of a number that Numba takes, which are not those of np.longdouble
 MOST_THREADS = 8
 COMMON_COUNTS = 64  # the logarithms of smaller counts are computed once per cell
 
 
 def pay_off(block: Any) -> bool:
-    """Whether a block is large enough, and Numba is there."""
-    return block.nnz >= FEWEST_VALUES and find_spec("numba") is not None
+    """Whether a block is large enough, and Numba is there and knows its numbers."""
+    return block.nnz >= FEWEST_VALUES and block.dtype.itemsize <= WIDEST and find_spec("numba") is not None
 
 
 def group_stats(block: Any, group: np.ndarray, n_groups: int, scale: np.ndarray | None) -> tuple[np.ndarray, ...]:

@@ -80,12 +80,12 @@ def importances(model: Model, X: Any, group: np.ndarray, split: Split) -> tuple[
     """What a fitted model says about each gene for each group, and for all groups together; groups × genes, and genes.
 
     Both are float64. The second is its ``global_importance``, or else the mean of the absolute ``importance`` over the
-    groups.
+    groups, where missing values count 0.
 
     Raises
     ------
     ValueError
-        If either has the wrong shape, or the second holds negative or missing values.
+        If either has the wrong shape, or the second holds negative, infinite or missing values.
     """
     by_group = np.asarray(model.importance(X, group, split), dtype=np.float64)
     expected = (int(group.max()) + 1, X.shape[1])
@@ -93,12 +93,15 @@ def importances(model: Model, X: Any, group: np.ndarray, split: Split) -> tuple[
         raise ValueError(f"the importance of the model has shape {by_group.shape}, but groups × genes is {expected}.")
     of_model = getattr(model, "global_importance", None)
     if of_model is None:
-        return by_group, np.abs(by_group).mean(axis=0)
-    overall = np.asarray(of_model(X, group, split), dtype=np.float64)
-    if overall.shape != expected[1:] or not (overall >= 0).all():
+        overall = np.nan_to_num(np.abs(by_group), nan=0, posinf=np.inf).mean(axis=0)
+    else:
+        overall = np.asarray(of_model(X, group, split), dtype=np.float64)
+    if overall.shape != expected[1:] or not (np.isfinite(overall) & (overall >= 0)).all():
         raise ValueError(
-            f"the global_importance of the model must be {expected[1]} numbers, one per gene, 0 or more; it has shape "
-            f"{overall.shape}" + " and negative or missing values." * (overall.shape == expected[1:])
+            f"the {'importance' if of_model is None else 'global_importance'} of the model must be finite numbers, "
+            f"for all groups together {expected[1]}, one per gene, 0 or more; it has shape {overall.shape}"
+            + " and negative, infinite or missing values."
+            * (overall.shape == expected[1:])
         )
     return by_group, overall
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
-from smash_gpu.models.search import Space
+from smash_gpu.models.search import Space, defaults
 
 BYTES_IN_MEMORY = 4 * 1.8  # float32 of all cells, and a copy of the training cells
 EXPRESSION = "× mean z-score of the gene in the group"
 SEPARATION = "× how well the gene tells the group from each other group, negative where it is lower"
 SET_BY_THE_CALLER = {"random_state", "device"}
+PLAIN = (bool, int, float, str)
 SOFTMAX_RULES = ("torch", "tf")  # of DeepLIFT; here, since its own module imports torch
 SHAPLEY = "mean |Shapley value| of the gene for the group"
 
@@ -74,6 +75,13 @@ class ModelInfo:
     def facts_with(self, options: Mapping[str, Any]) -> Facts:
         """The facts of the model with these options."""
         return self.facts if isinstance(self.facts, Facts) else self.facts(**options)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of its options, as far as ``create`` and ``search`` state them as plain values."""
+        stated = {name: one.default for name, one in signature(self.create).parameters.items()}
+        plain = {name: value for name, value in stated.items() if value is None or isinstance(value, PLAIN)}
+        return {name: value for name, value in plain.items() if name not in SET_BY_THE_CALLER} | defaults(self.search)
 
     def options_on(self, device: str, given: Mapping[str, Any]) -> set[str]:
         """The names of its options on a device."""

@@ -196,11 +196,13 @@ class Importance:
     def key_of_model(self, seed: int, *, batch: np.ndarray | None, **others: Any) -> dict[str, Any] | None:
         """Everything that the scores of one model depend on; None if it cannot be saved to a file.
 
-        The first seed only affects batch correction, so results for the same seeds can be reused with more models.
+        Options that were not given are in it with their defaults, since a later version may have others. The first seed
+        only affects batch correction, so results for the same seeds can be reused with more models.
         """
         if not self.is_repeatable:
             return None
-        one = {"model": self.model, "options": self.options, "seed": seed}
+        options = models.MODELS[str(self.model)].defaults | dict(self.options)
+        one = {"model": self.model, "options": options, "seed": seed}
         return one | {"batch": None if batch is None else (self.random_state, batch)} | others
 
     @property

@@ -75,8 +75,8 @@ def search(
 
     Returns
     -------
-    One row per finished trial: ``number`` from 0, ``value`` (NaN if it failed), ``seconds``, ``error`` ("" if it did
-    not fail), ``options`` (JSON).
+    One row per finished trial, the first ``budget.n_trials`` if more are kept: ``number`` from 0, ``value`` (NaN if it
+    failed), ``seconds``, ``error`` ("" if it did not fail), ``options`` (JSON).
 
     Raises
     ------
@@ -90,7 +90,7 @@ def search(
     require_optuna()
     with _study(kept) as study:
         _run(study, space, judge, budget, random_state)
-        table = _table(study)
+        table = _table(study)[: budget.n_trials]
     if table["value"].isna().all():
         remedy = f"; remove {kept.file} to try again" if kept.file else ""
         raise RuntimeError(f"all {len(table)} trials failed{remedy}. The first: {table['error'].iloc[0]}")

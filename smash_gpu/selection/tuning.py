@@ -18,7 +18,7 @@ from smash_gpu.compute.xp import on_gpu, place, take
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.shuffle import by_block, shuffled
 from smash_gpu.data.splits import Split, stratified
-from smash_gpu.data.stages import digest
+from smash_gpu.data.stages import FORMAT, digest
 from smash_gpu.evaluation.metrics import confusion_of, metrics_of
 from smash_gpu.models.search import Space, changed
 from smash_gpu.runtime import versions
@@ -179,8 +179,8 @@ def _kept(data: Dataset, candidates: np.ndarray, wanted: Tuning) -> Kept:
     import optuna
 
     depends = {
-        "data": folder.name, "versions": versions.installed() | {"optuna": optuna.__version__}, "group": data.group,
-        "target_sum": data.target_sum, "device": data.device, "space": repr(wanted.space),
+        "format": FORMAT, "data": folder.name, "versions": versions.installed() | {"optuna": optuna.__version__},
+        "group": data.group, "target_sum": data.target_sum, "device": data.device, "space": repr(wanted.space),
     }  # fmt: skip
     key = how.key_of_model(how.random_state, candidates=candidates, batch=data.batch)
     assert key is not None, "a Tuning has plain options only"

@@ -98,3 +98,9 @@ def test_blocks_without_values(compiled, shape):
 
 def test_small_blocks_do_not_wait_for_numba(rng):
     assert not loops.pay_off(counts_of(rng, 60, 45))
+
+
+def test_numbers_that_numba_does_not_know_are_left_to_numpy(compiled, rng):
+    X, group = block_of(rng, np.longdouble), rng.integers(-1, 4, 60)
+    for what, *more in ((ops.group_stats, group, 4, TARGET), (ops.value_checks, 20.0)):
+        same(compiled(what, X, *more), what(X, *more))

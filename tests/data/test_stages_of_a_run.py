@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
+from dataclasses import replace
+from functools import partial
 
 import anndata as ad
 import numpy as np
 import pytest
 
 import smash_gpu as smg
+from smash_gpu import models
 from smash_gpu.annotated.read import read
 from smash_gpu.data.stages import Work
 from smash_gpu.errors import ChangedError
 from smash_gpu.io import concat, csc_to_csr
+from smash_gpu.models import Choice
 from smash_gpu.selection import scoring
 from smash_gpu.selection.options import Importance
 
@@ -115,6 +119,19 @@ def test_models_of_ones_own_are_trained_every_time(adata, tmp_path, told):
             markers(adata, Work(tmp_path, told.append), model=Own(), model_options={})
     assert not [one for one in told if "scores" in one.stage]
     assert Importance(Own()).key_of_model(0, batch=None) is None
+
+
+def test_scores_under_other_defaults_are_not_taken(adata, tmp_path, told, monkeypatch):
+    """As a later version of the package may have them; a default that is passed is the same as one that is not."""
+    made, changed = ["scores of rf, seed 0"], models.MODELS["rf"]
+    assert made[0] in (markers(adata, Work(tmp_path, told.append), model_options=None), stages(told))[1]
+    markers(adata, Work(tmp_path, told.append), model_options={"n_estimators": 100})
+    assert stages(told) == []
+    for other in (replace(changed, create=partial(changed.create, n_estimators=5)),
+                  replace(changed, search={"max_depth": Choice(3, None)})):  # fmt: skip
+        monkeypatch.setitem(models.MODELS, "rf", other)
+        markers(adata, Work(tmp_path, told.append), model_options=None)
+        assert stages(told) == made
 
 
 def test_options_that_are_objects_are_named_once_where_scores_are_not_kept(adata, tmp_path, told):

@@ -216,6 +216,32 @@ def test_an_object_with_the_three_methods_is_a_model(cells):
     assert model.fit(*cells).importance(*cells).argmax(axis=1).tolist() == [0, 1, 2]
 
 
+class Says:
+    """A model that says this about every gene."""
+
+    def __init__(self, by_group):
+        self.by_group = np.array(by_group, dtype=float)
+
+    def importance(self, X, group, split):
+        return self.by_group
+
+
+def test_missing_importances_of_a_group_count_nothing_for_all_groups_together(cells):
+    by_group = np.ones((3, 20))
+    by_group[0] = np.nan
+    by_group[:, 7] = np.nan
+    expected = np.full(20, 2 / 3)
+    expected[7] = 0
+    np.testing.assert_allclose(models.importances(Says(by_group), *cells)[1], expected)
+
+
+def test_infinite_importances_are_refused(cells):
+    by_group = np.ones((3, 20))
+    by_group[0, 0] = np.inf
+    with pytest.raises(ValueError, match=r"^the importance of the model must be finite .*infinite or missing values"):
+        models.importances(Says(by_group), *cells)
+
+
 def test_what_is_no_model_is_refused_with_what_it_lacks():
     with pytest.raises(ValueError, match="'svm' is not one of rf, brf, xgboost, dnn"):
         models.build("svm", random_state=0)

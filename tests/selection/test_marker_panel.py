@@ -172,8 +172,8 @@ def test_a_model_of_the_user_may_state_its_global_importance(adata):
 
 @pytest.mark.parametrize(("answer", "said"), [
     (lambda n: np.ones(n - 1), r"one per gene, 0 or more; it has shape \(\d+,\)"),
-    (lambda n: np.full(n, -1.0), "negative or missing"),
-    (lambda n: np.full(n, np.nan), "negative or missing"),
+    (lambda n: np.full(n, -1.0), "negative, infinite or missing"),
+    (lambda n: np.full(n, np.nan), "negative, infinite or missing"),
 ])  # fmt: skip
 def test_a_global_importance_that_cannot_be_one_is_an_error(adata, answer, said, monkeypatch):
     monkeypatch.setattr(Overall, "answer", staticmethod(answer))

@@ -86,6 +86,13 @@ def test_a_stopped_search_goes_on_with_the_trials_of_a_calm_one(tmp_path, stops_
     assert len(again.calls) == 2 and more[:6].equals(table)
 
 
+def test_trials_that_are_kept_beyond_the_number_asked_for_do_not_count(tmp_path):
+    judge, file = Judge(), tmp_path / "trials.sqlite"
+    first = searched(judge, 2, file=file)
+    assert len(searched(judge, 6, file=file)) == 6
+    assert searched(judge, 2, file=file).equals(first) and len(judge.calls) == 6
+
+
 def test_a_trial_that_fails_is_noted_and_passed_over():
     table = searched(Judge(fails=[0, 2]), 4)
     assert table["error"].tolist() == ["MemoryError: no room for it", "", "MemoryError: no room for it", ""]
