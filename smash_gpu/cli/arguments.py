@@ -89,11 +89,20 @@ def add_limits(command: argparse.ArgumentParser) -> None:
         said = f"range of {what}; - for an open end"
         add(f"--{name}-counts", nargs=2, type=range_end, metavar=("LOW", "HIGH"), help=said)
     add("--max-transcripts", type=float, metavar="N", help="maximum transcripts per cell of the panel in any class")
+    add(
+        "--probe-sets", nargs=2, type=number_or_column, metavar=("LOW", "HIGH"),
+        help="least and most probe sets of a gene, numbers or columns; with fewer it adds less to --max-transcripts",
+    )  # fmt: skip
     add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
     add("--transcript-lengths", type=Path, metavar="FILE", help="GTF file, or table of genes, that fills --length-key")
     add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
     known = ", ".join(built_in())
     add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")
+
+
+def number_or_column(text: str) -> int | str:
+    """A whole number, or the name of a column."""
+    return int(text) if text.isdecimal() else text
 
 
 def add_candidates(command: argparse.ArgumentParser, *, several: bool = False) -> None:

@@ -69,10 +69,6 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
         help="table of genes, by name, symbol or Ensembl id, for --limit, --length-key and the next options",
     )
     add(
-        "--probe-sets", nargs=2, type=_number_or_column, metavar=("LOW", "HIGH"),
-        help="least and most probe sets of a gene, numbers or columns; fewer for bright genes under --max-transcripts",
-    )  # fmt: skip
-    add(
         "--quota", nargs=4, action="append", default=[], metavar=("NAME", "GENES", "LOW", "HIGH"),
         help="least and most genes of a file or a gene family in the panel; - for an open end",
     )  # fmt: skip
@@ -247,10 +243,6 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     written = sorted(out.iterdir())
     print(f"Written to {out}: {', '.join(path.name for path in written)}\n")
     return written
-
-
-def _number_or_column(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
 
 
 def _group(genes: str) -> Any:

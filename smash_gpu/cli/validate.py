@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> Result:
     adata, source = open_data(options)
     gene_columns(adata, options)
     same = ("platform", "missing", "exclude_families", "species", "mean_counts", "max_counts",
-            "max_transcripts", "length_key")  # fmt: skip
+            "max_transcripts", "probe_sets", "length_key")  # fmt: skip
     tl.validate(
         adata,
         options.groupby,

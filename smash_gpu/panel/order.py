@@ -16,6 +16,7 @@ from smash_gpu.panel.classes import Level, classes_of, strata_of, summed
 from smash_gpu.panel.constraints import Expression, Genes
 from smash_gpu.panel.levels import crowding
 from smash_gpu.panel.platforms import Platform
+from smash_gpu.panel.probe_ranges import ranges
 from smash_gpu.panel.request import Request
 
 
@@ -87,20 +88,27 @@ class Order:
     def crowding(self) -> pd.DataFrame:
         """Transcripts per cell of the list and the printed panel together, see `levels.crowding`.
 
-        A gene with p of the most P probe sets of the platform is seen with p / P of its counts, as in `tl.panel`.
+        A gene with p of the most P probe sets is seen with p / P of its counts, as in `tl.panel`.
         """
         others = np.setdiff1d(self.existing, self.numbers)
         share = np.concatenate([self._share_seen, np.ones(len(others))])
         return crowding(self.expressed, self.request, np.concatenate([self.numbers, others]), share)
 
+    @cached_property
+    def probe_sets(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Least and most probe sets of every gene of the reference, as asked for, else as the platform has them."""
+        known = None if self.platform is None else self.platform.numbers.get("probe_sets")
+        ends = self.request.probe_sets or (None if known is None else (int(known.low), int(known.high)))
+        return None if ends is None else ranges(ends, self.known, np.zeros(len(self.known.names), dtype=bool))
+
     @property
     def _share_seen(self) -> np.ndarray:
-        known = None if self.platform is None else self.platform.numbers.get("probe_sets")
-        if known is None:
+        if self.probe_sets is None:
             return np.ones(len(self.numbers))
         sets = {here[0]: gene.probe_sets for gene, here in reversed(self.found) if here}
         given = np.array([sets[number] for number in self.numbers], dtype=float)
-        return np.where(np.isnan(given), 1.0, np.minimum(given / known.high, 1.0))
+        most = np.maximum(self.probe_sets[1][self.numbers], 1)
+        return np.where(np.isnan(given), 1.0, np.minimum(given / most, 1.0))
 
     @property
     def n_printed(self) -> int:

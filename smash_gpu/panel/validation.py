@@ -218,18 +218,23 @@ def _crowding(order: Order) -> Iterator[Finding]:
         listed = join_names(
             f"{row[1]} ({row.transcripts:,.4g} of {row.limit:g})" for row in over.itertuples(index=False)
         )
-        yield Finding(what, FAIL, f"more transcripts per cell than max_transcripts= allows: {listed}")
+        unused = order.probe_sets is None and not all(np.isnan(gene.probe_sets) for gene in order.genes)
+        fewer = "; give platform= or probe_sets=, so that genes with fewer probe sets count less" * unused
+        yield Finding(what, FAIL, f"more transcripts per cell than max_transcripts= allows: {listed}{fewer}")
     else:
         yield Finding(what, PASS, said)
 
 
 def _probe_sets(order: Order) -> Iterator[Finding]:
-    number = None if order.platform is None else order.platform.numbers.get("probe_sets")
-    given = [gene for gene in order.genes if not np.isnan(gene.probe_sets)]
-    if number is None or not given:
+    given = [(gene, here) for gene, here in order.found if not np.isnan(gene.probe_sets)]
+    if order.probe_sets is None or not given:
         return
-    outside = [str(gene) for gene in given if not number.low <= gene.probe_sets <= number.high]
-    said = f"{number.low:g} to {number.high:g} probe sets per gene"
+    low, high = order.probe_sets
+    ends = ((low[here[0]], high[here[0]]) if here else (low.min(), high.max()) for _, here in given)
+    outside = [
+        str(gene) for (gene, _), (least, most) in zip(given, ends, strict=True) if not least <= gene.probe_sets <= most
+    ]
+    said = f"{low.min()} to {high.max()} probe sets per gene"
     detail = f"{len(outside):,} outside {said}" if outside else said
     yield Finding("probe sets", FAIL if outside else PASS, detail, tuple(outside))
 

@@ -39,6 +39,7 @@ def validate(
     mean_counts: Window | None = None,
     max_counts: Window | None = None,
     max_transcripts: float | Mapping[str, float] | None = None,
+    probe_sets: tuple[int | str, int | str] | None = None,
     limits: Mapping[str, Window] | None = None,
     length_key: str | None = None,
     layer: str | None = Source.layer,
@@ -73,7 +74,7 @@ def validate(
         What genes are that the data lack: "raise", a failure; "warn", a warning, for targets that no data can hold.
     exclude_families, species
         Gene families that are a warning, and the species whose names they have, as in `tl.panel`.
-    mean_counts, max_counts, max_transcripts, limits, length_key
+    mean_counts, max_counts, max_transcripts, probe_sets, limits, length_key
         Limits as in `tl.panel`; they take the place of those of the platform.
     layer, use_raw, normalize, gene_symbols, min_cells
         Which matrix to read, whether it holds raw counts, the column of ``adata.var`` with gene symbols, and the size
@@ -91,7 +92,7 @@ def validate(
     * ``genes``: one row per gene of the list: name, symbol and id in the data, mean counts per cell over all cells and
       in the class with the most, and the checks that it does not pass;
     * ``crowding``: transcripts per cell of the list and the printed panel together in each class, and the limit; a gene
-      with p of the most P probe sets of the platform counts p / P, as in `tl.panel`;
+      with p of the most P probe sets (of ``probe_sets``, else of the platform) counts p / P, as in `tl.panel`;
     * ``platform``: its numbers, their sources, and how each was used.
 
     Raises
@@ -120,7 +121,7 @@ def validate(
         raise ValueError(not_one_of("missing", missing, POLICIES))
     limited = {
         "mean_counts": mean_counts, "max_counts": max_counts, "max_transcripts": max_transcripts, "limits": limits,
-        "exclude_families": exclude_families, "species": species,
+        "probe_sets": probe_sets, "exclude_families": exclude_families, "species": species,
     }  # fmt: skip
     source = Source(
         layer=layer, use_raw=use_raw, normalize=normalize, gene_symbols=gene_symbols, min_cells=min_cells, device=device

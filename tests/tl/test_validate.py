@@ -165,6 +165,28 @@ def test_a_panel_with_fewer_probe_sets_passes_under_its_cap(adata, tmp_path):
     assert verdict(adata, "crowding", listed[["name"]], platform="xenium_v1", max_transcripts=cap)[0] == {"fail"}
 
 
+@pytest.mark.parametrize("most", [4, "most"])
+def test_the_probe_sets_that_a_panel_was_designed_with_are_those_it_is_checked_with(adata, most):
+    adata.var["most"] = np.arange(adata.n_vars) % 3 + 3
+    design = {"probe_sets": (2, most), "max_transcripts": 8}
+    smg.tl.panel(adata, "cell_type", n_genes=6, platform="xenium_v1", **design)
+    listed = smg.get.panel_table(adata)[["name", "probe_sets"]]
+    found = checks(adata, listed, platform="xenium_v1", **design).set_index("check")["verdict"]
+    assert (found["crowding"], found["probe sets"]) == ("pass", "pass")
+    designed, checked = smg.get.panel_table(adata, "crowding"), smg.get.validation(adata, "crowding")
+    np.testing.assert_allclose(checked["transcripts"], designed["transcripts"])
+    more = listed.assign(probe_sets=6)
+    assert verdict(adata, "probe sets", more, platform="xenium_v1", **design)[0] == {"fail"}
+
+
+def test_too_crowded_a_list_with_probe_sets_says_that_their_range_was_not_given(adata):
+    listed = pd.DataFrame({"name": GOOD, "probe_sets": 2})
+    hint = "give platform= or probe_sets="
+    assert hint in verdict(adata, "crowding", listed, max_transcripts=0.1)[1]
+    assert hint not in verdict(adata, "crowding", listed, max_transcripts=0.1, probe_sets=(1, 4))[1]
+    assert hint not in verdict(adata, "crowding", max_transcripts=0.1)[1]
+
+
 def test_transcript_lengths(adata):
     what = "bases of the shortest transcript"
     assert verdict(adata, what, platform="merscope")[0] == {"not checked"}
