@@ -24,7 +24,7 @@ from smash_gpu.cli.inputs import (
 )
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.saved import save_result
-from smash_gpu.cli.wording import in_options
+from smash_gpu.cli.wording import in_options, table_in_options
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.panel import Request
 from smash_gpu.panel.platforms import platform_of
@@ -119,7 +119,9 @@ def run(options: argparse.Namespace) -> Result:
         used = in_words(platform_of(options.platform), get.panel_table(adata, "platform"))
         print(f"\n{in_options(used, options.parser)}")
     _show(adata)
-    return Result(_tables(adata) | {"written": [] if out is None else _write(adata, options, out, source)})
+    said = {"platform": table_in_options(get.panel_table(adata, "platform"), "used", options.parser)}
+    written = [] if out is None else _write(adata, options, out, source)
+    return Result(_tables(adata) | said | {"written": written})
 
 
 def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], source: dict[str, Any]) -> None:

@@ -10,12 +10,13 @@ from smash_gpu.cli import arguments
 from smash_gpu.cli.exit_codes import ExitCode
 from smash_gpu.cli.inputs import gene_columns, named, open_data, ranges, writable
 from smash_gpu.cli.json_output import Result
-from smash_gpu.cli.wording import in_options
+from smash_gpu.cli.wording import table_in_options
 from smash_gpu.genes.lists import POLICIES
 from smash_gpu.runtime.paths import require_path
 
 PURPOSE = "check a list of genes before it is ordered; exit code 0: no check fails, 1: one does"
 OUT = None
+SENTENCES = {"checks": "detail", "platform": "used"}  # by table
 SHOWN = 200  # characters of the genes of one check
 
 
@@ -62,17 +63,18 @@ def run(options: argparse.Namespace) -> Result:
         **{name: getattr(options, name) for name in same},
         **source,
     )
-    checks = get.validation(adata)
+    tables = {name: get.validation(adata, name) for name in TABLES}
+    for name, said in SENTENCES.items():
+        tables[name] = table_in_options(tables[name], said, options.parser)
     print(f"{options.list} against {named(options)}\n")
-    _show(checks.assign(detail=[in_options(detail, options.parser) for detail in checks["detail"]]))
+    _show(tables["checks"])
     if options.out is not None:
         from smash_gpu import report
 
         title = options.title or f"Validation of {options.list.name}"
         report.write_validation(adata, options.out, title=title, figures=not options.no_figures)
         print(f"Written to {options.out}")
-    tables = {name: get.validation(adata, name) for name in TABLES}
-    code = ExitCode.NO if (checks["verdict"] == "fail").any() else ExitCode.DONE
+    code = ExitCode.NO if (tables["checks"]["verdict"] == "fail").any() else ExitCode.DONE
     return Result({**tables, "written": [] if options.out is None else [options.out]}, code)
 
 

@@ -33,6 +33,13 @@ def test_find_prints_its_tables_as_an_object(run, data, tmp_path):
     assert "Genes removed by each rule" in error
 
 
+def test_the_sentences_of_a_platform_name_options(run, data):
+    found, _ = asked(run, "panel", data, *QUICK, "--n-genes", 4, "--platform", "xenium_v1")
+    used = {row["quantity"]: row["used"] for row in found["platform"]}
+    assert used["max_transcripts"].endswith("give --max-transcripts")
+    assert used["min_transcript_length"].endswith("give --limit transcript_length low -")
+
+
 def test_panel_prints_the_tables_that_it_would_write(run, data, tmp_path):
     found, _ = asked(run, "panel", data, *QUICK, "--n-genes", 4)
     run("panel", data, *QUICK, "--n-genes", 4, "--out", tmp_path)

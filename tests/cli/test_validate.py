@@ -52,6 +52,8 @@ def test_json_is_one_object_with_the_tables(validate):
     assert [row["gene"] for row in found["genes"]] == list(GOOD)
     assert len(found["crowding"]) == 3
     assert any("no public limit on transcripts per cell" in row["used"] for row in found["platform"])
+    assert any(row["used"].endswith("give --max-transcripts") for row in found["platform"])
+    assert any(row["detail"].startswith("give --unavailable") for row in found["checks"])
     assert "duplicates" in error
 
 

@@ -25,6 +25,9 @@ SAID = {
     "sample_key='donor' has one value. Leave sample_key out.": (
         "--sample-key donor has one value. Leave --sample-key out."
     ),
+    "give max_counts= or limits=": "give --max-counts or --limit",
+    "give limits={'transcript_length': (960, None)}": "give --limit transcript_length 960 -",
+    "yours: limits={'my length': (None, 5)}": 'yours: --limit "my length" - 5',
     "Leave normalize out.": "Leave --normalized and --counts out.",
     "pass adata.raw.to_adata() instead of adata.": "pass --use-raw.",
     "Pass adata.raw.to_adata() instead of adata, or instead of a path smash_gpu.read(path).raw.to_adata(), as "
