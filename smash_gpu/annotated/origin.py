@@ -68,6 +68,9 @@ def _of_cells(adata: AnnData, made_from: Mapping[str, Any]) -> Iterator[str]:
     if cells.digest != made_from["cells"]:
         yield "the cells are not the same"
         return
+    if "labels" not in made_from:
+        yield f"labels in {', '.join(map(repr, labels))} changed"
+        return
     for number, name in enumerate(columns):
         if name in labels:
             n = _differing(labels[name][cells.order], made_from["labels"][str(number)])

@@ -245,28 +245,6 @@ def write_tables(adata: AnnData, step: str, tables: Mapping[str, pd.DataFrame], 
     _update(adata, key, tables)
 
 
-def tuning_slot(key: str) -> str:
-    """The slot of ``uns`` for tuned options, which a new selection leaves as it is."""
-    return f"{key}_tuning"
-
-
-def write_tuning(adata: AnnData, model: str, trials: pd.DataFrame, options: Mapping[str, Any], *, key: str) -> None:
-    """Fill ``.uns["smash_tuning"]``: one row per trial, those of other models stay; by model the options."""
-    slot, table = tuning_slot(key), trials.assign(model=model)
-    if slot in adata.uns:
-        others = adata.uns[slot]["trials"]
-        table = pd.concat([others[others["model"] != model], table], ignore_index=True)
-    record(adata, slot, model, options)
-    note_origin(adata, slot, model, options)
-    _update(adata, slot, {"trials": table})
-
-
-def tuning(adata: AnnData, key: str) -> pd.DataFrame:
-    """The trials of all models that were tuned; no rows if none was."""
-    found = adata.uns.get(tuning_slot(key), {}).get("trials")
-    return pd.DataFrame({"model": []}, dtype=object) if found is None else found
-
-
 def write_panel(
     adata: AnnData,
     *,

@@ -65,15 +65,16 @@ def run(options: argparse.Namespace) -> Result:
 
 def _write(adata: Any, options: argparse.Namespace, out: Path) -> list[Path]:
     from smash_gpu import get
-    from smash_gpu.annotated import slots
+    from smash_gpu.annotated import of_tuning, slots
 
     out.mkdir(parents=True, exist_ok=True)
     get.tuning(adata, options.model).to_csv(out / "trials.csv", index=False)
-    trials = slots.tuning(adata, slots.KEY).drop(columns="model")
+    trials = of_tuning.tuning(adata, slots.KEY).drop(columns="model")
     found = {
         "model": options.model,
         "options": get.tuned_options(adata, options.model),
-        "params": slots.recorded(adata, slots.tuning_slot(slots.KEY), options.model),
+        "params": slots.recorded(adata, of_tuning.slot_of(slots.KEY), options.model),
+        "made_from": of_tuning.made_from(adata, options.model, slots.KEY),
         "trials": json.loads(trials.to_json(orient="records", double_precision=15)),
     }
     (out / FILE).write_text(json.dumps(found, indent=2))
@@ -89,15 +90,15 @@ def use_tuned(adata: Any, options: argparse.Namespace) -> None:
     ValueError
         If a file is of something else, or the files are of other models than ``--model``.
     """
-    from smash_gpu.annotated import slots
+    from smash_gpu.annotated import of_tuning, slots
 
     if options.tuned is None:
         return
     models = []
     for path in options.tuned:
-        model, params, trials = _read(path)
+        model, params, made_from, trials = _read(path)
         models.append(model)
-        slots.write_tuning(adata, model, trials, params, key=slots.KEY)
+        of_tuning.write(adata, model, trials, params, made_from=made_from, key=slots.KEY)
     asked = {options.model} if isinstance(options.model, str) else set(options.model)
     if asked not in ({Importance.model}, set(models)):
         raise ValueError(f"the files of --tuned are of {', '.join(models)}, not of {', '.join(asked)}; omit --model.")
@@ -113,13 +114,14 @@ def best_options(adata: Any, model: str | tuple[str, ...]) -> dict[str, Any]:
     return {name: get.tuned_options(adata, name) for name in model}
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any], Any]:
-    """Model, options of the step, and trials."""
+def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, Any], Any]:
+    """Model, options of the step, the data they are of, and trials."""
     import pandas as pd
 
     require_path(path)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return found["model"], found["params"], pd.DataFrame(found["trials"]).astype({"value": float})
+        trials = pd.DataFrame(found["trials"]).astype({"value": float})
+        return found["model"], found["params"], found["made_from"], trials
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a {FILE} of smash-gpu tune ({error!r}).") from error

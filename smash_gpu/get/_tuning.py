@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import of_tuning, slots
 from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime.words import join_names
 
@@ -82,17 +82,17 @@ def tuned_options(adata: AnnData, model: str, *, key: str = slots.KEY) -> dict[s
     {'n_estimators': 5}
     """
     _trials(adata, model, key)
-    return json.loads(slots.recorded(adata, slots.tuning_slot(key), model)["best_options"])
+    return json.loads(slots.recorded(adata, of_tuning.slot_of(key), model)["best_options"])
 
 
 def _trials(adata: AnnData, model: str | None, key: str) -> pd.DataFrame:
-    table = slots.tuning(adata, key)
+    table = of_tuning.tuning(adata, key)
     known = list(dict.fromkeys(table["model"]))
     found = table if model is None else table[table["model"] == model]
     if not len(found):
         of = "" if model is None else f" of the model {model!r}"
         call = "tl.tune" if model is None else f"tl.tune(adata, groupby, model={model!r})"
         tuned = f" Tuned so far: {join_names(known)}." if known else ""
-        slot = slots.tuning_slot(key)
+        slot = of_tuning.slot_of(key)
         raise NotFoundError(f"adata.uns[{slot!r}] holds no tuned options{of}; run {call} first.{tuned}")
     return found

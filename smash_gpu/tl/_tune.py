@@ -11,7 +11,7 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import models
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import of_tuning, slots
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.data.stages import Work
@@ -159,7 +159,7 @@ def tune(
         "max_cells": max_cells, "random_state": random_state, "filters": vars(rules), "inverse_pca": inverse_pca,
         "n_candidates": int(candidates.sum()), "best_value": float(best["value"]), "best_options": json.dumps(found),
     }  # fmt: skip
-    slots.write_tuning(adata, model, table, options, key=key)
+    of_tuning.write(adata, model, table, options, key=key)
     say(_in_words(model, table, found))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from anndata import AnnData
 
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import of_tuning, slots
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.get import tuned_options
 from smash_gpu.runtime.words import not_one_of
@@ -58,7 +58,7 @@ def _tuned(model: str, adata: AnnData, groupby: str, key: str) -> dict[str, Any]
         found = tuned_options(adata, model, key=key)
     except NotFoundError as error:
         raise NotFoundError(f"{error} Or pass model_options= with names and values.") from None
-    slot = slots.tuning_slot(key)
+    slot = of_tuning.slot_of(key)
     column = slots.recorded(adata, slot, model).get("groupby")
     if column != groupby:
         warn(

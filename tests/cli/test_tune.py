@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import anndata as ad
+import numpy as np
 import pandas as pd
 import pytest
 from cases.commands import assert_one_message
@@ -87,3 +89,30 @@ def test_what_cannot_be_used_is_one_message(run, data, file, tmp_path):
     assert_one_message(tune(run, data, tmp_path / "out", "--n-trials", "0"), "--n-trials 0 must be at least 1")
     with_other = run(*wanted[:3], "sample", "--tuned", file)
     assert "were tuned for the column 'cell_type', not for 'sample'" in with_other[2]
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda cells: cells[:-9].copy(), "were tuned on other data: 9 of 240 cells are gone since"),
+    (lambda cells: cells[:, 1:].copy(), "were tuned on other data: 1 of 60 genes is gone since"),
+    (lambda cells: relabelled(cells), "were tuned on other data: labels in 'cell_type' changed since"),
+    (lambda cells: cells, ""),
+])  # fmt: skip
+def test_options_of_other_data_are_used_with_a_note(run, data, file, tmp_path, change, said):
+    change(ad.read_h5ad(data)).write_h5ad(tmp_path / "other.h5ad")
+    code, _, error = run("find", tmp_path / "other.h5ad", "--groupby", "cell_type", "--tuned", file, "--no-figures")
+    assert code in (0, 1), error
+    assert said in error if said else "tuned on other data" not in error
+
+
+def relabelled(cells):
+    cells.obs["cell_type"] = np.roll(cells.obs["cell_type"].astype(str), 1)
+    return cells
+
+
+def test_options_of_a_column_that_the_data_lack_are_used_with_a_note(run, data, file, tmp_path):
+    cells = ad.read_h5ad(data)
+    cells.obs["type"] = cells.obs.pop("cell_type")
+    cells.write_h5ad(tmp_path / "other.h5ad")
+    code, _, error = run("find", tmp_path / "other.h5ad", "--groupby", "type", "--tuned", file, "--no-figures")
+    assert code in (0, 1), error
+    assert "were tuned for the column 'cell_type', not for 'type'" in error

@@ -10,7 +10,7 @@ import anndata as ad
 import pytest
 
 import smash_gpu as smg
-from smash_gpu.annotated import slots
+from smash_gpu.annotated import of_tuning, slots
 from smash_gpu.models.search import defaults
 
 FIXED = {"n_estimators": 5}
@@ -30,7 +30,7 @@ def tuned(adata):
 
 def with_best(adata, model="xgboost", **options):
     """As if the search had found these."""
-    slot = slots.tuning_slot("smash")
+    slot = of_tuning.slot_of("smash")
     params = slots.recorded(adata, slot, model) | {"best_options": json.dumps(options)}
     slots.record(adata, slot, model, params)
 
@@ -112,7 +112,7 @@ def test_a_killed_call_goes_on(adata, tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "f1_macro", stops)
     with pytest.raises(KeyboardInterrupt):
         smg.tl.tune(adata, "cell_type", **HOW | {"n_trials": 4}, work=tmp_path)
-    assert slots.tuning_slot("smash") not in adata.uns
+    assert of_tuning.slot_of("smash") not in adata.uns
     smg.tl.tune(adata, "cell_type", **HOW | {"n_trials": 4}, work=tmp_path)
     assert len(calls) == 3 + 2
     calm = adata.copy()
@@ -126,7 +126,7 @@ def test_without_tuning_the_error_says_what_to_do(adata):
         smg.tl.smash(adata, "cell_type", model_options="tuned")
     with pytest.raises(KeyError, match="run tl.tune first"):
         smg.get.tuning(adata)
-    assert slots.tuning_slot("smash") not in adata.uns
+    assert of_tuning.slot_of("smash") not in adata.uns
 
 
 @pytest.mark.parametrize("function", [smg.tl.smash, smg.tl.importance])
@@ -176,7 +176,7 @@ def test_an_evaluation_of_tuned_options_is_said_to_be_optimistic(tuned):
 
 def test_every_option_is_stored(tuned):
     """All but those that change no result."""
-    stored = slots.recorded(tuned, slots.tuning_slot("smash"), "xgboost")
+    stored = slots.recorded(tuned, of_tuning.slot_of("smash"), "xgboost")
     parameters = set(inspect.signature(smg.tl.tune).parameters)
     assert parameters - {"adata", "memory", "work", "key"} <= set(stored)
 
