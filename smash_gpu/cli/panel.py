@@ -23,6 +23,7 @@ from smash_gpu.cli.inputs import (
     writable,
 )
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.model_names import as_models
 from smash_gpu.cli.saved import save_result
 from smash_gpu.cli.wording import in_options, table_in_options
 from smash_gpu.genes.names import FAMILY_NAMES
@@ -76,8 +77,9 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     add("--weight-key", metavar="COLUMN", help="column with gene weights")
     add(
         "--weights", metavar="MODEL",
-        help="weigh what each gene separates by how much a model uses it: rf, brf, xgboost or dnn, trained first on "
-        "the first column of --groupby, or the key of a tl.smash result in the file",
+        help="weigh what each gene separates by how much a model uses it: rf, brf, xgboost, dnn, or several "
+        "with commas between them, trained first on the first column of --groupby; or the key of a tl.smash result "
+        "in the file",
     )  # fmt: skip
     add("--cost-key", metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
@@ -154,15 +156,14 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
 
 
 def _weights(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> str | None:
-    """The key of a result of `tl.smash` that is there, or is made with the model of this name."""
-    from smash_gpu import models, tl
+    """The key of a result of `tl.smash` that is there, or is made with the model of this name, or several."""
+    from smash_gpu import tl
     from smash_gpu.annotated import slots
 
     if options.weights is None or options.weights in adata.uns:
         return options.weights
-    models.check(options.weights, {})
     cells = {"min_cells": source.get("min_cells") or MIN_CELLS}
-    tl.smash(adata, options.groupby[0], model=options.weights, work=kept_in(options), **source | cells)
+    tl.smash(adata, options.groupby[0], model=as_models(options.weights), work=kept_in(options), **source | cells)
     return slots.KEY
 
 

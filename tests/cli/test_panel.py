@@ -88,6 +88,9 @@ def test_genes_are_weighed_by_a_model_that_is_trained_first_or_by_a_result_in_th
     pd.testing.assert_frame_equal(by_model, by_key)
     rules = pd.read_csv(tmp_path / "key" / "rules.csv")
     assert "no candidate of the model (weights)" in set(rules["rule"])
+    code, said, error = run(*panel, "--weights", "rf,brf")
+    assert code == 0, error
+    assert "genes weighed by the model" in said
     code, _, error = run(*panel, "--weights", "xgbost")
     assert code == ExitCode.WRONG
     assert "did you mean 'xgboost'" in error.lower()
