@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import singledispatch
 from pathlib import Path
@@ -16,6 +18,8 @@ import numpy as np
 
 from smash_gpu.cli.exit_codes import ExitCode
 from smash_gpu.errors import InfeasibleError
+
+STDOUT, STDERR = 1, 2  # file descriptors
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,26 @@ def messages(*, as_json: bool) -> Iterator[None]:
     if not as_json:
         yield
         return
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), _lines_of_libraries():
         yield
+
+
+@contextmanager
+def _lines_of_libraries() -> Iterator[None]:
+    """What compiled libraries print, such as HiGHS, goes to standard error, too."""
+    try:
+        kept = os.dup(STDOUT)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        os.dup2(STDERR, STDOUT)
+        yield
+    finally:
+        with suppress(OSError, TypeError, AttributeError):
+            ctypes.CDLL(None).fflush(None)  # what they have not written yet
+        os.dup2(kept, STDOUT)
+        os.close(kept)
 
 
 def print_object(command: str, result: Result, notes: list[str]) -> None:

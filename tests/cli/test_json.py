@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from cases.commands import MARKERS, find, written
 
 from smash_gpu import cli
 from smash_gpu.cli.exit_codes import MEANING, ExitCode
-from smash_gpu.cli.json_output import plain
+from smash_gpu.cli.json_output import Result, messages, plain, print_object
 
 QUICK = ("--groupby", "cell_type", "--no-figures")
 
@@ -31,6 +33,17 @@ def test_find_prints_its_tables_as_an_object(run, data, tmp_path):
     assert {row["name"] for row in found["markers"]} == set(MARKERS)
     assert str(tmp_path / "out" / "markers.csv") in found["written"]
     assert "Genes removed by each rule" in error
+
+
+def test_lines_of_compiled_libraries_go_to_standard_error(capfd):
+    """HiGHS prints some with its own buffer, whatever it is told."""
+    with messages(as_json=True):
+        os.write(1, b"written\n")
+        ctypes.CDLL(None).puts(b"buffered")
+    print_object("check", Result(), [])
+    out, error = capfd.readouterr()
+    assert json.loads(out)["command"] == "check"
+    assert sorted(error.split()) == ["buffered", "written"]
 
 
 def test_the_sentences_of_a_platform_name_options(run, data):
