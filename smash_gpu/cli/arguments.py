@@ -9,7 +9,7 @@ from typing import Any
 
 from smash_gpu.annotated.source import Source
 from smash_gpu.cli.inputs import range_end
-from smash_gpu.cli.model_names import PANEL, Known, as_models
+from smash_gpu.cli.model_names import PANEL, Given, Known, as_models
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
 from smash_gpu.genes.filters import SPECIES
@@ -110,7 +110,7 @@ def add_candidates(command: argparse.ArgumentParser, *, several: bool = False) -
     what = "classifier that scores the genes"
     if several:
         command.add_argument(
-            "--model", type=as_models, choices=Known(MODELS), default=Importance.model,
+            "--model", type=as_models, choices=Known(MODELS), default=Importance.model, action=Given,
             help=f"{what}; of several, as in dnn,xgboost, the consensus",
         )  # fmt: skip
     else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+from typing import Any
+
 PANEL = "panel"
 
 
@@ -12,6 +15,15 @@ class Known(tuple):
         if isinstance(value, tuple):
             return bool(value) and PANEL not in value and all(map(super().__contains__, value))
         return super().__contains__(value)
+
+
+class Given(argparse.Action):
+    """Stores the models, and in ``model_is_given`` that they are not the default."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """What `argparse` calls for an option that is there."""
+        setattr(namespace, self.dest, values)
+        namespace.model_is_given = True
 
 
 def as_models(word: str) -> str | tuple[str, ...]:

@@ -11,7 +11,6 @@ from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import filters_of, kept_in, named, open_data, paper_of, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.runtime.paths import require_path
-from smash_gpu.selection.options import Importance
 from smash_gpu.selection.trials import Budget
 
 PURPOSE = "search for the options with which a model predicts best"
@@ -100,7 +99,7 @@ def use_tuned(adata: Any, options: argparse.Namespace) -> None:
         models.append(model)
         of_tuning.write(adata, model, trials, params, made_from=made_from, key=slots.KEY)
     asked = {options.model} if isinstance(options.model, str) else set(options.model)
-    if asked not in ({Importance.model}, set(models)):
+    if getattr(options, "model_is_given", False) and asked != set(models):
         raise ValueError(f"the files of --tuned are of {', '.join(models)}, not of {', '.join(asked)}; omit --model.")
     options.model = models[0] if len(models) == 1 else tuple(models)
 

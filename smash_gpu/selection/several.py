@@ -19,7 +19,7 @@ def as_list(model: Models) -> list[One]:
     Raises
     ------
     ValueError
-        If there is none, or one is listed twice.
+        If there is none, one is listed twice, or the name of one of several has a "/".
     """
     found = list(model) if isinstance(model, list | tuple) else [model]
     if not found:
@@ -29,6 +29,11 @@ def as_list(model: Models) -> list[One]:
             raise ValueError(
                 f"model lists {_name(one)!r} twice; list each model once. For the mean of the same model with several "
                 "seeds pass n_models=."
+            )
+        if len(found) > 1 and "/" in _name(one):
+            raise ValueError(
+                f"model lists {_name(one)!r}, but h5ad and zarr hold no name with / in it. Give the model another name "
+                "in smash_gpu.models.MODELS."
             )
     return found
 

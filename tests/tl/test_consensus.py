@@ -15,6 +15,7 @@ from cells import Kind
 
 import smash_gpu as smg
 from smash_gpu.annotated import slots
+from smash_gpu.models import MODELS
 from smash_gpu.models.forest import random_forest
 from smash_gpu.selection import consensus, several
 
@@ -256,6 +257,12 @@ def test_a_designed_panel_takes_the_importance_of_the_consensus_as_weights(adata
     panel = smg.get.panel(adata)
     assert len(panel) == 6
     assert (adata.var["smash_importance"][panel] > 0).all()
+
+
+def test_a_model_whose_name_no_file_can_hold_is_refused_in_a_list(adata, monkeypatch):
+    monkeypatch.setitem(MODELS, "a/b", MODELS["rf"])
+    with pytest.raises(ValueError, match=r"model lists 'a/b', but h5ad and zarr hold no name with / in it"):
+        smg.tl.smash(adata, "cell_type", model=["a/b", "rf"])
 
 
 def test_each_model_says_how_right_it_is(adata, caplog):
