@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def _show(adata: Any) -> None:
     print(f"\n{len(genes)} genes, in order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))
     print(shown.head(20).to_string(index=False, float_format="{:.3f}".format))
     print(
-        f"\nResolution {curve['resolution']:.1%} of what all genes give; at least {curve['of_bound']:.1%} of the best"
+        f"\nResolution {curve['resolution']:.1%} of what all genes give; at least {at_least(curve['of_bound'])} of the best"
     )
     if "unweighted_resolution" in curve:
         print(f"panel of this size, genes weighed by the model; {curve['unweighted_resolution']:.1%} without weights.")
@@ -201,6 +202,11 @@ def _show(adata: Any) -> None:
         shown = short[["column", "class", "asked", "found", "in_data", "allowed", "reason", "way_out"]]
         print(f"\nClasses with fewer markers than requested:\n{shown.to_string(index=False)}")
     print()
+
+
+def at_least(share: float) -> str:
+    """A lower bound in percent, which is not rounded up."""
+    return f"{math.floor(1000 * share + 1e-9) / 1000:.1%}"
 
 
 def _tables(adata: Any) -> dict[str, Any]:

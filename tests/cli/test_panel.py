@@ -10,6 +10,7 @@ from cases.commands import changed
 
 import smash_gpu as smg
 from smash_gpu.cli.exit_codes import ExitCode
+from smash_gpu.cli.panel import at_least
 
 PNG = b"\x89PNG"
 
@@ -18,6 +19,11 @@ PNG = b"\x89PNG"
 def data(two_columns, tmp_path):
     two_columns.write_h5ad(tmp_path / "cells.h5ad")
     return tmp_path / "cells.h5ad"
+
+
+def test_a_lower_bound_is_not_rounded_up():
+    shown = {0.83585: "83.5%", 0.99996: "99.9%", 1.0: "100.0%", 1 - 1e-15: "100.0%", 0.7: "70.0%", 0.0: "0.0%"}
+    assert {share: at_least(share) for share in shown} == shown
 
 
 def test_the_command_writes_what_vendors_and_readers_take(run, data, tmp_path):
