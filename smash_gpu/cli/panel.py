@@ -181,7 +181,8 @@ def _show(adata: Any) -> None:
     print(f"\n{len(genes)} genes, in order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))
     print(shown.head(20).to_string(index=False, float_format="{:.3f}".format))
     print(
-        f"\nResolution {curve['resolution']:.1%} of what all genes give; at least {at_least(curve['of_bound'])} of the best"
+        f"\nResolution {curve['resolution']:.1%} of what all genes give; at least {at_least(curve['of_bound'])} of the "
+        "best"
     )
     if "unweighted_resolution" in curve:
         print(f"panel of this size, genes weighed by the model; {curve['unweighted_resolution']:.1%} without weights.")
