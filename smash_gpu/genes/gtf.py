@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from smash_gpu.genes.tables import DAMAGED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,16 +43,15 @@ def transcript_lengths(path: Path) -> pd.DataFrame:
 
     bases: dict[tuple[str, str, str], int] = defaultdict(int)  # a transcript may stand on both X and Y
     names: dict[str, str | None] = {}
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-        for number, line in enumerate(lines, start=1):
-            cells = line.split("\t")
-            if len(cells) < COLUMNS or cells[FEATURE] != "exon":
-                continue
-            known = dict(ATTRIBUTE.findall(cells[ATTRIBUTES]))
-            if "gene_id" in known and "transcript_id" in known:
-                names[known["gene_id"]] = known.get("gene_name")
-                where = known["gene_id"], known["transcript_id"], cells[CHROMOSOME]
-                bases[where] += _length(cells[START], cells[END], f"{path}, line {number}")
+    for number, line in enumerate(_lines(path), start=1):
+        cells = line.split("\t")
+        if len(cells) < COLUMNS or cells[FEATURE] != "exon":
+            continue
+        known = dict(ATTRIBUTE.findall(cells[ATTRIBUTES]))
+        if "gene_id" in known and "transcript_id" in known:
+            names[known["gene_id"]] = known.get("gene_name")
+            where = known["gene_id"], known["transcript_id"], cells[CHROMOSOME]
+            bases[where] += _length(cells[START], cells[END], f"{path}, line {number}")
     if not bases:
         raise ValueError(f"{path} holds no exons with gene_id and transcript_id; give an annotation in GTF.")
     longest: dict[str, int] = {}
@@ -57,6 +60,14 @@ def transcript_lengths(path: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {"gene_name": [names[gene] for gene in longest], "gene_id": list(longest), "length": longest.values()}
     )
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            yield from lines
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise ValueError(f"{path} {DAMAGED}.") from None
 
 
 def _length(start: str, end: str, where: str) -> int:

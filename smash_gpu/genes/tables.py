@@ -30,6 +30,7 @@ IDS = ("gene_ids", "gene_id", "ensembl_id", "ensembl_ids", "ensembl", "ensembl_g
 PROBE_SETS = ("probe_sets", "num_probesets", "num_probe_sets", "n_probe_sets", "probesets", "gene_coverage")
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 CONTROL = {*range(9), *range(14, 27)}  # bytes that no text holds
+DAMAGED = "is a damaged gzip file; copy or download it again"
 AS_LIST = "give one gene per line, or a table with a column 'name'"
 
 
@@ -226,7 +227,7 @@ def _text(path: Path) -> str:
     try:
         raw = gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
     except (EOFError, OSError, zlib.error):
-        raise ValueError(f"{path} is a damaged gzip file; copy or download it again.") from None
+        raise ValueError(f"{path} {DAMAGED}.") from None
     with suppress(UnicodeDecodeError):
         return raw.decode("utf-16" if raw.startswith(UTF16) else "utf-8-sig")
     if raw.startswith(b"PK\x03\x04"):

@@ -88,3 +88,11 @@ def test_a_line_with_ends_that_are_no_numbers_is_named(tmp_path):
     (tmp_path / "a.gtf").write_text('1\tX\texon\tone\t9\t.\t+\t.\tgene_id "A"; transcript_id "T";\n')
     with pytest.raises(ValueError, match="a.gtf, line 1: 'one' to '9' are no positions"):
         transcript_lengths(tmp_path / "a.gtf")
+
+
+def test_a_compressed_file_that_breaks_off_is_said(tmp_path):
+    whole = gzip.compress(GTF.encode())
+    for part in (whole[:40], whole[:-9], b"no gzip"):
+        (tmp_path / "a.gtf.gz").write_bytes(part)
+        with pytest.raises(ValueError, match="a.gtf.gz is a damaged gzip file; copy or download it again"):
+            transcript_lengths(tmp_path / "a.gtf.gz")
