@@ -18,6 +18,7 @@ NAMES = (
     "gpu_table",
     "marker_scores",
     "network_settings",
+    "nested_panels",
     "panel",
     "panel_example",
     "panel_modes",

@@ -1,7 +1,8 @@
 """Markdown tables from the JSON lines of the quality benchmark.
 
-``python -m benchmarks quality`` prints them. ``quality_table`` writes the README's table of the inverse PCA, from lines
-of ``quality --methods rf rf_inverse_pca --json benchmarks/results/inverse_pca_quality.jsonl``, or of more models.
+``python -m benchmarks quality`` prints them. ``quality_table`` writes the README's: today's models, from the seeds that
+took no part in any choice; methods of others, from earlier seeds; and the inverse PCA, from the lines of
+``quality --methods rf rf_inverse_pca --json benchmarks/results/inverse_pca_quality.jsonl``, or of more models.
 
 Where a table does not name a classifier, it is kNN(3). A method without lines of logistic regression, or without the
 genes of its panels (lines of before 28 November 2026), has "–" there.
@@ -19,20 +20,36 @@ import pandas as pd
 from benchmarks import record
 
 REFERENCE = "wilcoxon"
-VARIANTS = {"_paper": "paper's setting", "_inverse_pca": "with inverse PCA"}
-INVERSE_PCA = "inverse PCA"
+VARIANTS = {"_paper": "paper's setting", "_inverse_pca": "with inverse PCA", "_in_turn": "groups in turn"}
+JUDGED = (71, 72, 73)  # seeds that took no part in any choice
+EARLIER = (0, 1, 2)
+CHANGED_SINCE = ("rf", "brf", "xgboost", "dnn")
+MODELS, OTHERS, INVERSE_PCA = "panels of the models", "panels of other methods", "inverse PCA"
 UNIT = ["set", "groupby"]
 M = "misclassification"
 CLASSIFIERS = {"kNN": M, "LR": f"logreg_{M}"}
 
 
 def main(arguments: list[str]) -> None:
-    """Write the README's table of quality with and without the inverse PCA."""
-    options = record.parser("quality_table")
-    options.set_defaults(json=record.RESULTS / "inverse_pca_quality.jsonl")
+    """Write the README's tables of quality."""
+    options = record.parser("quality")
+    options.add_argument("--inverse-pca", type=Path, default=record.RESULTS / "inverse_pca_quality.jsonl")
     options.add_argument("--readme", type=Path, default=record.README)
     options = options.parse_args(arguments)
-    record.put(options.readme, {INVERSE_PCA: with_inverse_pca(options.json)})
+    tables = {MODELS: of_models(options.json), OTHERS: of_others(options.json)}
+    record.put(options.readme, tables | {INVERSE_PCA: with_inverse_pca(options.inverse_pca)})
+
+
+def of_models(path: Path) -> str:
+    """Today's models, the panel design and Wilcoxon."""
+    return f"{table(path, JUDGED)}\n"
+
+
+def of_others(path: Path) -> str:
+    """Methods of others and the paper's settings, from earlier seeds, without our models of that time."""
+    rows = latest(path, EARLIER)
+    rows = rows[~rows["method"].isin(CHANGED_SINCE)]
+    return "\n\n".join([by_method(rows), by_unit(rows), without_result(rows)]) + "\n"
 
 
 def with_inverse_pca(path: Path) -> str:

@@ -63,7 +63,7 @@ OTHERS = r"(anndata|collections|cupy|dask|matplotlib|np|numpy|pandas|pathlib|pd|
 BUILT_IN = r"(Any|bool|float|int|str|None|dict|list|tuple|type|object)"
 PRIVATE = r"smash_gpu\.(annotated|data|models\.network)\..*"  # types in signatures
 nitpick_ignore_regex = [("py:.*", OTHERS), ("py:.*", BUILT_IN), ("py:.*", PRIVATE)]
-suppress_warnings = ["mystnb.unknown_mime_type"]
+suppress_warnings = ["mystnb.unknown_mime_type", "sphinx_autodoc_typehints.forward_reference"]
 
 
 def _short_name(app, env, node, contnode):

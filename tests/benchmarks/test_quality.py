@@ -254,5 +254,13 @@ def test_the_readme_shows_the_committed_lines_with_and_without_inverse_pca():
     assert shown == quality_table.with_inverse_pca(lines), "run: python -m benchmarks quality_table"
 
 
+@pytest.mark.parametrize("name", [quality_table.MODELS, quality_table.OTHERS])
+def test_the_readme_shows_the_committed_lines_of_panels(name):
+    written = {quality_table.MODELS: quality_table.of_models, quality_table.OTHERS: quality_table.of_others}[name]
+    assert record.marked(record.README, name) == written(record.RESULTS / "quality.jsonl"), (
+        "run: python -m benchmarks quality_table"
+    )
+
+
 def vars_of(data):
     return {name: getattr(data, name) for name in data.__dataclass_fields__}
