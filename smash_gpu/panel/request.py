@@ -14,6 +14,7 @@ from smash_gpu.genes.lists import listed
 from smash_gpu.genes.values import PerGene, per_gene
 from smash_gpu.panel.probe_ranges import End, checked
 from smash_gpu.panel.quotas import Quota, quotas_of
+from smash_gpu.runtime.whole import require_whole
 from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
 
 ANY = (0.0, np.inf)
@@ -63,6 +64,7 @@ class Request:
     min_cells_per_sample: int = MIN_CELLS_PER_SAMPLE
 
     def __post_init__(self) -> None:
+        require_whole(n_genes=self.n_genes)
         if self.n_genes < 1:
             raise ValueError(f"n_genes={self.n_genes} is too low; a panel needs at least one gene.")
         if self.tau is not None and not self.tau > 0:

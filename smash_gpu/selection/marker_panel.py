@@ -10,6 +10,7 @@ import numpy as np
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.panel import choose_known
 from smash_gpu.panel.request import ORDINARY, OUT, SPARE
+from smash_gpu.runtime.whole import require_whole
 from smash_gpu.selection.options import Recipe
 from smash_gpu.selection.steps import Selection, select
 
@@ -40,9 +41,10 @@ def marker_panel(
 
     Raises
     ------
-    ValueError
-        If fewer than ``n_genes`` genes may be chosen.
+    ValueError, TypeError
+        If fewer than ``n_genes`` genes may be chosen, or this is no whole number.
     """
+    require_whole(n_genes=n_genes)
     is_eligible, is_spare = ~np.isnan(eligible), ~np.isnan(spare)
     tier = np.where(is_eligible.any(axis=0), ORDINARY, np.where(is_spare.any(axis=0), SPARE, OUT))
     n_scored = int((tier < OUT).sum())

@@ -14,6 +14,7 @@ from smash_gpu.data import splits
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes import lists as gene_lists
 from smash_gpu.genes import names as gene_names
+from smash_gpu.runtime.whole import require_whole
 from smash_gpu.runtime.words import names_of, not_an_option
 from smash_gpu.selection import several
 
@@ -139,6 +140,7 @@ class Importance:
     tuned: bool = False
 
     def __post_init__(self) -> None:
+        require_whole(n_models=self.n_models, random_state=self.random_state)
         for one in several.as_list(self.model):
             models.check(one, {})
         found = several.each(self.model, self.options)
@@ -236,6 +238,7 @@ class Ranking:
     min_cells_per_sample: int = 1
 
     def __post_init__(self) -> None:
+        require_whole(n_top=self.n_top)
         if self.n_top < 1:
             raise ValueError(f"n_top={self.n_top} must be at least 1.")
         if not self.min_log2_fold_change >= 0:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from smash_gpu.errors import ChangedError
 from smash_gpu.models.search import Choice, Range, Space, defaults
 from smash_gpu.runtime.progress import track
+from smash_gpu.runtime.whole import require_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,7 @@ class Budget:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
+        require_whole(n_trials=self.n_trials)
         if self.n_trials < 1:
             raise ValueError(f"n_trials={self.n_trials} must be at least 1.")
         if self.timeout is not None and not self.timeout > 0:

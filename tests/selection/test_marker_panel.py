@@ -181,6 +181,20 @@ def test_a_global_importance_that_cannot_be_one_is_an_error(adata, answer, said,
         smg.tl.smash(adata, "cell_type", model=Overall())
 
 
+@pytest.mark.parametrize("n_genes", [2.5, "3"])
+def test_a_number_of_genes_that_is_not_whole_is_named(adata, n_genes):
+    smg.tl.smash(adata, "cell_type", model_options={"n_estimators": 3})
+    for call in (smg.get.marker_panel, lambda cells, n: smg.tl.panel(cells, "cell_type", n_genes=n)):
+        with pytest.raises(TypeError, match=rf"n_genes={n_genes!r} must be a whole number"):
+            call(adata, n_genes)
+
+
+@pytest.mark.parametrize("option", ["n_models", "n_top", "random_state"])
+def test_other_numbers_that_are_not_whole_are_named(adata, option):
+    with pytest.raises(TypeError, match=f"{option}=1.5 must be a whole number"):
+        smg.tl.smash(adata, "cell_type", **{option: 1.5})
+
+
 def test_equal_importances_give_equal_panels_on_a_device(monkeypatch, rng):
     """Models differ between libraries, so the same importances are given."""
     adata = planted(rng)

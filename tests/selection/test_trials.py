@@ -145,3 +145,8 @@ def test_a_budget_of_nothing_is_refused(n_trials, timeout):
 
 def test_only_what_is_not_the_default_is_given_to_a_model():
     assert changed({"depth": 4, "rate": 0.2, "kind": None}, SPACE) == {"rate": 0.2}
+
+
+def test_a_number_of_trials_that_is_not_whole_is_refused():
+    with pytest.raises(TypeError, match=r"n_trials=2\.5 must be a whole number"):
+        Budget(2.5)
