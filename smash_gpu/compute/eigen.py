@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from smash_gpu.compute.cores import idle_cores
 from smash_gpu.compute.xp import namespace, on_gpu
 
 ROWS_PER_THREAD = 1000  # with fewer, threads wait for each other more than they compute
-LOOK = 0.05  # seconds over which the use of the cores is measured
-IDLE = 0.5  # of the time
 
 
 def leading(matrix: Any, how_many: Callable[[Any], int]) -> Any:
@@ -66,12 +64,3 @@ def idle_threads(n_rows: int) -> Iterator[None]:
     most = min([n_rows // ROWS_PER_THREAD, *(library.num_threads for library in blas.lib_controllers)])
     with blas.limit(limits=1 if most < 2 else min(most, idle_cores())):
         yield
-
-
-def idle_cores() -> int:
-    """Cores for this process on which nothing runs just now; at least 1, its own."""
-    import psutil
-
-    busy = psutil.cpu_percent(interval=LOOK, percpu=True)
-    own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(busy))
-    return max(1, sum(busy[core] < 100 * IDLE for core in own if core < len(busy)))

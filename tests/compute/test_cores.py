@@ -5,12 +5,13 @@ import os
 import anndata as ad
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from cells import REPOSITORY
 from scipy import sparse
 
 import smash_gpu as smg
-from smash_gpu.compute.cores import cores
+from smash_gpu.compute.cores import cores, idle_cores
 
 
 def test_without_a_word_of_the_system_all_cores_count(monkeypatch):
@@ -34,6 +35,14 @@ def test_a_panel_of_many_genes_needs_no_word_of_the_system(rng, monkeypatch):
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert list(panels[0]) == list(panels[1])
     assert {"g0", "g1", "g2"} <= set(panels[0])
+
+
+def test_cores_that_others_use_are_not_idle(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 3}, raising=False)
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval, percpu: [100.0, 3.0, 0.0, 20.0])
+    assert idle_cores() == 2
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval, percpu: [100.0] * 4)
+    assert idle_cores() == 1
 
 
 def test_no_other_file_asks_the_system():

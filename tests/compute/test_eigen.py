@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import psutil
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -26,14 +25,6 @@ def test_leading_eigenvectors_are_those_of_the_full_decomposition(rng, n, share)
 def test_equal_eigenvalues_have_orthogonal_vectors():
     axes = eigen.leading(np.diag([3.0, 1.0, 3.0, 3.0, 1.0]), lambda values: 3)
     np.testing.assert_allclose(axes @ axes.T, np.diag([1.0, 0, 1, 1, 0]), atol=1e-12)
-
-
-def test_cores_that_others_use_are_not_idle(monkeypatch):
-    monkeypatch.setattr(eigen.os, "sched_getaffinity", lambda _: {0, 1, 3}, raising=False)
-    monkeypatch.setattr(psutil, "cpu_percent", lambda interval, percpu: [100.0, 3.0, 0.0, 20.0])
-    assert eigen.idle_cores() == 2
-    monkeypatch.setattr(psutil, "cpu_percent", lambda interval, percpu: [100.0] * 4)
-    assert eigen.idle_cores() == 1
 
 
 @pytest.mark.parametrize(("n_rows", "allowed", "threads"), [(1999, 2, 1), (2000, 2, 2), (9000, 2, 2), (9000, 1, 1)])
