@@ -21,6 +21,7 @@ WITH_A_KEY = {
     "tl.smash": lambda a, **o: smg.tl.smash(a, "cell_type", **o),
     "tl.tune": lambda a, **o: smg.tl.tune(a, "cell_type", model="rf", n_trials=1, **o),
     "tl.validate": lambda a, **o: smg.tl.validate(a, "cell_type", genes=MARKERS, **o),
+    "tl.transfer": lambda a, **o: smg.tl.transfer(smg.datasets.planted(), a, "cell_type", genes=MARKERS, **o),
     "tl.panel": lambda a, **o: smg.tl.panel(a, "cell_type", n_genes=3, **o),
     "tl.evaluate": lambda a, **o: smg.tl.evaluate(a, "cell_type", genes=MARKERS, **o),
     "tl.stability": lambda a, **o: smg.tl.stability(a, "cell_type", choose=lambda *_: MARKERS, n_genes=3, **o),
