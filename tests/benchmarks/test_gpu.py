@@ -85,7 +85,7 @@ def test_streams_give_a_line_with_the_time_of_every_stage_and_the_same_markers(m
     assert [row["what"].partition(" to ")[0] for row in selected] == ["host memory", "h5ad file", "zarr file"]
     for row in selected:
         assert row["cells"] == 600
-        assert {"statistics", "moments"} <= set(row["stages_s"]) <= set(gpu_streams.STAGES)
+        assert {"statistics", "expression"} <= set(row["stages_s"]) <= set(gpu_streams.STAGES)
         assert 0 < sum(row["stages_s"].values()) <= row["wall_s"]
         assert row["accuracy"] == selected[0]["accuracy"]
     assert all(0 < row["file_gb"] < 1e-2 for row in rows if "file" in row["what"])
