@@ -83,7 +83,7 @@ def gather_dense(
     ceiling: np.ndarray | None = None,
     library_size: Any = None,
 ) -> Any:
-    """Expression ``e`` of the chosen genes, cut to one ceiling per gene; dense float32, cells × ``len(genes)``."""
+    """Expression ``e`` of the chosen genes, each once, cut to a ceiling per gene; float32, cells × ``len(genes)``."""
     if on_gpu(block):
         return cuda.gather_dense(block, genes, target_sum, ceiling=ceiling, library_size=library_size)
     if loops.pay_off(block):
