@@ -32,6 +32,7 @@ from smash_gpu.cli.exit_codes import ExitCode, in_words
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.wording import in_options
 from smash_gpu.errors import InfeasibleError
+from smash_gpu.models import MODELS
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.progress import LOG
 from smash_gpu.runtime.words import did_you_mean
@@ -100,6 +101,8 @@ class _Parser(argparse.ArgumentParser):
         for word in unknown:
             if word.startswith("-"):
                 self.error(self._no_option(word))
+            if word in MODELS:
+                self.error(f"{word!r} stands alone; several models are one word: --model dnn,xgboost.")
         return found, unknown
 
     def error(self, message: str) -> NoReturn:

@@ -47,6 +47,10 @@ def test_what_is_no_model_is_refused(run, data, word):
     assert_one_message(find(run, data, "--model", word), "--model", "xgboost")
 
 
+def test_models_with_a_space_between_them_get_the_comma_named(run, data):
+    assert_one_message(find(run, data, "--model", "rf", "xgboost"), "'xgboost'", "--model dnn,xgboost")
+
+
 def test_a_model_that_is_named_twice_is_refused(run, data):
     assert_one_message(find(run, data, "--model", "rf,rf"), "'rf' twice", "--n-models")
 
