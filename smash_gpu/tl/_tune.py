@@ -135,7 +135,7 @@ def tune(
     """
     rules = Filters.of(filters or {})
     wanted = tuning.Tuning(
-        Importance(model, dict(model_options or {}), random_state=random_state, max_cells=max_cells),
+        Importance(model, _fixed(model_options), random_state=random_state, max_cells=max_cells),
         Budget(n_trials, timeout),
     )
     slots.require_storable(model)
@@ -172,3 +172,12 @@ def _in_words(model: str, table: pd.DataFrame, found: Mapping[str, Any]) -> str:
         f"Tuned {model}: macro F1 {best['value']:.4f} in trial {best['number']} of {len(table)}"
         f"{f' ({failed} failed)' if failed else ''}, defaults {of_defaults}; best options: {said}."
     )
+
+
+def _fixed(model_options: Mapping[str, Any] | None) -> dict[str, Any]:
+    if isinstance(model_options, str):
+        raise TypeError(
+            f"model_options={model_options!r} cannot be used in tl.tune: pass the options that stay fixed as a "
+            'mapping, or None. model_options="tuned" is for tl.smash.'
+        )
+    return dict(model_options or {})

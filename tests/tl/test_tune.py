@@ -185,3 +185,8 @@ def test_without_optuna_the_extra_is_named(adata, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ImportError, match=r"tuning needs Optuna .*pip install 'smash-gpu\[tune\]'"):
         smg.tl.tune(adata, "no such column", **HOW, work="nowhere")  # before anything else is looked at
+
+
+def test_tuned_options_are_not_tuned_again(adata):
+    with pytest.raises(TypeError, match=r"cannot be used in tl\.tune: .*is for tl\.smash"):
+        smg.tl.tune(adata, "cell_type", model="rf", n_trials=1, model_options="tuned")
