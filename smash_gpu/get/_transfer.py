@@ -100,5 +100,5 @@ def _case(cases: pd.DataFrame, wanted: dict) -> int:
             value = there.max() if column == "n_genes" else there.iloc[0]
         elif value not in set(there):
             raise NotFoundError(f"the transfer has no {column}={value!r}; available: {join_names(there.unique())}.")
-        mask &= (cases[column] == value).to_numpy()
+        mask = mask & (cases[column] == value).to_numpy()
     return int(mask.argmax())
