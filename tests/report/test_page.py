@@ -34,13 +34,14 @@ def test_the_page_nests_and_holds_only_known_elements(page, parsed):
     assert parsed.all("html") == [{"lang": "en"}]
 
 
-def test_tables_have_captions_and_scopes_and_figures_say_what_they_show(parsed, page):
+def test_tables_have_captions_and_scopes_and_figures_say_what_they_show(parsed, page, hostile):
     for body in re.findall(r"<table>.*?</table>", page, re.DOTALL):
         assert re.match(r"<table>\s*<caption><span>", body)
         assert len(re.findall(r"<thead>", body)) == 1
     assert all(a["scope"] in ("col", "row", "rowgroup") for a in parsed.all("th"))
     assert all(len(a["alt"]) > 20 for a in parsed.all("img"))
-    assert len(parsed.all("img")) == len(parsed.all("figcaption")) == 5
+    confused = len(smg.get.unresolved_pairs(hostile)) > 0  # no figure of pairs where the classifier confuses none
+    assert len(parsed.all("img")) == len(parsed.all("figcaption")) == 4 + confused
     assert all(a["aria-label"] for a in parsed.all("div") if a.get("class") == "scroll")
 
 
