@@ -1,4 +1,4 @@
-"""Around the package: one version per tool, CI and GitHub run the same scripts, issue forms are complete."""
+"""Around the package: one version per tool and release, the same scripts in CI and on GitHub, complete issue forms."""
 
 import platform
 import re
@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Template
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from smash_gpu import cli
 
@@ -22,6 +26,12 @@ TOOLS = {
     "codespell": "codespell",
     "taplo-pre-commit": "taplo",
 }
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONDA = {
+    "igraph": "python-igraph",
+    "matplotlib": "matplotlib-base",
+    "xgboost-cpu": "py-xgboost",
+}  # names of conda-forge
 FIELDS = {"textarea", "input", "dropdown", "checkboxes", "markdown"}
 
 
@@ -29,13 +39,17 @@ def read(path):
     return yaml.safe_load((ROOT / path).read_text())
 
 
+def recipe():
+    text = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(Template(text).render(PYTHON="python"))
+
+
 def steps(workflow):
     return [step["run"] for job in read(workflow)["jobs"].values() for step in job["steps"] if "run" in step]
 
 
 def test_pre_commit_and_the_lint_extra_name_the_same_versions():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pinned = dict(requirement.split("==") for requirement in project["optional-dependencies"]["lint"])
+    pinned = dict(requirement.split("==") for requirement in PROJECT["project"]["optional-dependencies"]["lint"])
     repositories = read(".pre-commit-config.yaml")["repos"]
     hooks = {TOOLS[r["repo"].rpartition("/")[2]]: r["rev"].removeprefix("v") for r in repositories}
     assert hooks == {tool: version for tool, version in pinned.items() if tool != "mypy"}
@@ -67,10 +81,43 @@ def test_issue_forms_are_what_github_takes(form):
         assert field["type"] not in {"dropdown", "checkboxes"} or field["attributes"]["options"]
 
 
-def test_the_citation_and_the_project_name_the_same_version_and_licence():
-    citation = read("CITATION.cff")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+def test_the_newest_release_is_named_alike_and_the_next_one_is_not_older():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(
+        r"^## (\d+\.\d+\.\d+)|^Nothing has been released yet\. .* becomes (\S+)\.$", changelog, re.MULTILINE
+    )
+    released = newest[1] or newest[2]
+    assert read("CITATION.cff")["version"] == read("scverse/meta.yaml")["version"] == released
+    assert recipe()["package"]["version"] == released
+    following = PROJECT["tool"]["hatch"]["version"]["fallback-version"]
+    assert following.endswith(".dev0") and Version(Version(following).base_version) >= Version(released)
+
+
+def test_every_place_names_the_same_licence_and_package():
+    project, entry = PROJECT["project"], read("scverse/meta.yaml")
+    assert read("CITATION.cff")["license"] == entry["license"] == recipe()["about"]["license"] == project["license"]
+    assert entry["name"] == entry["install"]["pypi"] == recipe()["package"]["name"] == project["name"]
+    assert recipe()["about"]["summary"] == project["description"]
+    command = project["scripts"]["smash-gpu"]
+    assert recipe()["build"]["entry_points"] == [f"smash-gpu = {command}"]
+
+
+def test_the_conda_recipe_needs_what_the_package_needs_on_a_cpu():
+    project, needs = PROJECT["project"], recipe()["requirements"]
+    wanted = [Requirement(r) for r in project["dependencies"] + project["optional-dependencies"]["cpu"]]
+    wanted = {CONDA.get(r.name, r.name): r.specifier for r in wanted if r.marker is None or "!=" in str(r.marker)}
+    assert {r.name: r.specifier for r in map(Requirement, needs["run"])} == wanted | {
+        "python": SpecifierSet(project["requires-python"])
+    }
+    build = {r.name: r.specifier for r in map(Requirement, PROJECT["build-system"]["requires"])}
+    assert build.items() <= {r.name: r.specifier for r in map(Requirement, needs["host"])}.items()
+
+
+def test_the_entry_for_the_registry_has_the_fields_that_are_mandatory():
+    entry = read("scverse/meta.yaml")
+    assert set(entry) >= {"name", "description", "project_home", "documentation_home", "install", "license", "tags",
+                          "version", "category", "contact"}  # fmt: skip
+    assert entry["category"] == "ecosystem" and entry["primary_category"] == "Spatial"
 
 
 def test_the_command_that_the_forms_ask_for_prints_versions(capsys):
