@@ -17,6 +17,7 @@ NAMES = (
     "gpu_models",
     "gpu_table",
     "marker_scores",
+    "model_options",
     "network_settings",
     "nested_panels",
     "panel",

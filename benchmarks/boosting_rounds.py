@@ -21,11 +21,11 @@ UNITS = ("pbmc3k:cell_type", "paul15:cell_type", "paul15:cell_subtype", "pancrea
          "pbmc_3batch_symphony:cell_type", "zeisel:cell_type")  # fmt: skip
 
 
-def stopped(losses: list[float], *, rounds: int, least: float = 0.0) -> int:
-    """Rounds that are kept: up to the last loss that was smaller by a share, before so many that were not."""
+def stopped(losses: list[float], *, rounds: int, least: float = 0.0, tol: float = 0.0) -> int:
+    """Rounds that are kept: up to the last loss that was smaller by a share or by ``tol``, before so many others."""
     best, at = np.inf, 0
     for number, loss in enumerate(losses):
-        if loss < best * (1 - least) or number == 0:
+        if loss < best * (1 - least) - tol or number == 0:
             best, at = loss, number
         elif number - at >= rounds:
             break
@@ -38,7 +38,10 @@ RULES: dict[str, Any] = {
     "patience 5, at least 1 % better": lambda curves: stopped(curves["mlogloss"], rounds=5, least=0.01),
     "patience 2, at least 2 % better": lambda curves: stopped(curves["mlogloss"], rounds=2, least=0.02),
     "patience 5 of the error": lambda curves: stopped(curves["merror"], rounds=5),
+    **{f"patience {n}, at least {tol} better": lambda curves, n=n, tol=tol: stopped(curves["mlogloss"], rounds=n, tol=tol)
+       for n, tol in ((5, 0.001), (3, 0.001), (3, 0.003), (2, 0.003), (2, 0.01))},
     "12 rounds": lambda curves: 12,
+    "20 rounds": lambda curves: 20,
 }
 
 
@@ -83,8 +86,7 @@ def main(arguments: list[str]) -> None:
 
 def rows(folder: Any, unit: str, seed: int, rules: list[str]) -> Any:
     """The lines of one set and seed."""
-    from benchmarks.baselines.cells import in_turn
-    from smash_gpu.selection import steps
+    from smash_gpu.selection import marker_panel, steps
     from smash_gpu.selection.options import Importance, Recipe
 
     name, _, column = unit.partition(":")
@@ -93,10 +95,13 @@ def rows(folder: Any, unit: str, seed: int, rules: list[str]) -> Any:
     part, model = quality.training(data, split), Cut(random_state=seed)
     for rule in rules:
         model.rule = RULES[rule]
-        found = steps.select(part, Recipe(importance=Importance(model, random_state=seed)))
-        judged = partial(quality.judged, data, split, quality.Chosen(in_turn(found.eligible, part, 100)))
+        found = steps.select(part, Recipe(inverse_pca=None, importance=Importance(model, random_state=seed)))
         row = {"benchmark": "boosting_rounds", "set": name, "groupby": column, "seed": seed, "rule": rule}
-        row |= {"rounds": model.booster.num_boosted_rounds(), "cpu_s_per_round": model.whole[2]}
-        row |= {f"misclassification_{k}": judged(k)["misclassification"] for k in quality.BUDGETS}
+        row |= {"builder": "marker_panel", "rounds": model.booster.num_boosted_rounds()}
+        row |= {"cpu_s_per_round": model.whole[2]}
+        for k in quality.BUDGETS:
+            chosen = quality.Chosen(marker_panel.of_selection(found, data.names, k))
+            judged = quality.judged(data, split, chosen, k)
+            row |= {f"{c}misclassification_{k}": judged[f"{c}misclassification"] for c in quality.CLASSIFIERS.values()}
         print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
         yield row

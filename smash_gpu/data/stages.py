@@ -31,7 +31,7 @@ from smash_gpu.errors import warn
 from smash_gpu.io import integrity, matrices
 from smash_gpu.runtime import atomic, versions
 
-FORMAT = 5  # of the files, and of what the stages hold: raise it when a stage is computed in another way
+FORMAT = 6  # of the files, and of what the stages hold: raise it when a stage is computed in another way
 ABOUT, MADE, DATA = "about", "made", "data.txt"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 Stage = dict[str, np.ndarray]

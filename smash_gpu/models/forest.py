@@ -24,6 +24,7 @@ SEARCH = {
     "max_features": Choice("sqrt", "log2", 0.05, 0.1, 0.2),
 }
 SEARCH_BALANCED = SEARCH | {"max_depth": Choice(50, 5, 10, 20), "min_drawn": Choice(50, 20, 100, 200)}
+AUTO, DEPTH_ON_GPU = "auto", 24
 MAX_CELLS = 100_000  # a forest needs all cells in memory, and its time per cell does not fall with more cells
 
 
@@ -168,16 +169,32 @@ def _cuml_forest(n_estimators: int, **options: Any) -> Any:
     return RandomForestClassifier(n_estimators=n_estimators, **options)
 
 
-def random_forest(*, random_state: int = 0, device: str = "cpu", n_estimators: int = 100, **options: Any) -> Forest:
-    """The paper's random forest: 100 trees of unlimited depth, class weights; otherwise the defaults of the library.
+def random_forest(
+    *,
+    random_state: int = 0,
+    device: str = "cpu",
+    n_estimators: int = 100,
+    max_depth: int | str | None = AUTO,
+    **options: Any,
+) -> Forest:
+    """The paper's random forest: 100 trees, class weights; otherwise the defaults of the library.
 
     scikit-learn on the CPU, cuML on a GPU; ``options`` are passed to them.
+
+    Parameters
+    ----------
+    max_depth
+        Largest depth of a tree; None: no limit, as in the paper. "auto": none on a CPU, 24 on a GPU, where trees
+        without a limit take about four times as long.
     """
+    if max_depth == AUTO:
+        max_depth = DEPTH_ON_GPU if device == "cuda" else None
+    how = {"random_state": random_state, "max_depth": max_depth} | options
     if device == "cuda":
-        return DeviceForest(_cuml_forest(n_estimators, random_state=random_state, **options))
+        return DeviceForest(_cuml_forest(n_estimators, **how))
     from sklearn.ensemble import RandomForestClassifier
 
-    return ClassWeightedForest(RandomForestClassifier(n_estimators, n_jobs=-1, random_state=random_state, **options))
+    return ClassWeightedForest(RandomForestClassifier(n_estimators, n_jobs=-1, **how))
 
 
 def balanced_random_forest(
@@ -238,6 +255,7 @@ def option_names(device: str, _: Mapping[str, Any], *, is_balanced: bool) -> set
     return parameters_of(Estimator)
 
 
+PAPER = {"max_depth": None}
 PAPER_BALANCED = {"min_drawn": 0, "class_weight": "balanced"}
 RANDOM_FOREST, BALANCED_RANDOM_FOREST = (
     ModelInfo(
@@ -248,7 +266,7 @@ RANDOM_FOREST, BALANCED_RANDOM_FOREST = (
         search,
     )
     for create, name, paper, search in (
-        (random_forest, "random forest", {}, SEARCH),
+        (random_forest, "random forest", PAPER, SEARCH),
         (balanced_random_forest, "balanced random forest", PAPER_BALANCED, SEARCH_BALANCED),
     )
 )

@@ -41,19 +41,23 @@ def facts(*, by_expression: bool = BY_EXPRESSION, **_: Any) -> Facts:
 
 @dataclass(frozen=True)
 class Training:
-    """Training settings of the network: the Keras defaults of 2021, as in the paper.
+    """Training settings of the network; the paper's are ``learning_rate=1e-3`` and ``tol=0``, as in Keras.
 
-    ``batch_size`` None means 100 for up to 20,000 training cells, then 1/200 of them, at most 8,192.
+    It stops after ``patience`` epochs in which the loss on held-out cells fell by no more than ``tol``. ``batch_size``
+    None means 100 for up to 20,000 training cells, then 1/200 of them, at most 8,192.
     """
 
     max_epochs: int = 100
     patience: int = 5
-    learning_rate: float = 1e-3
+    tol: float = 1e-3
+    learning_rate: float = 3e-3
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"learning_rate={self.learning_rate} must be above 0, and finite.")
+        if not 0 <= self.tol < np.inf:
+            raise ValueError(f"tol={self.tol} must be at least 0, and finite.")
 
     def cells_per_batch(self, n_cells: int) -> int:
         """The batch size for this number of training cells."""
@@ -81,8 +85,8 @@ class Network:
     n_layers, n_hidden, dropout_rate
         Hidden layers of the paper's network, units of the first one, and its drop-out; each further layer has half of
         both.
-    learning_rate
-        Of Adam; None: that of ``training``.
+    learning_rate, tol
+        Of Adam, and the smallest fall of the held-out loss that counts; None: those of ``training``.
     softmax_rule
         "torch" as in ``shap.DeepExplainer`` on PyTorch; "tf" as in the paper's TensorFlow.
     max_background
@@ -107,8 +111,8 @@ class Network:
     Raises
     ------
     ValueError
-        If ``softmax_rule`` or ``explained_cells`` is none of these words, ``group_lasso`` is negative, or a layer or
-        the learning rate is impossible.
+        If ``softmax_rule`` or ``explained_cells`` is none of these words, ``group_lasso`` or ``tol`` is negative, or a
+        layer or the learning rate is impossible.
     RuntimeError
         If ``device="cuda"`` and PyTorch was built for the CPU only.
 
@@ -136,6 +140,7 @@ class Network:
         n_hidden: int = Shape.n_hidden,
         dropout_rate: float = Shape.dropout_rate,
         learning_rate: float | None = None,
+        tol: float | None = None,
         softmax_rule: str = SOFTMAX_RULES[0],
         max_background: int = 200,
         max_explained: int = 500,
@@ -162,9 +167,8 @@ class Network:
         self.max_explained = max_explained
         self.explained_cells = explained_cells
         self.group_lasso = (GROUP_LASSO if module is None else 0.0) if group_lasso is None else group_lasso
-        self.training = training or Training()
-        if learning_rate is not None:
-            self.training = replace(self.training, learning_rate=learning_rate)
+        given = {"learning_rate": learning_rate, "tol": tol}
+        self.training = replace(training or Training(), **{name: x for name, x in given.items() if x is not None})
         self.by_expression = by_expression
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
@@ -252,7 +256,10 @@ def _need_cuda() -> None:
         )
 
 
-PAPER = {"softmax_rule": "tf", "by_expression": False, "explained_cells": "test", "group_lasso": 0.0}
+PAPER = {
+    "softmax_rule": "tf", "by_expression": False, "explained_cells": "test", "group_lasso": 0.0,
+    "learning_rate": 1e-3, "tol": 0.0,
+}  # fmt: skip
 SEARCH = {
     "n_layers": Range(1, 3, Shape.n_layers),
     "n_hidden": Range(16, 256, Shape.n_hidden, log=True),

@@ -112,12 +112,14 @@ def learn(
     *,
     max_epochs: int,
     patience: int,
+    tol: float,
     learning_rate: float,
     batch_size: int,
 ) -> None:
-    """Train with Adam on weighted cross-entropy; stop ``patience`` epochs after the best held-out loss, and restore it.
+    """Train with Adam on weighted cross-entropy; keep the epoch with the smallest held-out loss.
 
-    The held-out loss is without the penalty of the group lasso.
+    Stop after ``patience`` epochs in which that loss, without the penalty of the group lasso, fell by no more than
+    ``tol``.
 
     Parameters
     ----------
@@ -127,14 +129,16 @@ def learn(
         The weight of each group, float32.
     """
     step = training_step(network, weights, learning_rate, lasso)
-    best, since_best, best_state = np.inf, 0, None
+    best, counted, since, best_state = np.inf, np.inf, 0, None
     for _ in track(range(max_epochs), "training the network", unit="epoch"):
         train_epoch(step, train, batch_size)
         loss = held_out_loss(network, test)
-        since_best += 1
+        since += 1
+        if loss < counted - tol:
+            counted, since = loss, 0
         if loss < best:
-            best, since_best, best_state = loss, 0, copy.deepcopy(network.state_dict())
-        if since_best >= patience:
+            best, best_state = loss, copy.deepcopy(network.state_dict())
+        if since >= patience:
             break
     if best_state is None:
         raise FloatingPointError(

@@ -11,9 +11,12 @@ from smash_gpu.runtime.progress import track
 HELD_OUT = "held_out"
 
 
-def stopping(rounds: int) -> TrainingCallback:
-    """Stops after so many rounds without a better value of XGBoost's metric, and keeps the trees up to the best."""
-    return EarlyStopping(rounds=rounds, save_best=True)
+def stopping(rounds: int, tol: float) -> TrainingCallback:
+    """Stops after so many rounds in which XGBoost's metric got better by no more than ``tol``.
+
+    The trees up to the last round that was better are kept.
+    """
+    return EarlyStopping(rounds=rounds, min_delta=tol, save_best=True)
 
 
 class Progress(TrainingCallback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import anndata as ad
 import numpy as np
@@ -83,6 +84,13 @@ def test_forests_on_a_device_find_the_planted_markers(device, monkeypatch, rng, 
     smg.tl.smash(adata, "cell_type", model=model, n_top=3, device="cuda", filters={"families": ()})
     for c, (_, found) in enumerate(smg.get.markers_dict(adata).items()):
         assert sorted(found) == [f"MARKER{c}{letter}" for letter in "XYZ"]
+
+
+def test_trees_on_a_device_have_a_largest_depth_unless_it_is_given(monkeypatch):
+    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **options: options["max_depth"])
+    build = partial(models.build, "rf", random_state=0, device="cuda")
+    for options, depth in (({}, 24), (models.MODELS["rf"].paper, None), ({"max_depth": 7}, 7)):
+        assert build(**options).estimator == depth
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def test_xgboost_has_the_papers_settings():
 
 @pytest.mark.parametrize("options", [{}, {"tree_method": "exact"}, {"class_weight": "balanced"}], ids=str)
 def test_boosting_stops_by_the_loss_on_the_held_out_cells(cells, rng, options):
-    """It keeps the trees up to the smallest loss before ``early_stopping_rounds`` rounds without a smaller one."""
+    """It keeps the trees up to the last loss that was smaller by ``tol`` before so many rounds without one."""
     X, group, split = cells
     group = np.where(rng.random(len(group)) < 0.2, rng.permutation(group), group)
     cells = X, group, split
@@ -78,10 +78,14 @@ def test_boosting_stops_by_the_loss_on_the_held_out_cells(cells, rng, options):
         for n in range(1, 41)
     ]
     losses = np.array([np.average(-np.log(p), weights=weight) for p in right])
-    for patience in (1, 3):
-        kept = fitted("xgboost", cells, early_stopping_rounds=patience, **how).booster
-        last = next((n for n in range(1, 41) if n - 1 - losses[:n].argmin() >= patience), 40)
-        assert kept.num_boosted_rounds() == losses[:last].argmin() + 1 < 40
+    for patience, tol in ((1, 0.0), (3, 0.0), (2, 0.02)):
+        kept = fitted("xgboost", cells, early_stopping_rounds=patience, tol=tol, **how).booster
+        best = 0
+        for number, loss in enumerate(losses):
+            best = number if loss < losses[best] - tol else best
+            if number - best >= patience:
+                break
+        assert kept.num_boosted_rounds() == best + 1 < 40
         assert kept.get_dump() == everything[: kept.num_boosted_rounds()].get_dump()
 
 
@@ -91,9 +95,11 @@ def test_boosting_without_held_out_cells_does_all_rounds(cells):
     assert model.booster.num_boosted_rounds() == 15
 
 
-def test_early_stopping_of_no_round_is_refused():
+def test_early_stopping_of_no_round_or_a_negative_tolerance_is_refused():
     with pytest.raises(ValueError, match="early_stopping_rounds=0 must be at least 1, or None for all rounds"):
         models.Boosted(early_stopping_rounds=0)
+    with pytest.raises(ValueError, match="tol=-1.0 must be at least 0, and finite"):
+        models.Boosted(tol=-1.0)
 
 
 def test_gain_is_that_of_xgboosts_own_classifier(cells):
@@ -157,6 +163,7 @@ def test_forests_have_the_papers_settings():
     assert isinstance(rf, ClassWeightedForest)
     assert isinstance(brf, ClassWeightedForest)
     assert (rf.estimator.n_estimators, rf.estimator.max_depth) == (100, None)
+    assert models.build("rf", random_state=0).estimator.max_depth is None
     assert (brf.estimator.n_estimators, brf.estimator.max_depth) == (200, 50)
     assert (brf.estimator.replacement, brf.estimator.bootstrap) == (False, True)
     sizes = np.repeat([0, 1, 2], [90, 40, 12])

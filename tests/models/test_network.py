@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cases.models import explained_by, fitted
 
+from smash_gpu import models
 from smash_gpu.runtime.spill import Scratch
 
 
@@ -25,7 +26,8 @@ def test_the_network_is_the_papers():
     ]
     assert [layer.out_features for layer in layers if isinstance(layer, torch.nn.Linear)] == [32, 16, 7]
     assert [layer.p for layer in layers if isinstance(layer, torch.nn.Dropout)] == [0.2, 0.1]
-    assert (Training().max_epochs, Training().patience, Training().learning_rate) == (100, 5, 1e-3)
+    paper = models.build("dnn", random_state=0, **models.MODELS["dnn"].paper).training
+    assert paper == Training(max_epochs=100, patience=5, tol=0.0, learning_rate=1e-3, batch_size=None)
     assert [Training().cells_per_batch(n) for n in (1000, 20_000, 200_000, 10_000_000)] == [100, 100, 1000, 8192]
 
 
@@ -46,6 +48,7 @@ def test_every_further_layer_has_half_the_units_and_the_dropout():
         ({"n_layers": 7}, "n_hidden=32 .*last of 7 layers"),
         ({"dropout_rate": 1.0}, "dropout_rate=1.0 must be at least 0 and below 1"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 must be above 0"),
+        ({"tol": -0.1}, "tol=-0.1 must be at least 0"),
     ],
 )
 def test_an_impossible_network_is_refused(options, message):
@@ -82,6 +85,23 @@ def test_the_network_returns_to_its_best_epoch(cells):
     x, y = model._z(X[split.test]), torch.as_tensor(group[split.test])
     assert original(model.network, [(x, y)]) == pytest.approx(min(losses), rel=1e-6)
     assert len(losses) < 60
+
+
+@pytest.mark.parametrize(("tol", "epochs"), [(0.0, 6), (0.1, 4)])
+def test_only_falls_by_more_than_tol_count_and_the_best_epoch_is_kept(cells, monkeypatch, tol, epochs):
+    pytest.importorskip("torch")
+    from smash_gpu.models import network, torch_training
+
+    losses, weights = iter([1.0, 0.8, 0.79, 0.78, 0.9, 0.9, 0.1]), []
+
+    def given(net, _):
+        weights.append(float(net[0].weight.detach().sum()))
+        return next(losses)
+
+    monkeypatch.setattr(torch_training, "held_out_loss", given)
+    model = fitted("dnn", cells, training=network.Training(patience=2, tol=tol))
+    assert len(weights) == epochs
+    assert float(model.network[0].weight.detach().sum()) == weights[3]
 
 
 def test_a_torch_module_of_ones_own_is_explained_by_shap(cells):

@@ -53,7 +53,7 @@ def trained(monkeypatch, step, blocks, held_out, penalty=0.0):
             network = torch_training.perceptron(12, 3)
             torch_training.learn(
                 network, blocks, held_out, torch.tensor([0.5, 1.0, 2.0]), GroupLasso.of(network, 12, penalty),
-                max_epochs=8, patience=8, learning_rate=1e-2, batch_size=16,
+                max_epochs=8, patience=8, tol=0.0, learning_rate=1e-2, batch_size=16,
             )  # fmt: skip
     return losses, network
 

@@ -61,6 +61,7 @@ def train(
     *,
     held_out: Cells | None = None,
     early_stopping_rounds: int = 0,
+    tol: float = 0.0,
 ) -> Any:
     """A booster of expression, trained by the workers; repeated where one is lost meanwhile.
 
@@ -68,8 +69,9 @@ def train(
     ----------
     cuts
         `cut_points` of each gene.
-    held_out, early_stopping_rounds
-        Cells whose loss stops the training, and after how many rounds without a smaller one; None: all rounds.
+    held_out, early_stopping_rounds, tol
+        Cells whose loss stops the training, and after how many rounds in which it fell by no more than ``tol``; None:
+        all rounds.
     """
     from dask import persist
     from xgboost import dask
@@ -87,7 +89,7 @@ def train(
         data = dask.DaskQuantileDMatrix(client, **learnt, max_bin=max_bin)
         if others:
             evals = dask.DaskQuantileDMatrix(client, **others[0], max_bin=max_bin, ref=data)
-            how |= {"evals": [(evals, HELD_OUT)], "callbacks": [stopping(early_stopping_rounds)]}
+            how |= {"evals": [(evals, HELD_OUT)], "callbacks": [stopping(early_stopping_rounds, tol)]}
         return dask.train(client, dict(params), data, **how)["booster"]
 
     return of_values(despite_losses(attempt, client, "XGBoost was training"), cuts)

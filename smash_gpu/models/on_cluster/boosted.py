@@ -71,7 +71,7 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
     of_learnt, of_held_out = _bins(data, genes, learnt, tested, cuts)
     parts = _cells(of_learnt, data, cells[split.train], model)
     if model.early_stopping_rounds and len(split.test):
-        stops["early_stopping_rounds"] = model.early_stopping_rounds
+        stops |= {"early_stopping_rounds": model.early_stopping_rounds, "tol": model.tol}
         stops["held_out"] = _cells(of_held_out, data, cells[split.test], model)
     model.booster = bins.train(parts, cuts, params, model.n_estimators, active_client(), **stops)
     sums = _sums(data, genes, learnt, tested, model)
