@@ -82,9 +82,21 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
         "with commas between them, trained first on the first column of --groupby; or the key of a tl.smash result "
         "in the file",
     )  # fmt: skip
+    add(
+        "--failure-rate", type=rate_or_column, metavar="Q",
+        help="probability that the probes of a gene fail, or column with one per gene; the best panel on average",
+    )  # fmt: skip
     add("--cost-key", metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
     add("--positive-only", action="store_true", help="leave out genes that stand out by low expression")
+
+
+def rate_or_column(text: str) -> float | str:
+    """A number, or the name of a column."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _add_genes(command: argparse.ArgumentParser) -> None:
@@ -134,8 +146,8 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
         gene: word for word in ("wanted", "spare") for gene in gene_list(getattr(options, word))
     }
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
-            "probe_sets", "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior", "exclude_families",
-            "species", "mask_var", "platform", "length_key", "max_off_target")  # fmt: skip
+            "probe_sets", "failure_rate", "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior",
+            "exclude_families", "species", "mask_var", "platform", "length_key", "max_off_target")  # fmt: skip
     weights = _weights(adata, options, source)
     tl.panel(
         adata,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from smash_gpu.compute.xp import take, to_host
+from smash_gpu.compute.xp import namespace, to_host
 from smash_gpu.panel.lifted import markers_missing
 from smash_gpu.panel.markers import markers, rivals
 from smash_gpu.panel.problem import ignored_classes
@@ -115,11 +115,11 @@ def _usable(design: Design) -> np.ndarray:
 def possible_separation(design: Design, pairs: np.ndarray) -> np.ndarray:
     """The resolved share of each pair with the existing genes, the required genes and the best other genes."""
     problem, objective = design.problem, design.most
-    first, second = take(objective.first, pairs), take(objective.second, pairs)
+    there = namespace(objective.weight).asarray(pairs)
     given = np.concatenate([problem.found.existing, problem.must])
-    depth = to_host(objective.profiles.of(given).separation(first, second).sum(axis=1))
+    depth = to_host(objective.separations(given, there).sum(axis=1))
     free = np.flatnonzero((problem.found.tier < OUT) & (problem.found.tier != MUST))
-    s = to_host(objective.profiles.of(free).separation(first, second))
+    s = to_host(objective.separations(free, there))
     n = min(len(design.panel) - len(problem.must), len(free))
     best = np.partition(s, len(free) - n, axis=1)[:, len(free) - n :].sum(axis=1) if n else 0.0
     return -np.expm1(-(depth + best) / objective.tau)

@@ -244,6 +244,31 @@ def preference(request: Request, known: Genes) -> np.ndarray:
     return weight
 
 
+def failure_rates(request: Request, known: Genes) -> np.ndarray | None:
+    """The probability that the probes of each gene fail, 1 × genes; None if no gene fails.
+
+    Raises
+    ------
+    ValueError
+        If it is missing for a gene, or not from 0 to below 1.
+    """
+    given = request.failure_rate
+    if given is None:
+        return None
+    rate = np.full(len(known.names), given) if isinstance(given, float) else known.column(given, "failure_rate")
+    wrong = np.flatnonzero(~((rate >= 0) & (rate < 1)))
+    if len(wrong):
+        missing = wrong[np.isnan(rate[wrong])]
+        gene = (missing if len(missing) else wrong)[0]
+        fault = (
+            f"no failure rate for {known.names[gene]}" if len(missing) else f"{rate[gene]:g} for {known.names[gene]}"
+        )
+        raise ValueError(
+            f"{_column(given, 'failure_rate')} has {fault}; every gene needs a probability from 0 to below 1."
+        )
+    return rate[None] if rate.any() else None
+
+
 def _note_wanted(names: np.ndarray, removed: np.ndarray, hits: Mapping[str, np.ndarray]) -> None:
     """Warn of wanted genes that a rule removes, which may be one by default."""
     if removed.any():

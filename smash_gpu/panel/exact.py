@@ -41,9 +41,9 @@ class Choices:
     @cached_property
     def s(self) -> np.ndarray:
         """Separations; pairs × choices."""
-        sets, objective = self.problem.probe_sets, self.problem.objective
+        sets = self.problem.probe_sets
         if sets is None:
-            return to_host(objective.profiles.of(self.gene).separation(objective.first, objective.second))
+            return to_host(self.problem.objective.separations(self.gene))
         both = zip(self.gene.tolist(), self.number.tolist(), strict=True)
         return np.stack([to_host(sets.separation(sets.most.objective, *choice)) for choice in both], axis=1)
 

@@ -25,8 +25,8 @@ class Gains:
 
     Attributes
     ----------
-    depth
-        ``D_ab`` of the panel so far, one value per pair.
+    panel, depth
+        Genes of the panel so far, existing ones first, and its ``D_ab``, one value per pair.
     upper
         Upper bound on the gain of every gene; the gain itself where ``exact``.
     n_recomputed
@@ -37,7 +37,8 @@ class Gains:
         self.objective = objective
         self.by_name = np.empty(len(names), dtype=int)
         self.by_name[np.argsort(names, kind="stable")] = np.arange(len(names))
-        self.depth = objective.depth(panel)
+        self.panel = list(panel)
+        self.depth = objective.depth(self.panel)
         self.upper: np.ndarray
         self.estimated: np.ndarray
         self.exact: np.ndarray
@@ -48,6 +49,7 @@ class Gains:
         """Continue with another τ; all gains are recomputed."""
         if tau != self.objective.tau:
             self.objective = self.objective.with_tau(tau)
+            self.depth = self.objective.depth(self.panel)  # depends on τ where genes may fail
             self._start()
 
     def copy(self) -> Self:
@@ -58,13 +60,16 @@ class Gains:
 
     def take(self, gene: int) -> None:
         """Add a gene to the panel."""
+        self.panel = [*self.panel, gene]
         self.depth = self.depth + self.objective.separation(gene)
         self.estimated[:] = self.exact[:] = False
 
     def follow(self, other: Gains) -> None:
         """Go on from the depth and τ of another choice, which holds no fewer genes than the last that was followed."""
-        self.set_tau(other.objective.tau)
         self.depth = other.depth
+        if self.objective.tau != other.objective.tau:
+            self.objective = self.objective.with_tau(other.objective.tau)
+            self._start()
         self.estimated[:] = self.exact[:] = False
         if len(self.objective.weight) * len(self.upper) <= SEPARATIONS_TO_FOLLOW:
             self.upper = np.minimum(self.upper, self._estimate(slice(None)))

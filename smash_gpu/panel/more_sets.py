@@ -21,7 +21,7 @@ class Filling:
     def __init__(self, design: Design) -> None:
         problem, sets = design.problem, design.problem.probe_sets
         assert sets is not None
-        self.design, self.sets, self.objective = design, sets, design.objective
+        self.sets, self.objective, self.most = sets, design.objective, design.most
         self.panel, self.number, self.depth = design.panel, sets.number.copy(), design.depth
         caps = sets.most.caps
         step = np.where(scaled(caps)[:, None], caps.load[:, self.panel] / sets.high[self.panel], 0.0)
@@ -30,7 +30,7 @@ class Filling:
 
     def separation(self, place: int, number: int) -> Any:
         """Of the gene in this place, with so many probe sets."""
-        return self.sets.separation(self.sets.most.objective, int(self.panel[place]), number)
+        return self.sets.separation(self.most, int(self.panel[place]), number)
 
     def change(self, place: int, by: int) -> Any:
         """What ``by`` more sets add to the depth."""

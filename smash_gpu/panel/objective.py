@@ -12,6 +12,7 @@ import numpy as np
 
 from smash_gpu.compute.cores import cores
 from smash_gpu.compute.xp import namespace, on_gpu, place, to_host
+from smash_gpu.panel.failure import softened
 from smash_gpu.panel.profiles import Profiles
 
 GENES_PER_BLOCK = {"cpu": 256, "cuda": 4096}
@@ -26,7 +27,8 @@ class Objective:
 
     A sum of concave functions of sums of non-negative numbers: monotone and submodular. With τ = 4 and
     ``w = √(p_a p_b)`` it is the Bhattacharyya bound on the pairwise error of independent Gaussians of equal variance
-    (Kailath 1967); a larger τ allows for redundant genes.
+    (Kailath 1967); a larger τ allows for redundant genes. Where genes may fail, s is s̃ of `smash_gpu.panel.failure`,
+    and F its mean over all ways to fail.
 
     Attributes
     ----------
@@ -65,7 +67,13 @@ class Objective:
 
     def separation(self, gene: int) -> Any:
         """``s_g(a, b)`` of one gene for every pair."""
-        return self.profiles.of([gene]).separation(self.first, self.second)[:, 0]
+        return self.separations([gene])[:, 0]
+
+    def separations(self, genes: Any = slice(None), pairs: Any = slice(None)) -> Any:
+        """``s_g(a, b)``; pairs × genes."""
+        profiles = self.profiles.of(genes)
+        s = profiles.separation(self.first[pairs], self.second[pairs])
+        return s if profiles.failure is None else softened(s, profiles.failure, self.tau)
 
     def depth(self, genes: Any = ()) -> Any:
         """``D_ab`` of a panel for every pair."""
@@ -98,7 +106,8 @@ class Objective:
         def block(part: Profiles, pairs: slice) -> Any:
             s = part.separation(self.first[pairs], self.second[pairs])
             s *= scale
-            return left[:, pairs] @ xp.expm1(s, out=s)
+            gain = left[:, pairs] @ xp.expm1(s, out=s)
+            return gain if part.failure is None else gain * (1 - part.failure)  # 1 − exp(−s̃ / τ) = (1 − q) (1 − …)
 
         return -summed(block, profiles, left.shape, "cuda" if on_gpu(left) else "cpu")
 
@@ -107,11 +116,11 @@ class Objective:
         depth, genes = self.depth(), np.arange(self.profiles.n_genes)
         wide = GENES_PER_BLOCK["cpu"]
         for start in range(0, len(genes), wide):
-            part = self.profiles.of(genes[start : start + wide])
+            part = replace(self, profiles=self.profiles.of(genes[start : start + wide]))
             unresolved = namespace(depth).flatnonzero(depth < RESOLVED * self.tau)
             for cut in cuts(0, len(unresolved), ELEMENTS_PER_BLOCK["cpu"] // wide):
                 pairs = unresolved[cut]
-                depth[pairs] += part.separation(self.first[pairs], self.second[pairs]).sum(axis=1)
+                depth[pairs] += part.separations(pairs=pairs).sum(axis=1)
         return self.value(depth)
 
 

@@ -15,7 +15,7 @@ from smash_gpu.data.separation import EPSILON
 from smash_gpu.errors import NotFoundError
 from smash_gpu.panel import adjust
 from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed
-from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, preference
+from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, failure_rates, preference
 from smash_gpu.panel.importance import weights
 from smash_gpu.panel.infeasible import check_numbers, check_quotas
 from smash_gpu.panel.markers import markers
@@ -163,6 +163,7 @@ def prepare(
     )
     if importance is not None:
         profiles = replace(profiles, weight=_weights(importance, found)[None])
+    profiles = replace(profiles, failure=failure_rates(request, known))
     pairs = weighted_pairs(
         classes, {level.name: level.weight for level in levels}, prior=request.prior, ignore=request.ignore,
         class_weights=request.class_weights, pair_weights=request.pair_weights,

@@ -22,6 +22,8 @@ class Profiles:
         With a sample rule: in enough samples the mean of the class is at least ``low``, and in enough at most ``high``.
     weight
         Factor of the separations of each gene; 1 × genes. None: 1.
+    failure
+        Probability that the probes of each gene fail; 1 × genes. None: 0. `Objective` takes it into account.
     """
 
     mean: Any
@@ -29,6 +31,7 @@ class Profiles:
     low: Any = None
     high: Any = None
     weight: Any = None
+    failure: Any = None
 
     @property
     def n_genes(self) -> int:

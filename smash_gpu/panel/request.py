@@ -12,6 +12,7 @@ from smash_gpu.data.splits import MIN_SAMPLE_FRACTION
 from smash_gpu.genes import filters as gene_filters
 from smash_gpu.genes.lists import listed
 from smash_gpu.genes.values import PerGene, per_gene
+from smash_gpu.panel.failure import rate_of
 from smash_gpu.panel.probe_ranges import End, checked
 from smash_gpu.panel.quotas import Quota, quotas_of
 from smash_gpu.runtime.whole import require_whole
@@ -57,6 +58,7 @@ class Request:
     budget: float | None = None
     max_transcripts: float | Mapping[str, float] | None = None
     probe_sets: tuple[End, End] | None = None
+    failure_rate: float | str | PerGene | None = None
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     positive_only: bool = False
     min_markers: int | Mapping[str, int] = 0
@@ -113,6 +115,8 @@ class Request:
         quotas = quotas_of(given.get("quotas", {}))
         if "probe_sets" in given:
             given["probe_sets"] = checked(given["probe_sets"])
+        if "failure_rate" in given:
+            given["failure_rate"] = rate_of(given["failure_rate"])
         return cls(**given | lists | numbers | windows | {"limits": limits, "quotas": quotas})
 
 

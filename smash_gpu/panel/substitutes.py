@@ -116,7 +116,7 @@ def _substitute(
     without = design.depth - objective.separation(gene)
     loss, most = float(lost.sum()), max(1, SEPARATIONS_PER_GENE // max(1, len(tried)))
     pairs = np.sort(largest(to_host(lost), most))
-    s = objective.profiles.of(tried).separation(take(objective.first, pairs), take(objective.second, pairs))
+    s = objective.separations(tried, xp.asarray(pairs))
     again = take(objective.unresolved(without), pairs)[:, None] * -xp.expm1(s / -objective.tau)
     share = to_host(xp.minimum(again, take(lost, pairs)[:, None]).sum(axis=0)) / max(loss, np.finfo(float).tiny)
     at = _first(np.where(share > 0, share, -np.inf), by_name[tried])

@@ -17,6 +17,7 @@ from smash_gpu.panel.substitutes import exchanges, largest, substitutes
 
 HARDEST_PAIRS = 100
 HALF = 0.5
+BHATTACHARYYA = 4.0  # τ with which 1 − F is the bound on the error
 PRIORITY = {MUST: "must", WANTED: "wanted", ORDINARY: "", SPARE: "spare"}
 
 
@@ -63,6 +64,8 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
     )
     if design.probe_sets is not None:
         table["probe_sets"] = design.probe_sets
+    if (failure := design.objective.profiles.failure) is not None:
+        table["failure_rate"] = to_host(failure)[0, panel]
     if not problem.expressed.why_no_counts:
         counts = problem.expressed.counts_per_cell()[:, panel]
         table["mean_counts"] = problem.expressed.mean()[panel]
@@ -89,9 +92,9 @@ def pair_table(design: Design) -> pd.DataFrame:
     """One row per pair of classes, the least resolved first.
 
     ``depth`` is D, ``resolved`` is 1 − exp(−D / τ), ``error_bound`` the Bhattacharyya bound ½ exp(−D / 4) on the error
-    between two equally frequent classes if genes were normal and independent, of the D without weights of genes. For
-    the first `HARDEST_PAIRS` pairs, ``possible`` is the share that would be resolved if all genes were chosen for this
-    pair alone.
+    between two equally frequent classes if genes were normal and independent, of the D without weights of genes; its
+    mean, where genes may fail. For the first `HARDEST_PAIRS` pairs, ``possible`` is the share that would be resolved if
+    all genes were chosen for this pair alone.
     """
     depth = to_host(design.depth)
     resolved = to_host(design.objective.resolved(design.depth))
@@ -99,10 +102,10 @@ def pair_table(design: Design) -> pd.DataFrame:
     possible = np.full(len(order), np.nan)
     hardest = order[:HARDEST_PAIRS]
     possible[hardest] = possible_separation(design, hardest)
-    unweighted = depth if not design.is_weighted else to_host(design.objective.unweighted.depth(design.whole))
+    bounded = to_host(design.objective.unweighted.with_tau(BHATTACHARYYA).depth(design.whole))
     table = pd.DataFrame(_named_pairs(design, np.arange(len(order)))).assign(
         weight=to_host(design.objective.weight), depth=depth, resolved=resolved,
-        error_bound=HALF * np.exp(-unweighted / 4), possible=possible,
+        error_bound=HALF * np.exp(-bounded / BHATTACHARYYA), possible=possible,
     )  # fmt: skip
     return table.iloc[order].reset_index(drop=True)
 

@@ -47,6 +47,7 @@ def panel(
     budget: float | None = Request.budget,
     max_transcripts: float | Mapping[str, float] | None = Request.max_transcripts,
     probe_sets: tuple[int | str, int | str] | None = Request.probe_sets,
+    failure_rate: float | Values | None = None,
     quotas: Mapping[str, tuple[Genes | str, float | None, float | None]] | None = None,
     positive_only: bool = Request.positive_only,
     min_markers: int | Mapping[str, int] = Request.min_markers,
@@ -152,6 +153,12 @@ def panel(
         and the sampling part u of its variances (that of Poisson counts, at most v) grows: ``s_g(a, b) = (m_ag −
         m_bg)² / (v_ag + v_bg + 0.05 + (P / p − 1) (u_ag + u_bg + 0.05))``. Existing genes have ``high``;
         ``max_counts``, markers and costs do not depend on it. Genes with fewer sets than ``low`` are not in.
+    failure_rate
+        The probability q that the probes of a gene fail, from 0 to below 1: a number for all genes, or a column of
+        ``adata.var``, a mapping or a table with one for every gene, existing ones included. Genes fail independently.
+        F is then its mean over all ways to fail, which is F with ``s̃ = −τ log(q + (1 − q) exp(−s / τ))`` instead of s;
+        the bound and all tables are those of this mean, the substitutes too. Markers, quotas and caps count a gene that
+        may fail like any other. None: no gene fails.
     quotas
         Name to ``(genes, low, high)``: at least ``low`` and at most ``high`` genes of a group are in the panel and the
         existing one together; None for an open end. Genes as for ``include``, or the name of a gene family as in
@@ -237,7 +244,7 @@ def panel(
         "exclude_families": exclude_families, "species": species, "priorities": priorities,
         "mean_counts": mean_counts, "max_counts": max_counts, "limits": limits,
         "weight_key": weight_key, "cost_key": cost_key, "budget": budget, "max_transcripts": max_transcripts,
-        "probe_sets": probe_sets, "quotas": quotas,
+        "probe_sets": probe_sets, "failure_rate": failure_rate, "quotas": quotas,
         "positive_only": positive_only, "min_markers": min_markers, "ignore": ignore, "prior": prior, "tau": tau,
         "class_weights": class_weights, "pair_weights": pair_weights, "sample_fraction": sample_fraction,
         "min_cells_per_sample": min_cells_per_sample,

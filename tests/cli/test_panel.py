@@ -162,3 +162,18 @@ def test_numbers_of_probe_sets_are_in_the_tables_and_in_the_order(run, data, tmp
     assert genes["probe_sets"].between(1, 4).all()
     assert genes["probe_sets"].nunique() > 1
     assert order["Probe sets"].tolist() == genes["probe_sets"].tolist()
+
+
+def test_a_failure_rate_is_a_number_or_a_column(run, data, tmp_path):
+    panel = ["panel", data, "--groupby", "cell_type", "--n-genes", 4, "--no-figures"]
+    (tmp_path / "genes.csv").write_text("gene,rate\n" + "\n".join(f"{g},0.2" for g in ad.read_h5ad(data).var_names))
+    found = []
+    for rate in ([0.2], ["rate", "--gene-table", tmp_path / "genes.csv"]):
+        code, _, error = run(*panel, "--failure-rate", *rate, "--out", tmp_path / str(rate[0]))
+        assert code == 0, error
+        found.append(pd.read_csv(tmp_path / str(rate[0]) / "panel.csv"))
+    assert (found[0]["failure_rate"] == 0.2).all()
+    pd.testing.assert_frame_equal(*found)
+    code, _, error = run(*panel, "--failure-rate", 1.2)
+    assert code == ExitCode.WRONG
+    assert "no probability below 1" in error

@@ -12,7 +12,7 @@ import smash_gpu as smg
 QUOTA = {"noise": (["NOISE30", "NOISE31"], 1, None)}
 
 
-@pytest.mark.parametrize("options", [{}, {"quotas": QUOTA}, {"probe_sets": (1, 4)}])
+@pytest.mark.parametrize("options", [{}, {"quotas": QUOTA}, {"probe_sets": (1, 4)}, {"failure_rate": 0.2}])
 def test_a_panel_designed_on_a_device_is_the_panel(monkeypatch, rng, options):
     adata, found = planted(rng), {}
     for where in ("cpu", "cuda"):
