@@ -8,18 +8,20 @@ if TYPE_CHECKING:
     from smash_gpu import datasets, errors, export, get, models, pl, pp, report, tl
     from smash_gpu.io.read import read
     from smash_gpu.panel.platforms import platforms
+    from smash_gpu.runtime.progress import settings
     from smash_gpu.runtime.versions import __version__
     from smash_gpu.selection.options import paper
 
 __all__ = [
     "__version__", "datasets", "errors", "export", "get", "models", "paper", "pl", "platforms", "pp", "read",
-    "report", "tl",
+    "report", "settings", "tl",
 ]  # fmt: skip
 __getattr__ = names_from(  # so that the command line answers --help without them
     __name__,
     {
         "io.read": ["read"],
         "panel.platforms": ["platforms"],
+        "runtime.progress": ["settings"],
         "runtime.versions": ["__version__"],
         "selection.options": ["paper"],
     },

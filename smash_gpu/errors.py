@@ -91,7 +91,17 @@ class InfeasibleError(ValueError):
 
 
 class ChangedError(RuntimeError):
-    """A file changed while it was read; the message names it. Start the call again."""
+    """A file changed while it was read; the message names it. Start the call again.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> try:
+    ...     raise smg.errors.ChangedError("cells.h5ad changed while it was read.")
+    ... except RuntimeError as error:
+    ...     print(error)
+    cells.h5ad changed while it was read.
+    """
 
 
 def warn(message: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
@@ -18,6 +19,7 @@ from smash_gpu.genes import gtf
 from smash_gpu.genes.lists import IGNORE, Genes, listed
 from smash_gpu.genes.values import numbers_in, of_genes
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 from smash_gpu.runtime.words import join_names
 from smash_gpu.selection import steps
 from smash_gpu.selection.options import Filters, InversePCA
@@ -141,6 +143,7 @@ def filter_genes(
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "filters", asdict(options))
     slots.write_candidates(adata, candidates, ledger, key)
+    _say_how_many(candidates)
 
 
 def inverse_pca(
@@ -209,6 +212,7 @@ def inverse_pca(
     ledger = pd.concat([slots.require(adata, "filters", key, "pp.filter_genes"), ledger], ignore_index=True)
     slots.record(adata, key, "inverse_pca", asdict(options))
     slots.write_candidates(adata, candidates, ledger, key)
+    _say_how_many(candidates)
 
 
 def transcript_lengths(
@@ -264,3 +268,7 @@ def transcript_lengths(
     if len(absent):
         warn(f"{len(absent):,} of {len(lengths):,} genes have no transcript length: {join_names(absent)}.")
     adata.var[key_added] = of_all_features(adata, lengths)
+
+
+def _say_how_many(candidates: np.ndarray) -> None:
+    say(f"{candidates.sum():,} of {len(candidates):,} genes are candidates.")

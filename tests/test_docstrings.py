@@ -16,7 +16,14 @@ OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MODULES = {name: getattr(smg, name) for name in ("pp", "tl", "get", "pl", "export", "report", "datasets", "errors")}
 PUBLIC = {f"{name}.{inside}": getattr(module, inside) for name, module in MODULES.items() for inside in module.__all__}
 CLASSES = {f"models.{name}": getattr(smg.models, name) for name in ("Forest", "Boosted", "Network")}
-PUBLIC |= {"read": smg.read, "paper": smg.paper, "platforms": smg.platforms} | CLASSES
+FOR_OWN_MODELS = {
+    f"models.{name}": getattr(smg.models, name) for name in ("Choice", "Facts", "Model", "ModelInfo", "Range")
+}
+PUBLIC |= (
+    {"read": smg.read, "paper": smg.paper, "platforms": smg.platforms, "settings": type(smg.settings)}
+    | CLASSES
+    | FOR_OWN_MODELS
+)
 FUNCTIONS = {name: one for name, one in PUBLIC.items() if inspect.isfunction(one)}
 COMPUTING = [name for name in FUNCTIONS if name.startswith(("pp.", "tl.")) or name == "paper"]
 
@@ -78,6 +85,16 @@ def test_results_errors_and_an_example_are_described(name):
 @pytest.mark.parametrize("name", COMPUTING)
 def test_a_function_that_computes_names_its_source(name):
     assert sections(FUNCTIONS[name])["References"].strip()
+
+
+def test_help_of_every_public_thing_shows_an_example():
+    everything = {
+        f"{name}.{inside}": getattr(module, inside) for name, module in MODULES.items() for inside in module.__all__
+    }
+    assert everything.items() <= PUBLIC.items() and {f"models.{name}" for name in smg.models.__all__} - set(PUBLIC) == {
+        "models.MODELS"
+    }
+    assert [name for name, one in PUBLIC.items() if ">>> " not in inspect.getdoc(one)] == []
 
 
 @pytest.mark.parametrize("name", PUBLIC)

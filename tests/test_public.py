@@ -19,6 +19,7 @@ PUBLIC = {
     "paper",
     "platforms",
     "read",
+    "settings",
     "datasets",
     "errors",
     "__version__",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import shutil
 import sys
 import traceback
@@ -34,7 +33,7 @@ from smash_gpu.cli.wording import in_options
 from smash_gpu.errors import InfeasibleError
 from smash_gpu.models import MODELS
 from smash_gpu.runtime import memory
-from smash_gpu.runtime.progress import LOG
+from smash_gpu.runtime.progress import without_lines
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
 
@@ -46,8 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     notes: dict[str, None] = {}
     warnings.showwarning = partial(_note, say=partial(in_options, parser=options.parser), said=notes)
-    LOG.setLevel(logging.WARNING)  # a command prints its results itself
-    with json_output.messages(as_json=options.json):
+    with json_output.messages(as_json=options.json), without_lines():  # a command prints its results itself
         result = _run(options)
     if options.json:
         json_output.print_object(options.command, result, list(notes))

@@ -45,6 +45,27 @@ class Model(Protocol):
     A model may state its `Facts` as an attribute ``facts``. With ``Facts(reads_parts=True)`` it must use only
     ``X[slice]``, ``X[row numbers]``, ``X.shape`` and ``len(X)``, for some rows at a time. ``X`` may then be a file
     if memory is too small, or a NumPy array if device memory is too small.
+
+    Examples
+    --------
+    How far the mean of a class lies from the mean of all, as a model:
+
+    >>> import numpy as np, smash_gpu as smg
+    >>> class Means:
+    ...     def fit(self, X, group, split):
+    ...         train, of = X[split.train], group[split.train]
+    ...         self.mean = np.stack([train[of == code].mean(axis=0) for code in range(of.max() + 1)])
+    ...         return self
+    ...
+    ...     def importance(self, X, group, split):
+    ...         return self.mean - self.mean.mean(axis=0)
+    ...
+    ...     def predict(self, X):
+    ...         return ((X[:, None, :] - self.mean) ** 2).sum(axis=2).argmin(axis=1)
+    >>> adata = smg.datasets.planted()
+    >>> smg.tl.smash(adata, "cell_type", model=Means(), n_top=3)
+    >>> sorted(smg.get.markers_dict(adata)["A"])
+    ['MARKER0X', 'MARKER0Y', 'MARKER0Z']
     """
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Model:

@@ -37,6 +37,13 @@ class Facts:
         Bytes of memory that do not depend on the data.
     score_in_words
         What its importances are, in words for the report.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> facts = smg.models.Facts(max_cells=50_000, score_in_words="distance of means")
+    >>> facts.reads_parts
+    False
     """
 
     max_cells: float = math.inf
@@ -64,6 +71,12 @@ class ModelInfo:
         the parameters of ``create``.
     search
         The options that `tl.tune` tunes, each with its `Range` or `Choice`. Empty: the model cannot be tuned.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> smg.models.MODELS["rf"].facts_with({}).max_cells
+    100000
     """
 
     create: Callable[..., Any]

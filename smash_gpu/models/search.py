@@ -19,6 +19,12 @@ class Range:
         The value of the model itself; the first trial has it.
     log
         Whether the numbers are drawn on a logarithmic scale.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> smg.models.Range(2, 9, default=5).is_whole
+    True
     """
 
     low: float
@@ -39,6 +45,12 @@ class Choice:
     ----------
     values
         At least one plain value: bool, int, float, str or None.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg
+    >>> smg.models.Choice("sqrt", "log2", None).default
+    'sqrt'
     """
 
     def __init__(self, *values: Value) -> None:

@@ -19,6 +19,7 @@ from smash_gpu.panel.probe_sets import scaled
 from smash_gpu.panel.problem import Problem
 from smash_gpu.panel.request import MUST, ORDINARY, OUT
 from smash_gpu.panel.result import Design
+from smash_gpu.runtime.progress import track
 
 MOST_CHOICES = 160  # genes × numbers of probe sets
 MOST_SEPARATIONS = 2**16  # pairs × choices
@@ -151,7 +152,7 @@ def _best(choices: Choices, fixed: list[tuple], start: np.ndarray) -> tuple[np.n
     seen: set[tuple] = set()
     planes: list[tuple] = []
     best, value, bound, chosen = start, -np.inf, np.inf, start
-    for _ in range(ROUNDS):
+    for _ in track(range(ROUNDS), "looking for a better panel", unit="round"):
         left = choices.left(chosen)
         now = float((choices.weight - left).sum())
         if now > value and choices.fits(chosen):

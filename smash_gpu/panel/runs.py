@@ -14,6 +14,7 @@ from smash_gpu.panel.problem import Problem
 from smash_gpu.panel.request import MUST, ORDINARY, OUT, SPARE, WANTED
 from smash_gpu.panel.reserve import Reserve
 from smash_gpu.panel.result import Design
+from smash_gpu.runtime.progress import track
 
 
 class Attempts:
@@ -79,7 +80,7 @@ class Run:
         must = self.asked.found.tier == MUST
         while (gene := self.gains.best(self.free & must, self.weight)) is not None:
             self._take(gene)
-        while len(self.steps) < self.asked.request.n_genes:
+        for _ in track(range(len(self.steps), self.asked.request.n_genes), "choosing genes", unit="gene"):
             gene = self._next()
             self.reserve.take(gene)
             self._take(gene)

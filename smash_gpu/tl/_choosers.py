@@ -13,6 +13,7 @@ from smash_gpu.annotated import slots
 from smash_gpu.annotated.features import gene_rows
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.genes.lists import Genes, listed
+from smash_gpu.runtime.progress import without_lines
 from smash_gpu.selection.marker_panel import choose_panel
 from smash_gpu.selection.options import STEPS, Recipe
 
@@ -92,7 +93,9 @@ def own(adata: AnnData, choose: OwnFunction, n_genes: int, what: str) -> Choose:
 
     def chosen(data: Dataset) -> np.ndarray:
         data.known.check(data.matrix, data.device)
-        found = numbers(choose(_genes_of(adata, data), n_genes), replace(data, symbols=data.names, ids=None), what)
+        with without_lines():  # as many as there are splits
+            wanted = choose(_genes_of(adata, data), n_genes)
+        found = numbers(wanted, replace(data, symbols=data.names, ids=None), what)
         if len(found) < n_genes:
             raise ValueError(f"{what} returned {len(found)} different genes; {n_genes} are needed.")
         return found[:n_genes]

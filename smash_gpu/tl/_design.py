@@ -32,6 +32,7 @@ from smash_gpu.panel.request import MIN_CELLS
 from smash_gpu.panel.tables import tables
 from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
+from smash_gpu.tl import _summaries
 
 
 def design_into(
@@ -67,6 +68,7 @@ def design_into(
     slots.write_panel(
         adata, tables=written, mask=chosen, options=without_labels_as_keys(noted), columns=columns, key=key
     )
+    say(_summaries.of_panel(written))
 
 
 def _fit(

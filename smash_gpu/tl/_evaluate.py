@@ -18,7 +18,9 @@ from smash_gpu.evaluation.splitting import PAPER
 from smash_gpu.evaluation.summary import CONDITION
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 from smash_gpu.runtime.words import not_one_of
+from smash_gpu.tl import _summaries
 from smash_gpu.tl._lists import Wanted, at_least_none, choosers_of, named, sizes_of
 
 
@@ -180,6 +182,7 @@ def evaluate(
     } | _origins(genes)  # fmt: skip
     tables = {"groups": data.groups, "panels": panels, "not_judged": missed, "options": options}
     slots.write_evaluation(adata, found.table, found.confusions, **tables, key=key)
+    say(_summaries.of_evaluation(found.table))
 
 
 def _warn_of_tuning(adata: AnnData, genes: Wanted | Mapping[str, Wanted], key: str) -> None:

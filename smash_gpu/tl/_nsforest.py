@@ -16,6 +16,7 @@ from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation.peers import nsforest
 from smash_gpu.genes.lists import MISSING, Genes
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
 
@@ -98,6 +99,7 @@ def nsforest_metrics(
         table = nsforest.scores(data.host_expression(union), data.labels, data.groups, columns, beta=beta)
     tables = {"nsforest": table, "nsforest_markers": _by_row(data, found)}
     slots.write_tables(adata, "nsforest", tables, where | {"beta": beta, "missing": missing}, key=key)
+    say(f"NS-Forest: mean F-beta {table['f_beta'].mean():.3f} over {len(table)} groups: get.nsforest_metrics.")
 
 
 def _by_group(data: Dataset, markers: Mapping[str, Genes], missing: str) -> dict[int, np.ndarray]:

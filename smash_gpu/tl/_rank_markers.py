@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from anndata import AnnData
 
 from smash_gpu.annotated import of_models, slots
@@ -13,8 +14,10 @@ from smash_gpu.annotated.features import only_genes
 from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 from smash_gpu.selection import steps
 from smash_gpu.selection.options import Ranking
+from smash_gpu.tl import _summaries
 
 
 def rank_markers(
@@ -117,6 +120,7 @@ def rank_markers(
     slots.record(adata, key, "source", where)
     slots.record(adata, key, "ranking", asdict(how))
     slots.write_markers(adata, table, eligible, spare, profiles=profiles, key=key)
+    say(_summaries.of_markers(table, int((~np.isnan(scores)).any(axis=0).sum())))
 
 
 def _require_same_groups(scored: list[str], groups: Iterable[str], where: dict[str, Any]) -> None:

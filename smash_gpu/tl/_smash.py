@@ -19,6 +19,7 @@ from smash_gpu.runtime.progress import say
 from smash_gpu.selection import accuracy, steps
 from smash_gpu.selection.options import Filters, Importance, InversePCA, Ranking, Recipe
 from smash_gpu.selection.several import Models
+from smash_gpu.tl import _summaries
 from smash_gpu.tl._tuned import given, with_tuned
 
 
@@ -220,4 +221,5 @@ def smash(
     profiles = {name: getattr(found, name) for name in steps.PROFILES}
     slots.write_markers(adata, found.markers, found.eligible, found.spare, profiles=profiles, key=key)
     say(accuracy.in_words(how.importance.names, found.scores.accuracy, found.scores.group_accuracy, found.groups))
+    say(_summaries.of_markers(found.markers, int(found.candidates.sum())))
     return adata if is_path else None

@@ -19,6 +19,7 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation.peers import correlation, forest, neighbours
 from smash_gpu.genes.lists import MISSING, Genes
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.tl._choosers import numbers
 
@@ -130,6 +131,7 @@ def spapros_metrics(
     }  # fmt: skip
     options = where | {"metrics": wanted, "mask_var": mask_var, "random_state": random_state, "missing": missing}
     slots.write_tables(adata, "spapros", tables, options, key=key)
+    say(f"Spapros: {', '.join(wanted)} of {', '.join(panels)}: get.spapros_metrics.")
 
 
 def _by_row(data: Dataset, lists: Mapping[str, np.ndarray], column: str) -> pd.DataFrame:

@@ -13,7 +13,9 @@ from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation import stability as resampling
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 from smash_gpu.selection.options import PANEL_GENES
+from smash_gpu.tl import _summaries
 from smash_gpu.tl._choosers import OwnFunction, own, repeated_selection
 
 
@@ -113,6 +115,7 @@ def stability(
         "choose": None if choose is None else "function", "halves_of": "cells" if data.sample is None else "samples",
     }  # fmt: skip
     slots.write_tables(adata, "stability", tables, options, key=key)
+    say(_summaries.of_stability(tables["stability_overlap"], n_genes))
 
 
 def _tables(found: resampling.Resampled, data: Dataset, n_substitutes: int) -> dict[str, pd.DataFrame]:

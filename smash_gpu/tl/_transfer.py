@@ -23,7 +23,9 @@ from smash_gpu.evaluation.judging import Transferring
 from smash_gpu.evaluation.transfer import ALL, UNKNOWN, Side
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 from smash_gpu.runtime.words import did_you_mean, join_names
+from smash_gpu.tl import _summaries
 from smash_gpu.tl._lists import Wanted, at_least_none, choosers_of, named, sizes_of
 
 Mapped = Mapping[str, str] | None
@@ -170,6 +172,7 @@ def transfer(
     of_transfer.write(
         tissue, found, classes=classes, true=true, panels=panels, not_judged=not_judged, options=options, key=key
     )
+    say(_summaries.of_transfer(found.table))
 
 
 def _chosen(

@@ -19,7 +19,9 @@ from smash_gpu.panel.fitting import fitted, not_applied
 from smash_gpu.panel.order import Order, expression_of
 from smash_gpu.panel.platforms import platform_of
 from smash_gpu.runtime.memory import limit
+from smash_gpu.runtime.progress import say
 from smash_gpu.runtime.words import not_one_of
+from smash_gpu.tl import _summaries
 from smash_gpu.tl._design import columns_of, read_levels, without_labels_as_keys
 
 Window = tuple[float | None, float | None]
@@ -154,6 +156,7 @@ def validate(
     adata.uns[key] = _tables(order) | {"platform": table}
     slots.record(adata, key, "validation", without_labels_as_keys(noted))
     slots.note_origin(adata, key, slots.VALIDATED, {}, *columns)
+    say(_summaries.of_validation(adata.uns[key]["checks"]))
 
 
 def _tables(order: Order) -> dict[str, pd.DataFrame]:
