@@ -21,6 +21,7 @@ from benchmarks import record
 
 GENES, DETECTED, CLASSES, SAMPLES, CANDIDATES = 20_000, 1_500, 30, 20, 5_000
 MARKERS_PER_CLASS, MARKER_RATE, BACKGROUND_RATE = 5, 0.8, 0.02
+CELLS_OF_FIRST_USE = 2_000
 CELLS_PER_CHUNK = 4_096  # made at a time
 CELLS_PER_BLOCK = 1_000_000  # 1.5e9 values, below 2³¹
 SHARE_FOR_DATA = 0.5  # of the free memory; the rest is for results
@@ -61,9 +62,18 @@ def main(arguments: list[str]) -> None:
     resolve_device("cuda")
     copy = copy_bandwidth(cupy)
     context = {"benchmark": "gpu", "gpu": device(cupy), "copy_gb_per_s": copy}
+    report(first_use(cupy, options), context, options)
     for cells in options.cells:
         report(stages(cupy, cells or cells_that_fit(cupy), options, copy), context, options)
     report(streams(cupy, options), context, options)
+
+
+def first_use(cupy, options: argparse.Namespace) -> Iterator[dict]:
+    """Seconds of the first selection in this process: imports, and kernels that the machine has not compiled before."""
+    for model in options.models if options.cells else ():
+        blocks, group, sample = matrix(cupy, CELLS_OF_FIRST_USE, options.seed)
+        row = pipeline(blocks, group, sample, model)
+        yield {"cells": CELLS_OF_FIRST_USE} | row | {"what": f"first use in a process: {row['what']}"}
 
 
 def report(rows: Iterator[dict], context: dict, options: argparse.Namespace) -> None:

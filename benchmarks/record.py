@@ -43,7 +43,7 @@ PACKAGES = (
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- {} -->\n", "<!-- end of {} -->\n"  # marks of a table in a page
-COMMIT = "SMASH_COMMIT"  # the commit of a copy of the project without git
+COMMIT = "SMASH_COMMIT"  # the commit of a copy of the project that has no git, or another one
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -68,11 +68,13 @@ def versions() -> dict:
 
 def commit() -> str | None:
     """The commit that is measured, short; None if it is not known."""
+    if COMMIT in os.environ:
+        return os.environ[COMMIT]
     command = ["git", "-C", str(RESULTS), "rev-parse", "--short", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get(COMMIT)
+        return None
 
 
 def parser(name: str) -> argparse.ArgumentParser:

@@ -92,7 +92,9 @@ def train(
             how |= {"evals": [(evals, HELD_OUT)], "callbacks": [stopping(early_stopping_rounds, tol)]}
         return dask.train(client, dict(params), data, **how)["booster"]
 
-    return of_values(despite_losses(attempt, client, "XGBoost was training"), cuts)
+    booster = of_values(despite_losses(attempt, client, "XGBoost was training"), cuts)
+    booster.set_param({"device": params["device"]})  # a file of trees does not say where they predict
+    return booster
 
 
 def base_score(y: np.ndarray, weight: np.ndarray | None, params: Mapping[str, Any]) -> list[float]:

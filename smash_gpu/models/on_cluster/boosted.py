@@ -11,7 +11,7 @@ import numpy as np
 from smash_gpu.blocks.fold import delayed_parts
 from smash_gpu.compute import ops
 from smash_gpu.compute.additive import Additive
-from smash_gpu.compute.xp import namespace, to_host
+from smash_gpu.compute.xp import namespace, place, to_host
 from smash_gpu.data.dataset import LEFT_OUT, Dataset
 from smash_gpu.data.shuffle import by_block
 from smash_gpu.data.splits import Split, draw
@@ -62,7 +62,7 @@ def boost(data: Dataset, genes: np.ndarray, order: np.ndarray, *, model: Any, sp
     learnt, tested = (_labelled(data, cells[rows]) for rows in (split.train, split.test))
     weight = model.weight(y[split.train])
     first = by_block(split.train, (len(cells), len(genes)))[0]
-    X = _gathered(data, genes, cells[first])
+    X = place(_gathered(data, genes, cells[first]), data.device)  # XGBoost's sketch on a device has its own cut points
     cuts = bins.cut_points(X, y[first], _of(weight, slice(len(first))), model.params["max_bin"])
     model.n_groups = data.n_groups
     params = model.params | {"num_class": data.n_groups}
