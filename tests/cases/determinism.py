@@ -177,8 +177,8 @@ STEPS = (
     Step("sums of e and e² per group", summed, 1e-8, shown=BOTH),
     Step("expression of chosen genes (float32)", gathered, 1e-6, shown=BOTH),
     Step("sums of products of genes", multiplied, 1e-6, shown=BOTH),
-    Step("filters, inverse PCA (the candidates)", candidates, EQUAL),
-    Step("batch correction", corrected, OTHER, ("rapids_singlecell",), ("harmonypy",)),
+    Step("filters, inverse PCA (the candidates)", candidates, EQUAL, shown=BOTH),
+    Step("batch correction", corrected, OTHER, ("rapids_singlecell",), ("harmonypy",), ("runs",)),
     Step('scores of "rf"', scored("rf", n_estimators=20), OTHER, ("cuml",), shown=("runs",)),
     Step('scores of "brf"', scored("brf", n_estimators=20), OTHER, ("cuml",), ("imblearn",), shown=("runs",)),
     Step('scores of "xgboost"', scored("xgboost", n_estimators=10), OTHER, ("xgboost",), ("xgboost",), shown=("runs",)),
@@ -187,7 +187,8 @@ STEPS = (
     Step("DeepLIFT of the same network", explained_network, 1e-4, ("torch",), ("torch",), shown=BOTH),
     Step("designed panel", designed, EQUAL, shown=BOTH),
     Step("panel of a model, by the same importances", modelled, EQUAL, shown=BOTH),
-    *(Step(f"`tl.evaluate` by {name}", judged(name), OTHER, ("cuml",)) for name in ("knn", "logreg", "forest")),
+    *(Step(f"`tl.evaluate` by {name}", judged(name), OTHER, ("cuml",), shown=("runs",))
+      for name in ("knn", "logreg", "forest")),
 )
 
 
