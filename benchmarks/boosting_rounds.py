@@ -7,7 +7,7 @@ the other 30 %. The seeds are others than those of the comparison in the README.
 from __future__ import annotations
 
 import time
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,10 @@ RULES: dict[str, Any] = {
     "patience 5, at least 1 % better": lambda curves: stopped(curves["mlogloss"], rounds=5, least=0.01),
     "patience 2, at least 2 % better": lambda curves: stopped(curves["mlogloss"], rounds=2, least=0.02),
     "patience 5 of the error": lambda curves: stopped(curves["merror"], rounds=5),
-    **{f"patience {n}, at least {tol} better": lambda curves, n=n, tol=tol: stopped(curves["mlogloss"], rounds=n, tol=tol)
-       for n, tol in ((5, 0.001), (3, 0.001), (3, 0.003), (2, 0.003), (2, 0.01))},
+    **{
+        f"patience {n}, at least {tol} better": lambda c, n=n, tol=tol: stopped(c["mlogloss"], rounds=n, tol=tol)
+        for n, tol in ((5, 0.001), (3, 0.001), (3, 0.003), (2, 0.003), (2, 0.01))
+    },
     "12 rounds": lambda curves: 12,
     "20 rounds": lambda curves: 20,
 }

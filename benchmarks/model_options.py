@@ -22,9 +22,7 @@ from benchmarks.boosting_rounds import UNITS
 SEEDS = (81, 82)
 KEY = ["model", "set", "groupby", "seed", "options"]
 OPTIONS: dict[str, list[dict]] = {
-    "dnn": [
-        {"tol": tol, "learning_rate": rate} for rate, tol in product((0.001, 0.003), (0.0, 0.001, 0.003, 0.01))
-    ],
+    "dnn": [{"tol": tol, "learning_rate": rate} for rate, tol in product((0.001, 0.003), (0.0, 0.001, 0.003, 0.01))],
     "rf": [{"max_depth": depth} for depth in (None, 32, 24, 16)],
 }
 
@@ -81,7 +79,7 @@ def table(options: Any) -> pd.DataFrame:
     rows = pd.DataFrame(quality.lines(options.json))
     rows["options"] = rows["options"].map(str)
     parts = []
-    for model, of_model in rows.groupby("model"):
+    for _, of_model in rows.groupby("model"):
         whole = of_model.groupby(["set", "groupby", "seed"])["options"].transform("nunique")
         of_model = of_model[whole == of_model["options"].nunique()]
         parts.append(of_model.groupby(["model", "options"]).mean(numeric_only=True).drop(columns="seed"))

@@ -187,8 +187,10 @@ STEPS = (
     Step("DeepLIFT of the same network", explained_network, 1e-4, ("torch",), ("torch",), shown=BOTH),
     Step("designed panel", designed, EQUAL, shown=BOTH),
     Step("panel of a model, by the same importances", modelled, EQUAL, shown=BOTH),
-    *(Step(f"`tl.evaluate` by {name}", judged(name), OTHER, ("cuml",), shown=("runs",))
-      for name in ("knn", "logreg", "forest")),
+    *(
+        Step(f"`tl.evaluate` by {name}", judged(name), OTHER, ("cuml",), shown=("runs",))
+        for name in ("knn", "logreg", "forest")
+    ),
 )
 
 
