@@ -85,6 +85,11 @@ class Order:
         return self.known.names[self.numbers]
 
     @cached_property
+    def again(self) -> list[str]:
+        """Names of the genes of the list that are on the printed panel already."""
+        return self.known.names[self.numbers[np.isin(self.numbers, self.existing)]].astype(str).tolist()
+
+    @cached_property
     def crowding(self) -> pd.DataFrame:
         """Transcripts per cell of the list and the printed panel together, see `levels.crowding`.
 

@@ -90,9 +90,8 @@ def _duplicates(order: Order) -> Iterator[Finding]:
         yield Finding("duplicates", FAIL, f"listed more than once: {listed}", tuple(g[0] for g in twice))
     else:
         yield Finding("duplicates", PASS, "no gene is listed twice, by name, symbol or id")
-    again = [str(order.known.names[number]) for number in order.numbers if number in order.existing]
-    if again:
-        yield Finding("duplicates", FAIL, "on the printed panel already", tuple(again))
+    if order.again:
+        yield Finding("duplicates", FAIL, "on the printed panel already", tuple(order.again))
 
 
 def _families(order: Order) -> Iterator[Finding]:
@@ -133,9 +132,8 @@ def _as_names(genes: Collection[Gene]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def _size(order: Order) -> Iterator[Finding]:
     numbers = {} if order.platform is None else order.platform.numbers
-    sizes = {"n_genes": len(order.genes) + order.n_printed}
-    if order.n_printed:
-        sizes["n_added"] = len(order.genes)
+    added = len(order.genes) - len(order.again)
+    sizes = {"n_genes": added + order.n_printed} | ({"n_added": added} if order.n_printed else {})
     for key, n in sizes.items():
         if key in numbers:
             number = numbers[key]

@@ -102,6 +102,7 @@ def test_the_size_of_the_panel(adata, tmp_path):
     assert verdict(adata, "number of genes", platform=tmp_path / "small.toml")[0] == {"pass"}
     assert verdict(adata, "number of genes", [*GOOD, "NOISE31"], platform=tmp_path / "small.toml")[0] == {"fail"}
     assert verdict(adata, "number of genes", extend=["NOISE33"], platform=tmp_path / "small.toml")[0] == {"fail"}
+    assert verdict(adata, "number of genes", extend=[GOOD[0]], platform=tmp_path / "small.toml")[0] == {"pass"}
     absent = ["NOT_IN_THE_DATA"]  # on the slide all the same
     assert verdict(adata, "number of genes", extend=absent, platform=tmp_path / "small.toml")[0] == {"fail"}
     assert verdict(adata, "number of genes", platform="cosmx")[0] == {"not checked"}
