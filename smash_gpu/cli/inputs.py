@@ -11,7 +11,7 @@ from typing import Any
 from smash_gpu.genes.lists import listed
 from smash_gpu.genes.tables import Gene
 from smash_gpu.panel.platforms import LENGTH_KEY
-from smash_gpu.runtime.paths import require_path
+from smash_gpu.runtime.paths import require_file
 
 
 def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -75,7 +75,7 @@ def gene_list(path: Path | None) -> list[Gene]:
     """The genes in a file, see `smash_gpu.genes.lists.listed`; none for no file."""
     if path is None:
         return []
-    require_path(path)
+    require_file(path)
     return list(listed(path, str(path)))
 
 
@@ -87,7 +87,7 @@ def gene_lists(paths: list[Path]) -> list[Gene]:
 def existing_file(path: Path | None) -> Path | None:
     """The path, after checking that there is such a file."""
     if path is not None:
-        require_path(path)
+        require_file(path)
     return path
 
 
@@ -111,7 +111,7 @@ def gene_columns(adata: Any, options: argparse.Namespace) -> None:
     if options.gene_table is not None:
         gene_table(adata, options.gene_table, options.gene_symbols)
     if options.transcript_lengths is not None:
-        require_path(options.transcript_lengths)
+        require_file(options.transcript_lengths)
         column = options.length_key or LENGTH_KEY
         pp.transcript_lengths(adata, options.transcript_lengths, gene_symbols=options.gene_symbols, key_added=column)
 
@@ -129,7 +129,7 @@ def gene_table(adata: Any, path: Path, gene_symbols: str | None) -> None:
     from smash_gpu.annotated.features import gene_names
     from smash_gpu.annotated.gene_table import columns
 
-    require_path(path)
+    require_file(path)
     added = pd.DataFrame(columns(adata, path, gene_symbols), index=gene_names(adata).names)
     for name, values in added.items():  # a feature that is no gene has none
         adata.var[str(name)] = values.reindex(adata.var_names.astype(str)).to_numpy()

@@ -12,7 +12,7 @@ from smash_gpu.cli.evaluate import lists_of, name_of, selection
 from smash_gpu.cli.inputs import named, open_data, save, save_params, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.evaluation.judging import Transferring
-from smash_gpu.runtime.paths import require_path
+from smash_gpu.runtime.paths import require_file, require_path
 
 PURPOSE = "learn classes on a reference, name the cells of a tissue by gene lists"
 TABLES = ("metrics", "cases", "panels")
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> Result:
 def _mapping(path: Path | None, option: str) -> dict[str, str] | None:
     if path is None:
         return None
-    require_path(path)
+    require_file(path)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as wrong:

@@ -10,7 +10,7 @@ from typing import Any
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import filters_of, kept_in, named, open_data, paper_of, writable
 from smash_gpu.cli.json_output import Result
-from smash_gpu.runtime.paths import require_path
+from smash_gpu.runtime.paths import require_file
 from smash_gpu.selection.trials import Budget
 
 PURPOSE = "search for the options with which a model predicts best"
@@ -117,7 +117,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, Any], Any]:
     """Model, options of the step, the data they are of, and trials."""
     import pandas as pd
 
-    require_path(path)
+    require_file(path)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         trials = pd.DataFrame(found["trials"]).astype({"value": float})

@@ -12,7 +12,7 @@ from smash_gpu.cli.inputs import gene_columns, named, open_data, ranges, writabl
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.wording import table_in_options
 from smash_gpu.genes.lists import POLICIES
-from smash_gpu.runtime.paths import require_path
+from smash_gpu.runtime.paths import require_file
 
 PURPOSE = "check a list of genes before it is ordered; exit code 0: no check fails, 1: one does"
 OUT = None
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> Result:
     from smash_gpu import get, tl
     from smash_gpu.get._validation import TABLES
 
-    require_path(options.list)
+    require_file(options.list)
     writable(None if options.out is None else options.out.absolute().parent)
     adata, source = open_data(options)
     gene_columns(adata, options)

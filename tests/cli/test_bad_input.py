@@ -174,6 +174,7 @@ def test_a_selection_without_markers_is_told_and_not_a_crash(run, data, tmp_path
 def test_a_list_of_genes_that_does_not_exist_is_named_with_near_matches(run, data, tmp_path):
     (tmp_path / "genes.csv").write_text("name\nMARKER0X\n")
     assert_one_message(evaluate(run, data, tmp_path / "gene.csv"), "there is no file", "gene.csv", "'genes.csv'")
+    assert_one_message(evaluate(run, data, tmp_path), f"{tmp_path} is a folder; name a file")
 
 
 def test_a_misspelled_option_is_answered_with_the_one_that_was_meant(run):
