@@ -21,9 +21,10 @@ from benchmarks.boosting_rounds import UNITS
 
 SEEDS = (81, 82)
 KEY = ["model", "set", "groupby", "seed", "options"]
-OPTIONS: dict[str, list[dict]] = {
-    "dnn": [{"tol": tol, "learning_rate": rate} for rate, tol in product((0.001, 0.003), (0.0, 0.001, 0.003, 0.01))],
-    "rf": [{"max_depth": depth} for depth in (None, 32, 24, 16)],
+OPTIONS: dict[str, list[dict]] = {  # the first is what others are compared with
+    "dnn": [{"tol": 0.001, "learning_rate": 0.001}, {"tol": 0.0, "learning_rate": 0.001}]
+    + [{"tol": tol, "learning_rate": 0.003} for tol in (0.0, 0.001, 0.003, 0.01)],
+    "rf": [{"max_depth": depth} for depth in (None, 32, 28, 24, 16)],
 }
 
 
@@ -75,12 +76,16 @@ def measured(folder: Any, where: dict) -> dict:
 
 
 def table(options: Any) -> pd.DataFrame:
-    """Means over the units and seeds that all options of a model have."""
+    """What the options change, in points, against the first of the model on the same units and seeds; means."""
     rows = pd.DataFrame(quality.lines(options.json))
-    rows["options"] = rows["options"].map(str)
-    parts = []
-    for _, of_model in rows.groupby("model"):
-        whole = of_model.groupby(["set", "groupby", "seed"])["options"].transform("nunique")
-        of_model = of_model[whole == of_model["options"].nunique()]
-        parts.append(of_model.groupby(["model", "options"]).mean(numeric_only=True).drop(columns="seed"))
-    return pd.concat(parts).round(4)
+    errors = [f"{c}misclassification_{k}" for c, k in product(quality.CLASSIFIERS.values(), quality.BUDGETS)]
+    found = {}
+    for model, (first, *others) in OPTIONS.items():
+        of_model = rows[rows["model"] == model]
+        by = {str(how): part.set_index(KEY[1:4]) for how, part in of_model.groupby(of_model["options"].map(str))}
+        for how in filter(by.__contains__, map(str, others)):
+            here, before = by[how].align(by[str(first)], join="inner", axis=0)
+            change = 100 * (here[["accuracy", *errors]] - before[["accuracy", *errors]]).mean()
+            effort = (here[["cpu_s", "epochs"]].sum() / before[["cpu_s", "epochs"]].sum()).add_prefix("share of ")
+            found[model, how] = pd.concat([pd.Series({"n": len(here)}), effort, change])
+    return pd.DataFrame(found).T.round(2)
