@@ -33,6 +33,7 @@ NAMES = (
     "startup",
     "tuning",
     "two_steps",
+    "variation",
     "which_model",
     "which_model_table",
     "worked_order",

@@ -31,6 +31,7 @@ from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.panel import Request
 from smash_gpu.panel.platforms import platform_of
 from smash_gpu.panel.request import MIN_CELLS
+from smash_gpu.panel.variation import TARGETS
 
 PURPOSE = "design a panel of exactly N genes that separates all classes in a file"
 
@@ -53,6 +54,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--pair", nargs=3, action="append", default=[], metavar=("A", "B", "WEIGHT"), help="weight of a pair of classes"
     )
     add("--prior", type=float, default=Request.prior, help="0: equal weights of pairs, 1: weights by class frequency")
+    add(
+        "--variation", type=float, default=Request.variation, metavar="WEIGHT",
+        help="0 to 1: weight of the variation between cells, also inside classes, in what is maximised",
+    )  # fmt: skip
+    add("--variation-target", choices=TARGETS, default=Request.variation_target, help="what is to be explained")
     add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
     add("--ensembl-table", type=Path, metavar="FILE", help="Ensembl ids by symbol, for genes without one in var")
     add("--xenium-reference", action="store_true", help="also write the reference bundle for the Xenium Panel Designer")
@@ -147,7 +153,8 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
     }
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
             "probe_sets", "failure_rate", "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior",
-            "exclude_families", "species", "mask_var", "platform", "length_key", "max_off_target")  # fmt: skip
+            "exclude_families", "species", "mask_var", "platform", "length_key", "max_off_target", "variation",
+            "variation_target")  # fmt: skip
     weights = _weights(adata, options, source)
     tl.panel(
         adata,
@@ -200,6 +207,10 @@ def _show(adata: Any) -> None:
         print(f"panel of this size, genes weighed by the model; {curve['unweighted_resolution']:.1%} without weights.")
     else:
         print("panel of this size.")
+    if "variation" in curve:
+        print(
+            f"{curve['variation']:.1%} of the variation explained; at most {curve['variation_bound']:.1%} is possible."
+        )
     print(f"{curve['half_resolved']:.1%} of the pairs of classes are resolved by half. The hardest:")
     pairs = get.panel_table(adata, "pairs").head(5)
     print(

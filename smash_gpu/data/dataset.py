@@ -125,10 +125,15 @@ class Dataset:
         """A hash of all that `stats_by` depends on beside the matrix."""
         return digest({"target_sum": self.target_sum, "device": self.device, "code": code, "n_codes": n_codes})
 
-    def moments(self, genes: np.ndarray, ceiling: np.ndarray | None = None) -> Moments:
-        """First and second moments of the expression of the numbered genes in `cells`, from one pass."""
+    def moments(
+        self, genes: np.ndarray, ceiling: np.ndarray | None = None, *, code: np.ndarray | None = None
+    ) -> Moments:
+        """First and second moments of the expression of the numbered genes, from one pass.
+
+        Over `cells`, or over those with a ``code`` that is not negative.
+        """
         how: dict[str, Any] = {"target_sum": self.target_sum, "device": self.device, "fold": self.known.fold}
-        return moments(self.matrix, self.group, genes, ceiling=ceiling, **how)
+        return moments(self.matrix, self.group if code is None else code, genes, ceiling=ceiling, **how)
 
     def blocks(self, code: np.ndarray | None = None, step: Callable | None = None) -> Iterator[Any]:
         """`fold.stream` over the matrix and a code of the cells, by default their group; without a step on the host."""

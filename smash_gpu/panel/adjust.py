@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from smash_gpu.data.batches import warn_of_parts
@@ -20,31 +22,28 @@ def profiles(
     sample_fraction: float | None = None,
     min_cells_per_sample: int = MIN_CELLS_PER_SAMPLE,
 ) -> Profiles:
-    """Means and variances of every class, adjusted for batches, and the limits that enough of its samples keep.
+    """Means and variances of every class, and the limits that enough of its samples keep.
 
     Parameters
     ----------
     stats
-        Sums over the cells of each stratum.
+        Sums over the cells of each stratum, `without` the offsets of batches.
     sample_fraction
         The sample rule: the share of the samples of a class that must lie on the side of its mean; None for no rule.
     min_cells_per_sample
         Samples with fewer cells of a class are not counted for that class.
     """
     n_classes = len(classes.names)
-    offset = np.zeros((1, stats.total.shape[1])) if not strata.batch.any() else batch_offsets(stats, strata, classes)
-    adjusted = stats.total - stats.cells[:, None] * offset[strata.batch]
     cells = np.maximum(classes.n_cells, 1)[:, None]
     by_class = strata.members(n_classes)
-    mean = by_class @ adjusted / cells
-    scatter = stats.square - 2 * offset[strata.batch] * stats.total + stats.cells[:, None] * offset[strata.batch] ** 2
-    variance = np.maximum(by_class @ scatter / cells - mean**2, 0)
+    mean = by_class @ stats.total / cells
+    variance = np.maximum(by_class @ stats.square / cells - mean**2, 0)
     if sample_fraction is None:
         return Profiles(mean, variance)
     by_sample = strata.members(n_classes, strata.sample)
     shape = (n_classes, -1, mean.shape[1])
     n = (by_sample @ stats.cells).reshape(n_classes, -1)
-    sample_means = (by_sample @ adjusted).reshape(shape) / np.maximum(n, 1)[:, :, None]
+    sample_means = (by_sample @ stats.total).reshape(shape) / np.maximum(n, 1)[:, :, None]
     low, high = sample_limits(sample_means, n >= min_cells_per_sample, mean, sample_fraction)
     too_few = np.flatnonzero(~(n >= min_cells_per_sample).any(axis=1))
     if len(too_few):
@@ -53,6 +52,18 @@ def profiles(
             "is not applied there."
         )
     return Profiles(mean, variance, low, high)
+
+
+def offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.ndarray:
+    """`batch_offsets`; one row of zeros if all cells are of one batch."""
+    return batch_offsets(stats, strata, classes) if strata.batch.any() else np.zeros((1, stats.total.shape[1]))
+
+
+def without(stats: GroupStats, strata: Strata, offset: np.ndarray) -> GroupStats:
+    """The sums of ``e`` and ``e²`` over the cells of each stratum if the offset of its batch is taken from ``e``."""
+    of_batch, n = offset[strata.batch], stats.cells[:, None]
+    square = stats.square - 2 * of_batch * stats.total + n * of_batch**2
+    return replace(stats, total=stats.total - n * of_batch, square=square)
 
 
 def batch_offsets(stats: GroupStats, strata: Strata, classes: Classes) -> np.ndarray:

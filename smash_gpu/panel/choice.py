@@ -26,7 +26,7 @@ def design(asked: Problem) -> Design:
     If a cap excluded a gene, further runs use the gain per share of places and caps, as for a knapsack (Leskovec et
     al. 2007). Where the number of probe sets is a decision, runs with fewer sets for bright genes follow. Genes of the
     best run are then swapped one at a time while F rises; small problems are solved exactly. The result is ordered by
-    gain.
+    gain. If the variation counts, the choice is by J, and nothing is swapped.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def _best_run(attempts: Attempts, plain: Run) -> Design:
     """The best of the plain run and of runs at different prices, or at one price if the runs are long."""
     long = len(attempts.asked.objective.weight) * attempts.asked.request.n_genes > SEPARATIONS_FOR_PRICES
     runs = [plain, *(attempts.run(price) for price in CAP_PRICES if price == 1 or not long)]
-    return attempts.design(max(runs, key=lambda run: run.final_value))
+    return attempts.design(max(runs, key=lambda run: run.merit))
 
 
 def _swapped(found: Design) -> Design:
@@ -98,11 +98,11 @@ def _with_fewer_sets(most: Problem, found: list[Design]) -> Design:
 
 
 def _merit(found: Design) -> tuple:
-    """What makes one design better than another: markers, then priorities, then F."""
+    """What makes one design better than another: markers, then priorities, then F (or J)."""
     problem = found.problem
     held = np.minimum(problem.markers[:, found.whole].sum(axis=1), problem.promised).sum()
     tier = problem.found.tier[found.panel]
-    return held, (tier == WANTED).sum(), -(tier == SPARE).sum(), found.value[-1]
+    return held, (tier == WANTED).sum(), -(tier == SPARE).sum(), found.merit
 
 
 def _ordered(found: Design, attempts: Attempts) -> Design:

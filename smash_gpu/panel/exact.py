@@ -109,7 +109,7 @@ def _choices(found: Design) -> Choices | None:
     """All choices; None if they are too many, or F does not hold all that the user wants."""
     problem, sets = found.problem, found.problem.probe_sets
     genes = np.flatnonzero(problem.found.tier < OUT)
-    if problem.request.nested or problem.request.weight_key is not None or len(genes) > MOST_CHOICES:
+    if problem.request.nested or not problem.is_by_value or len(genes) > MOST_CHOICES:
         return None
     several = np.ones(len(genes), dtype=int) if sets is None else (sets.high - sets.low + 1)[genes]
     if several.sum() > MOST_CHOICES or several.sum() * len(found.objective.weight) > MOST_SEPARATIONS:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Self
 
 import numpy as np
 
 from smash_gpu.panel.objective import Objective
+from smash_gpu.panel.variation import Explained, Variation
 
 TIED = 1e-9  # gains this close count as equal, so that the name decides, on every machine
 GENES_AT_ONCE = 32
@@ -16,12 +17,19 @@ GENES_TO_CONFIRM = 4
 SEPARATIONS_TO_FOLLOW = 2**23  # pairs × genes; of more, the old gains are the bounds
 
 
+def per_value(objective: Objective) -> float:
+    """The factor that makes F the resolution: 1 / F(all); 0 if no gene separates anything."""
+    everything = objective.value_of_all()
+    return 1 / everything if everything > 0 else 0.0
+
+
 class Gains:
-    """The gain of every gene on top of the panel so far: upper bounds, made exact where they matter.
+    """The gain of F by every gene on top of the panel so far: upper bounds, made exact where they matter.
 
     A gain can only fall while the panel grows (submodularity), so an old gain is an upper bound, and the greedy choice
     is exact although few gains are recomputed (Minoux 1978). Gains are first computed in single precision and raised by
-    more than their error: expression is below 20, so the error of ``s`` is below ``10⁻³ s + 10⁻⁷``.
+    more than their error: expression is below 20, so the error of ``s`` is below ``10⁻³ s + 10⁻⁷``. Gains of the
+    variation can rise; they are cheap, and exact at every step.
 
     Attributes
     ----------
@@ -29,16 +37,25 @@ class Gains:
         Genes of the panel so far, existing ones first, and its ``D_ab``, one value per pair.
     upper
         Upper bound on the gain of every gene; the gain itself where ``exact``.
+    explained
+        The variation that the panel so far explains; None if the choice is by F alone.
     n_recomputed
         Number of gains computed after the first pass over all genes.
     """
 
-    def __init__(self, objective: Objective, names: np.ndarray, panel: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        names: np.ndarray,
+        panel: Sequence[int] | np.ndarray = (),
+        variation: Variation | None = None,
+    ) -> None:
         self.objective = objective
         self.by_name = np.empty(len(names), dtype=int)
         self.by_name[np.argsort(names, kind="stable")] = np.arange(len(names))
         self.panel = list(panel)
         self.depth = objective.depth(self.panel)
+        self.explained: Explained | None = None if variation is None else variation.explained(self.panel)
         self.upper: np.ndarray
         self.estimated: np.ndarray
         self.exact: np.ndarray
@@ -62,6 +79,7 @@ class Gains:
         """Add a gene to the panel."""
         self.panel = [*self.panel, gene]
         self.depth = self.depth + self.objective.separation(gene)
+        self.explained = None if self.explained is None else self.explained.with_gene(gene)
         self.estimated[:] = self.exact[:] = False
 
     def follow(self, other: Gains) -> None:
@@ -77,19 +95,31 @@ class Gains:
     def best(
         self, allowed: np.ndarray, weight: np.ndarray | float = 1.0, admits: Callable[[int], Any] = lambda _: True
     ) -> int | None:
-        """The allowed and admitted gene with the largest gain × weight; ties go to the first name."""
-        score = np.where(allowed, self.upper * weight, -np.inf)
+        """The allowed and admitted gene with the largest gain of F or J × weight; ties go to the first name."""
+        score = np.where(allowed, self._of_merit() * weight, -np.inf)
         while (top := score.max(initial=-np.inf)) > -np.inf:
             tied = np.flatnonzero(score >= top * (1 - TIED))
             if not self.exact[tied].all():
                 genes = self._refresh(score)
-                score[genes] = (self.upper * weight)[genes]
+                score[genes] = (self._of_merit() * weight)[genes]
                 continue
             gene = int(tied[np.argmin(self.by_name[tied])])
             if admits(gene):
                 return gene
             score[gene] = -np.inf
         return None
+
+    def merit(self, value: float) -> float:
+        """What the choice maximises: F, or J if the variation counts."""
+        if self.explained is None:
+            return value
+        return self.explained.of.merit(value * self.per_value, self.explained.share)
+
+    def _of_merit(self) -> np.ndarray:
+        """Upper bounds on what every gene adds to `merit`."""
+        if self.explained is None:
+            return self.upper
+        return self.explained.of.merit(self.upper * self.per_value, self.explained.gains)
 
     def largest(self, allowed: np.ndarray, n: int) -> np.ndarray:
         """The ``n`` largest gains of allowed genes, in descending order."""
@@ -110,6 +140,7 @@ class Gains:
         self.upper = self._estimate(slice(None))
         self.estimated = np.zeros(len(self.upper), dtype=bool)
         self.exact = np.zeros(len(self.upper), dtype=bool)
+        self.per_value = 1.0 if self.explained is None else per_value(self.objective)
 
     def _estimate(self, genes: Any) -> np.ndarray:
         slack = 1e-7 * self.objective.ceiling / self.objective.tau

@@ -16,6 +16,7 @@ from smash_gpu.errors import NotFoundError
 from smash_gpu.panel import adjust
 from smash_gpu.panel.classes import Classes, Level, classes_of, strata_of, summed
 from smash_gpu.panel.constraints import Candidates, Caps, Expression, Genes, candidates, caps, failure_rates, preference
+from smash_gpu.panel.covariance import Summed, measured
 from smash_gpu.panel.importance import weights
 from smash_gpu.panel.infeasible import check_numbers, check_quotas
 from smash_gpu.panel.markers import markers
@@ -24,6 +25,7 @@ from smash_gpu.panel.pairs import weighted_pairs
 from smash_gpu.panel.probe_ranges import ranges
 from smash_gpu.panel.probe_sets import fewer, sampling_variance, scaled, thinned
 from smash_gpu.panel.request import MUST, Request
+from smash_gpu.panel.variation import Variation
 from smash_gpu.runtime.words import did_you_mean, join_names
 
 FAIR_SHARES = (0.5, 1.0, 2.0, 4.0, 8.0)  # of a cap: limit / number of genes
@@ -40,6 +42,8 @@ class Problem:
         all False and 0 if none were requested.
     probe_sets
         The number of probe sets of every gene, on which the objective and the caps depend; None: not a decision.
+    variation
+        What the choice maximises beside F, the same for all numbers of probe sets; None: nothing.
     """
 
     request: Request
@@ -53,11 +57,17 @@ class Problem:
     markers: np.ndarray
     promised: np.ndarray
     probe_sets: ProbeSets | None = None
+    variation: Variation | None = None
 
     @property
     def must(self) -> np.ndarray:
         """Genes that must be in the panel."""
         return np.flatnonzero(self.found.tier == MUST)
+
+    @property
+    def is_by_value(self) -> bool:
+        """Whether the choice is by F alone: no weights of genes, and no variation."""
+        return self.request.weight_key is None and self.variation is None
 
     def without_caps(self) -> Problem:
         """The same problem without upper limits on counts, transcripts and costs, and without promised markers."""
@@ -157,10 +167,12 @@ def prepare(
     found = candidates(request, known, expressed, mask, None if importance is None else ~np.isnan(importance))
     check_numbers(request, found, known)
     check_quotas(request.quotas, found)
+    summed_up = Summed(data, strata, sums, adjust.offsets(sums, strata, classes))
     fraction = None if data.sample is None else request.sample_fraction
     profiles = adjust.profiles(
-        sums, strata, classes, sample_fraction=fraction, min_cells_per_sample=request.min_cells_per_sample
-    )
+        summed_up.without_batches, strata, classes, sample_fraction=fraction,
+        min_cells_per_sample=request.min_cells_per_sample,
+    )  # fmt: skip
     if importance is not None:
         profiles = replace(profiles, weight=_weights(importance, found)[None])
     profiles = replace(profiles, failure=failure_rates(request, known))
@@ -181,6 +193,7 @@ def prepare(
     problem = Problem(
         request, known, classes, expressed, objective, found, caps(request, known, expressed, found),
         preference(request, known), marking, promised,
+        variation=measured(summed_up, request, found, objective),
     )  # fmt: skip
     return with_probe_sets(problem)
 

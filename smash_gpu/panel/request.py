@@ -15,8 +15,9 @@ from smash_gpu.genes.values import PerGene, per_gene
 from smash_gpu.panel.failure import rate_of
 from smash_gpu.panel.probe_ranges import End, checked
 from smash_gpu.panel.quotas import Quota, quotas_of
+from smash_gpu.panel.variation import PC, TARGETS
 from smash_gpu.runtime.whole import require_whole
-from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option
+from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option, not_one_of
 
 ANY = (0.0, np.inf)
 MIN_CELLS_PER_SAMPLE = 5
@@ -37,6 +38,8 @@ class Request:
     n_genes: int = 100
     nested: bool = False
     tau: float | None = None
+    variation: float = 0.0
+    variation_target: str = PC
     prior: float = 0.0
     ignore: tuple[str, ...] = ()
     class_weights: Mapping[str, float] = field(default_factory=dict)
@@ -71,6 +74,10 @@ class Request:
             raise ValueError(f"n_genes={self.n_genes} is too low; a panel needs at least one gene.")
         if self.tau is not None and not self.tau > 0:
             raise ValueError(f"tau={self.tau} is invalid; it must be above 0.")
+        if not 0 <= self.variation <= 1:
+            raise ValueError(f"variation={self.variation} must be a fraction from 0 to 1, not a percentage.")
+        if self.variation_target not in TARGETS:
+            raise ValueError(not_one_of("variation_target", self.variation_target, TARGETS))
         if not 0 <= self.sample_fraction <= 1:
             raise ValueError(
                 f"sample_fraction={self.sample_fraction} must be a fraction from 0 to 1, not a percentage."

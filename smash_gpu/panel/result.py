@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from smash_gpu.panel.greedy import per_value
 from smash_gpu.panel.objective import Objective
 from smash_gpu.panel.problem import Problem
 
@@ -51,6 +52,14 @@ class Design:
     def is_weighted(self) -> bool:
         """Whether the separations of the genes have weights."""
         return self.objective.profiles.weight is not None
+
+    @property
+    def merit(self) -> float:
+        """``F`` of the whole panel, or ``J`` if the variation counts."""
+        variation = self.problem.variation
+        if variation is None:
+            return float(self.value[-1])
+        return variation.merit(self.value[-1] * per_value(self.most), variation.explained(self.whole).share)
 
     @property
     def whole(self) -> np.ndarray:

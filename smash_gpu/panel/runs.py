@@ -33,7 +33,7 @@ class Attempts:
         if found.panel is None:
             raise no_room(asked.caps, self.task, len(asked.must))
         self.kept_back, self.least_lacking = found.panel, found.least_lacking
-        self.start = Gains(_first_objective(asked), asked.genes.names, asked.found.existing)
+        self.start = Gains(_first_objective(asked), asked.genes.names, asked.found.existing, asked.variation)
 
     def run(self, cap_price: float = 0.0, within: np.ndarray | None = None) -> Run:
         """A greedy run; ``within`` are the genes, as many as are asked for, that it orders."""
@@ -87,9 +87,9 @@ class Run:
         return self
 
     @property
-    def final_value(self) -> float:
-        """``F`` of the whole panel."""
-        return self.steps[-1][2]
+    def merit(self) -> float:
+        """``F`` of the whole panel, or ``J`` if the variation counts."""
+        return self.gains.merit(self.steps[-1][2])
 
     def design(self, least_lacking: int) -> Design:
         """The panel; its last bound is tightened by computing the largest remaining gains exactly."""

@@ -135,11 +135,12 @@ def _lost(design: Design, gene: int) -> Any:
 def exchanged(design: Design) -> np.ndarray:
     """The panel after swapping one gene at a time, best swap first, while F rises.
 
-    Nothing is swapped if that would take long, or if the user gave weights, because F does not contain them.
+    Nothing is swapped if that would take long, or if the user gave weights or the variation counts, because F does not
+    contain them.
     """
     tier = design.problem.found.tier
     size = len(design.objective.weight) * np.count_nonzero(tier < OUT)
-    if size > SEPARATIONS_FOR_EXCHANGE or design.problem.request.weight_key is not None:
+    if size > SEPARATIONS_FOR_EXCHANGE or not design.problem.is_by_value:
         return design.panel
     for _ in range(2 * len(design.panel)):
         found = exchanges(design, same_tier=True)

@@ -14,6 +14,7 @@ from smash_gpu.panel.request import MUST, ORDINARY, SPARE, WANTED
 from smash_gpu.panel.result import Design
 from smash_gpu.panel.slide import slide_table
 from smash_gpu.panel.substitutes import exchanges, largest, substitutes
+from smash_gpu.panel.variation import Variation
 
 HARDEST_PAIRS = 100
 HALF = 0.5
@@ -62,6 +63,8 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
             "loss_with_next_best": next_best.loss_with / ceiling,
         }
     )
+    if design.problem.variation is not None:
+        table["variation"] = curve["variation"].to_numpy()[1:]
     if design.probe_sets is not None:
         table["probe_sets"] = design.probe_sets
     if (failure := design.objective.profiles.failure) is not None:
@@ -117,7 +120,7 @@ def curve_table(design: Design) -> pd.DataFrame:
     for any panel of this size, given where τ is the same (in a nested list: the long prefixes). ``of_bound`` is F
     divided by its bound, with the τ of that step. ``half_resolved`` is the share of pairs resolved by more than half.
     All these are of the weighted objective, if genes have weights; ``unweighted_resolution`` then is the resolution
-    with all weights 1.
+    with all weights 1. If the variation counts, ``variation`` is V and ``variation_bound`` its largest possible value.
     """
     objective, problem = design.objective, design.problem
     depth = objective.depth(problem.found.existing)
@@ -139,7 +142,20 @@ def curve_table(design: Design) -> pd.DataFrame:
             "weakest_pair": [pair for _, pair in weakest],
         }
     )
+    table = table if problem.variation is None else table.assign(**_variation(design, problem.variation))
     return table.assign(unweighted_resolution=_unweighted_resolution(design)) if design.is_weighted else table
+
+
+def _variation(design: Design, variation: Variation) -> dict[str, list[float]]:
+    """``V`` of every prefix of the panel, and its bound."""
+    n_existing = len(design.problem.found.existing)
+    explained = [variation.explained(design.problem.found.existing)]
+    for gene in design.panel:
+        explained.append(explained[-1].with_gene(gene))
+    return {
+        "variation": [found.share for found in explained],
+        "variation_bound": [variation.bound(n_existing + n) for n in range(len(explained))],
+    }
 
 
 def _unweighted_resolution(design: Design) -> np.ndarray:

@@ -36,6 +36,8 @@ BAR = "#D9D9D9"
 def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
     """Size against resolution of the last `tl.panel`, and the share of pairs of classes that are half resolved.
 
+    If the panel was chosen by the variation too, its share is a fourth line.
+
     Parameters
     ----------
     adata
@@ -74,11 +76,14 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     ax.set(xlim=(0, n.max()), ylim=(0, 1.02))
     ax.set_xlabel("number of genes", fontsize=8)
     quiet(ax)
-    names = (
+    names = [
         "resolution: share of what all genes resolve",
         "share of pairs that are more than half resolved",
         "resolution as share of its upper bound",
-    )
+    ]
+    if "variation" in curve:
+        lines += ax.plot(n, curve["variation"], color=COLOURS[2])
+        names.append("share of the variation explained")
     legend(ax, lines, names, fontsize=8, loc="lower right")
     return ax
 

@@ -27,8 +27,8 @@ TABLES = {
 }
 TITLES = {
     "genes": {"name": "gene", "symbol": "symbol", "rank": "rank", "priority": "priority", "gain": "gain",
-              "resolution": "resolution so far", "resolves": "resolves most", "loss": "loss without it",
-              "substitute": "substitute", "replaces": "share it replaces",
+              "resolution": "resolution so far", "variation": "variation so far", "resolves": "resolves most",
+              "loss": "loss without it", "substitute": "substitute", "replaces": "share it replaces",
               "loss_with_substitute": "loss with substitute", "next_best": "next best gene",
               "loss_with_next_best": "loss with next best gene",
               "mean_counts": "mean counts", "max_counts": "highest mean counts", "max_class": "in class"},
@@ -39,6 +39,7 @@ TITLES = {
     "platform": {"what": "number", "low": "from", "high": "to", "used": "use", "source": "source", "url": "address"},
     "curve": {"n_genes": "number of genes", "resolution": "resolution", "of_bound": "share of the possible, at least",
               "unweighted_resolution": "resolution without weights of genes",
+              "variation": "variation explained", "variation_bound": "largest possible variation",
               "half_resolved": "pairs more than half resolved", "weakest_pair": "least resolved pair"},
 }  # fmt: skip
 

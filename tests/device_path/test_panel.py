@@ -12,7 +12,18 @@ import smash_gpu as smg
 QUOTA = {"noise": (["NOISE30", "NOISE31"], 1, None)}
 
 
-@pytest.mark.parametrize("options", [{}, {"quotas": QUOTA}, {"probe_sets": (1, 4)}, {"failure_rate": 0.2}])
+OPTIONS = (
+    {},
+    {"quotas": QUOTA},
+    {"probe_sets": (1, 4)},
+    {"failure_rate": 0.2},
+    {"variation": 0.3},
+    {"variation": 1.0, "variation_target": "total"},
+    {"variation": 0.2, "batch_key": "sample"},
+)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
 def test_a_panel_designed_on_a_device_is_the_panel(monkeypatch, rng, options):
     adata, found = planted(rng), {}
     for where in ("cpu", "cuda"):

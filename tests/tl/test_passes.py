@@ -31,6 +31,9 @@ WITH = {  # options of tl.smash, and its passes
 }
 OTHERS = {
     "tl.panel": (lambda adata, _: smg.tl.panel(adata, "cell_type", n_genes=5), 1),
+    "tl.panel with the variation": (  # the sums, the moments of its genes
+        lambda adata, _: smg.tl.panel(adata, "cell_type", n_genes=5, variation=0.1), 2
+    ),
     "tl.panel of two columns with samples and batches": (
         lambda adata, _: smg.tl.panel(
             adata, ["cell_type", "broad"], n_genes=5, sample_key="sample", batch_key="sample", min_markers=1

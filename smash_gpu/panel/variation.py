@@ -1,0 +1,156 @@
+"""How much of the variation between cells, inside classes too, a panel explains: column subset selection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from smash_gpu.compute.eigen import idle_threads, leading
+from smash_gpu.compute.xp import namespace, to_host
+
+PC, TOTAL = TARGETS = ("pc", "total")
+N_COMPONENTS = 30
+DEPENDENT = 1e-8  # of the variance of a gene: less than that is left of it, and it adds nothing that can be computed
+
+
+@dataclass(frozen=True)
+class Variation:
+    """``V(S)``: the share of the variance of some targets that a linear regression on the genes S explains.
+
+    Genes outside the pool explain nothing here, so that the true share is never smaller.
+
+    Attributes
+    ----------
+    weight
+        λ in ``J(S) = (1 − λ) F(S) / F(all) + λ V(S)``.
+    place
+        Of every gene in the pool; −1 for genes outside.
+    covariance
+        Of the pool, genes × genes.
+    shared
+        Covariance of the targets with the pool, targets × genes.
+    spectrum
+        Eigenvalues of the covariance of the targets, in descending order; they add up to its trace.
+    """
+
+    weight: float
+    place: np.ndarray
+    covariance: Any
+    shared: Any
+    spectrum: np.ndarray
+
+    def explained(self, genes: Iterable[int] = ()) -> Explained:
+        """What these genes explain."""
+        xp = namespace(self.covariance)
+        squares, variance = xp.einsum("tg,tg->g", self.shared, self.shared), xp.diag(self.covariance)
+        nothing = (xp.zeros((n, 0)) for n in (len(variance), len(self.shared)))
+        found = Explained(self, squares, variance, *nothing)
+        for gene in genes:
+            found = found.with_gene(gene)
+        return found
+
+    def bound(self, n_genes: int) -> float:
+        """The largest ``V`` that ``n_genes`` genes could have: that of as many leading components."""
+        return min(1.0, float(self.spectrum[:n_genes].sum() / self.spectrum.sum())) if self.spectrum.sum() > 0 else 0.0
+
+    def merit(self, resolution: Any, share: Any) -> Any:
+        """``J`` from ``F / F(all)`` and ``V``, or what is gained of it."""
+        return (1 - self.weight) * resolution + self.weight * share
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a panel explains, and what is left: the state of the greedy choice.
+
+    What is left of the covariances after a regression on the panel is never formed: it is ``covariance − taken takenᵀ``
+    within the pool, and ``shared − of_targets takenᵀ`` between the targets and the pool.
+
+    Attributes
+    ----------
+    squares
+        For every gene of the pool, the sum over the targets of its squared covariance that is left.
+    variance
+        What is left of the variance of every gene of the pool.
+    taken, of_targets
+        Columns of a Cholesky factor; genes of the pool × genes of the panel, and targets × genes of the panel.
+    share
+        ``V`` of the panel.
+    """
+
+    of: Variation
+    squares: Any
+    variance: Any
+    taken: Any
+    of_targets: Any
+    share: float = 0.0
+
+    @cached_property
+    def _gains(self) -> Any:
+        xp = namespace(self.squares)
+        left = self.variance > DEPENDENT * xp.diag(self.of.covariance)
+        gained = xp.where(left, self.squares / xp.where(left, self.variance, 1.0), 0.0)
+        return gained / max(float(self.of.spectrum.sum()), np.finfo(float).tiny)
+
+    @cached_property
+    def gains(self) -> np.ndarray:
+        """``V(S + g) − V(S)`` of every gene, on the host; 0 for genes outside the pool."""
+        of_pool = np.append(to_host(self._gains), 0.0)  # place −1 is the last
+        return of_pool[self.of.place]
+
+    def with_gene(self, gene: int) -> Explained:
+        """What the panel and one more gene explain."""
+        if not (gain := float(self.gains[gene])) > 0:
+            return self
+        at, xp = int(self.of.place[gene]), namespace(self.squares)
+        scale = 1 / xp.sqrt(self.variance[at])
+        column = (self.of.covariance[at] - self.taken @ self.taken[at]) * scale
+        target = (self.of.shared[:, at] - self.of_targets @ self.taken[at]) * scale
+        together = target @ self.of.shared - self.taken @ (target @ self.of_targets)
+        squares = self.squares - column * (2 * together - column * (target @ target))
+        return replace(
+            self,
+            squares=xp.maximum(squares, 0.0),
+            variance=xp.maximum(self.variance - column**2, 0.0),
+            taken=xp.concatenate([self.taken, column[:, None]], axis=1),
+            of_targets=xp.concatenate([self.of_targets, target[:, None]], axis=1),
+            share=self.share + gain,
+        )
+
+
+def variation_of(weight: float, target: str, place: np.ndarray, targets: np.ndarray, covariance: Any) -> Variation:
+    """``V`` from the covariance of a pool of genes.
+
+    Parameters
+    ----------
+    target
+        "pc": the leading `N_COMPONENTS` principal components of ``targets``; "total": the targets themselves.
+    place
+        As in `Variation`.
+    targets
+        Numbers of genes of the pool.
+    covariance
+        Of the pool, genes × genes.
+    """
+    xp = namespace(covariance)
+    rows = xp.asarray(place[targets])
+    shared = covariance[rows]
+    axes, spectrum = _components(shared[:, rows])
+    if target == PC:
+        shared, spectrum = axes.T @ shared, spectrum[: axes.shape[1]]
+    return Variation(weight, place, covariance, shared, spectrum)
+
+
+def _components(covariance: Any) -> tuple[Any, np.ndarray]:
+    """The leading eigenvectors, as columns, and all eigenvalues in descending order; overwrites the matrix."""
+    found: list[np.ndarray] = []
+
+    def n_components(values: Any) -> int:
+        found.append(np.maximum(to_host(values), 0.0))
+        return min(N_COMPONENTS, int(np.count_nonzero(found[0] > DEPENDENT * found[0].max(initial=0.0))))
+
+    with idle_threads(len(covariance)):
+        return leading(covariance, n_components), found[0]
