@@ -73,7 +73,7 @@ def _most_variable(summed: Summed, found: Candidates) -> np.ndarray:
 
 def _most_separating(objective: Objective, found: Candidates, names: np.ndarray) -> np.ndarray:
     same_for_all_sizes = objective.with_tau(tau_for(Request.n_genes))
-    gains = same_for_all_sizes.gains(objective.depth(found.existing))
+    gains = same_for_all_sizes.gains(same_for_all_sizes.depth(found.existing))
     return _largest(np.where(_usable(found), gains, 0.0), names, N_SEPARATING)
 
 
