@@ -11,6 +11,7 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.pl._canvas import (
+    COLOURS,
     FEWEST_ROWS,
     GENE,
     GROUP,
@@ -107,7 +108,7 @@ def draw_matrix(blocks: Blocks, ax: Axes | None, *, swap_axes: bool) -> Axes:
     ax = ax or _canvas(blocks, swap_axes=swap_axes)
     image = ax.imshow(blocks.mean.T if swap_axes else blocks.mean, aspect="auto", cmap="Reds", vmin=0, vmax=1)
     _name_axes(ax, blocks, swap_axes=swap_axes)
-    _frame_own(ax, blocks, swap_axes=swap_axes)
+    _frame_own(ax, blocks, swap_axes=swap_axes, color=COLOURS[0], linewidth=1.4)  # seen on dark and on pale red
     colour_bar(ax, image, "mean expression,\nscaled")
     return ax
 
@@ -165,7 +166,7 @@ def draw_dots(blocks: Blocks, share: np.ndarray, ax: Axes | None, *, swap_axes: 
     )  # fmt: skip
     ax.set(xlim=(-0.5, x.max(initial=0) + 0.5), ylim=(y.max(initial=0) + 0.5, -0.5))
     _name_axes(ax, blocks, swap_axes=swap_axes)
-    _frame_own(ax, blocks, swap_axes=swap_axes)
+    _frame_own(ax, blocks, swap_axes=swap_axes, color=INK, linewidth=0.7)
     colour_bar(ax, dots, "mean expression,\nscaled")
     _explain_sizes(ax)
     return ax
@@ -202,7 +203,7 @@ def _name_axes(ax: Axes, blocks: Blocks, *, swap_axes: bool) -> None:
     ax.spines[:].set_linewidth(0.4)
 
 
-def _frame_own(ax: Axes, blocks: Blocks, *, swap_axes: bool) -> None:
+def _frame_own(ax: Axes, blocks: Blocks, *, swap_axes: bool, color: str, linewidth: float) -> None:
     from matplotlib.patches import Rectangle
 
     starts = [0, *blocks.ends[:-1]]
@@ -212,7 +213,7 @@ def _frame_own(ax: Axes, blocks: Blocks, *, swap_axes: bool) -> None:
         corner, size = (start - 0.5, place - 0.5), (end - start, 1)
         if swap_axes:
             corner, size = corner[::-1], size[::-1]
-        ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=INK, linewidth=0.7))
+        ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=color, linewidth=linewidth))
 
 
 def _explain_sizes(ax: Axes) -> None:

@@ -75,6 +75,7 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     ]
     ax.set(xlim=(0, n.max()), ylim=(0, 1.02))
     ax.set_xlabel("number of genes", fontsize=8)
+    ax.set_ylabel("share", fontsize=8)
     quiet(ax)
     names = [
         "resolution: share of what all genes resolve",

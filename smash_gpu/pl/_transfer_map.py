@@ -89,7 +89,9 @@ def transfer_map(
     for _, mask, look in groups:
         ax.scatter(place[mask, 0], place[mask, 1], s=size, linewidths=0, rasterized=True, **look)
         handles.append(ax.scatter([], [], s=22, linewidths=0, **look))
-    ax.set(aspect="equal", xticks=[], yticks=[], xlabel=f"{basis}1", ylabel=f"{basis}2")
+    ax.set(aspect="equal", xticks=[], yticks=[])
+    ax.set_xlabel(f"{basis}1", fontsize=8)
+    ax.set_ylabel(f"{basis}2", fontsize=8)
     ax.invert_yaxis()
     ax.spines[:].set_linewidth(0.4)
     legend(ax, handles, names, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
