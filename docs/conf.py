@@ -20,7 +20,7 @@ extensions = [
     "sphinxcontrib.bibtex",
 ]
 bibtex_bibfiles = ["references.bib"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute"]
 templates_path = ["_templates"]
 nitpicky = True
 default_role = "py:obj"
