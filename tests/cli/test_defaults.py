@@ -50,6 +50,7 @@ CHECKS = {
     "device": lambda word: resolve_device(word) if word != "cuda" else None,
     "classifier": classifiers.check,
     "protocol": lambda word: Splitting(protocol=word),
+    "variation_target": lambda word: Request(variation_target=word),
     "missing": lambda word: GeneNames(np.array([]), np.array([])).numbers([], "genes", missing=word),
 }
 
