@@ -31,6 +31,7 @@ NAMES = (
     "quality_table",
     "spatial",
     "startup",
+    "tables",
     "tuning",
     "two_steps",
     "variation",

@@ -1,7 +1,7 @@
 """After how many rounds XGBoost may stop: one run of all rounds per set and seed, cut off by different rules.
 
 As in `quality`: the method sees 70 % of the cells, of which it holds out a fifth; its panel is evaluated by kNN(3) on
-the other 30 %. The seeds are others than those of the comparison in the README.
+the other 30 %. The seeds are others than those of the comparison with other methods.
 """
 
 from __future__ import annotations

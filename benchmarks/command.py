@@ -85,7 +85,7 @@ def measured(command: list[str], folder: Path) -> tuple[float, float]:
 
 
 def table(path: Path) -> str:
-    """The table in the README, from JSON lines of both programs."""
+    """The table of the site, from JSON lines of both programs."""
     import pandas as pd
 
     rows = pd.read_json(path, lines=True)

@@ -247,7 +247,8 @@ def table(path: Path) -> str:
 
 def table_of_agreement(path: Path) -> str:
     """Share of markers on which all models agree, and the shares of those and of others that both halves chose."""
-    lines = ["| models | all agree, % | of those again, % | of the others again, % |", "|---|---|---|---|"]
+    head = "| models | markers on which all agree, % | found again, of those, % | found again, of the others, % |"
+    lines = [head, "|---|---|---|---|"]
     rows = pd.DataFrame([row for row in quality.lines(path) if row["part"] == "agreement"])
     rows["models"] = rows["models"].map("+".join)
     for models, part in rows.groupby("models", sort=False):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import quality, record
+from benchmarks import quality, quality_table, record
 from smash_gpu.models.forest import Forest
 
 SETS = ("pbmc3k", "paul15", "pancreas_endocrinogenesis")
@@ -71,10 +71,10 @@ def main(arguments: list[str]) -> None:
     options.add_argument("--parts", nargs="+", default=["balanced", "seeds"], choices=["balanced", "seeds"])
     options.add_argument("--sets", nargs="+", help="set:column for balanced, set for seeds")
     options.add_argument("--seeds", type=int, nargs="+", default=list(JUDGED), help="of balanced")
-    options.add_argument("--table", action="store_true", help="only write the README's table of balanced")
+    options.add_argument("--table", action="store_true", help="only write the table of balanced into its page")
     options = options.parse_args(arguments)
     if options.table:
-        record.put(record.README, {BALANCED: table(options.json, options.seeds)})
+        record.put(quality_table.PAGE, {BALANCED: table(options.json, options.seeds)})
         return
     warnings.simplefilter("ignore")
     for part in options.parts:

@@ -1,6 +1,7 @@
-"""The README's table of `gpu` and of `deeplift` on a device, from the newest line of each stage.
+"""The table of `gpu` and of `deeplift` on a device, from the newest line of each stage, and a sentence of it.
 
-``python -m benchmarks gpu_table`` writes it into the README, between its two marks.
+``python -m benchmarks gpu_table`` writes the table into ``docs/benchmarks/gpu.md`` and the sentence into the README,
+between their marks.
 """
 
 from __future__ import annotations
@@ -9,22 +10,40 @@ import json
 from pathlib import Path
 
 from benchmarks import record
+from smash_gpu.models import MODELS
 
-README = Path(__file__).parents[1] / "README.md"
-START, END = "<!-- gpu table -->\n", "<!-- end of the gpu table -->\n"
+PAGE = record.README.parent / "docs" / "benchmarks" / "gpu.md"
+NAME, SENTENCE = "the gpu table", "GPU results"
 HEAD = ["stage", "cells", "time", "", "device", "date, commit"]
 STAGE = ("benchmark", "what", "cells")
+WHOLE, GENES = "tl.smash, model ", 20_000
+WHOLES = [WHOLE + name for name in MODELS]  # on counts that are on the device
 
 
 def main(arguments: list[str]) -> None:
-    """Write the table into the README."""
+    """Write the table into its page and the sentence into the README."""
     options = record.parser("gpu_table")
     options.set_defaults(json=record.RESULTS / "gpu.jsonl")
-    options.add_argument("--readme", type=Path, default=README)
+    options.add_argument("--page", type=Path, default=PAGE)
+    options.add_argument("--readme", type=Path, default=record.README)
     options = options.parse_args(arguments)
-    text = options.readme.read_text(encoding="utf-8")
-    before, after = text.split(START)[0], text.split(END)[1]
-    options.readme.write_text(before + START + table(options.json) + END + after, encoding="utf-8")
+    record.put(options.page, {NAME: table(options.json)})
+    record.put(options.readme, {SENTENCE: sentence(options.json)})
+
+
+def sentence(path: Path) -> str:
+    """The whole selection with each model, on the largest number of cells that has been measured."""
+    runs = [row for row in newest(path) if row["what"] in WHOLES and "wall_s" in row and "failed" not in row]
+    most = max(row["cells"] for row in runs)
+    runs = [row for row in runs if row["cells"] == most]
+    model = {row["what"].removeprefix(WHOLE): row for row in runs}
+    times = " and ".join(f'{row["wall_s"]:.0f} s with `model="{name}"`' for name, row in model.items())
+    device = runs[0]["gpu"]["name"].removeprefix("NVIDIA ")
+    dates = sorted({f"{row['date']}, commit {row.get('commit')}" for row in runs})
+    return (
+        f"From {most:,} cells × {GENES:,} genes on an {device} to the markers `tl.smash` took {times} "
+        f"({'; '.join(dates)}).\n"
+    )
 
 
 def table(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""100 genes added to an existing panel of 300, with a cap on crowding: the worked example of the README.
+"""100 genes added to an existing panel of 300, with a cap on crowding: an example of the site.
 
 The existing panel separates the seven broad types of Zeisel's mouse cortex. The add-on must separate the 46 sub-types,
 and no class may have more than 1.1 times the transcripts of the fullest class with the existing panel. All genes are

@@ -27,7 +27,7 @@ PUBLISHED = {
 
 
 def main(arguments: list[str]) -> None:
-    """Run all sets, models and seeds; print the table of the README and append one line per run."""
+    """Run all sets, models and seeds; print the table and append one line per run."""
     options = record.parser("paper")
     options.add_argument("--sets", nargs="+", default=list(PUBLISHED), choices=list(PUBLISHED))
     options.add_argument("--models", nargs="+", default=["dnn", "rf", "brf", "xgboost"])
@@ -132,7 +132,7 @@ class LogMeans:
 
 
 def table(path) -> str:
-    """The table in the README, from JSON lines: M in %, median and range over the seeds."""
+    """The table of the site, from JSON lines: M in %, median and range over the seeds."""
     import pandas as pd
 
     rows = pd.read_json(path, lines=True)

@@ -1,8 +1,8 @@
 """Markdown tables from the JSON lines of the quality benchmark.
 
-``python -m benchmarks quality`` prints them. ``quality_table`` writes the README's: today's models, from the seeds that
-took no part in any choice; methods of others, from earlier seeds; and the inverse PCA, from the lines of
-``quality --methods rf rf_inverse_pca --json benchmarks/results/inverse_pca_quality.jsonl``, or of more models.
+``python -m benchmarks quality`` prints them. ``quality_table`` writes those of ``docs/benchmarks/panels.md``: today's
+models, from the seeds that took no part in any choice; methods of others, from earlier seeds; and the inverse PCA, from
+the lines of ``quality --methods rf rf_inverse_pca --json benchmarks/results/inverse_pca_quality.jsonl``.
 
 Where a table does not name a classifier, it is kNN(3). A method without lines of logistic regression, or without the
 genes of its panels (lines of before 28 November 2026), has "–" there.
@@ -25,19 +25,20 @@ JUDGED = (71, 72, 73)  # seeds that took no part in any choice
 EARLIER = (0, 1, 2)
 CHANGED_SINCE = ("rf", "brf", "xgboost", "dnn")
 MODELS, OTHERS, INVERSE_PCA = "panels of the models", "panels of other methods", "inverse PCA"
+PAGE = record.README.parent / "docs" / "benchmarks" / "panels.md"
 UNIT = ["set", "groupby"]
 M = "misclassification"
 CLASSIFIERS = {"kNN": M, "LR": f"logreg_{M}"}
 
 
 def main(arguments: list[str]) -> None:
-    """Write the README's tables of quality."""
+    """Write the tables of quality into their page."""
     options = record.parser("quality")
     options.add_argument("--inverse-pca", type=Path, default=record.RESULTS / "inverse_pca_quality.jsonl")
-    options.add_argument("--readme", type=Path, default=record.README)
+    options.add_argument("--page", type=Path, default=PAGE)
     options = options.parse_args(arguments)
     tables = {MODELS: of_models(options.json), OTHERS: of_others(options.json)}
-    record.put(options.readme, tables | {INVERSE_PCA: with_inverse_pca(options.inverse_pca)})
+    record.put(options.page, tables | {INVERSE_PCA: with_inverse_pca(options.inverse_pca)})
 
 
 def of_models(path: Path) -> str:

@@ -1,7 +1,11 @@
 """How the site is built: ``sphinx-build -W -n docs docs/_build`` in an environment with ``smash-gpu[cpu,docs]``."""
 
 import os
+import sys
 from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "smash-gpu"
 author = "smash-gpu developers"
@@ -18,9 +22,10 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.bibtex",
+    "command_line",
 ]
 bibtex_bibfiles = ["references.bib"]
-exclude_patterns = ["_build", "jupyter_execute"]
+exclude_patterns = ["_build", "jupyter_execute", "generated/command-line.md"]
 templates_path = ["_templates"]
 nitpicky = True
 default_role = "py:obj"
@@ -46,7 +51,9 @@ copybutton_prompt_is_regexp = True
 
 html_theme = "sphinx_book_theme"
 html_title = "smash-gpu"
-html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True}
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
+html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True, "navbar_persistent": []}  # one search field
 
 # Names of other projects are links where their inventories can be fetched, and plain text elsewhere.
 if os.environ.get("READTHEDOCS"):

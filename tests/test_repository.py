@@ -32,6 +32,7 @@ CONDA = {
     "matplotlib": "matplotlib-base",
     "xgboost-cpu": "py-xgboost",
 }  # names of conda-forge
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 FIELDS = {"textarea", "input", "dropdown", "checkboxes", "markdown"}
 
 
@@ -46,6 +47,30 @@ def recipe():
 
 def steps(workflow):
     return [step["run"] for job in read(workflow)["jobs"].values() for step in job["steps"] if "run" in step]
+
+
+def anchors(page):
+    """Anchors of the headings of a page, as GitHub and the site make them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", ["README.md", "kernels/README.md"])
+def test_links_of_a_page_lead_to_files_and_headings(name):
+    page = ROOT / name
+    links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
+    assert links
+    for link in links:
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_is_short_and_renders_on_the_package_index():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert not re.search(r"!\[[^]]*\]\((?!https://)", text), "an image without an absolute link"
 
 
 def test_pre_commit_and_the_lint_extra_name_the_same_versions():

@@ -1,4 +1,4 @@
-"""The README's table of the balanced forest is made from the committed lines."""
+"""The table of the balanced forest."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ import json
 from benchmarks import forests, record
 
 LINES = record.RESULTS / "forests.jsonl"
-
-
-def test_the_readme_shows_the_committed_lines():
-    shown = record.marked(record.README, forests.BALANCED)
-    assert shown == forests.table(LINES, forests.JUDGED), "run: python -m benchmarks forests --table"
 
 
 def test_every_unit_has_both_forests_with_both_seeds():

@@ -12,7 +12,7 @@ from cells import PLANTED, planted
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from benchmarks import quality, quality_table, record
+from benchmarks import quality, quality_table
 from benchmarks.baselines import METHODS, Method
 from benchmarks.baselines.cells import annotated, scores_of
 from smash_gpu.annotated.read import read
@@ -246,20 +246,6 @@ def test_the_table_says_which_classifier_and_what_panels_of_two_seeds_share(tmp_
     assert "| wilcoxon | +0.0 (0.0) | +0.0 (0.0) | 50 % | 1.5 |" in against_wilcoxon
     assert "| rf | 2 | -1.0 (0.0) | +0.5 (1.5) |" in with_inverse_pca
     assert "LR: defaults − with inverse PCA" in with_inverse_pca
-
-
-def test_the_readme_shows_the_committed_lines_with_and_without_inverse_pca():
-    shown = record.marked(record.README, quality_table.INVERSE_PCA)
-    lines = record.RESULTS / "inverse_pca_quality.jsonl"
-    assert shown == quality_table.with_inverse_pca(lines), "run: python -m benchmarks quality_table"
-
-
-@pytest.mark.parametrize("name", [quality_table.MODELS, quality_table.OTHERS])
-def test_the_readme_shows_the_committed_lines_of_panels(name):
-    written = {quality_table.MODELS: quality_table.of_models, quality_table.OTHERS: quality_table.of_others}[name]
-    assert record.marked(record.README, name) == written(record.RESULTS / "quality.jsonl"), (
-        "run: python -m benchmarks quality_table"
-    )
 
 
 def vars_of(data):

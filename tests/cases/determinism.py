@@ -1,4 +1,4 @@
-"""The steps of a selection, how far their results are equal, and the README's table of it."""
+"""The steps of a selection, how far their results are equal, and the table of it in the documentation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smash_gpu.selection import marker_panel, scoring, steps
 from smash_gpu.selection.options import Filters, Importance, InversePCA
 
 EQUAL, OTHER = 0.0, np.inf
-START, END = "<!-- determinism -->\n", "<!-- end of determinism -->\n"
+NAME = "determinism"
 UNSEEN = "not run yet"
 GENES = np.arange(45)
 
@@ -195,7 +195,7 @@ STEPS = (
 
 
 def table():
-    """The README's table."""
+    """The table of ``docs/concepts/determinism.md``."""
     lines = ["| step | two runs on a CPU | two runs on a GPU | CPU and GPU |", "|---|---|---|---|"]
     for step in STEPS:
         runs = in_words(step.runs) if "runs" in step.shown else UNSEEN

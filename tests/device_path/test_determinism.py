@@ -1,4 +1,4 @@
-"""Each step gives the same in every run, and on CPU and GPU what the README's table says."""
+"""Each step gives the same in every run, and on CPU and GPU what the table in the documentation says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import strict_cupy
 from cases import determinism
 from cases.determinism import EQUAL, OTHER, STEPS
 from cells import REPOSITORY
+
+from benchmarks import record
 
 DEVICES = ("cpu", pytest.param("cuda", marks=pytest.mark.gpu))
 NAMES = [step.name for step in STEPS]
@@ -55,6 +57,6 @@ def test_blocks_of_another_size_change_sums_by_rounding_only(size, monkeypatch):
     np.testing.assert_allclose(parts.square, whole.square, rtol=1e-9, atol=1e-9)
 
 
-def test_the_readme_holds_the_table():
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert text.split(determinism.START)[1].split(determinism.END)[0] == determinism.table()
+def test_the_page_holds_the_table():
+    page = REPOSITORY / "docs" / "concepts" / "determinism.md"
+    assert record.marked(page, determinism.NAME) == determinism.table()

@@ -1,0 +1,104 @@
+"""Tables of time and memory."""
+
+from __future__ import annotations
+
+from benchmarks import command as of_the_command
+from benchmarks import record
+from benchmarks.tables.markdown import frame, lines, markdown, spread
+
+
+def command() -> str:
+    """`smash-gpu find` and smashpy."""
+    return of_the_command.table(record.RESULTS / "command.jsonl") + "\n"
+
+
+def start() -> str:
+    """User time of what does no work."""
+    rows = frame("startup").drop_duplicates(["case", "checkout"], keep="last")
+    rows = rows.pivot(index="case", columns="checkout", values="user_s").reindex(rows["case"].unique())
+    names = [(f"`smash-gpu {case}`" if "help" in case or "version" in case else case) for case in rows.index]
+    cells = zip(names, rows["before"], rows["now"], strict=True)
+    return markdown(["", "before, s", "now, s"], [[name, f"{a:.2f}", f"{b:.2f}"] for name, a, b in cells])
+
+
+def deeplift() -> str:
+    """Closed form and `shap.DeepExplainer`, on a CPU."""
+    rows = []
+    for row in lines("deeplift"):
+        scale = row.get("scaled_to_cells", row["cells"]) / row["cells"]
+        seconds = [scale * row[name] for name in ("median_s", "min_s", "max_s")]
+        what = f"`{row['what']}`" + (f", {row['cells']} cells, scaled up" if scale != 1 else "")
+        rows.append([what, spread(*seconds, ".3g"), f"{row.get('times_faster_than_shap', 1):.0f}"])
+    return markdown(["", "seconds (smallest–largest)", "times faster"], rows)
+
+
+def xgboost() -> str:
+    """Settings of the histograms and trees."""
+    rows = lines("xgboost_settings")
+    head = ["setting", "fit, s", "times the default", "accuracy, %", "kNN error of 30 genes, %"]
+    return markdown(
+        head,
+        [
+            [
+                row["setting"], f"{row['fit_s']:.0f}", f"{row['fit_s'] / rows[0]['fit_s']:.1f}",
+                f"{100 * row['accuracy']:.1f}", f"{100 * row['knn_misclassification_30_genes']:.1f}",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def inverse_pca() -> str:
+    """Processor time, and whether the genes are those of a full decomposition."""
+    head = ["data", "cells", "candidates", "kept", "processor time, s", "the genes of a full decomposition"]
+    return markdown(
+        head,
+        [
+            [
+                row["data"], f"{row['n_cells']:,}", f"{row['n_candidates']:,}", f"{row['n_kept']:,}",
+                f"{row['cpu_s']:.1f}", {True: "yes", None: "not compared"}.get(row.get("same_genes_as_full"), "no"),
+            ]
+            for row in lines("inverse_pca")
+        ],
+    )  # fmt: skip
+
+
+def thousand_classes() -> str:
+    """A panel of 300 genes for 1,000 classes."""
+    row, problem = lines("panel")[-1], lines("panel")[-1]["problem"]
+    head = ["classes", "pairs", "genes", "chosen", "s", "s with the bound", "memory above the input, MiB"]
+    sizes = [f"{problem[name]:,}" for name in ("classes", "pairs", "genes", "picks")]
+    shown = [f"{row['seconds']:.0f}", f"{row['with_bound_s']:.0f}", f"{row['peak_mib_above_input']:.0f}"]
+    return markdown(head, [sizes + shown])
+
+
+def thousand_genes() -> str:
+    """A panel of 1,000 genes for 500 classes."""
+    head = ["cap", "chosen after, s", "whole design, s", "processor time, s", "peak memory, MiB", "resolution"]
+    head += ["of the bound", "fullest class"]
+    return markdown(
+        head,
+        [
+            [
+                "none" if row["problem"]["max_transcripts"] is None else f"{row['problem']['max_transcripts']:.0f}",
+                *(f"{row[name]:.0f}" for name in ("chosen_s", "seconds", "processor_s", "peak_mib")),
+                f"{row['resolution']:.3f}", f"{row['of_bound']:.3f}", f"{row['fullest_class']:,.0f}",
+            ]
+            for row in lines("panel_thousand")
+        ],
+    )  # fmt: skip
+
+
+def spapros() -> str:
+    """Metrics of Spapros, by us and by Spapros."""
+    head = ["set", "cells", "metric", "smash-gpu, s", "Spapros, s", "largest difference"]
+    return markdown(
+        head,
+        [
+            [
+                row["set"], f"{row['cells']:,}", f"`{row['metric']}`", f"{row['seconds']:.2f}",
+                f"{row['spapros_seconds']:.2f}", f"{row['largest_difference']:.1e}",
+            ]
+            for row in lines("peers")
+        ],
+    )  # fmt: skip
