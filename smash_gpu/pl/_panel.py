@@ -36,7 +36,8 @@ BAR = "#D9D9D9"
 def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
     """Size against resolution of the last `tl.panel`, and the share of pairs of classes that are half resolved.
 
-    If the panel was chosen by the variation too, its share is a fourth line.
+    The dotted line is left out where the upper bound is what all genes resolve, and so says nothing; under
+    caps this may be all sizes but the last. If the panel was chosen by the variation too, its share is a fourth line.
 
     Parameters
     ----------
@@ -68,10 +69,19 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     curve = get.panel_table(adata, "curve", key=key)
     ax = ax or canvas(6, 4)
     n, later = curve["n_genes"], curve[1:]
+    is_known = (later["bound"] < 1) | later["bound"].isna() | (later["of_bound"] >= 1)
+    of_bound = later["of_bound"].where(is_known)
+    dots = {
+        "linestyle": ":",
+        "linewidth": 2,
+        "marker": "o",
+        "markersize": 4,
+        "markevery": [-1],
+    }  # the last may be alone
     lines = [
         *ax.plot(n, curve["resolution"], color=COLOURS[7]),
         *ax.plot(n, curve["half_resolved"], color=COLOURS[0]),
-        *ax.plot(later["n_genes"], later["of_bound"], color=COLOURS[1], linestyle=":", linewidth=2),
+        *ax.plot(later["n_genes"], of_bound, color=COLOURS[1], clip_on=False, **dots),
     ]
     ax.set(xlim=(0, n.max()), ylim=(0, 1.02))
     ax.set_xlabel("number of genes", fontsize=8)

@@ -21,10 +21,21 @@ def test_the_panel_is_drawn_as_its_tables_say(seven):
     lines = smg.pl.panel_curve(seven).lines
     np.testing.assert_allclose(lines[0].get_xydata(), curve[["n_genes", "resolution"]])
     np.testing.assert_allclose(lines[1].get_xydata(), curve[["n_genes", "half_resolved"]])
-    np.testing.assert_allclose(lines[2].get_xydata(), curve[["n_genes", "of_bound"]][1:])
+    proven = curve["of_bound"].mask((curve["bound"] >= 1) & (curve["of_bound"] < 1))
+    np.testing.assert_allclose(lines[2].get_xydata(), np.column_stack([curve["n_genes"], proven])[1:])
     share = np.asarray(smg.pl.panel_resolution(seven).images[0].get_array())
     np.testing.assert_allclose(share, share.T)
     np.testing.assert_allclose(np.sort(share[np.triu_indices(7, 1)]), np.sort(1 - pairs["resolved"]))
+
+
+def test_a_bound_that_says_nothing_is_not_drawn(adata):
+    """Under a cap the bound of most sizes is what all genes resolve."""
+    smg.tl.panel(adata, "cell_type", n_genes=8, max_transcripts=20)
+    curve = smg.get.panel_table(adata, "curve")[1:]
+    assert (curve["bound"].iloc[1], curve["of_bound"].iloc[1]) == (1, curve["resolution"].iloc[1])
+    drawn = smg.pl.panel_curve(adata).lines[2].get_ydata()
+    assert np.isnan(drawn[1])
+    assert np.isfinite(drawn[-1])
 
 
 def test_overlap_counts_the_genes_that_panels_share(seven):
