@@ -12,6 +12,7 @@ from smash_gpu.cli.inputs import range_end
 from smash_gpu.cli.model_names import PANEL, Given, Known, as_models
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
+from smash_gpu.evaluation.metrics import STRUCTURE
 from smash_gpu.genes.filters import SPECIES
 from smash_gpu.genes.lists import MISSING, POLICIES
 from smash_gpu.genes.names import FAMILY_NAMES
@@ -198,8 +199,19 @@ def add_evaluation(command: argparse.ArgumentParser) -> None:
         "--degrade", type=level, nargs="+", default=[], metavar="NAME=LEVEL",
         help="repeat on one simulated platform, e.g. gene_bias=0.9 background=0.02 thin=0.3 dropout=0.1",
     )  # fmt: skip
-    add("--structure", action="store_true", help="also overlap of neighbourhoods and explained variance")
+    add(
+        "--structure", nargs="*", choices=STRUCTURE, default=False, action=NamesOrTrue, metavar="METRIC",
+        help=f"further metrics, of {', '.join(STRUCTURE)}; without a name the first two",
+    )  # fmt: skip
     add("--intact-training", action="store_true", help="simulate platforms for held-out cells only")
+
+
+class NamesOrTrue(argparse.Action):
+    """Names, or True where none is given."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Set the value."""
+        setattr(namespace, self.dest, values or True)
 
 
 def level(text: str) -> tuple[str, float]:

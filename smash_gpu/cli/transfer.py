@@ -87,7 +87,7 @@ def _mapping(path: Path | None, option: str) -> dict[str, str] | None:
 
 
 def _write(tissue: Any, out: Path, tables: dict[str, Any], options: argparse.Namespace) -> list[Path]:
-    from smash_gpu import get, pl
+    from smash_gpu import get, pl, report
     from smash_gpu.annotated import slots
 
     out.mkdir(parents=True, exist_ok=True)
@@ -98,6 +98,8 @@ def _write(tissue: Any, out: Path, tables: dict[str, Any], options: argparse.Nam
         table.to_csv(out / f"{name}.csv", index=name == "confusion")
     get.transfer(tissue, "cells").to_csv(out / "cells.csv")
     save_params(tissue, out, slots.TRANSFER)
+    written.append(out / "transfer.html")
+    report.write_transfer(tissue, written[-1], figures=not options.no_figures, basis=options.basis)
     if not options.no_figures and options.basis in tissue.obsm:
         for color in ("predicted", "true", "error"):
             written.append(out / f"map_{color}.png")

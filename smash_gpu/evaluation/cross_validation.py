@@ -19,12 +19,13 @@ from smash_gpu.evaluation import degrade, random_panels
 from smash_gpu.evaluation.classifiers import predict
 from smash_gpu.evaluation.judged import with_judged_cells
 from smash_gpu.evaluation.judging import INTACT, Condition, Judging
-from smash_gpu.evaluation.metrics import confusion_of, metrics_of
-from smash_gpu.evaluation.structure import Structure, kept, structure_of
+from smash_gpu.evaluation.metrics import CAPTURED, confusion_of, metrics_of
+from smash_gpu.evaluation.structure import Structure, captured, kept, structure_of
 from smash_gpu.runtime.progress import track
 
 ONLY = "panel"
 SELECTION, LIST = "selection", "list"
+FOREST = "forest"  # the classifier of captured types
 FAILING, RANDOM = 1, 2  # part of the seed, so that the two uses get different random numbers
 Choose = Callable[[Dataset], np.ndarray]
 
@@ -118,7 +119,7 @@ def evaluate(
     union = np.unique(np.concatenate([panel.order for panel in panels]))
     union = union[np.argsort(data.names[union].astype(str))]
     rows, confusions = [], []
-    structures = _structures(data, how) if how.structure else None
+    structures = _structures(data, how) if set(how.structure) - {CAPTURED} else None
     intact = degrade.expression(data, union, INTACT, how.random_state) if how.intact_training else None
     for values in dict.fromkeys(condition.values for condition in how.conditions):
         gathered = _Gathered(union, degrade.expression(data, union, values, how.random_state), intact)
@@ -161,8 +162,9 @@ def _structures(data: Dataset, how: Judging) -> Callable[[int, Split], Structure
     @lru_cache(maxsize=1)
     def one(number: int) -> Structure:
         return structure_of(
-            data, data.only(data.cells[splits[number].train]), splits[number], random_state=how.random_state
-        )
+            data, data.only(data.cells[splits[number].train]), splits[number], random_state=how.random_state,
+            wanted=how.structure,
+        )  # fmt: skip
 
     splits = dict[int, Split]()
 
@@ -199,11 +201,12 @@ def _judge(
 
     @cache
     def inside(n_used: int) -> dict[str, float]:
-        if whole is None:
-            return {}
-        chosen, part, training = expression(n_used)
-        train, test = to_host(part if training is None else training)[split.train], to_host(part)[split.test]
-        return kept(train, test, gathered.genes[chosen], split, whole)
+        found = {CAPTURED: captured(confusion(n_used, FOREST))} if CAPTURED in how.structure else {}
+        if whole is not None:
+            chosen, part, training = expression(n_used)
+            train, test = to_host(part if training is None else training)[split.train], to_host(part)[split.test]
+            found |= kept(train, test, gathered.genes[chosen], split, whole)
+        return {name: value for name, value in found.items() if name in how.structure}
 
     for n, classifier in product(how.n_genes or [len(panel.order)], how.classifiers):
         n_used = min(n, len(panel.order))

@@ -62,7 +62,8 @@ class Judging:
     intact_training
         Apply them to held-out cells only; training and held-out cells are then scaled each on their own.
     structure
-        Also measure how much of the structure inside groups a list keeps, see `structure.kept`.
+        Further metrics, of `metrics.STRUCTURE`: how much of the structure inside groups a list keeps, see
+        `structure.kept`, and how many groups it captures, see `structure.captured`.
     n_random
         Number of random panels, matched on expression, for each list and split.
     scale_on_all
@@ -75,7 +76,7 @@ class Judging:
     n_genes: tuple[int, ...] = ()
     conditions: tuple[Condition, ...] = (INTACT,)
     intact_training: bool = False
-    structure: bool = False
+    structure: tuple[str, ...] = ()
     n_random: int = 0
     scale_on_all: bool = False
     random_state: int = 0

@@ -15,9 +15,13 @@ METRICS = (
     "cohen_kappa",
     "mcc",
 )
-OVERLAP, EXPLAINED = STRUCTURE = ("neighbour_overlap", "explained_variance")  # only if they are asked for
+OVERLAP, EXPLAINED, CLUSTERS, CAPTURED = STRUCTURE = (
+    "neighbour_overlap", "explained_variance", "cluster_nmi", "captured_types",
+)  # fmt: skip
+INSIDE = (OVERLAP, EXPLAINED)  # what structure=True asks for
 PER_GROUP = ("recall", "precision", "f1")
-LOWEST = dict.fromkeys(METRICS, 0.0) | {"cohen_kappa": -1.0, "mcc": -1.0, OVERLAP: 0.0, EXPLAINED: -np.inf}
+LOWEST = dict.fromkeys(METRICS, 0.0) | {"cohen_kappa": -1.0, "mcc": -1.0, EXPLAINED: -np.inf}
+LOWEST |= dict.fromkeys((OVERLAP, CLUSTERS, CAPTURED), 0.0)
 
 
 def confusion_of(true: np.ndarray, predicted: np.ndarray, n_groups: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from smash_gpu import get
@@ -75,7 +76,11 @@ def confusion(
         key=key,
     )
     judged = counts.sum(axis=1) > 0
-    counts = counts.loc[judged, judged | (counts.sum(axis=0) > 0)]
+    return drawn(counts.loc[judged, judged | (counts.sum(axis=0) > 0)], ax)
+
+
+def drawn(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Numbers of cells, true × predicted groups, in % of the true group; every row has cells."""
     share = counts.to_numpy() / counts.to_numpy().sum(axis=1, keepdims=True)
     groups = shown(counts.columns)
     names = dict(zip(counts.columns, groups, strict=True))

@@ -13,6 +13,8 @@ LABELS = {
     "cohen_kappa": "Cohen's κ",
     "mcc": "Matthews correlation",
     "f1": "F1",
+    "neighbour_overlap": "overlap of neighbours",
+    "cluster_nmi": "NMI of clusters",
 }
 
 

@@ -94,18 +94,18 @@ def describe_evaluation(results: Results) -> Evaluation | None:
         classifiers=[CLASSIFIERS.get(name, name) for name in how.get("classifier", ())],
         summary=summary,
         cases=[dict(zip(CASE, case, strict=True)) for case, _ in cases],
-        metrics=_aligned(case.set_index("metric").loc[[*METRICS]].reset_index() for _, case in cases),
+        metrics=aligned(case.set_index("metric").loc[[*METRICS]].reset_index() for _, case in cases),
         curve=_curve(results),
         varied=varied,
         conditions=conditions,
         group_metrics=[*map(str, by_group)],
-        groups=_aligned(by_group.values()),
+        groups=aligned(by_group.values()),
         pairs=pairs[:PAIRS].to_dict("records"),
         n_pairs=len(pairs),
     )
 
 
-def _aligned(tables: Iterable[pd.DataFrame]) -> Rows:
+def aligned(tables: Iterable[pd.DataFrame]) -> Rows:
     """Rows of the first table, each with the same row of every table as ``intervals``."""
     each = [table.to_dict("records") for table in tables]
     return [{**rows[0], "intervals": rows} for rows in zip(*each, strict=True)]
@@ -113,7 +113,7 @@ def _aligned(tables: Iterable[pd.DataFrame]) -> Rows:
 
 def _curve(results: Results) -> Rows:
     tables = [get.learning_curve(results.adata, metric, key=results.key) for metric in CURVE]
-    return _aligned(tables) if tables[0]["n_genes"].nunique() > 1 else []
+    return aligned(tables) if tables[0]["n_genes"].nunique() > 1 else []
 
 
 def _conditions(cases: pd.DataFrame) -> tuple[list[str], Rows]:
@@ -121,4 +121,4 @@ def _conditions(cases: pd.DataFrame) -> tuple[list[str], Rows]:
     largest = cases[cases["n_genes"] == cases.groupby("genes", sort=False)["n_genes"].transform("max")]
     varied = [name for name in ("classifier", *CONDITION) if largest[name].nunique() > 1]
     largest = largest.replace({"classifier": CLASSIFIERS})
-    return varied, _aligned(largest[largest["metric"] == metric] for metric in CURVE) if varied else []
+    return varied, aligned(largest[largest["metric"] == metric] for metric in CURVE) if varied else []

@@ -14,6 +14,7 @@ from smash_gpu.report._evaluation import CURVE, PAIRS, Evaluation
 from smash_gpu.report._markers import GENES_IN_A_FIGURE, Markers
 from smash_gpu.report._panel import DESIGNED, ROWS
 from smash_gpu.report._results import Results
+from smash_gpu.report._structure import Structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,12 @@ class Figure:
 
 
 def figures(
-    results: Results, markers: Markers, evaluation: Evaluation | None, designed: dict[str, Any]
+    results: Results,
+    markers: Markers,
+    evaluation: Evaluation | None,
+    designed: dict[str, Any],
+    *,
+    structure: Structure | None,
 ) -> dict[str, Figure]:
     """The figures that these results allow, by the name of their function in `pl`; none if none are wanted."""
     if not results.figures:
@@ -49,6 +55,8 @@ def figures(
             made["learning_curve"] = drawn(pl.learning_curve(adata, CURVE[0], key=key))
         if evaluation.pairs:
             made["unresolved_pairs"] = drawn(pl.unresolved_pairs(adata, n_pairs=PAIRS, genes=results.featured, key=key))
+    if structure and structure.curve:
+        made["structure_curve"] = drawn(pl.learning_curve(adata, structure.names[0], key=key))
     if {"curve", "pairs"} <= designed.keys():
         made["panel_curve"] = drawn(pl.panel_curve(adata, key=DESIGNED))
         made["panel_pairs"] = drawn(pl.panel_pairs(adata, n_pairs=ROWS, key=DESIGNED))

@@ -17,6 +17,8 @@ from smash_gpu.report._panel import describe_panel, designed_columns, designed_t
 from smash_gpu.report._provenance import describe_provenance
 from smash_gpu.report._render import render
 from smash_gpu.report._results import Results
+from smash_gpu.report._structure import describe_structure
+from smash_gpu.report._transfer import transfer_page
 from smash_gpu.report._validation import validation_page
 
 
@@ -113,6 +115,58 @@ def write_validation(
     Path(path).write_text(validation_page(adata, title, key, figures=figures), encoding="utf-8")
 
 
+def write_transfer(
+    adata: AnnData,
+    path: str | Path,
+    *,
+    title: str | None = None,
+    figures: bool = True,
+    basis: str = "spatial",
+    key: str = slots.TRANSFER,
+) -> None:
+    """Write the results of `tl.transfer` to one HTML file that needs no other file.
+
+    It holds how well every list names the cells of the tissue, between random panels and all measured genes; recall and
+    precision of each class beside those of all measured genes; the confusion matrix and the classes that are confused
+    most; maps of the tissue; and the options.
+
+    Parameters
+    ----------
+    adata
+        The annotated tissue after `tl.transfer`.
+    path
+        The HTML file to write.
+    title
+        Heading; None for one that names the column of classes.
+    figures
+        Whether to draw; False needs no matplotlib.
+    basis
+        Name of the coordinates in ``.obsm`` for the maps, which are left out if there is none.
+    key
+        Name of the slots.
+
+    Returns
+    -------
+    None. Writes one file, UTF-8.
+
+    Raises
+    ------
+    smash_gpu.errors.NotFoundError
+        If `tl.transfer` has not run yet.
+
+    Examples
+    --------
+    >>> import smash_gpu as smg, tempfile, pathlib
+    >>> reference, tissue = smg.datasets.planted(), smg.datasets.planted()
+    >>> smg.tl.transfer(reference, tissue, "cell_type", genes=["MARKER0X", "MARKER1X"], n_random=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     smg.report.write_transfer(tissue, f"{folder}/tissue.html", figures=False)
+    ...     "all measured genes" in pathlib.Path(folder, "tissue.html").read_text(encoding="utf-8")
+    True
+    """
+    Path(path).write_text(transfer_page(adata, title, key, figures=figures, basis=basis), encoding="utf-8")
+
+
 def page(
     adata: AnnData, *, title: str | None = None, figures: bool = True, umap: bool = False, key: str = slots.KEY
 ) -> str:
@@ -151,6 +205,7 @@ def page(
     slots.require(adata, "markers", key, "tl.smash")
     results = Results(adata, key, figures, umap)
     markers, evaluation, designed = describe_markers(results), describe_evaluation(results), designed_tables(results)
+    structure = describe_structure(results)
     return render(
         "report.html",
         title=title or f"Marker genes of {results.source['groupby']}",
@@ -163,8 +218,9 @@ def page(
         panel=describe_panel(results),
         evaluation=evaluation,
         curve_metrics=CURVE,
+        structure=structure,
         designed=designed,
         designed_columns=designed_columns(results),
         provenance=describe_provenance(results),
-        figures=drawn_figures(results, markers, evaluation, designed),
+        figures=drawn_figures(results, markers, evaluation, designed, structure=structure),
     )

@@ -14,6 +14,7 @@ from smash_gpu.evaluation import Splitting, classifiers
 from smash_gpu.genes.lists import GeneNames
 from smash_gpu.panel import Request
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance
+from smash_gpu.tl._evaluate import structure_of
 
 CALLS = {
     "demo": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate),
@@ -23,7 +24,7 @@ CALLS = {
     "export": (smg.export.xenium, smg.export.design_sheet),
     "platforms": (),
     "evaluate": (smg.tl.evaluate,),
-    "transfer": (smg.tl.transfer, smg.pl.transfer_map),
+    "transfer": (smg.tl.transfer, smg.pl.transfer_map, smg.report.write_transfer),
     "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.report.write),
     "check": (),
     "tune": (smg.tl.tune, smg.pp.filter_genes),
@@ -51,6 +52,7 @@ CHECKS = {
     "classifier": classifiers.check,
     "protocol": lambda word: Splitting(protocol=word),
     "variation_target": lambda word: Request(variation_target=word),
+    "structure": structure_of,
     "missing": lambda word: GeneNames(np.array([]), np.array([])).numbers([], "genes", missing=word),
 }
 

@@ -49,6 +49,7 @@ def test_it_says_what_the_function_says(transfer, tissue, data, tmp_path):
     labels = pd.read_csv(tmp_path / "out" / "cells.csv", index_col=0)["predicted"]
     assert labels.tolist() == cells.obs["smash_transfer"].astype(str).tolist()
     assert (tmp_path / "out" / "map_error.png").read_bytes().startswith(PNG)
+    assert "all measured genes" in (tmp_path / "out" / "transfer.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "out" / "params.json").read_text())["transfer"]["tissue_groupby"] == "label"
 
 

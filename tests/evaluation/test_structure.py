@@ -8,7 +8,8 @@ from cases.lists import MARKERS, data_of
 
 import smash_gpu as smg
 from smash_gpu.data.splits import Split
-from smash_gpu.evaluation.structure import Structure, kept, structure_of
+from smash_gpu.evaluation.metrics import STRUCTURE
+from smash_gpu.evaluation.structure import RESOLUTIONS, Structure, captured, kept, structure_of
 
 SPLIT = Split(np.arange(160), np.arange(160, 240))
 
@@ -85,3 +86,56 @@ def test_they_are_metrics_of_any_list(adata):
     assert "neighbour_overlap" in set(smg.get.differences(adata, reference="noise")["metric"])
     smg.tl.evaluate(adata, "cell_type", genes=lists, n_splits=1)
     assert "neighbour_overlap" not in set(smg.get.comparison(adata)["metric"])
+
+
+def test_types_are_captured_from_three_quarters_of_their_cells_on():
+    confusion = np.array([[100, 0, 0, 0], [0, 80, 20, 0], [26, 0, 74, 0], [0, 0, 0, 0]])
+    assert captured(confusion) == pytest.approx((1 + 0.5 + 0) / 3)
+    assert captured(np.diag([4, 1])) == 1
+
+
+def test_captured_types_are_those_that_the_forest_recalls(adata):
+    lists = {"markers": MARKERS[:3], "noise": ["NOISE9", "NOISE10", "NOISE11"]}
+    options = {"genes": lists, "n_splits": 2, "thin": 0.5}
+    smg.tl.evaluate(adata, "cell_type", classifier=["knn", "forest"], structure="captured_types", **options)
+    table, forest = smg.get.evaluation_splits(adata), smg.get.evaluation_splits(adata)["classifier"] == "forest"
+    confusion = adata.uns["smash"]["confusion"]
+    for row in table[forest].itertuples():
+        same = table[~forest].query(f"genes == '{row.genes}' and split == {row.split} and thin == {row.thin}")
+        assert same["captured_types"].item() == row.captured_types == captured(confusion[row.Index])
+    means = table.groupby("genes")["captured_types"].mean()
+    assert means["markers"] > means["noise"] + 0.3
+    assert "neighbour_overlap" not in table
+
+
+def test_clusters_of_the_same_cells_agree_and_those_of_noise_do_not(adata):
+    pytest.importorskip("igraph", reason="Leiden clustering needs igraph, which the tests do not ask for")
+    data = data_of(adata)
+    whole = structure_of(data, data.only(data.cells[SPLIT.train]), SPLIT, random_state=0, wanted=["cluster_nmi"])
+    assert whole.clusters.shape == (len(RESOLUTIONS), len(SPLIT.test))
+    X = data.host_expression(np.arange(60))
+
+    def nmi(genes):
+        return kept(X[SPLIT.train][:, genes], X[SPLIT.test][:, genes], genes, SPLIT, whole)["cluster_nmi"]
+
+    markers = np.flatnonzero(np.isin(data.names, MARKERS))
+    assert nmi(markers) > nmi(np.arange(30, 39)) + 0.2
+    itself = whole.near, whole.targets, whole.X, np.stack([data.labels[SPLIT.test]] * len(RESOLUTIONS))
+    assert 0 < kept(X[SPLIT.train], X[SPLIT.test], np.arange(60), SPLIT, Structure(*itself))["cluster_nmi"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("structure", "expected"), [(True, STRUCTURE[:2]), (False, ()), ("explained_variance", STRUCTURE[1:2]), ([], ())]
+)
+def test_only_what_is_asked_for_is_computed(adata, structure, expected):
+    smg.tl.evaluate(adata, "cell_type", genes=MARKERS[:3], n_splits=1, structure=structure)
+    assert tuple(name for name in smg.get.evaluation_splits(adata) if name in STRUCTURE) == expected
+    assert tuple(smg.get.evaluation_options(adata)["structure"] or ()) == expected
+
+
+def test_another_name_and_a_missing_package_are_said(adata, monkeypatch):
+    with pytest.raises(ValueError, match="captured_types"):
+        smg.tl.evaluate(adata, "cell_type", genes=MARKERS[:3], structure="captured")
+    monkeypatch.setattr("smash_gpu.tl._evaluate.find_spec", lambda _: None)
+    with pytest.raises(ImportError, match="cluster_nmi needs igraph: pip install igraph, or leave it out"):
+        smg.tl.evaluate(adata, "cell_type", genes=MARKERS[:3], structure=["cluster_nmi"])

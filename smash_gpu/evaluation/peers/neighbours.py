@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ def leiden_clusterings(points: np.ndarray) -> dict[int, np.ndarray]:
 
     The resolution is halved and doubled until both ends are passed; then the gaps are bisected.
     """
-    cluster = _leiden(points)
+    cluster = leiden(points)
     low, high = NUMBERS_OF_CLUSTERS
     tried: list[tuple[float, int]] = []
     found: dict[int, np.ndarray] = {}
@@ -172,12 +173,12 @@ def cluster_similarity(clusterings: dict[int, np.ndarray], reference: dict[int, 
     return summary, nmi
 
 
-def _leiden(points: np.ndarray) -> Any:
+def leiden(points: np.ndarray) -> Callable[[float], np.ndarray]:
     """A function from a resolution to clusters of the neighbour graph, with scanpy's defaults."""
     try:
         import igraph  # noqa: F401
     except ImportError:
-        raise ImportError("cluster_similarity needs igraph for Leiden clustering: pip install igraph.") from None
+        raise ImportError("Leiden clustering needs igraph: pip install igraph.") from None
     import anndata as ad
     import scanpy as sc
 

@@ -48,7 +48,7 @@ def test_the_search_finds_every_number_that_a_resolution_gives(monkeypatch):
         calls.append(resolution)
         return np.arange(100) % max(1, min(100, round(10 * resolution)))
 
-    monkeypatch.setattr(neighbours, "_leiden", lambda _: cluster)
+    monkeypatch.setattr(neighbours, "leiden", lambda _: cluster)
     found = neighbours.leiden_clusterings(np.zeros((100, 2)))
     assert set(range(5, 61)) <= set(found)
     assert all(len(np.unique(labels)) == n for n, labels in found.items())
@@ -57,7 +57,7 @@ def test_the_search_finds_every_number_that_a_resolution_gives(monkeypatch):
 
 @pytest.mark.parametrize("n", [1, 90])
 def test_the_search_ends_where_no_resolution_gives_five_or_sixty_clusters(monkeypatch, n):
-    monkeypatch.setattr(neighbours, "_leiden", lambda _: lambda _: np.arange(100) % n)
+    monkeypatch.setattr(neighbours, "leiden", lambda _: lambda _: np.arange(100) % n)
     assert set(neighbours.leiden_clusterings(np.zeros((100, 2)))) == {n}
 
 
