@@ -159,8 +159,8 @@ def panel(
         The probability q that the probes of a gene fail, from 0 to below 1: a number for all genes, or a column of
         ``adata.var``, a mapping or a table with one for every gene, existing ones included. Genes fail independently.
         F is then its mean over all ways to fail, which is F with ``s̃ = −τ log(q + (1 − q) exp(−s / τ))`` instead of s;
-        the bound and all tables are those of this mean, the substitutes too. Markers, quotas and caps count a gene that
-        may fail like any other. None: no gene fails.
+        the bound and all tables are those of this mean, the substitutes too. Markers, quotas, caps and ``variation``
+        count a gene that may fail like any other. None: no gene fails.
     quotas
         Name to ``(genes, low, high)``: at least ``low`` and at most ``high`` genes of a group are in the panel and the
         existing one together; None for an open end. Genes as for ``include``, or the name of a gene family as in

@@ -93,6 +93,7 @@ def test_value_with_all_genes_is_the_mean_too():
     [
         {},
         {"nested": True},
+        {"variation": 0.3},
         {"max_transcripts": 9.0},
         {"max_transcripts": 6.0, "probe_sets": (1, 3)},
         {"max_transcripts": 6.0, "probe_sets": (1, 3), "nested": True},
