@@ -55,6 +55,7 @@ PAGES: dict[Path, dict[str, Table]] = {
         "depth of cuML's forest": device.depth,
         "step of the network": device.steps,
         "rounds of XGBoost": device.rounds,
+        "markers of forests": device.markers,
     },
     DOCS / "concepts" / "evaluation.md": {"tissues": panels.tissues},
     DOCS / "which-model.md": {"consensus": panels.consensus, "agreement": panels.agreement},

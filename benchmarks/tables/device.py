@@ -50,3 +50,23 @@ def rounds() -> str:
             for row in newest("xgboost", "what")
         ],
     )  # fmt: skip
+
+
+def markers() -> str:
+    """Of the five best markers of a type, how many two forests share: other seeds, and CPU and GPU with the same."""
+    rows = newest("seeds", "device", "set", "model", "seed")
+    found = {(row["device"], row["set"], row["model"], row["seed"]): row for row in rows}
+    head = ["set", "two seeds, CPU, %", "two seeds, GPU, %", "same seed, CPU and GPU, %", "balanced, CPU and GPU, %"]
+    table = []
+    for name in dict.fromkeys(row["set"] for row in rows):
+        cpu, gpu = ([found[device, name, "rf", seed] for seed in (0, 1)] for device in ("cpu", "cuda"))
+        balanced = [found[device, name, "brf", 0] for device in ("cpu", "cuda")]
+        both = [_shared(one, other) for one, other in zip(cpu, gpu, strict=True)]
+        shares = _shared(*cpu), _shared(*gpu), sum(both) / len(both), _shared(*balanced)
+        table.append([f"`{name}`", *(f"{100 * share:.0f}" for share in shares)])
+    return markdown(head, table)
+
+
+def _shared(one: dict, other: dict) -> float:
+    lists = [(set(one["markers"][group]), set(other["markers"][group])) for group in one["markers"]]
+    return sum(len(a & b) for a, b in lists) / sum(len(a) for a, _ in lists)
