@@ -120,6 +120,11 @@ def columns_of(groupby: str | Sequence[str] | Mapping[str, float]) -> dict[str, 
     ValueError
         If there is none.
     """
+    if groupby is None:
+        raise ValueError(
+            "groupby is None, but tl.panel needs a column with classes, also for its tables. With variation=1 the "
+            "variation alone decides which genes are chosen: pass any column that labels all cells."
+        )
     if isinstance(groupby, str):
         return {groupby: 1.0}
     columns = dict(groupby) if isinstance(groupby, Mapping) else dict.fromkeys(groupby, 1.0)

@@ -177,3 +177,14 @@ def test_a_failure_rate_is_a_number_or_a_column(run, data, tmp_path):
     code, _, error = run(*panel, "--failure-rate", 1.2)
     assert code == ExitCode.WRONG
     assert "no probability below 1" in error
+
+
+def test_the_variation_is_reported(run, data, tmp_path):
+    panel = ["panel", data, "--groupby", "cell_type", "--n-genes", 8, "--no-figures", "--out", tmp_path / "out"]
+    code, said, error = run(*panel, "--variation", 0.3)
+    assert code == 0, error
+    curve = pd.read_csv(tmp_path / "out" / "curve.csv").iloc[-1]
+    share, bound = (f"{curve[name]:.1%}" for name in ("variation", "variation_bound"))
+    assert f"{share} of the variation explained; at most {bound} is possible." in said
+    code, _, error = run(*panel, "--variation", 30)
+    assert code and "--variation 30.0 must be a fraction from 0 to 1" in error

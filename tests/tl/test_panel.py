@@ -173,3 +173,32 @@ def test_plots_return_axes(designed):
     assert len(smg.pl.panel_resolution(designed).get_xticklabels()) == 3
     with pytest.raises(KeyError, match="column='coarse' is not one of"):
         smg.pl.panel_resolution(designed, column="coarse")
+
+
+def test_the_variation_has_columns_a_line_and_its_options(adata, tmp_path):
+    smg.tl.panel(adata, "cell_type", n_genes=6, variation=0.3, variation_target="total")
+    curve = smg.get.panel_table(adata, "curve")
+    lines = smg.pl.panel_curve(adata).lines
+    np.testing.assert_array_equal(lines[3].get_ydata(), curve["variation"])
+    adata.write_h5ad(tmp_path / "panel.h5ad")
+    again = ad.read_h5ad(tmp_path / "panel.h5ad")
+    np.testing.assert_array_equal(smg.get.panel_table(again, "curve")["variation_bound"], curve["variation_bound"])
+    options = again.uns["smash_panel"]["params"]["panel"]
+    assert "0.3" in str(options) and "total" in str(options)
+    smg.tl.panel(adata, "cell_type", n_genes=6)
+    assert len(smg.pl.panel_curve(adata).lines) == 3
+
+
+def test_a_panel_without_labels_is_refused_with_the_way_out(adata):
+    with pytest.raises(ValueError, match="groupby is None.*pass any column that labels all cells"):
+        smg.tl.panel(adata, None, variation=1)
+
+
+def test_labels_do_not_matter_where_the_variation_alone_decides(adata, rng):
+    """All 60 genes are in the pool here, so that the choice sees nothing of the classes."""
+    adata.obs["any"] = rng.choice(["one", "two"], adata.n_obs)
+    found = []
+    for column in ("cell_type", "any"):
+        smg.tl.panel(adata, column, n_genes=12, variation=1, exclude_families=())
+        found.append(smg.get.panel(adata))
+    assert found[0] == found[1]
