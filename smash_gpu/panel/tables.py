@@ -148,13 +148,15 @@ def curve_table(design: Design) -> pd.DataFrame:
 
 def _variation(design: Design, variation: Variation) -> dict[str, list[float]]:
     """``V`` of every prefix of the panel, and its bound."""
-    n_existing = len(design.problem.found.existing)
-    explained = [variation.explained(design.problem.found.existing)]
+    existing = design.problem.found.existing
+    explained = variation.explained(existing)
+    shares = [explained.share]
     for gene in design.panel:
-        explained.append(explained[-1].with_gene(gene))
+        explained = explained.with_gene(gene)  # only the last is kept: it holds genes × genes of the panel
+        shares.append(explained.share)
     return {
-        "variation": [found.share for found in explained],
-        "variation_bound": [variation.bound(n_existing + n) for n in range(len(explained))],
+        "variation": shares,
+        "variation_bound": [variation.bound(len(existing) + n) for n in range(len(shares))],
     }
 
 
