@@ -65,7 +65,8 @@ def imported(tree, modules):
 
 
 def graph():
-    modules = {dotted(path): tree for path, tree in sources() if path.parent != PACKAGE or path.stem != "__init__"}
+    doors = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
+    modules = {dotted(path): tree for path, tree in sources() if path not in doors}
     return {name: set(imported(tree, modules)) - {name, ""} for name, tree in modules.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import traceback
@@ -19,6 +20,7 @@ from smash_gpu.cli import (
     evaluate,
     export,
     find,
+    groups,
     json_output,
     panel,
     platforms,
@@ -42,7 +44,12 @@ COMMANDS = (demo, find, panel, validate, export, platforms, evaluate, transfer, 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code, see `smash_gpu.cli.exit_codes`."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for the words that can follow
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    options = parser.parse_args(arguments)
     notes: dict[str, None] = {}
     warnings.showwarning = partial(_note, say=partial(in_options, parser=options.parser), said=notes)
     with json_output.messages(as_json=options.json), without_lines():  # a command prints its results itself
@@ -138,8 +145,8 @@ class _Versions(argparse.Action):
         parser.exit()
 
 
-class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows the defaults that say something."""
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows the defaults that say something, and examples line by line."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default is None or action.default is False or action.default == []:
@@ -159,7 +166,12 @@ def _parser() -> argparse.ArgumentParser:
     names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
     commands = parser.add_subparsers(required=True, metavar=" | ".join(names))
     for name, command in zip(names, COMMANDS, strict=True):
-        added = commands.add_parser(name, help=command.PURPOSE, formatter_class=_Defaults)
+        added = commands.add_parser(
+            name,
+            help=command.PURPOSE,
+            description=f"{command.PURPOSE[0].upper()}{command.PURPOSE[1:]}.",
+            formatter_class=_Defaults,
+        )
         added.set_defaults(run=command.run, parser=added, command=name)
         what = "print one JSON object with the results, and messages on standard error"
         added.add_argument("--json", action="store_true", help=what)
@@ -170,4 +182,5 @@ def _parser() -> argparse.ArgumentParser:
                 "--random-state", type=int, default=Importance.random_state, help="seed; same seed, same result"
             )
         command.add_arguments(added)
+        groups.set_out(added, name)
     return parser

@@ -39,8 +39,8 @@ def add_source(
     files = "h5ad file or zarr store; several are joined to one data set; or a pattern in quotes"
     option: dict[str, Any] = {} if data == "data" else {"dest": "data", "required": True}
     command.add_argument(data, type=Path, nargs="+", metavar="DATA", help=files, **option)
-    more = {"nargs": "+", "metavar": "COLUMN"} if several else {}
-    command.add_argument("--groupby", required=True, help="column of obs with the cell types", **more)
+    more = {"nargs": "+"} if several else {}
+    command.add_argument("--groupby", required=True, metavar="COLUMN", help="column of obs with the cell types", **more)
     command.add_argument("--layer", help="layer to read instead of X")
     command.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
     values = command.add_mutually_exclusive_group()

@@ -74,7 +74,7 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
         "--gene-table",
         type=Path,
         metavar="CSV",
-        help="table of genes, by name, symbol or Ensembl id, for --limit, --length-key and the next options",
+        help="table of genes, by name, symbol or Ensembl id, for all options that name a column of genes",
     )
     add(
         "--quota", nargs=4, action="append", default=[], metavar=("NAME", "GENES", "LOW", "HIGH"),
