@@ -87,12 +87,14 @@ def use_tuned(adata: Any, options: argparse.Namespace) -> None:
     Raises
     ------
     ValueError
-        If a file is of something else, or the files are of other models than ``--model``.
+        With ``--paper``, if a file is of something else, or the files are of other models than ``--model``.
     """
     from smash_gpu.annotated import of_tuning, slots
 
     if options.tuned is None:
         return
+    if getattr(options, "paper", False):
+        raise ValueError("--paper and --tuned both set the options of the model; pass one of them.")
     models = []
     for path in options.tuned:
         model, params, made_from, trials = _read(path)

@@ -85,6 +85,7 @@ def test_what_cannot_be_used_is_one_message(run, data, file, tmp_path):
     assert_one_message(run(*wanted, tmp_path / "none.json"), "none.json")
     assert_one_message(run(*wanted, file, "--model", "dnn"), "of --tuned are of xgboost, not of dnn; omit --model")
     assert_one_message(run(*wanted, file, "--model", "rf"), "of --tuned are of xgboost, not of rf; omit --model")
+    assert_one_message(run(*wanted, file, "--paper"), "--paper and --tuned both set the options of the model")
     (tmp_path / "other.json").write_text('{"model": "rf"}')
     assert_one_message(run(*wanted, tmp_path / "other.json"), "other.json is not a tuning.json of smash-gpu tune")
     assert_one_message(tune(run, data, tmp_path / "out", "--n-trials", "0"), "--n-trials 0 must be at least 1")
