@@ -115,16 +115,16 @@ def by_unit(rows: pd.DataFrame) -> str:
 
 
 def against_wilcoxon(rows: pd.DataFrame) -> str:
-    """Difference in M from Wilcoxon by classifier and budget, genes that panels of two seeds share, and seconds."""
+    """Difference in M from Wilcoxon by classifier and budget, genes that panels of two seeds share, and CPU seconds."""
     budgets, shared = sorted(rows["k"].unique()), shared_genes(rows)
     m = {name: per_unit(rows, metric) for name, metric in CLASSIFIERS.items()}
     head = ["method", *(f"{name} − {REFERENCE}, k={k} (SE)" for name in m for k in budgets)]
-    head += [*(f"shared genes, k={k}" for k in budgets), "s (median)"]
+    head += [*(f"shared genes, k={k}" for k in budgets), "CPU s (median)"]
     lines = []
     for method in _ranked(m["kNN"].rank(axis=1), rows):
         gain = [(of.loc[k][method] - of.loc[k][REFERENCE]).dropna() for of in m.values() for k in budgets]
         same = [shared.get((method, k), np.nan) for k in budgets]
-        seconds = rows.loc[rows["method"] == method, "seconds"].median() if "seconds" in rows else np.nan
+        seconds = rows.loc[rows["method"] == method, "cpu_seconds"].median() if "cpu_seconds" in rows else np.nan
         lines.append([method, *(_with_error(of_k, "+.1f") for of_k in gain)])
         lines[-1] += [*(_number(100 * share, ".0f") + " %" * (share == share) for share in same), _number(seconds)]
     return _markdown(head, lines)

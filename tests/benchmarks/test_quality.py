@@ -223,7 +223,7 @@ def test_the_table_pairs_units_with_wilcoxon_and_keeps_what_has_no_result(tmp_pa
     path.write_text("".join(json.dumps(r) + "\n" for r in [line("better", "a", 0, 0.9), *rows]))
     text = quality_table.table(path)
     methods, against_wilcoxon, against_paper, *_ = text.split("\n\n")
-    assert "| better | -3.0 (2.0) | – | – | – |" in against_wilcoxon
+    assert "| better | -3.0 (2.0) | – | – | 2.0 |" in against_wilcoxon
     assert "| better | 2/2 | 8.0 |" in methods
     assert "| half | 1/2 | 20.0 |" in methods
     assert "-3.0 (2.0)" in next(r for r in methods.splitlines() if r.startswith("| better |"))
@@ -233,7 +233,7 @@ def test_the_table_pairs_units_with_wilcoxon_and_keeps_what_has_no_result(tmp_pa
 
 def test_the_table_says_which_classifier_and_what_panels_of_two_seeds_share(tmp_path):
     def judged(method, unit, seed, knn, logreg, genes):
-        return line(method, unit, seed, knn) | {"logreg_misclassification": logreg, "genes": genes, "seconds": 1.5}
+        return line(method, unit, seed, knn) | {"logreg_misclassification": logreg, "genes": genes}
 
     rows = [judged("wilcoxon", u, s, 0.10, 0.08, ["G1", f"W{s}"]) for u in "ab" for s in (31, 32)]
     rows += [judged("rf", u, s, 0.09, m, ["G1", "G2"]) for u, m in (("a", 0.09), ("b", 0.12)) for s in (31, 32)]
@@ -242,7 +242,7 @@ def test_the_table_says_which_classifier_and_what_panels_of_two_seeds_share(tmp_
     path = tmp_path / "q.jsonl"
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     _, against_wilcoxon, with_inverse_pca, *_ = quality_table.table(path, [31, 32]).split("\n\n")
-    assert "| rf | -1.0 (0.0) | +2.5 (1.5) | 100 % | 1.5 |" in against_wilcoxon
+    assert "| rf | -1.0 (0.0) | +2.5 (1.5) | 100 % | 2.0 |" in against_wilcoxon
     assert "| wilcoxon | +0.0 (0.0) | +0.0 (0.0) | 50 % | 1.5 |" in against_wilcoxon
     assert "| rf | 2 | -1.0 (0.0) | +0.5 (1.5) |" in with_inverse_pca
     assert "LR: defaults − with inverse PCA" in with_inverse_pca
