@@ -243,7 +243,7 @@ def test_the_table_says_which_classifier_and_what_panels_of_two_seeds_share(tmp_
     path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     _, against_wilcoxon, with_inverse_pca, *_ = quality_table.table(path, [31, 32]).split("\n\n")
     assert "| rf | -1.0 (0.0) | +2.5 (1.5) | 100 % | 2.0 |" in against_wilcoxon
-    assert "| wilcoxon | +0.0 (0.0) | +0.0 (0.0) | 50 % | 1.5 |" in against_wilcoxon
+    assert "| wilcoxon | +0.0 (0.0) | +0.0 (0.0) | 50 % | 2.0 |" in against_wilcoxon
     assert "| rf | 2 | -1.0 (0.0) | +0.5 (1.5) |" in with_inverse_pca
     assert "LR: defaults − with inverse PCA" in with_inverse_pca
 
