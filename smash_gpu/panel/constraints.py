@@ -253,9 +253,9 @@ def failure_rates(request: Request, known: Genes) -> np.ndarray | None:
         If it is missing for a gene, or not from 0 to below 1.
     """
     given = request.failure_rate
-    if given is None:
-        return None
-    rate = np.full(len(known.names), given) if isinstance(given, float) else known.column(given, "failure_rate")
+    if given is None or isinstance(given, float):
+        return np.full((1, len(known.names)), given) if given else None
+    rate = known.column(given, "failure_rate")
     wrong = np.flatnonzero(~((rate >= 0) & (rate < 1)))
     if len(wrong):
         missing = wrong[np.isnan(rate[wrong])]
