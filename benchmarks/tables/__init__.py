@@ -32,6 +32,7 @@ PAGES: dict[Path, dict[str, Table]] = {
         "group lasso, accuracy": lambda: panels.group_lasso(0),
         "group lasso, agreement": lambda: panels.group_lasso(1),
         "early stopping": panels.early_stopping,
+        "shorter training": panels.shorter_training,
         "factors of the scores": panels.factors,
     },
     DOCS / "benchmarks" / "paper.md": {"the paper's tables": lambda: paper.table(LINES / "paper.jsonl") + "\n"},

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import boosting_rounds, marker_scores, network_settings, quality, record
+from benchmarks import boosting_rounds, marker_scores, model_options, network_settings, quality, record
 from benchmarks import consensus as of_consensus
 from benchmarks.tables.markdown import frame, lines, markdown
 
@@ -129,6 +130,19 @@ def by_rule(rows: pd.DataFrame) -> Iterator[list[str]]:
             cells = [str(rule), part["builder"].iloc[0], ", ".join(map(str, sorted(part["seed"].unique()))), f"{units}"]
             cells.append(f"{rounds.mean():.0f} ({rounds.min()}–{rounds.max()})")
             yield [*cells, *(f"{100 * value:.2f}" for value in part[MISTAKES].mean())]
+
+
+def shorter_training() -> str:
+    """What options that save time change, in points, against the first setting of the model."""
+    options = argparse.Namespace(json=record.RESULTS / "model_options.jsonl")
+    shown = []
+    for (model, how), row in model_options.table(options).iterrows():
+        epochs = row["share of epochs"]
+        cells = [f"`{model}`", f"`{how}`", f"{row['n']:.0f}", f"{100 * row['share of cpu_s']:.0f}"]
+        cells += ["–" if np.isnan(epochs) else f"{100 * epochs:.0f}", f"{row['accuracy']:+.2f}"]
+        shown.append([*cells, *(f"{row[name]:+.2f}" for name in MISTAKES)])
+    head = ["model", "options", "runs", "time, %", "epochs, %", "accuracy", *(f"M, {k} genes" for k in quality.BUDGETS)]
+    return markdown(head, shown)
 
 
 def factors() -> str:
