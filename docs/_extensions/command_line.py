@@ -36,17 +36,19 @@ def content() -> str:
 
 def section(name: str, purpose: str, command: argparse.ArgumentParser) -> Iterator[str]:
     """Purpose, usage, options by group, and what the help says at its end."""
-    yield from [f"## {name}", "", sentence(purpose), "", f"```{{program}} smash-gpu {name}\n```", ""]
-    if command.description and command.description != purpose:
+    yield from [f"## {name}", "", sentence(purpose), ""]
+    if command.description and sentence(command.description) != sentence(purpose):
         yield from [in_text(command.description), ""]
+    if command.epilog:
+        lines = [line.strip() for line in command.epilog.strip().splitlines()]
+        yield from ["```bash", *lines[lines[0] == "examples:" :], "```", ""]
+    yield from [f"```{{program}} smash-gpu {name}\n```", ""]
     for group in command._action_groups:
         actions = [a for a in group._group_actions if a.help != argparse.SUPPRESS and a.dest != "help"]
         if actions:
             yield from [f"### {title(name, group.title)}", ""]
             for action in actions:
                 yield from option(command, action)
-    if command.epilog:
-        yield from ["```text", command.epilog.strip(), "```", ""]
 
 
 def title(name: str, group: str) -> str:
