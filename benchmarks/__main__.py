@@ -24,6 +24,7 @@ NAMES = (
     "panel_example",
     "panel_modes",
     "panel_thousand",
+    "panel_tuning",
     "paper",
     "peers",
     "probe_sets",
