@@ -21,6 +21,7 @@ FEWEST_ROWS = 4  # as high as the label of a colour bar
 NARROWEST = 2.4  # inches, as wide as a legend of sizes
 # Okabe & Ito, "Color Universal Design" (2008)
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#222222")
+GREY = "#D9D9D9"
 HATCHES = ("", "/////", ".....", "xxxxx", "\\\\\\\\\\", "ooooo", "-----", "+++++")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 

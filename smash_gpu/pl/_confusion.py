@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
+from smash_gpu.pl._canvas import FEWEST_ROWS, GREY, GROUP, canvas, colour_bar, room, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +33,8 @@ def confusion(
 ) -> Axes:
     """Held-out cells of the last `tl.evaluate`: share of each true group (rows) predicted as each group (columns).
 
-    The numbers are in %; those below half a percent are left out. A group that was not judged (see `tl.evaluate`) has
-    no row, and a column only if cells of other groups were predicted as it.
+    The numbers are in %; those below half a percent are left out. The row of a group that was not judged (see
+    `tl.evaluate`) is grey.
 
     Parameters
     ----------
@@ -75,18 +75,19 @@ def confusion(
         is_random=is_random,
         key=key,
     )
-    judged = counts.sum(axis=1) > 0
-    return drawn(counts.loc[judged, judged | (counts.sum(axis=0) > 0)], ax)
+    return drawn(counts, ax)
 
 
 def drawn(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Numbers of cells, true × predicted groups, in % of the true group; every row has cells."""
-    share = counts.to_numpy() / counts.to_numpy().sum(axis=1, keepdims=True)
+    """Numbers of cells, true × predicted groups, in % of the true group; rows without cells are grey."""
+    cells = counts.to_numpy().sum(axis=1, keepdims=True)
+    share = np.divide(counts.to_numpy(), cells, out=np.full(counts.shape, np.nan), where=cells > 0)
     groups = shown(counts.columns)
     names = dict(zip(counts.columns, groups, strict=True))
     size = INCHES_PER_CELL * max(len(groups), FEWEST_ROWS) + room(groups)
     ax = ax or canvas(size + 1.7, size + 0.6)
     image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    ax.set_facecolor(GREY)  # shows where there is no share
     for row, column in zip(*np.nonzero(share >= SMALLEST_PRINTED), strict=True):
         colour = "white" if share[row, column] > 0.5 else "black"
         ax.text(column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", fontsize=7, color=colour)

@@ -8,7 +8,8 @@ import numpy as np
 from anndata import AnnData
 
 from smash_gpu.annotated import of_models, slots
-from smash_gpu.pl._canvas import GENE, INCHES_PER_GENE, PLAIN, canvas, fills, legend, quiet, room, shown
+from smash_gpu.pl._canvas import GENE, INCHES_PER_GENE, PLAIN, canvas, legend, quiet, room, shown
+from smash_gpu.pl._colours import of_bars
 from smash_gpu.selection import ranking
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ BAR_INCHES = 4.5
 def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: Axes | None = None) -> Axes:
     """The genes with the largest importance summed over the groups, stacked by group.
 
-    With more than eight groups the eight colours are used again with hatches. The legend lists the groups in the order
-    of the stack. The label of each bar names the group with the largest part of it, and the size of that part.
+    Colours are those of ``adata.uns["…_colors"]`` if it holds one for each group. Otherwise, with more than eight
+    groups, our eight colours are used again with hatches. The legend lists the groups in the order of the stack. The
+    label of each bar names the group with the largest part of it, and the size of that part.
 
     Parameters
     ----------
@@ -59,7 +61,9 @@ def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: A
     """
     scores = np.nan_to_num(np.abs(slots.scores(adata, key)))
     names = adata.var_names.astype(str).to_numpy(dtype=object)
-    groups = shown(slots.require(adata, "groups", key, "tl.smash"))
+    named = [str(group) for group in slots.require(adata, "groups", key, "tl.smash")]
+    groups = shown(named)
+    faces = of_bars(adata, slots.recorded(adata, key, "source").get("groupby"), named)
     genes = ranking.order(scores.sum(axis=0), names)[:n_genes][::-1]
     columns = -(-len(groups) // NAMES_PER_COLUMN)
     ax = ax or canvas(
@@ -67,7 +71,7 @@ def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: A
         max(INCHES_PER_GENE * len(genes) + 0.8, 0.15 * min(len(groups), NAMES_PER_COLUMN) + 0.6),
     )
     left, bars = np.zeros(len(genes)), []
-    for fill, score in zip(fills(len(groups)), scores[:, genes], strict=True):
+    for fill, score in zip(faces, scores[:, genes], strict=True):
         bars.append(ax.barh(range(len(genes)), score, left=left, height=0.82, **fill))
         left += score
     _name_largest(ax, scores[:, genes], groups)

@@ -11,11 +11,13 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.evaluation import METRICS, summary
-from smash_gpu.pl._canvas import COLOURS, MARKERS, canvas, legend, quiet, room, shown
-from smash_gpu.pl._labels import list_label, metric_label
+from smash_gpu.pl._canvas import COLOURS, GREY, MARKERS, canvas, legend, quiet, room, shown
+from smash_gpu.pl._labels import metric_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+RANDOM = "random panels"
 
 
 def learning_curve(
@@ -29,8 +31,9 @@ def learning_curve(
 ) -> Axes:
     """A metric of the last `tl.evaluate` by number of genes, for every list, with intervals.
 
-    The dashed line of the same colour shows random panels of genes with the same mean expression, if any were
-    evaluated. A list that is shorter than a size was judged whole there; the legend says how many genes it has.
+    The grey band shows random panels of genes with the same mean expression, if any were evaluated: from the lowest to
+    the highest mean of those that were drawn for each list, with its interval. A list that is shorter than a size was
+    judged whole there; the legend says how many genes it has.
 
     Parameters
     ----------
@@ -67,12 +70,14 @@ def learning_curve(
     'misclassification rate'
     """
     table = get.learning_curve(adata, metric, classifier=classifier, level=level, key=key)
-    lists = list(table["genes"].unique())
-    curves = list(table.groupby(["genes", "is_random"], sort=False))
-    drawn = shown(list_label(name, is_random=is_random) for (name, is_random), _ in curves)
-    names = [name + _length(rows) for name, (_, rows) in zip(drawn, curves, strict=True)]
+    curves = list(table[~table["is_random"]].groupby("genes", sort=False))
+    random = table[table["is_random"]]
+    names = [name + _length(rows) for name, (_, rows) in zip(shown(name for name, _ in curves), curves, strict=True)]
+    names += [RANDOM] * bool(len(random))
     ax = ax or canvas(5.2 + room(names), max(3.2, 0.2 * len(names) + 1))
-    handles = [_draw(ax, rows, lists.index(name), is_random=is_random) for (name, is_random), rows in curves]
+    handles = [_draw(ax, rows, number) for number, (_, rows) in enumerate(curves)]
+    if len(random):
+        handles.append(_band(ax, random))
     sizes = sorted(table["n_genes"].unique())
     ax.set_xscale("log")
     ax.set_xticks(sizes, [str(n) for n in sizes], minor=False)
@@ -91,14 +96,31 @@ def _length(rows: pd.DataFrame) -> str:
     return f" ({n_used} genes)" if n_used < rows["n_genes"].max() else ""
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, number: int, *, is_random: bool) -> Any:
+def _draw(ax: Axes, rows: pd.DataFrame, number: int) -> Any:
     colour, mark = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     x, mean = rows["n_genes"].to_numpy(), rows["mean"].to_numpy()
-    low, high = (np.where(rows[end].isna(), mean, rows[end]) for end in ("low", "high"))
-    if not is_random:
-        ax.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+    low, high = _interval(rows)
+    ax.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
     return ax.errorbar(
-        x, mean, yerr=np.maximum([mean - low, high - mean], 0), color=colour, fmt=mark, markersize=4.5,
-        markerfacecolor="white" if is_random else colour, linestyle="--" if is_random else "-", linewidth=1.3,
-        elinewidth=0.7, capsize=2,
+        x, mean, yerr=np.maximum([mean - low, high - mean], 0), color=colour, fmt=mark, linestyle="-", markersize=4.5,
+        linewidth=1.3, elinewidth=0.7, capsize=2,
     )  # fmt: skip
+
+
+def _band(ax: Axes, random: pd.DataFrame) -> Any:
+    """One band for the random panels of all lists; of a single size it is a bar."""
+    low, high = _interval(random)
+    ends = random.assign(low=low, high=high).groupby("n_genes").agg({"low": "min", "high": "max"})
+    if len(ends) == 1:
+        middle = ends.mean(axis=1)
+        return ax.errorbar(
+            ends.index, middle, yerr=middle - ends["low"], color=GREY, elinewidth=14, fmt="none", zorder=0
+        )
+    return ax.fill_between(ends.index, ends["low"], ends["high"], color=GREY, linewidth=2, zorder=0)
+
+
+def _interval(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends; the mean where there is no interval."""
+    mean = rows["mean"].to_numpy()
+    low, high = (np.where(rows[end].isna(), mean, rows[end]) for end in ("low", "high"))
+    return low, high

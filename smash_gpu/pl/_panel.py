@@ -14,6 +14,7 @@ from smash_gpu.errors import NotFoundError
 from smash_gpu.pl._canvas import (
     COLOURS,
     FEWEST_ROWS,
+    GREY,
     GROUP,
     INCHES_PER_GROUP,
     canvas,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INCHES_PER_PAIR = 0.22
-BAR = "#D9D9D9"
 
 
 def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = None) -> Axes:
@@ -88,13 +88,13 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     ax.set_ylabel("share", fontsize=8)
     quiet(ax)
     names = [
-        "resolution: share of what all genes resolve",
-        "share of pairs that are more than half resolved",
-        "resolution as share of its upper bound",
+        "of what all genes together resolve",
+        "of the pairs of classes: more than half resolved",
+        "of the best panel of that size, at least",
     ]
     if "variation" in curve:
         lines += ax.plot(n, curve["variation"], color=COLOURS[2])
-        names.append("share of the variation explained")
+        names.append("of the variation: explained")
     legend(ax, lines, names, fontsize=8, loc="lower right")
     return ax
 
@@ -139,10 +139,10 @@ def panel_pairs(
     names = paired(pairs["class_a"], pairs["class_b"])
     ax = ax or canvas(room(names) + 4.2, INCHES_PER_PAIR * max(len(names), 2) + 1.2)
     rows = range(len(pairs))
-    bars = ax.barh(rows, 1 - pairs["resolved"], color=BAR, height=0.7)
+    bars = ax.barh(rows, 1 - pairs["resolved"], color=GREY, height=0.7)
     marks = ax.plot(1 - pairs["possible"], rows, "|", color=COLOURS[5], markersize=9, markeredgewidth=1.8)
     ax.set_yticks(rows, names, **GROUP)
-    ax.set_xlabel("unresolved share of the pair, exp(−D / τ)", fontsize=8)
+    ax.set_xlabel("unresolved share of the pair", fontsize=8)
     ax.set_xlim(0, 1)
     ax.invert_yaxis()
     quiet(ax)

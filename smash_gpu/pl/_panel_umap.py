@@ -11,7 +11,8 @@ from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read
 from smash_gpu.panel.request import MIN_CELLS
-from smash_gpu.pl._canvas import COLOURS, MARKERS, canvas, legend, room, shown
+from smash_gpu.pl._canvas import canvas, legend, room, shown
+from smash_gpu.pl._colours import of_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,8 @@ def panel_umap(
     """UMAP of the cells by all genes, and beside it by the genes of the last `tl.panel` alone.
 
     scanpy's ``pp.pca``, ``pp.neighbors`` and ``tl.umap`` with their defaults, on log-normalised expression; the
-    existing panel that was extended is not among the genes.
+    existing panel that was extended is not among the genes. Colours are those of ``adata.uns["…_colors"]`` if they are
+    there.
 
     Parameters
     ----------
@@ -81,14 +83,15 @@ def panel_umap(
     X = data.host_expression(np.arange(len(data.names)))
     panel = np.isin(data.names.astype(str), get.panel(adata, key=key))
     ax = ax or canvas(7.6 + room(shown(data.groups)), 3.9)
+    looks = of_points(adata, column, data.groups)
     maps = {f"all {len(data.names):,} genes": X, f"{panel.sum():,} genes of the panel": X[:, panel]}
     for number, (title, values) in enumerate(maps.items()):
-        _draw(ax, _umap(values, random_state), data.labels, number * (1 + GAP))
+        _draw(ax, _umap(values, random_state), data.labels, number * (1 + GAP), looks)
         ax.text(0.5 + number * (1 + GAP), 1.02, title, **TITLE)
     ax.set(xlim=(-0.03, 2.03 + GAP), ylim=(-0.03, 1.1), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     columns = 1 + len(data.groups) // ROWS
-    handles = [ax.scatter([], [], s=22, linewidths=0, **_look(code)) for code in range(len(data.groups))]
+    handles = [ax.scatter([], [], s=22, linewidths=0, **look) for look in looks]
     legend(ax, handles, shown(data.groups), fontsize=7, ncols=columns, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
@@ -110,13 +113,9 @@ def _umap(X: np.ndarray, random_state: int) -> np.ndarray:
     return (found - low) / np.maximum(high - low, 1e-12)
 
 
-def _draw(ax: Axes, place: np.ndarray, group: np.ndarray, shift: float) -> None:
-    """Cells of each group in a colour and a mark of its own."""
+def _draw(ax: Axes, place: np.ndarray, group: np.ndarray, shift: float, looks: list[dict[str, Any]]) -> None:
+    """Cells of each group in a colour of its own."""
     size = float(np.clip(6000 / len(place), 3, 16))
-    for code in range(group.max() + 1):
+    for code, look in enumerate(looks):
         x, y = place[group == code].T
-        ax.scatter(x + shift, y, s=size, linewidths=0, alpha=0.8, **_look(code))
-
-
-def _look(code: int) -> dict[str, Any]:
-    return {"color": COLOURS[code % len(COLOURS)], "marker": MARKERS[code // len(COLOURS) % len(MARKERS)]}
+        ax.scatter(x + shift, y, s=size, linewidths=0, alpha=0.8, **look)

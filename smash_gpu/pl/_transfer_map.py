@@ -11,7 +11,8 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
-from smash_gpu.pl._canvas import COLOURS, MARKERS, canvas, legend, room, shown
+from smash_gpu.pl._canvas import canvas, legend, room, shown
+from smash_gpu.pl._colours import of_points
 from smash_gpu.runtime.words import did_you_mean, join_names, not_one_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def transfer_map(
 ) -> Axes:
     """The cells of the last `tl.transfer` where they lie in the tissue.
 
-    As in squidpy, the coordinates are ``.obsm["spatial"]``, both axes have one scale, and y runs down.
+    Colours are those of ``adata.uns["…_colors"]`` for the labels of the tissue, if it holds one for each class. As in
+    squidpy, the coordinates are ``.obsm["spatial"]``, both axes have one scale, and y runs down.
 
     Parameters
     ----------
@@ -80,7 +82,7 @@ def transfer_map(
         raise ValueError(not_one_of("color", color, KINDS))
     place = _coordinates(adata, basis)
     cells = get.transfer(adata, "cells", genes=genes, n_genes=n_genes, classifier=classifier, key=key)
-    groups = _groups(cells, color)
+    groups = _groups(adata, cells, color, slots.recorded(adata, key, "transfer").get("tissue_groupby"))
     names = shown(name for name, _, _ in groups)
     wide, high = np.ptp(place, axis=0)
     ax = ax or canvas(min(HEIGHT * max(wide, 1e-9) / max(high, 1e-9), WIDEST) + room(names) + 1.0, HEIGHT)
@@ -105,7 +107,9 @@ def _coordinates(adata: AnnData, basis: str) -> np.ndarray:
     return np.asarray(adata.obsm[basis], dtype=np.float64)[:, :2]
 
 
-def _groups(cells: pd.DataFrame, color: str) -> list[tuple[str, np.ndarray, dict[str, Any]]]:
+def _groups(
+    adata: AnnData, cells: pd.DataFrame, color: str, column: str | None
+) -> list[tuple[str, np.ndarray, dict[str, Any]]]:
     """Name, mask and look of each kind of cell, those to be seen last at the end."""
     if color == ERROR:
         wrong, judged = cells["error"].fillna(value=False).to_numpy(bool), cells["error"].notna().to_numpy()
@@ -114,11 +118,8 @@ def _groups(cells: pd.DataFrame, color: str) -> list[tuple[str, np.ndarray, dict
             (f"{name} ({mask.sum():,})", mask, {"color": ERRORS[name]}) for name, mask in masks.items() if mask.any()
         ]
     values = cells[color].cat
-    found = [(name, (values.codes == code).to_numpy(), _look(code)) for code, name in enumerate(values.categories)]
+    looks = of_points(adata, column, values.categories)
+    found = [(name, (values.codes == code).to_numpy(), looks[code]) for code, name in enumerate(values.categories)]
     unknown = (values.codes < 0).to_numpy()
     out = [("not judged", unknown, {"color": GREY})] if unknown.any() else []
     return out + [(name, mask, look) for name, mask, look in found if mask.any()]
-
-
-def _look(code: int) -> dict[str, Any]:
-    return {"color": COLOURS[code % len(COLOURS)], "marker": MARKERS[code // len(COLOURS) % len(MARKERS)]}

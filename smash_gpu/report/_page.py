@@ -17,6 +17,7 @@ from smash_gpu.report._panel import describe_panel, designed_columns, designed_t
 from smash_gpu.report._provenance import describe_provenance
 from smash_gpu.report._render import render
 from smash_gpu.report._results import Results
+from smash_gpu.report._stability import describe_stability
 from smash_gpu.report._structure import describe_structure
 from smash_gpu.report._transfer import transfer_page
 from smash_gpu.report._validation import validation_page
@@ -31,12 +32,13 @@ def write(
     umap: bool = False,
     key: str = slots.KEY,
 ) -> None:
-    """Write the results of `tl.smash`, `tl.evaluate` and `tl.panel` to one HTML file that needs no other file.
+    """Write the results of `tl.smash` and later steps to one HTML file that needs no other file.
 
     It holds the data and filters, the markers of each group with the evidence for each, the panel, all metrics on
     held-out cells with intervals, also for random panels, the learning curve, the results per group, the pairs of
-    groups that are confused, and the parameters, versions and a fingerprint of the data. Results are read from the
-    slots and the matrix; nothing is computed again. `tl.evaluate` and `tl.panel` are optional.
+    groups that are confused, how stable the panel is, and the parameters, versions and a fingerprint of the data.
+    Results are read from the slots and the matrix; nothing is computed again. `tl.evaluate`, `tl.stability` and
+    `tl.panel` are optional.
 
     Parameters
     ----------
@@ -219,6 +221,7 @@ def page(
         evaluation=evaluation,
         curve_metrics=CURVE,
         structure=structure,
+        stability=describe_stability(results),
         designed=designed,
         designed_columns=designed_columns(results),
         provenance=describe_provenance(results),

@@ -61,6 +61,7 @@ class Results:
     def changed(self) -> list[str]:
         """What is no longer of these cells, genes and labels, and what has changed since it was made."""
         made = {"markers": (self.key, slots.MARKERS), "evaluation": (self.key, slots.EVALUATION)}
+        made["stability"] = (self.key, "stability")
         made["designed panel"] = (slots.PANEL, slots.DESIGN)
         since = {what: slots.changes(self.adata, *result) for what, result in made.items()}
         return [f"{what} ({change} since)" for what, change in since.items() if change]

@@ -14,6 +14,7 @@ import smash_gpu as smg
 from smash_gpu import evaluation
 from smash_gpu.data.splits import Split
 from smash_gpu.evaluation.judged import not_judged, with_judged_cells
+from smash_gpu.pl._canvas import GREY
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_it_is_nan_and_every_metric_is_that_of_the_other_cells(donors):
     assert found["n_test"].sum() == 240 - 11
 
 
-def test_it_is_in_no_pair_and_no_row_of_the_figure(donors):
+def test_it_is_in_no_pair_and_its_row_of_the_figure_is_grey(donors):
     mpl = pytest.importorskip("matplotlib")
     mpl.use("Agg")
     evaluated(donors)
@@ -72,11 +73,12 @@ def test_it_is_in_no_pair_and_no_row_of_the_figure(donors):
     assert not {"epsilon", "schwann"} & {*pairs["group"], *pairs["other"]}
     ax = smg.pl.confusion(donors)
     rows, columns = ([t.get_text() for t in labels] for labels in (ax.get_yticklabels(), ax.get_xticklabels()))
-    assert rows == ["A", "B / b", "CD4+ T"]
-    predicted = confusion.columns[confusion.sum(axis=0) > 0]
-    assert columns == [group for group in confusion.columns if group in {*rows, *predicted}]
-    shares = np.asarray(ax.images[0].get_array())
-    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert rows == columns == [*confusion.columns]
+    shares = np.ma.filled(ax.images[0].get_array(), np.nan)
+    judged = np.array([group not in ("epsilon", "schwann") for group in rows])
+    np.testing.assert_allclose(shares[judged].sum(axis=1), 1)
+    assert np.isnan(shares[~judged]).all()
+    assert mpl.colors.to_hex(ax.get_facecolor()) == GREY.lower()
 
 
 def test_the_table_and_the_matrix_agree_where_donors_differ_in_size(donors):

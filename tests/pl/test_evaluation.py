@@ -12,9 +12,6 @@ import smash_gpu as smg
 mpl.use("Agg")
 
 
-LIKE = "random panels like "
-
-
 def test_confusion_shows_shares_of_the_true_group_and_prints_them(seven):
     counts = smg.get.confusion(seven)
     ax = smg.pl.confusion(seven)
@@ -38,14 +35,18 @@ def test_the_learning_curve_shows_every_list_and_its_random_panels_with_interval
     table = smg.get.learning_curve(seven, "f1_macro")
     ax = smg.pl.learning_curve(seven, "f1_macro")
     legend = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert legend == [*LISTS, *(f"random panels like {name}" for name in LISTS)]
-    assert len(ax.containers) == 4
-    for name, drawn in zip(legend, ax.containers, strict=True):
-        rows = table[(table["genes"] == name.removeprefix(LIKE)) & (table["is_random"] == name.startswith(LIKE))]
+    assert legend == [*LISTS, "random panels"]
+    for name, drawn in zip(LISTS, ax.containers, strict=True):
+        rows = table[(table["genes"] == name) & ~table["is_random"]]
         np.testing.assert_allclose(drawn.lines[0].get_xydata(), rows[["n_genes", "mean"]])
         ends = np.array([segment[:, 1] for segment in drawn.lines[2][0].get_segments()])
         np.testing.assert_allclose(ends, rows[["low", "high"]], atol=1e-9)
-        assert drawn.lines[0].get_linestyle() == ("--" if name.startswith(LIKE) else "-")
+        assert drawn.lines[0].get_linestyle() == "-"
+    random = table[table["is_random"]].groupby("n_genes").agg({"low": "min", "high": "max"})
+    band = ax.collections[-1].get_paths()[0].vertices
+    for n, ends in random.iterrows():
+        at = band[np.isclose(band[:, 0], n), 1]
+        np.testing.assert_allclose([at.min(), at.max()], ends)
     assert ticks(ax, "x") == ["5", "10", "20"]
 
 
