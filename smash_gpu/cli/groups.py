@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 GROUPS = {  # the heading → options, by the names that hold their values; those of no group come first
-    "cells": ("groupby", "layer", "use_raw", "normalize", "gene_symbols", "min_cells", "sample_key", "batch_key"),
+    "cells": ("data", "groupby", "layer", "use_raw", "normalize", "gene_symbols", "min_cells", "sample_key",
+              "batch_key"),
     "tissue": ("tissue_groupby", "mapping", "tissue_mapping", "tissue_layer", "tissue_use_raw", "tissue_normalize",
                "tissue_gene_symbols"),
     "genes in and out": ("include", "extend", "exclude", "keep", "wanted", "spare", "unavailable", "off_target",
@@ -13,7 +14,8 @@ GROUPS = {  # the heading → options, by the names that hold their values; thos
     "limits of the experiment": ("platform", "mean_counts", "max_counts", "max_transcripts", "probe_sets", "limit",
                                  "transcript_lengths", "length_key", "gene_table", "quota", "cost_key", "budget",
                                  "failure_rate"),
-    "classes and weights": ("column_weights", "ignore", "pair", "prior", "weights", "weight_key", "sample_fraction"),
+    "classes and weights": ("column_weights", "ignore", "pair", "prior", "weights", "weight_key", "sample_fraction",
+                            "variation", "variation_target"),
     "model": ("model", "tuned", "paper", "inverse_pca", "max_cells", "n_models", "n_trials", "timeout"),
     "markers": ("n_top", "within", "unique", "positive_only", "min_markers", "min_log2_fold_change",
                 "min_fraction_difference", "near_highest"),
