@@ -35,15 +35,15 @@ LEVELS = {
 
 
 class Settings:
-    """How much the package says while it works; `smash_gpu.settings` is the one there is.
+    """How much the package says while it works; ``smash_gpu.settings`` is the one there is.
 
     Attributes
     ----------
     verbosity
         As in scanpy: 0 ("error"), 1 ("warning"), 2 ("info"), 3 ("hint") or 4 ("debug"); "info" by default. From
         "info" on, work of more than two seconds shows a progress bar (on a terminal or in a notebook) and every
-        function of `tl` says in a line what it found, on standard error. Below it shows neither. Warnings are
-        Python's; ``warnings.filterwarnings`` is for them. The level is that of the logger ``"smash_gpu"``.
+        function of ``pp`` and ``tl`` says in a line what it found, on standard error. Below it shows neither. Warnings
+        are Python's; ``warnings.filterwarnings`` is for them. The level is that of the logger ``"smash_gpu"``.
 
     Raises
     ------
