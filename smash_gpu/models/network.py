@@ -167,7 +167,7 @@ class Network:
         self.max_explained = max_explained
         self.explained_cells = explained_cells
         self.group_lasso = (GROUP_LASSO if module is None else 0.0) if group_lasso is None else group_lasso
-        given = {"learning_rate": learning_rate, "tol": tol}
+        given: dict[str, Any] = {"learning_rate": learning_rate, "tol": tol}
         self.training = replace(training or Training(), **{name: x for name, x in given.items() if x is not None})
         self.by_expression = by_expression
 

@@ -44,9 +44,10 @@ def rate_of(given: Any) -> float | str | PerGene:
         If it is anything else, or not a probability below 1.
     """
     if isinstance(given, Real) and not isinstance(given, bool):
-        if not 0 <= given < 1:
+        rate = float(given)
+        if not 0 <= rate < 1:
             raise ValueError(f"failure_rate={given} is no probability below 1; give a number from 0 to below 1.")
-        return float(given)
+        return rate
     try:
         return per_gene(given, "failure_rate")
     except TypeError:

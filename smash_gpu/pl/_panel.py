@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -71,13 +71,13 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     n, later = curve["n_genes"], curve[1:]
     is_known = (later["bound"] < 1) | later["bound"].isna() | (later["of_bound"] >= 1)
     of_bound = later["of_bound"].where(is_known)
-    dots = {
+    dots: dict[str, Any] = {
         "linestyle": ":",
         "linewidth": 2,
         "marker": "o",
         "markersize": 4,
         "markevery": [-1],
-    }  # the last may be alone
+    }  # alone
     lines = [
         *ax.plot(n, curve["resolution"], color=COLOURS[7]),
         *ax.plot(n, curve["half_resolved"], color=COLOURS[0]),

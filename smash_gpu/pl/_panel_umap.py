@@ -83,7 +83,7 @@ def panel_umap(
     X = data.host_expression(np.arange(len(data.names)))
     panel = np.isin(data.names.astype(str), get.panel(adata, key=key))
     ax = ax or canvas(7.6 + room(shown(data.groups)), 3.9)
-    looks = of_points(adata, column, data.groups)
+    looks = of_points(adata, column, data.groups.tolist())
     maps = {f"all {len(data.names):,} genes": X, f"{panel.sum():,} genes of the panel": X[:, panel]}
     for number, (title, values) in enumerate(maps.items()):
         _draw(ax, _umap(values, random_state), data.labels, number * (1 + GAP), looks)
