@@ -80,7 +80,7 @@ def test_cuml_is_not_asked_by_default_but_by_the_paper_s_setting(cuml, adata):
     setting = {"model": ClassMeans(), "device": "cuda"}
     smg.tl.smash(adata, "cell_type", **setting)
     assert StandInPCA.fits == 0
-    smg.tl.smash(adata, "cell_type", **smg.paper("rf") | setting)
+    smg.tl.smash(adata, "cell_type", **smg.paper("rf") | setting | {"model_options": {}})
     assert StandInPCA.fits == 1
 
 
