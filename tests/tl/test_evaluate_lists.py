@@ -172,7 +172,7 @@ def test_a_short_list_is_at_every_size_in_the_tables_and_the_figure(adata):
     ax = smg.pl.learning_curve(adata)
     legend = [t.get_text() for t in ax.get_legend().get_texts()]
     assert legend == ["a", "b (3 genes)", "random panels"]
-    assert [len(drawn.lines[0].get_xdata()) for drawn in ax.containers] == [3] * 4
+    assert [len(drawn.lines[0].get_xdata()) for drawn in ax.containers] == [3] * 2
 
 
 BAD = {
