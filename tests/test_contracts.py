@@ -101,16 +101,12 @@ def test_cupys_sparse_rows_have_what_blocks_and_ops_use():
     assert wanted <= set(dir(csr_matrix))
 
 
-@pytest.mark.parametrize(("name", "depth"), [("rf", None), ("brf", 50)])
-def test_cumls_forests_are_built_and_fitted_with_our_arguments(name, depth):
+@pytest.mark.parametrize(("name", "n_trees", "depth"), [("rf", 100, 24), ("brf", 200, 50)])
+def test_cumls_forests_are_built_and_fitted_with_our_arguments(name, n_trees, depth):
     model = models.build(name, random_state=3, device="cuda")
     estimator = model.estimator
     assert type(estimator).__module__.startswith("cuml.")
-    assert (estimator.n_estimators, estimator.max_depth, estimator.random_state) == (
-        {None: 100, 50: 200}[depth],
-        depth,
-        3,
-    )
+    assert (estimator.n_estimators, estimator.max_depth, estimator.random_state) == (n_trees, depth, 3)
     assert estimator.bootstrap, "the weights act through the draw"
     model.estimator.max_samples = 0.5
     inspect.signature(estimator.fit).bind(None, None, sample_weight=None)
@@ -120,6 +116,7 @@ def test_cumls_forests_are_built_and_fitted_with_our_arguments(name, depth):
 
 def test_options_of_cumls_forest_reach_it():
     assert models.build("rf", random_state=0, device="cuda", min_samples_leaf=7).estimator.min_samples_leaf == 7
+    assert models.build("rf", random_state=0, device="cuda", max_depth=None).estimator.max_depth is None
     with pytest.raises(TypeError):
         models.build("rf", random_state=0, device="cuda", n_jobs=2)
 
