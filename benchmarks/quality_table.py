@@ -167,7 +167,9 @@ def without_result(rows: pd.DataFrame) -> str:
     """How often and why a method has no result."""
     bad = rows[rows["status"] != "ok"]
     if bad.empty:
-        return "Every method has a result everywhere."
+        units = rows.drop_duplicates(["method", *UNIT])["method"].value_counts()
+        partly = ", ".join(f"`{method}`" for method in sorted(units.index[units < units.max()]))
+        return f"Every method has a result wherever it was run; not run everywhere: {partly or 'none'}."
     counted = bad.groupby(["method", "status"]).agg(lines=("k", "size"), example=("message", "last")).reset_index()
     return _markdown(["method", "no result", "lines", "example"], counted.astype(str).to_numpy().tolist())
 

@@ -103,6 +103,8 @@ def learning_curve(
     [1, 3]
     """
     table = comparison(adata, metric, level=level, key=key)
+    if table.empty:
+        raise NotFoundError(f"{metric!r} was not measured; run tl.evaluate with structure={metric!r}.")
     judges = list(table["classifier"].unique())
     if classifier not in (None, *judges):
         raise NotFoundError(f"no results for classifier={classifier!r}; available: {join_names(judges)}.")

@@ -23,6 +23,7 @@ from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import BYTES_IN_MEMORY, EXPRESSION, SHAPLEY, Facts, ModelInfo, parameters_of
 from smash_gpu.models.search import Range
 from smash_gpu.runtime import atomic, memory, spill
+from smash_gpu.runtime.whole import require_at_least, require_real
 from smash_gpu.runtime.words import not_one_of
 
 IMPORTANCES = {
@@ -71,10 +72,11 @@ class Boosted:
     n_estimators
         Most rounds.
     early_stopping_rounds
-        Stop after so many rounds in which the loss on the held-out cells fell by no more than ``tol``, and keep the
-        trees up to the last fall. None: all rounds, as in the paper.
+        Stop after so many rounds in a row whose loss on the held-out cells is not more than ``tol`` below the last one
+        that was, and keep the trees up to that one. None: all rounds, as in the paper.
     tol
-        The smallest fall of the loss, a mean over the held-out cells in nats, that counts. Two rounds and 0.01 end the
+        The smallest fall of the loss, a mean over the held-out cells in nats (with another ``eval_metric``, of that),
+        that counts. Two rounds and 0.01 end the
         training after about 20 rounds, and choose as good panels as 200 (``benchmarks/boosting_rounds.py``).
     max_depth
         Largest depth of a tree.
@@ -94,8 +96,8 @@ class Boosted:
     Raises
     ------
     ValueError
-        If ``importance`` or ``class_weight`` is none of these words, ``early_stopping_rounds`` is below 1, or ``tol``
-        is negative.
+        If ``importance`` or ``class_weight`` is none of these words, ``n_estimators`` or ``early_stopping_rounds`` is
+        below 1, or ``tol`` is negative.
     RuntimeError
         If ``device="cuda"`` and XGBoost was built for the CPU only.
 
@@ -132,10 +134,9 @@ class Boosted:
             raise ValueError(not_one_of("importance", importance, IMPORTANCES))
         if class_weight not in (None, "balanced"):
             raise ValueError(f"class_weight={class_weight!r} must be None or 'balanced'.")
-        if early_stopping_rounds is not None and early_stopping_rounds < 1:
-            raise ValueError(
-                f"early_stopping_rounds={early_stopping_rounds} must be at least 1, or None for all rounds."
-            )
+        rounds = 1 if early_stopping_rounds is None else early_stopping_rounds
+        require_at_least(1, n_estimators=n_estimators, early_stopping_rounds=rounds)
+        require_real(tol=tol)
         if not 0 <= tol < np.inf:
             raise ValueError(f"tol={tol} must be at least 0, and finite.")
         if device == "cuda":

@@ -18,6 +18,7 @@ from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import SEPARATION, SHAPLEY, SOFTMAX_RULES, Facts, ModelInfo
 from smash_gpu.models.perceptron_shape import Shape
 from smash_gpu.models.search import Range
+from smash_gpu.runtime.whole import require_real
 from smash_gpu.runtime.words import not_one_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def facts(*, by_expression: bool = BY_EXPRESSION, **_: Any) -> Facts:
 class Training:
     """Training settings of the network; the paper's are ``learning_rate=1e-3`` and ``tol=0``, as in Keras.
 
-    It stops after ``patience`` epochs in which the loss on held-out cells fell by no more than ``tol``. ``batch_size``
-    None means 100 for up to 20,000 training cells, then 1/200 of them, at most 8,192.
+    It stops after ``patience`` epochs in a row whose loss on held-out cells is not more than ``tol`` below the last one
+    that was, and keeps the epoch with the smallest loss. ``batch_size`` None means 100 for up to 20,000 training cells,
+    then 1/200 of them, at most 8,192.
     """
 
     max_epochs: int = 100
@@ -54,6 +56,7 @@ class Training:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        require_real(learning_rate=self.learning_rate, tol=self.tol)
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"learning_rate={self.learning_rate} must be above 0, and finite.")
         if not 0 <= self.tol < np.inf:

@@ -118,8 +118,8 @@ def learn(
 ) -> None:
     """Train with Adam on weighted cross-entropy; keep the epoch with the smallest held-out loss.
 
-    Stop after ``patience`` epochs in which that loss, without the penalty of the group lasso, fell by no more than
-    ``tol``.
+    Stop after ``patience`` epochs in a row whose loss, without the penalty of the group lasso, is not more than ``tol``
+    below the last one that was.
 
     Parameters
     ----------

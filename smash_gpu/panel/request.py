@@ -16,7 +16,7 @@ from smash_gpu.panel.failure import rate_of
 from smash_gpu.panel.probe_ranges import End, checked
 from smash_gpu.panel.quotas import Quota, quotas_of
 from smash_gpu.panel.variation import PC, TARGETS
-from smash_gpu.runtime.whole import require_whole
+from smash_gpu.runtime.whole import require_real, require_whole
 from smash_gpu.runtime.words import did_you_mean, names_of, not_an_option, not_one_of
 
 ANY = (0.0, np.inf)
@@ -74,6 +74,7 @@ class Request:
             raise ValueError(f"n_genes={self.n_genes} is too low; a panel needs at least one gene.")
         if self.tau is not None and not self.tau > 0:
             raise ValueError(f"tau={self.tau} is invalid; it must be above 0.")
+        require_real(variation=self.variation)
         if not 0 <= self.variation <= 1:
             raise ValueError(f"variation={self.variation} must be a fraction from 0 to 1, not a percentage.")
         if self.variation_target not in TARGETS:

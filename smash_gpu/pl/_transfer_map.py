@@ -104,7 +104,10 @@ def _coordinates(adata: AnnData, basis: str) -> np.ndarray:
     if basis not in adata.obsm:
         near = did_you_mean(basis, adata.obsm)
         raise NotFoundError(f"adata.obsm has no {basis!r}.{near} There are: {join_names(adata.obsm)}.")
-    return np.asarray(adata.obsm[basis], dtype=np.float64)[:, :2]
+    found = np.asarray(adata.obsm[basis], dtype=np.float64)
+    if found.ndim != 2 or found.shape[1] < 2 or not np.isfinite(found[:, :2]).all():
+        raise ValueError(f"adata.obsm[{basis!r}] must have two finite coordinates of every cell.")
+    return found[:, :2]
 
 
 def _groups(

@@ -112,8 +112,8 @@ def evaluate(
         variance of 500 variable genes that are not in the list, explained in held-out cells by ridge regression;
         "cluster_nmi", the normalised mutual information between Leiden clusters of held-out cells by the list and in
         these components, mean over the resolutions 0.25, 0.5, 1, 2 and 4 (needs igraph). They run on the CPU.
-        "captured_types": the share of groups of which the forest of ``classifier`` recalls more than 0.8, on a linear
-        scale from 0.75 (0) to 0.85 (1).
+        "captured_types": the mean over groups of their recall on a linear scale, 0 up to 0.75 and 1 from 0.85 on, by a
+        forest as of ``classifier="forest"``, fitted for this whichever classifiers are named.
     random_state
         Seed of the first split; the others follow.
     layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
@@ -237,13 +237,14 @@ def structure_of(wanted: Any) -> tuple[str, ...]:
     ValueError, ImportError
         If there is no such metric, or it needs a package that is not installed.
     """
-    names = (INSIDE if wanted else ()) if isinstance(wanted, bool) else (wanted,) if isinstance(wanted, str) else wanted
-    names = tuple(dict.fromkeys(names))
+    if wanted is None or isinstance(wanted, bool):
+        wanted = INSIDE if wanted else ()
+    names = (wanted,) if isinstance(wanted, str) or not isinstance(wanted, Iterable) else tuple(wanted)
     if wrong := [name for name in names if name not in STRUCTURE]:
         raise ValueError(not_one_of("structure", wrong[0], STRUCTURE))
     if CLUSTERS in names and find_spec("igraph") is None:
         raise ImportError(f"{CLUSTERS} needs igraph: pip install igraph, or leave it out of structure=.")
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def _several(levels: float | Iterable[float]) -> list[float]:

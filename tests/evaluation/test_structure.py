@@ -8,6 +8,7 @@ from cases.lists import MARKERS, data_of
 
 import smash_gpu as smg
 from smash_gpu.data.splits import Split
+from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation.metrics import STRUCTURE
 from smash_gpu.evaluation.structure import RESOLUTIONS, Structure, captured, kept, structure_of
 
@@ -134,8 +135,17 @@ def test_only_what_is_asked_for_is_computed(adata, structure, expected):
 
 
 def test_another_name_and_a_missing_package_are_said(adata, monkeypatch):
-    with pytest.raises(ValueError, match="captured_types"):
-        smg.tl.evaluate(adata, "cell_type", genes=MARKERS[:3], structure="captured")
+    for wanted in ("captured", 1):
+        with pytest.raises(ValueError, match=f"structure={wanted!r} is not one of .*captured_types"):
+            smg.tl.evaluate(adata, "cell_type", genes=MARKERS[:3], structure=wanted)
     monkeypatch.setattr("smash_gpu.tl._evaluate.find_spec", lambda _: None)
     with pytest.raises(ImportError, match="cluster_nmi needs igraph: pip install igraph, or leave it out"):
         smg.tl.evaluate(adata, "cell_type", genes=MARKERS[:3], structure=["cluster_nmi"])
+
+
+def test_a_metric_that_was_not_measured_is_said(adata):
+    smg.tl.evaluate(adata, "cell_type", genes=MARKERS[:3])
+    with pytest.raises(
+        NotFoundError, match="'cluster_nmi' was not measured; run tl.evaluate with structure='cluster_nmi'"
+    ):
+        smg.get.learning_curve(adata, "cluster_nmi")

@@ -49,12 +49,13 @@ def test_every_further_layer_has_half_the_units_and_the_dropout():
         ({"dropout_rate": 1.0}, "dropout_rate=1.0 must be at least 0 and below 1"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 must be above 0"),
         ({"tol": -0.1}, "tol=-0.1 must be at least 0"),
+        ({"tol": "x"}, "tol='x' must be a number"),
     ],
 )
 def test_an_impossible_network_is_refused(options, message):
     from smash_gpu.models.network import Network
 
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         Network(**options)
 
 

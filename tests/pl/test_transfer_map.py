@@ -58,5 +58,8 @@ def test_y_runs_down_on_one_scale(tissue):
 def test_what_is_not_there_is_named(tissue):
     with pytest.raises(NotFoundError, match="Did you mean 'spatial'"):
         smg.pl.transfer_map(tissue, basis="spatia")
+    tissue.obsm["one"] = tissue.obsm["spatial"][:, :1]
+    with pytest.raises(ValueError, match="'one'. must have two finite coordinates of every cell"):
+        smg.pl.transfer_map(tissue, basis="one")
     with pytest.raises(ValueError, match="color='errors' is not one of"):
         smg.pl.transfer_map(tissue, "errors")
