@@ -266,10 +266,10 @@ def test_the_report_says_it_once_for_each_function_to_run_again(results):
     assert "Made before the data changed" not in smg.report.page(results, figures=False)
     with pytest.warns(UserWarning, match=SINCE) as warned:
         page = smg.report.page(with_labels_swapped(results))
-    for what in ("markers", "evaluation", "designed panel"):
+    for what in ("markers", "evaluation", "stability", "designed panel"):
         assert f"Made before the data changed:</strong> {what} (the labels of " in page
     said = [str(w.message) for w in warned if "of other data" in str(w.message)]
-    assert len(said) == len(set(said)) == 3  # tl.smash, tl.evaluate, tl.panel
+    assert len(said) == len(set(said)) == 4  # tl.smash, tl.evaluate, tl.stability, tl.panel
 
 
 def test_the_command_makes_them_again_and_says_why(results, tmp_path, capsys):

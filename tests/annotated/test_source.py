@@ -47,7 +47,7 @@ def test_defaults_are_those_of_the_dataclass(function):
     for kind in ONE_PLACE[function]:
         for name, value in vars(kind()).items():
             if name in found and name != "n_genes":
-                empty = found[name] is None and not value or name.endswith("_counts")
+                empty = (found[name] is None or found[name] is False) and not value or name.endswith("_counts")
                 assert empty or found[name] == value, name
 
 
