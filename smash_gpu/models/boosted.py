@@ -75,9 +75,9 @@ class Boosted:
         Stop after so many rounds in a row whose loss on the held-out cells is not more than ``tol`` below the last one
         that was, and keep the trees up to that one. None: all rounds, as in the paper.
     tol
-        The smallest fall of the loss, a mean over the held-out cells in nats (with another ``eval_metric``, of that),
-        that counts. Two rounds and 0.01 end the
-        training after about 20 rounds, and choose as good panels as 200 (``benchmarks/boosting_rounds.py``).
+        The smallest fall that counts, of the mean loss of held-out cells in nats, or of another ``eval_metric``. Two
+        rounds and 0.01 end the training after about 20 rounds, and choose as good panels as 200
+        (``benchmarks/boosting_rounds.py``).
     max_depth
         Largest depth of a tree.
     learning_rate

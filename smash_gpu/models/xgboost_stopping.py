@@ -12,9 +12,9 @@ HELD_OUT = "held_out"
 
 
 def stopping(rounds: int, tol: float) -> TrainingCallback:
-    """Stops after so many rounds in which XGBoost's metric got better by no more than ``tol``.
+    """Stops after so many rounds in a row that are not better by more than ``tol`` than the last one that was.
 
-    The trees up to the last round that was better are kept.
+    By XGBoost's metric; the trees up to that round are kept.
     """
     return EarlyStopping(rounds=rounds, min_delta=tol, save_best=True)
 

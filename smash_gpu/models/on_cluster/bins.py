@@ -70,8 +70,7 @@ def train(
     cuts
         `cut_points` of each gene.
     held_out, early_stopping_rounds, tol
-        Cells whose loss stops the training, and after how many rounds in which it fell by no more than ``tol``; None:
-        all rounds.
+        Cells whose loss stops the training, and how; as in `boosted.Boosted`. None: all rounds.
     """
     from dask import persist
     from xgboost import dask
