@@ -1,4 +1,4 @@
-"""``smash-gpu demo | find | panel | validate | export | platforms | evaluate | transfer | tune | report | check``."""
+"""The command ``smash-gpu``: one module for each of `COMMANDS`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from smash_gpu.cli import (
     panel,
     platforms,
     report,
+    stability,
     transfer,
     tune,
     validate,
@@ -39,7 +40,7 @@ from smash_gpu.runtime.progress import without_lines
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
 
-COMMANDS = (demo, find, panel, validate, export, platforms, evaluate, transfer, tune, report, check)
+COMMANDS = (demo, find, panel, validate, export, platforms, evaluate, stability, transfer, tune, report, check)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -132,15 +132,29 @@ def add_candidates(command: argparse.ArgumentParser, *, several: bool = False) -
 def add_selection(command: argparse.ArgumentParser) -> None:
     """Options of filters, model and ranking."""
     add_candidates(command, several=True)
-    command.add_argument(
-        "--tuned", type=Path, nargs="+", metavar="FILE",
-        help="tuning.json of smash-gpu tune, or those of several models; their models and best options are used",
-    )  # fmt: skip
+    add_tuned(command)
     command.add_argument("--n-top", type=int, default=Ranking.n_top, help="markers per group")
     command.add_argument(
         "--within", metavar="COLUMN", help="column of obs with broad groups; one selection within each"
     )
     command.add_argument("--unique", action="store_true", help="use each gene as marker of only one group")
+    add_effects(command)
+    command.add_argument("--no-figures", action="store_true", help="tables only")
+    if not any("--n-genes" in action.option_strings for action in command._actions):
+        command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="number of genes in the panel")
+
+
+def add_tuned(command: argparse.ArgumentParser) -> None:
+    """Tuned options of the model, and how many models."""
+    command.add_argument(
+        "--tuned", type=Path, nargs="+", metavar="FILE",
+        help="tuning.json of smash-gpu tune, or those of several models; their models and best options are used",
+    )  # fmt: skip
+    command.add_argument("--n-models", type=int, default=Importance.n_models, help="number of models to average")
+
+
+def add_effects(command: argparse.ArgumentParser) -> None:
+    """Effect sizes that a marker needs."""
     command.add_argument("--positive-only", action="store_true", help="leave out genes that are low in their group")
     for name, what in (
         ("min_log2_fold_change", "smallest log2 fold change of a marker against the other cells; 0 for any"),
@@ -152,15 +166,16 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     ):
         option = f"--{name.replace('_', '-')}"
         command.add_argument(option, type=float, default=getattr(Ranking, name), metavar="X", help=what)
-    command.add_argument("--n-models", type=int, default=Importance.n_models, help="number of models to average")
-    command.add_argument("--no-figures", action="store_true", help="tables only")
-    if not any("--n-genes" in action.option_strings for action in command._actions):
-        command.add_argument("--n-genes", type=int, default=PANEL_GENES, help="number of genes in the panel")
 
 
 def _limits() -> str:
     limits = {name: cells_to_learn_from(name, None) for name in MODELS}
     return "".join(f"{limit:,} for {name}, " for name, limit in limits.items() if limit < math.inf)
+
+
+def add_resamples(command: argparse.ArgumentParser, default: int, what: str) -> None:
+    """Halves on which the selection is repeated."""
+    command.add_argument("--n-resamples", type=int, default=default, metavar="N", help=what)
 
 
 def add_lists(command: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ GROUPS = {  # the heading → options, by the names that hold their values; thos
     "markers": ("n_top", "within", "unique", "positive_only", "min_markers", "min_log2_fold_change",
                 "min_fraction_difference", "near_highest"),
     "evaluation": ("genes", "select", "missing", "classifier", "protocol", "n_splits", "n_seeds", "n_random", "thin",
-                   "dropout", "degrade", "intact_training", "structure"),
+                   "dropout", "degrade", "intact_training", "structure", "n_resamples", "n_substitutes", "panel"),
     "computing": ("device", "memory", "work", "random_state"),
     "output": ("out", "json", "title", "tables", "no_figures", "umap", "basis", "again", "format", "ensembl_key",
                "ensembl_table", "probe_sets_key", "forced", "xenium_reference"),
@@ -43,6 +43,10 @@ EXAMPLES = {  # atlas.h5ad: annotated cells, raw counts in X
     "evaluate": (
         "evaluate atlas.h5ad --groupby cell_type --genes mine.csv theirs.csv --n-genes 20 50 100",
         "evaluate atlas.h5ad --groupby cell_type --select rf panel --sample-key donor --out judged",
+    ),
+    "stability": (
+        "stability atlas.h5ad --groupby cell_type --n-genes 50 --out stable",
+        "stability atlas.h5ad --groupby cell_type --panel --sample-key donor --out stable",
     ),
     "transfer": (
         "transfer tissue.h5ad --reference atlas.h5ad --groupby cell_type --genes design/panel.csv --out maps",

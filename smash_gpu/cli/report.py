@@ -15,6 +15,9 @@ from smash_gpu.cli.find import select
 from smash_gpu.cli.inputs import named, open_data, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.tune import use_tuned
+from smash_gpu.errors import warn
+from smash_gpu.evaluation.judging import Resampling
+from smash_gpu.selection.options import PANEL_GENES
 
 PURPOSE = "one HTML file with markers, figures and their evaluation"
 OUT = "FILE", "HTML file to write"
@@ -33,7 +36,7 @@ JUDGING = (
     "intact_training",
     "structure",
 )
-ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures", "json", "umap")
+ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures", "json", "umap", "n_resamples")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -48,6 +51,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     arguments.add_selection(command)
     arguments.add_evaluation(command)
+    arguments.add_resamples(command, 0, "halves to repeat the selection on, for the chapter on stability; 0: none")
     add("--title", help="heading; default: the name of the file")
     add("--umap", action="store_true", help="draw the cells by all genes and by those of a designed panel in the file")
     add("--again", action="store_true", help="select and evaluate again even if the file holds results")
@@ -64,6 +68,8 @@ def run(options: argparse.Namespace) -> Result:
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a folder; pass the name of an HTML file as --out.")
     writable(out.absolute().parent)
+    if options.n_resamples:
+        Resampling(options.n_resamples)
     adata, source = open_data(options)
     source["batch_key"] = options.batch_key
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
@@ -75,6 +81,8 @@ def run(options: argparse.Namespace) -> Result:
             select(adata, options, **source)
     if not (kept and _holds(adata, options, "evaluation", asked)):
         _judge(adata, options, source if not kept else {})
+    if options.n_resamples:
+        _resample(adata, options, source if not kept else {})
     out.parent.mkdir(parents=True, exist_ok=True)
     with _timed(f"Writing {out}"):
         title = options.title or f"Marker genes of {Path(named(options)).stem}"
@@ -130,6 +138,22 @@ def _judge(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> N
             **{name: getattr(options, name) for name in (*JUDGING, "random_state") if name != "n_genes"},
         )  # fmt: skip
         print(f"  {protocol(adata)}")
+
+
+def _resample(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -> None:
+    """Repeat the selection of the largest panel that was judged."""
+    from smash_gpu import tl
+    from smash_gpu.annotated import slots
+
+    if slots.recorded(adata, slots.KEY, "within"):
+        warn("a selection within broad groups cannot be repeated on halves: no chapter on stability.")
+        return
+    n_genes = max(slots.recorded(adata, slots.KEY, "evaluation").get("n_genes") or [PANEL_GENES])
+    with _timed(f"Selecting {n_genes} genes again on {options.n_resamples} halves"):
+        tl.stability(
+            adata, options.groupby, n_genes=n_genes, n_resamples=options.n_resamples,
+            random_state=options.random_state, **source,
+        )  # fmt: skip
 
 
 def _sizes(scored: int) -> list[int]:

@@ -83,6 +83,20 @@ class Judging:
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """How often the choice is repeated on halves, and how many substitutes are listed for each gene."""
+
+    n_resamples: int = 20
+    n_substitutes: int = 3
+
+    def __post_init__(self) -> None:
+        if self.n_resamples < 2 or self.n_resamples % 2:
+            raise ValueError(
+                f"n_resamples={self.n_resamples} must be an even number above 0, because halves come in pairs."
+            )
+
+
+@dataclass(frozen=True)
 class Transferring:
     """How lists are judged on a tissue; the names are those of `Judging`."""
 

@@ -51,10 +51,8 @@ def resample(
     Raises
     ------
     ValueError
-        If ``n_resamples`` is not an even number above 0, or there are fewer than four samples.
+        If there are fewer than four samples.
     """
-    if n_resamples < 2 or n_resamples % 2:
-        raise ValueError(f"n_resamples={n_resamples} must be an even number above 0, because halves come in pairs.")
     rng = np.random.default_rng(random_state)
     sample = None if data.sample is None else data.sample.codes[data.cells]
     pairs = [

@@ -12,6 +12,7 @@ from smash_gpu.annotated.read import read
 from smash_gpu.annotated.source import EARLIER, Earlier
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation import stability as resampling
+from smash_gpu.evaluation.judging import Resampling
 from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.selection.options import PANEL_GENES
@@ -24,9 +25,9 @@ def stability(
     groupby: str,
     *,
     n_genes: int = PANEL_GENES,
-    n_resamples: int = 20,
+    n_resamples: int = Resampling.n_resamples,
     choose: OwnFunction | None = None,
-    n_substitutes: int = 3,
+    n_substitutes: int = Resampling.n_substitutes,
     random_state: int = 0,
     layer: str | None | Earlier = EARLIER,
     use_raw: bool | Earlier = EARLIER,
@@ -102,6 +103,7 @@ def stability(
     )  # fmt: skip
     if n_genes < 1:
         raise ValueError(f"n_genes={n_genes}: a panel has at least one gene.")
+    Resampling(n_resamples, n_substitutes)
     with limit(memory):
         data = read(adata, where).held()
         chooser = (

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
 from smash_gpu import cli
+from smash_gpu.models import MODELS
 
 
 @pytest.fixture
@@ -19,6 +23,13 @@ def run(capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture
+def few_trees(monkeypatch):
+    """Random forests of ten trees, where the command must train many."""
+    rf = MODELS["rf"]
+    monkeypatch.setitem(MODELS, "rf", replace(rf, create=partial(rf.create, n_estimators=10)))
 
 
 @pytest.fixture

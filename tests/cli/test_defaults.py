@@ -24,8 +24,9 @@ CALLS = {
     "export": (smg.export.xenium, smg.export.design_sheet),
     "platforms": (),
     "evaluate": (smg.tl.evaluate,),
+    "stability": (smg.tl.stability, smg.tl.smash, smg.pp.filter_genes),
     "transfer": (smg.tl.transfer, smg.pl.transfer_map, smg.report.write_transfer),
-    "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.report.write),
+    "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.tl.stability, smg.report.write),
     "check": (),
     "tune": (smg.tl.tune, smg.pp.filter_genes),
 }
@@ -36,13 +37,14 @@ OTHER_NAMES = {
 REQUIRED = {"tissue", "data", "groupby", "list", "names", "result", "format"}
 OF_THE_COMMAND_LINE = {
     "help", "json", "out", "paper", "again", "column_weights", "gene_table", "xenium_reference", "tables",
-    "select", "transcript_lengths", "no_figures", "tuned",
+    "select", "transcript_lengths", "no_figures", "panel", "tuned",
 }  # fmt: skip
 ON_PURPOSE = {
     ("demo", "n_genes"): PANEL_GENES,
     ("find", "n_genes"): PANEL_GENES,
     ("report", "n_splits"): 5,
     ("report", "n_random"): 3,
+    ("report", "n_resamples"): 0,
 }
 CHECKS = {
     "model": lambda word: Importance(model=word),
@@ -124,4 +126,4 @@ def test_help_shows_the_defaults_that_say_something(command, capsys):
         _parser().parse_args([command, "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert not [empty for empty in ("None", "False", "[]") if f"(default: {empty})" in said]
-    assert ("(default: rf)" in said) == (command in ("demo", "find", "report", "tune"))
+    assert ("(default: rf)" in said) == (command in ("demo", "find", "report", "stability", "tune"))

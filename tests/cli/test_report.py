@@ -14,6 +14,7 @@ from cells import planted
 import smash_gpu as smg
 
 mpl.use("Agg")
+pytestmark = pytest.mark.usefixtures("few_trees")
 
 
 @pytest.fixture
@@ -32,22 +33,24 @@ QUICK = ("--n-splits", 2, "--n-random", 1)
 
 def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
     out = tmp_path / "new" / "report.html"
-    code, said, _ = run(data, "--out", out, *QUICK, "--n-genes", 3, 6, "--n-top", 2)
+    code, said, _ = run(data, "--out", out, *QUICK, "--n-genes", 3, 6, "--n-top", 2, "--n-resamples", 2)
     assert code == 0
     steps = [
         "240 cells × 60 genes",
         "Selecting markers, model rf",
         "Evaluating 3, 6 genes …",
+        "Selecting 6 genes again on 2 halves …",
         f"Writing {out}",
     ]
     places = [said.index(step) for step in steps]
     assert places == sorted(places)
-    assert len(re.findall(r"^  [\d.]+ s$", said, re.MULTILINE)) == 3
+    assert len(re.findall(r"^  [\d.]+ s$", said, re.MULTILINE)) == 4
     assert [p.name for p in out.parent.iterdir()] == ["report.html"]
     page = out.read_text(encoding="utf-8")
     assert Page(page).texts["h1"] == ["Marker genes of my cells"]
     assert "no held-out cell was used to choose the genes: selection." in Page(page).text
     assert "random panels like selection" in page
+    assert "2 random halves of the cells" in Page(page).text
     assert [row[1] for row in rows_of(page, "Learning curve")[1:3]] == ["3", "6"]
     markers = [row for row in rows_of(page, "Markers of each group, and the evidence")[1:] if len(row) > 1]
     assert len(markers) == 6
@@ -113,8 +116,11 @@ def test_a_selection_inside_broad_groups_is_judged_as_given(run, adata, tmp_path
     adata.obs["broad"] = np.where(adata.obs["cell_type"].isin(["a", "b"]), "left", "right")
     adata.write_h5ad(tmp_path / "c.h5ad")
     options = ("--no-figures", "--within", "broad", *QUICK, "--n-genes", 6)
-    code, _, error = run(tmp_path / "c.h5ad", "--out", tmp_path / "r.html", *options)
-    assert (code, error) == (0, "")
+    code, _, error = run(tmp_path / "c.h5ad", "--out", tmp_path / "r.html", *options, "--n-resamples", 2)
+    assert code == 0
+    assert error.splitlines() == [
+        "note: a selection within broad groups cannot be repeated on halves: no chapter on stability."
+    ]
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "Lists evaluated as given: panel chosen within broad." in page.text
 
