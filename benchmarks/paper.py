@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> None:
     if not options.table:
         warnings.simplefilter("ignore")
         runs = product(options.sets, options.models, SEEDS)
-        rows = [run(options.data, name, model, seed) for name, model, seed in runs]
-        record.write(options.json, rows)
+        for name, model, seed in runs:
+            record.write(options.json, [run(options.data, name, model, seed)])
     print(table(options.json))
 
 
