@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, singledispatch
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import h5py
 import psutil
 import zarr
 
-SECONDS_PER_OBJECT = 4.0  # without any sign of life: the library hangs
-SECONDS = 6.0  # of a visit; what is left of a very large structure is not visited
-ALIVE = "."
+PROCESSOR_SECONDS_PER_OBJECT = 4.0  # more than any object needs: the library does not come back
+SECONDS = 6.0  # of a visit, before the last object begins
+SECONDS_AT_MOST = 60.0  # then a visit waits for something else, such as a disk: nothing is known of the file
 BYTES_READ = 2**24  # of small arrays, such as labels
 BYTES_MORE = 2**31  # of memory that a visit may use
 BYTES_PER_STORED_BYTE = 2**11  # gzip packs zeros about a thousand times
@@ -55,7 +55,7 @@ def _problem(path: Path, size: int, modified: int) -> str:
 
 
 def _in_a_child(visit: Callable[[Callable[[str], Any]], None]) -> str:
-    """What a child process says is wrong, or how it ended; it says "." for every object that it is about to read."""
+    """What a child process says is wrong, or how it ended."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
@@ -80,42 +80,44 @@ def _live(life: Callable[[], None]) -> None:
     with suppress(BaseException):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what HDF5 prints
         faulthandler.disable()  # a crash here is said by the parent
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPROF):
             signal.signal(number, signal.SIG_DFL)
         import resource  # where there is fork
 
         _, most = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + BYTES_MORE, most))
+        _begin_object()
         life()
     os._exit(0)
 
 
+def _begin_object() -> None:
+    """End this process by SIGPROF unless the next object begins in time.
+
+    Processor time, since a busy machine or a slow disk is no damage.
+    """
+    signal.setitimer(signal.ITIMER_PROF, PROCESSOR_SECONDS_PER_OBJECT)
+
+
 def _watched(child: int, reading: int) -> str:
-    """What the child says is wrong, or its end; it is ended when it shows no sign of life."""
-    said, start = b"", time.monotonic()
-    while True:
-        is_alive, _, _ = select.select([reading], [], [], SECONDS_PER_OBJECT)
-        part = os.read(reading, 2**16) if is_alive else b""
-        said += part.strip(ALIVE.encode())
-        is_late = time.monotonic() - start > SECONDS
-        if not part or is_late:
-            break
-    if not is_alive or is_late:
+    """What the child says is wrong, or its end."""
+    has_ended, _, _ = select.select([reading], [], [], SECONDS_AT_MOST)
+    said = os.read(reading, 2**16) if has_ended else b""
+    if not has_ended:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    if not is_alive:
+    if not has_ended or not os.WIFSIGNALED(status):
+        return said.decode()
+    if os.WTERMSIG(status) == signal.SIGPROF:
         return "reading its structure does not end"
-    if os.WIFSIGNALED(status) and not is_late:
-        return f"reading its structure ends in a crash ({signal.Signals(os.WTERMSIG(status)).name})"
-    return said.decode()
+    return f"reading its structure ends in a crash ({signal.Signals(os.WTERMSIG(status)).name})"
 
 
 def _visit_hdf5(path: Path, size: int, say: Callable[[str], Any]) -> None:
     """Read what is small in a file."""
     left = BYTES_READ
     with h5py.File(path, "r") as file:
-        for item in _objects(file, set()):
-            say(ALIVE)
+        for item in _for_a_while(_objects(file, set())):
             with suppress(Exception):  # the reader of the file reports it, if it needs this
                 dict(item.attrs)
                 n_bytes = _bytes_of(item)
@@ -130,17 +132,26 @@ def _visit_hdf5(path: Path, size: int, say: Callable[[str], Any]) -> None:
 def _visit_zarr(path: Path, say: Callable[[str], Any]) -> None:
     """Read what is small in a store."""
     left = BYTES_READ
-    for name, item in zarr.open_group(path, mode="r").members(max_depth=None):
-        say(ALIVE)
+    for item in _for_a_while(_inside(zarr.open_group(path, mode="r"), set())):
         with suppress(Exception):
             n_bytes = _bytes_of(item)
             if 0 < n_bytes <= left:
                 left -= n_bytes
                 try:
-                    cast("zarr.Array", item)[...]
+                    item[...]
                 except MemoryError:
-                    say(f"{name} does not fit into memory, though it should be {n_bytes:,} bytes")
+                    say(f"{item.name} does not fit into memory, though it should be {n_bytes:,} bytes")
                     return
+
+
+def _for_a_while(objects: Iterator[Any]) -> Iterator[Any]:
+    """Each object with its own processor time; what is left of a very large structure is not visited."""
+    end = time.monotonic() + SECONDS
+    for item in objects:
+        if time.monotonic() > end:
+            return
+        _begin_object()
+        yield item
 
 
 def _objects(group: Any, seen: set[Any]) -> Iterator[Any]:
@@ -169,6 +180,13 @@ def _inside(item: Any, seen: set[Any]) -> Iterator[Any]:
 @_inside.register
 def _(item: h5py.Group, seen: set[Any]) -> Iterator[Any]:
     yield from _objects(item, seen)
+
+
+@_inside.register(zarr.Group)
+def _(item: Any, seen: set[Any]) -> Iterator[Any]:
+    yield item
+    for _, inner in item.members():
+        yield from _inside(inner, seen)
 
 
 @singledispatch
