@@ -1,5 +1,6 @@
 """Marker genes for spatial transcriptomics from annotated single-cell data, on GPUs and laptops."""
 
+import os
 from typing import TYPE_CHECKING
 
 from smash_gpu.runtime.deferred import names_from
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from smash_gpu.runtime.progress import settings
     from smash_gpu.runtime.versions import __version__
     from smash_gpu.selection.options import paper
+
+# before the libraries are loaded: threads that spin while they wait take many times as long beside a busy process
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 __all__ = [
     "__version__", "datasets", "errors", "export", "get", "models", "paper", "pl", "platforms", "pp", "read",

@@ -6,6 +6,9 @@ import gc
 import os
 from importlib.util import find_spec
 
+import smash_gpu as smg  # before NumPy: its threads do not spin
+
+# isort: split
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -13,8 +16,6 @@ import pytest
 import strict_cupy
 from cells import CONTAINERS, SHARED, Container, Kind, planted
 from scipy import sparse
-
-import smash_gpu as smg
 
 pytest.register_assert_rewrite("cases")
 

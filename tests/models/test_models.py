@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from cases.models import fitted
@@ -260,6 +265,16 @@ def test_what_is_no_model_is_refused_with_what_it_lacks():
         models.build(object(), random_state=0)
     with pytest.raises(ValueError, match="model_options \\['n_estimators'\\] need a model given by name"):
         models.build(Difference(), random_state=0, n_estimators=3)
+
+
+@pytest.mark.parametrize(("own", "used"), [(None, "PASSIVE"), ("active", "ACTIVE")])
+def test_threads_of_xgboost_do_not_spin_beside_a_busy_process(own, used):
+    """What OpenMP says when XGBoost loads it; a policy of one's own stays."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_DISPLAY_ENV": "true"} | ({"OMP_WAIT_POLICY": own} if own else {})
+    code = "import smash_gpu, xgboost"
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert re.search(f"OMP_WAIT_POLICY ?= ?'{used}'", ended.stderr)
 
 
 def test_trees_found_on_numbers_of_bins_are_those_found_on_values(rng):
