@@ -1,101 +1,142 @@
-"""Wall time and peak memory of the whole ``smash-gpu find`` process, compared with smashpy 0.1.2 if installed.
+"""Time and peak memory of the whole ``smash-gpu find`` process, compared with smashpy 0.1.2 if installed.
 
-Neither plots the markers; smashpy makes the plots that it always makes.
+Neither plots the markers; smashpy makes the plots that it always makes. ``--busy`` measures beside a process that keeps
+one core busy. A line is written after each set, model and program, so that a run can be stopped and continued.
+
+smashpy needs Python 3.8 and packages of 2021 in an environment of its own, ``requirements-smashpy.txt``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks import record
 
-SETS = {"paul15": "mouse", "citeseq_cbmc": "human", "zeisel": "mouse", "pbmc3k": "human"}
+SETS = {
+    "paul15": "mouse",
+    "citeseq_cbmc": "human",
+    "zeisel": "mouse",
+    "pbmc3k": "human",
+    "kang_muscat": "human",
+    "pancreas_endocrinogenesis": "mouse",
+    "pbmc_3batch_symphony": "human",
+    "onek1k_40donors": "human",
+}
+MODELS = ("rf", "brf", "xgboost", "dnn")
+IMPORTS = {"dnn": "torch", "brf": "imblearn.ensemble", "xgboost": "xgboost", "rf": "sklearn.ensemble"}
 SMASHPY = Path(__file__).with_name("smashpy_baseline.py")
+OURS, THEIRS = "smash-gpu", "smashpy 0.1.2"
 
 
 def main(arguments: list[str]) -> None:
     """Run every set with every model, ``--repeats`` times each; print and append a line per set, model and program."""
     options = record.parser("command")
     options.add_argument("--smashpy", type=Path, help="Python of an environment with smashpy 0.1.2")
-    options.add_argument("--models", nargs="+", default=["dnn", "rf"])
+    options.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), metavar="SET")
+    options.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL")
     options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--busy", action="store_true", help="beside a process that keeps one core busy")
+    options.add_argument("--only-theirs", action="store_true", help="run smashpy alone")
     options.add_argument("--table", action="store_true", help="only print the table of an earlier run's JSON lines")
     options = options.parse_args(arguments)
     if options.table:
         print(table(options.json))
         return
-    rows = []
+    print(record.machine(), record.versions(), "OPENBLAS_CORETYPE", os.environ.get("OPENBLAS_CORETYPE"), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for name, species in SETS.items():
+        for name in options.sets:
             for model in options.models:
-                rows += compare(name, species, model, options, Path(folder))
-    record.write(options.json, rows)
-    print(record.machine(), record.versions())
+                for row in compare(name, model, options, Path(folder)):
+                    record.write(options.json, [row])
+                    print({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
 
 
-def compare(name: str, species: str, model: str, options, folder: Path) -> list[dict]:
-    """One set and model, by both programs alternately."""
-    data = options.data / f"{name}.h5ad"
-    imports = "torch, " * (model == "dnn") + "sklearn.ensemble, anndata, smash_gpu"
-    programs = {
-        "smash-gpu": (
+def compare(name: str, model: str, options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    """One set and model, by both programs."""
+    for program, (command, bare) in programs(name, model, options, folder).items():
+        with busy() if options.busy else tempfile.TemporaryDirectory():
+            runs = [measured(command, folder) for _ in range(options.repeats)]
+            of_imports = measured(bare, folder)
+        seconds = [run["s"] for run in runs]
+        row = {"benchmark": "command", "program": program, "set": name, "model": model, "repeats": options.repeats}
+        row |= {"busy": options.busy, "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE")}
+        row |= {"median_s": float(np.median(seconds)), "min_s": min(seconds), "max_s": max(seconds)}
+        row |= {"processor_s": float(np.median([run["processor_s"] for run in runs]))}
+        row |= {"peak_mib": max(run["mib"] for run in runs), "bare_import_mib": of_imports["mib"]}
+        yield row | {"bare_import_s": of_imports["s"], "bare_import_processor_s": of_imports["processor_s"]}
+
+
+def programs(name: str, model: str, options: argparse.Namespace, folder: Path) -> dict[str, tuple[list, list]]:
+    """For each program its command, and one that only imports what it uses."""
+    data, found = options.data / f"{name}.h5ad", {}
+    if not options.only_theirs:
+        found[OURS] = (
             [sys.executable, "-m", "smash_gpu.cli", "find", str(data), "--groupby", "cell_type", "--model", model,
              "--out", str(folder / "out"), "--no-figures"],
-            [sys.executable, "-c", f"import {imports}"],
-        )
-    }  # fmt: skip
+            [sys.executable, "-c", f"import {IMPORTS[model]}, sklearn.ensemble, anndata, smash_gpu"],
+        )  # fmt: skip
     if options.smashpy:
-        counts = folder / f"{name}.npz"
-        export(data, counts)
-        python = str(options.smashpy)
-        programs["smashpy 0.1.2"] = (
-            [python, str(SMASHPY), str(counts), model, species],
-            [python, "-c", "import smashpy"],
-        )
-    rows = []
-    for program, (command, bare) in programs.items():
-        runs = [measured(command, folder) for _ in range(options.repeats)]
-        seconds, peak = zip(*runs, strict=True)
-        _, bare_peak = measured(bare, folder)
-        row = {"benchmark": "command", "program": program, "set": name, "model": model, "repeats": options.repeats}
-        row |= {"median_s": float(np.median(seconds)), "min_s": min(seconds), "max_s": max(seconds)}
-        row |= {"peak_mib": max(peak), "bare_import_mib": bare_peak}
-        rows.append(row)
-        print({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    return rows
+        counts, python = folder / f"{name}.npz", str(options.smashpy)
+        if not counts.exists():
+            export(data, counts)
+        command = [python, str(SMASHPY), str(counts), model, SETS[name]]
+        found[THEIRS] = command, [python, "-c", "import smashpy"]
+    return found
 
 
-def measured(command: list[str], folder: Path) -> tuple[float, float]:
-    """Seconds and peak resident MiB of a process."""
+@contextmanager
+def busy() -> Iterator[None]:
+    """A process that keeps one core busy."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measured(command: list[str], folder: Path) -> dict[str, float]:
+    """Seconds, processor seconds and peak resident MiB of a process."""
     start = time.perf_counter()
-    environment = os.environ | {"MPLBACKEND": "Agg"}
+    environment = os.environ | {"MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    if Path(command[0]) != Path(sys.executable):
+        environment.pop("PYTHONPATH", None)
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if status:
         raise RuntimeError(f"{command} failed:\n{(folder / 'log').read_text()[-2000:]}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    used = usage.ru_utime + usage.ru_stime
+    return {"s": time.perf_counter() - start, "processor_s": used, "mib": usage.ru_maxrss / 1024}
 
 
 def table(path: Path) -> str:
-    """The table of the site, from JSON lines of both programs."""
+    """The table of the site, from JSON lines of both programs; sets and models that one of them lacks are left out."""
     import pandas as pd
 
     rows = pd.read_json(path, lines=True)
-    rows["above_import_mib"] = rows["peak_mib"] - rows["bare_import_mib"]
+    rows = rows[rows["busy"].isna() | (rows["busy"] == 0)] if "busy" in rows else rows
+    rows = rows.assign(above_import_mib=rows["peak_mib"] - rows["bare_import_mib"])
     lines = [
         "| set | model | smash-gpu, s | smashpy, s | ratio | smash-gpu, MiB | smashpy, MiB | ratio |",
         "|" + "---|" * 8,
     ]
     for (name, model), part in rows.groupby(["set", "model"], sort=False):
-        ours, theirs = (part[part["program"] == p].iloc[-1] for p in ("smash-gpu", "smashpy 0.1.2"))
+        if set(part["program"]) < {OURS, THEIRS}:
+            continue
+        ours, theirs = (part[part["program"] == p].iloc[-1] for p in (OURS, THEIRS))
         seconds = [f"{r['median_s']:.1f} ({r['min_s']:.1f}–{r['max_s']:.1f})" for r in (ours, theirs)]
         memory = [r["above_import_mib"] for r in (ours, theirs)]
         ratios = [f"{theirs['median_s'] / ours['median_s']:.1f}", f"{memory[1] / memory[0]:.1f}"]

@@ -1,6 +1,6 @@
 """smashpy 0.1.2 as used in its README; run it with the Python 3.8 of an environment with smashpy (see `command`).
 
-    python smashpy_baseline.py DATA.npz dnn|rf SPECIES
+    python smashpy_baseline.py DATA.npz rf|brf|xgboost|dnn SPECIES
 
 The file holds CSR counts, gene names and labels as NumPy arrays, because AnnData of 2021 cannot read current files.
 """
@@ -14,6 +14,7 @@ from scipy import sparse
 from smashpy import smashpy
 
 SMALLEST_CLASS = 10  # smashpy crashes on smaller ones
+CLASSIFIERS = {"rf": "RandomForest", "brf": "BalancedRandomForest", "xgboost": "XGBoost"}
 
 
 def main(path, model, species):
@@ -38,7 +39,7 @@ def main(path, model, species):
         )
     else:
         clf = sm.ensemble_learning(
-            adata, group_by="cell_type", classifier="RandomForest", balance=True, verbose=False, save=False
+            adata, group_by="cell_type", classifier=CLASSIFIERS[model], balance=True, verbose=False, save=False
         )
         genes, _ = sm.gini_importance(adata, clf, group_by="cell_type", verbose=False, restrict_top=("local", 20))
     print(len(set(genes)), "genes")

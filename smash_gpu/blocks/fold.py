@@ -21,6 +21,7 @@ from smash_gpu.blocks import dask
 from smash_gpu.blocks import sizes as block_sizes
 from smash_gpu.blocks.prefetch import prefetched
 from smash_gpu.blocks.readers import as_csr, reader
+from smash_gpu.compute import loops
 from smash_gpu.compute.device import enough_memory, is_out_of_memory, release_memory
 from smash_gpu.compute.xp import place, to_host
 from smash_gpu.errors import warn
@@ -50,9 +51,10 @@ def fold(X: Any, step: Callable, *per_cell: np.ndarray, device: str = "cpu") -> 
         Arrays of one value per cell, on the host.
     """
     if is_dask(X):
-        fold_chunks = partial(_fold_chunks, step=step, device=device)
+        fold_chunks = partial(_fold_chunks, step=step, device=device, n_cells=X.shape[0])
         return dask.total(X, fold_chunks, per_cell, BLOCKS_PER_TASK * block_sizes.cells_per_block(X, device))
-    return _fold_here(X, *per_cell, step=step, device=device, walk=track_cells)
+    with loops.part_of(X.shape[0]):
+        return _fold_here(X, *per_cell, step=step, device=device, walk=track_cells)
 
 
 def _fold_here(X: Any, *per_cell: np.ndarray, step: Callable, device: str, walk: Callable = iter) -> Any:
@@ -86,7 +88,12 @@ def stream(X: Any, *per_cell: np.ndarray, step: Callable | None = None, device: 
         yield from _stream_dask(X, step, device, per_cell)
         return
     for here in _stream_here(X, *per_cell, device=device, walk=track_cells):
-        yield here if step is None else step(*here)
+        yield here if step is None else _step_of(X.shape[0], step, here)
+
+
+def _step_of(n_cells: int, step: Callable, here: tuple) -> Any:
+    with loops.part_of(n_cells):
+        return step(*here)
 
 
 def _stream_here(X: Any, *per_cell: np.ndarray, device: str, walk: Callable = iter) -> Iterator[tuple]:
@@ -127,12 +134,15 @@ def in_halves(step: Callable, cut: slice, *per_cell: np.ndarray) -> Any:
     return in_halves(step, slice(cut.start, middle), *per_cell) + in_halves(step, slice(middle, cut.stop), *per_cell)
 
 
-def _fold_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str) -> Any:
-    return reduce(iadd, (_fold_here(*part, step=step, device=device) for part in _split(chunks, per_cell))).to_host()
+def _fold_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str, n_cells: int) -> Any:
+    with loops.part_of(n_cells):
+        folded = (_fold_here(*part, step=step, device=device) for part in _split(chunks, per_cell))
+        return reduce(iadd, folded).to_host()
 
 
 def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.ndarray, ...]) -> Iterator[Any]:
-    walk = partial(_packed_chunks, step=step, device=device) if step else partial(_stream_chunks, step=_as_it_is)
+    with_step = partial(_packed_chunks, step=step, device=device, n_cells=X.shape[0])
+    walk = with_step if step else partial(_stream_chunks, step=_as_it_is)
     for parts in dask.in_order(X, walk, per_cell, block_sizes.cells_per_block(X, device)):
         for part in parts:
             yield _each(partial(_unpacked, device=device), part) if step else (place(part[0], device), *part[1:])
@@ -140,20 +150,22 @@ def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.
 
 def delayed_parts(X: Any, *per_cell: np.ndarray, step: Callable, device: str = "cpu") -> list[tuple[slice, Any]]:
     """The cells of each task of a Dask array, and ``step(block, *parts of per_cell)`` of them as one delayed array."""
-    walk = partial(_joined_chunks, step=step, device=device)
+    walk = partial(_joined_chunks, step=step, device=device, n_cells=X.shape[0])
     return dask.tasks(X, walk, per_cell, BLOCKS_PER_TASK * block_sizes.cells_per_block(X, device))
 
 
-def _joined_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str) -> np.ndarray:
-    return np.concatenate(_stream_chunks(chunks, *per_cell, step=step, device=device))
+def _joined_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str, n_cells: int) -> np.ndarray:
+    with loops.part_of(n_cells):
+        return np.concatenate(_stream_chunks(chunks, *per_cell, step=step, device=device))
 
 
 def _as_it_is(*block_and_parts: Any) -> tuple:
     return block_and_parts
 
 
-def _packed_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str) -> list:
-    return [_each(_packed, found) for found in _stream_chunks(chunks, *per_cell, step=step, device=device)]
+def _packed_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: str, n_cells: int) -> list:
+    with loops.part_of(n_cells):
+        return [_each(_packed, found) for found in _stream_chunks(chunks, *per_cell, step=step, device=device)]
 
 
 def _packed(a: np.ndarray) -> Any:

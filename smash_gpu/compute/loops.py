@@ -5,8 +5,10 @@ The order of every sum is that of the cells, whatever the number of threads: eac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
@@ -15,15 +17,32 @@ import numpy as np
 
 from smash_gpu.compute.cores import cores
 
-FEWEST_VALUES = 2**21  # of a block; below that Numba and its compiled loops take longer to load than they save
+FEWEST_VALUES = 2**25  # of a pass; below that Numba and its compiled loops take longer to load than they save
 WIDEST = 8  # bytes of a number that Numba takes, which are not those of np.longdouble
 MOST_THREADS = 8
 COMMON_COUNTS = 64  # the logarithms of smaller counts are computed once per cell
 
 
+_cells_of_pass: ContextVar[int] = ContextVar("cells of the pass", default=0)
+
+
+@contextmanager
+def part_of(n_cells: int) -> Iterator[None]:
+    """The blocks inside are parts of a pass over so many cells."""
+    before = _cells_of_pass.set(n_cells)
+    try:
+        yield
+    finally:
+        _cells_of_pass.reset(before)
+
+
 def pay_off(block: Any) -> bool:
-    """Whether a block is large enough, and Numba is there and knows its numbers."""
-    return block.nnz >= FEWEST_VALUES and block.dtype.itemsize <= WIDEST and find_spec("numba") is not None
+    """Whether a pass over as many values per cell as the block has is long enough, and Numba is there and knows them.
+
+    Nothing but the data decides: the last bits of two passes over the same cells are equal.
+    """
+    n_values = block.nnz * max(1, _cells_of_pass.get() / max(block.shape[0], 1))
+    return n_values >= FEWEST_VALUES and block.dtype.itemsize <= WIDEST and find_spec("numba") is not None
 
 
 def group_stats(block: Any, group: np.ndarray, n_groups: int, scale: np.ndarray | None) -> tuple[np.ndarray, ...]:

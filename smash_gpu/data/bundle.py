@@ -72,7 +72,9 @@ def whole_counts(data: Dataset) -> np.ndarray:
         counts = np.rint(block.data)
         fractions += int(np.count_nonzero(counts != block.data))
         n_values += len(counts)
-        found.append(np.diff(np.append(0, np.cumsum(counts != 0))[block.indptr]))
+        is_kept = counts != 0
+        ends = block.indptr if is_kept.all() else np.append(0, np.cumsum(is_kept))[block.indptr]
+        found.append(np.diff(ends))
     data.known.require_counts(NEEDED)  # of what the pass has found
     if fractions:
         warn(
@@ -125,7 +127,7 @@ def _cells_that_fit(data: Dataset, values: np.ndarray, max_bytes: int, random_st
 def _write_matrix(path: Path, data: Dataset, cells: np.ndarray, n_values: int) -> None:
     chosen = np.full(len(data.group), -1)
     chosen[cells] = np.arange(len(cells))
-    gene_digits, cell_digits = (_digits(np.arange(1, n + 1)) for n in (len(data.names), len(cells)))
+    genes, order = _words(np.arange(1, len(data.names) + 1), " "), _words(np.arange(1, len(cells) + 1), " ")
     with packed(path) as file:
         file.write("%%MatrixMarket matrix coordinate integer general\n")
         file.write(f"{len(data.names)} {len(cells)} {n_values}\n")
@@ -136,24 +138,24 @@ def _write_matrix(path: Path, data: Dataset, cells: np.ndarray, n_values: int) -
             gene, cell, count = part.col[kept], at[at >= 0][part.row[kept]], counts[kept]
             for start in range(0, len(count), LINES_AT_ONCE):
                 now = slice(start, start + LINES_AT_ONCE)
-                file.write(_lines(gene_digits[gene[now]], cell_digits[cell[now]], _digits(count[now])))
+                file.write(_lines(genes[gene[now]], order[cell[now]], _counts(count[now])))
 
 
-def _digits(numbers: np.ndarray) -> np.ndarray:
-    """The digits of positive numbers as characters, with 0 before the first; numbers × digits, uint8."""
-    left = numbers[:, None] // 10 ** np.arange(len(str(numbers.max(initial=1))))[::-1]
-    return np.where(left > 0, left % 10 + ord("0"), 0).astype(np.uint8)
+def _words(numbers: np.ndarray, end: str) -> np.ndarray:
+    """Each number in digits, then ``end``; ASCII, padded with NUL."""
+    longest = len(str(numbers.max(initial=0))) + len(end)
+    return np.char.add(numbers.astype("S"), end.encode()).astype(f"S{longest}")
+
+
+def _counts(numbers: np.ndarray) -> np.ndarray:
+    """The same of counts, which end a line: each different one is put in words once."""
+    if numbers.max(initial=0) < LINES_AT_ONCE:
+        return _words(np.arange(numbers.max(initial=0) + 1), "\n")[numbers]
+    different, which = np.unique(numbers, return_inverse=True)
+    return _words(different, "\n")[which]
 
 
 def _lines(*columns: np.ndarray) -> str:
-    """One line per row of `_digits`, with a space between the columns: several times as fast as formatting numbers."""
-    ends = [ord(" ")] * (len(columns) - 1) + [ord("\n")]
-    characters = np.concatenate(
-        [
-            part
-            for column, end in zip(columns, ends, strict=True)
-            for part in (column, np.full_like(column[:, :1], end))
-        ],
-        axis=1,
-    )
-    return characters[characters != 0].tobytes().decode("ascii")
+    """One line per row: fixed widths side by side, without the NULs; ten times as fast as formatting numbers."""
+    rows = np.rec.fromarrays(columns)
+    return rows.tobytes().translate(None, b"\0").decode("ascii")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 import numpy as np
 
 MADE_UNIQUE = r"(?:_ENS\w+|[-.]\d+)?$"  # the suffix appended to duplicate symbols
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6}")
+WORD = re.compile("[A-Za-z]{2}")
+LIKE_MOUSE = re.compile("[A-Z][a-z]|mt-")
+REMEMBERED = 32  # answers about the same genes: a selection is repeated in every split
 # MT-CO1 of human, mt-Co1 of mouse, Mt-co1 of rat, mt:CoI of fly, and with the dots and underscores of R and Seurat.
 MITOCHONDRIAL = re.compile(r"^mt[-._:]", re.IGNORECASE)
 FAMILIES = {  # R writes HLA.A; RT1 is the MHC of rat
@@ -58,10 +62,15 @@ FAMILY_NAMES = ("mitochondrial", *FAMILIES["human"], "housekeeping")
 
 def detect_species(symbols: Iterable[str]) -> str | None:
     """Return "human" if most symbols are upper case, "mouse" (or rat) if most are capitalised, else None."""
-    spelled = [s for s in symbols if re.search("[A-Za-z]{2}", s)]
+    return _species_of(tuple(symbols))
+
+
+@lru_cache(REMEMBERED)
+def _species_of(symbols: tuple[str, ...]) -> str | None:
+    spelled = [s for s in symbols if WORD.search(s)]
     shares = {
         "human": np.mean([s.isupper() for s in spelled]) if spelled else 0.0,
-        "mouse": np.mean([bool(re.match(r"[A-Z][a-z]|mt-", s)) for s in spelled]) if spelled else 0.0,
+        "mouse": np.mean([bool(LIKE_MOUSE.match(s)) for s in spelled]) if spelled else 0.0,
     }
     species = max(shares, key=shares.__getitem__)
     return species if shares[species] > 0.5 else None
@@ -69,6 +78,11 @@ def detect_species(symbols: Iterable[str]) -> str | None:
 
 def are_ensembl_ids(symbols: Collection[str]) -> bool:
     """Whether most names are Ensembl gene ids rather than symbols."""
+    return _are_ids(tuple(symbols))
+
+
+@lru_cache(REMEMBERED)
+def _are_ids(symbols: tuple[str, ...]) -> bool:
     return len(symbols) > 0 and bool(np.mean([bool(ENSEMBL.match(s)) for s in symbols]) > 0.5)
 
 
@@ -76,6 +90,11 @@ def family(name: str, symbols: np.ndarray, species: str | None) -> np.ndarray:
     """Mask of the genes of one family of `FAMILY_NAMES`; of an unknown species only mitochondrial genes are known."""
     if species is None and name != "mitochondrial":
         return np.zeros(len(symbols), dtype=bool)
+    return _family_of(name, tuple(symbols), species).copy()
+
+
+@lru_cache(REMEMBERED)
+def _family_of(name: str, symbols: tuple[str, ...], species: str | None) -> np.ndarray:
     if name == "housekeeping":
         return np.isin(symbols, [one for gene in HOUSEKEEPING for one in _spelled(gene, str(species))])
     pattern = MITOCHONDRIAL if name == "mitochondrial" else re.compile(FAMILIES[str(species)][name])

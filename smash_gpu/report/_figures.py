@@ -89,6 +89,7 @@ def drawn(ax: Axes, *, largest_svg: int = LARGEST_SVG) -> Figure:
     data = _svg(drawing)
     kind = "svg+xml" if len(data) <= largest_svg else "png"
     if kind == "png":
+        drawing.set_layout_engine("none")  # everything has its place
         data = _png(drawing)
     plt.close(drawing)
     return Figure(f"data:image/{kind};base64,{b64encode(data).decode()}", width, height)

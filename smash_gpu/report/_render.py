@@ -45,7 +45,8 @@ def printable(value: Any) -> Any:
     """
     if hasattr(value, "__html__"):
         return value
-    return "".join(map(_printed, str(value)))
+    text = str(value)
+    return text if text.isprintable() else "".join(map(_printed, text))
 
 
 def _printed(character: str) -> str:

@@ -41,8 +41,12 @@ SHARE_FOR_EXPRESSION = 0.25  # of the memory that may be used; a larger expressi
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
 
-def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
-    """Score every candidate gene for every group with one model or the mean of several; `together` for a consensus."""
+def importance(data: Dataset, candidates: np.ndarray, how: Importance, *, with_auc: bool = True) -> Scores:
+    """Score every candidate gene for every group with one model or the mean of several; `together` for a consensus.
+
+    ``with_auc``: False leaves the area under the ROC curve out (NaN), unless the scores are kept for later runs.
+    """
+    with_auc |= data.work.folder is not None
     if how.objects and data.work.folder is not None:
         warn(
             f"scores are not kept in {data.work.folder} and are recomputed in every run, because "
@@ -50,13 +54,16 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores
         )
     if data.has_batches:
         warn_if_mixed_up(data)
-    found = [_of_one(data, candidates, one) for one in how.each]
+    found = [_of_one(data, candidates, one, with_auc=with_auc) for one in how.each]
     return together(dict(zip(how.names, found, strict=True))) if how.is_consensus else found[0]
 
 
-def _of_one(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
+def _of_one(data: Dataset, candidates: np.ndarray, how: Importance, *, with_auc: bool) -> Scores:
     """Mean scores of one model with one or several seeds."""
-    found = [one for part, seeds in _training_data(data, how) for one in _fitted(part, candidates, how, seeds)]
+    parts_with_seeds = _training_data(data, how)
+    found = [
+        one for part, seeds in parts_with_seeds for one in _fitted(part, candidates, how, seeds, with_auc=with_auc)
+    ]
     scores, overall = (np.array([one[name] for one in found]) for name in ("scores", "importance"))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
     of_genes = {"mean": scores.mean(axis=0), "spread": spread, "importance": overall.mean(axis=0)}
@@ -66,7 +73,9 @@ def _of_one(data: Dataset, candidates: np.ndarray, how: Importance) -> Scores:
     return Scores(**parts)
 
 
-def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int]) -> Iterator[Stage]:
+def _fitted(
+    data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int], *, with_auc: bool
+) -> Iterator[Stage]:
     """Scores and accuracy of one model per seed; expression is only read if a result is not kept already."""
     genes = np.flatnonzero(candidates)
     order = shuffled(len(data.cells), len(genes))
@@ -80,11 +89,10 @@ def _fitted(data: Dataset, candidates: np.ndarray, how: Importance, seeds: Seque
             if boosted.can_stay(data, model):
                 split = stratified(data.labels[order], random_state=seed)
                 learnt = boosted.boost(data, genes, order, model=model, split=split)
-                no_auc = np.full(learnt["scores"].shape, np.nan)
-                return learnt | _learnt(data.labels[order], split) | {"auc": no_auc}
+                return learnt | _learnt(data.labels[order], split) | {"auc": np.full(learnt["scores"].shape, np.nan)}
             client = active_client() if is_dask(data.matrix) else None
             learnt = _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts, client=client)
-            return {**learnt, "auc": auc()}
+            return {**learnt, "auc": auc() if with_auc else np.full(learnt["scores"].shape, np.nan)}
 
         for seed in seeds:
             yield data.kept(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from cases.kernels import TARGET, counts_of
 from scipy import sparse
 
+from smash_gpu.blocks import sizes
+from smash_gpu.blocks.fold import fold, stream
 from smash_gpu.compute import loops, ops
+from smash_gpu.data.stats import Moments
 
 pytest.importorskip("numba", reason="the loops need Numba; without it NumPy does the same")
 pytestmark = pytest.mark.slow  # to compile
@@ -98,6 +103,21 @@ def test_blocks_without_values(compiled, shape):
 
 def test_small_blocks_do_not_wait_for_numba(rng):
     assert not loops.pay_off(counts_of(rng, 60, 45))
+
+
+@pytest.mark.parametrize("in_dask", [False, True], ids=["memory", "dask"])
+def test_the_length_of_the_pass_decides_and_not_the_size_of_its_blocks(rng, monkeypatch, in_dask):
+    X = counts_of(rng, 60, 45)
+    monkeypatch.setattr(sizes, "CELLS_PER_BLOCK", 15)
+    whole = pytest.importorskip("dask.array").from_array(X, chunks=(15, 45), asarray=False) if in_dask else X
+    for fewest, pays in ((0.5 * X.nnz, True), (2 * X.nnz, False)):
+        monkeypatch.setattr(loops, "FEWEST_VALUES", fewest)
+        found = []
+        fold(whole, lambda block: found.append(loops.pay_off(block)) or Moments(block.nnz, 0, np.zeros(1)))  # noqa: B023
+        assert found == [pays] * 4
+        assert [loops.pay_off(block) for (block,) in stream(X)] == [False] * 4
+        step = partial(stream, whole, step=lambda block: np.full(1, loops.pay_off(block)))
+        assert np.concatenate(list(step())).tolist() == [pays] * 4
 
 
 def test_numbers_that_numba_does_not_know_are_left_to_numpy(compiled, rng):

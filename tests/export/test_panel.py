@@ -103,6 +103,7 @@ def lines(path):
 def test_the_reference_bundle_holds_the_counts(adata, tmp_path):
     adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
     adata.var["symbol"] = [f"S{i}" for i in range(adata.n_vars)]
+    adata.X[-1, 0] = 1_000_000  # more digits than other counts
     smg.export.xenium_reference(adata, tmp_path, groupby="cell_type", gene_symbols="symbol")
     with gzip.open(tmp_path / "matrix.mtx.gz") as file:
         matrix = mmread(file).toarray()

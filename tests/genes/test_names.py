@@ -148,3 +148,9 @@ def test_ensembl_ids_of_any_species_are_recognised():
     assert gene_names.are_ensembl_ids(["ENSG00000156738", "ENSG00000198851.7", "MS4A1"])
     assert gene_names.are_ensembl_ids(["ENSMUSG00000024673"])
     assert not gene_names.are_ensembl_ids(["MS4A1", "ENSA", "ENSG00000156738"])
+
+
+def test_what_a_caller_does_to_a_mask_changes_no_later_answer():
+    symbols = np.array(["MT-CO1", "ACTB", "CD3D"], dtype=object)
+    gene_names.family("mitochondrial", symbols, "human")[:] = False
+    assert gene_names.family("mitochondrial", symbols, "human").tolist() == [True, False, False]
