@@ -92,12 +92,13 @@ def by_method(rows: pd.DataFrame) -> str:
     lines = []
     for method in _ranked(ranks, rows):
         least = min(m.loc[k][method].notna().sum() for k in budgets)
-        cells = [method, f"{least}/{len(m.loc[budgets[0]])}"]
-        cells += [_number(m.loc[k][method].mean()) for k in budgets]
+        all_units = len(m.loc[budgets[0]])
+        cells = [method if least == all_units else f"{method} (incomplete)", f"{least}/{all_units}"]
+        cells += [_of_units(m.loc[k][method]) for k in budgets]
         cells.append(_with_error(ranks[method].groupby(UNIT).mean(), ".1f"))
         cells += [_with_error((m.loc[k][method] - m.loc[k][REFERENCE]).dropna(), "+.1f") for k in budgets]
         cells += [_number(recall[method].mean()), _number(f1[method].mean() / 100, ".3f")]
-        cells.append(f"{cost.median()[method]:.1f} ({cost.max()[method]:.0f})")
+        cells.append(f"{_number(cost.median()[method])} ({_number(cost.max()[method], '.0f')})")
         lines.append(cells)
     return _markdown(head, lines)
 
@@ -177,6 +178,12 @@ def without_result(rows: pd.DataFrame) -> str:
 def _ranked(ranks: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     order = ranks.mean().sort_values(na_position="last").index
     return [method for method in order if method in set(rows["method"])]
+
+
+def _of_units(values: pd.Series) -> str:
+    """The mean over the units, and how many they are where some have no result: it is not comparable then."""
+    n = int(values.notna().sum())
+    return _number(values.mean()) + f" ({n} of {len(values)} units)" * (0 < n < len(values))
 
 
 def _number(value: float, form: str = ".1f") -> str:

@@ -43,7 +43,7 @@ QUESTIONS = {  # what one may want: columns, and whether larger is better
     "the same markers from other cells": (["markers_splits"], True),
     "the same panel from other cells": (["panel_splits"], True),
     "a model that predicts cells well": (["accuracy"], True),
-    "a short run": (["cpu_seconds"], False),
+    "a short run (least processor time)": (["cpu_seconds"], False),
 }
 MEASURED = [name for _, names in COLUMNS.values() for name in names if name not in OVERLAPS] + ["f_beta_1"]
 FORMS = {name: form for form, names in COLUMNS.values() for name in names}

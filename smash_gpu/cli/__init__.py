@@ -36,6 +36,7 @@ from smash_gpu.cli.wording import in_options
 from smash_gpu.errors import InfeasibleError
 from smash_gpu.models import MODELS
 from smash_gpu.runtime import memory
+from smash_gpu.runtime.drawing import need_matplotlib
 from smash_gpu.runtime.progress import without_lines
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
@@ -63,6 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> Result:
     """Run the command; an error becomes a message on standard error."""
     try:
+        draws = not getattr(options, "no_figures", options.command != "evaluate")
+        if draws and getattr(options, "out", None) is not None:
+            need_matplotlib()  # before anything is computed
         with memory.limit(getattr(options, "memory", None)):
             return options.run(options) or Result()
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:

@@ -127,6 +127,13 @@ def importances(model: Model, X: Any, group: np.ndarray, split: Split) -> tuple[
     return by_group, overall
 
 
+def check_values(model: str | Model, options: Mapping[str, Any], device: str = "cpu") -> None:
+    """Raise the errors of `check_options`, and of impossible values, before anything is computed."""
+    check_options(model, options, device)
+    if options and isinstance(model, str):
+        build(model, random_state=0, device=device, **options)
+
+
 def check_options(model: str | Model, options: Mapping[str, Any], device: str = "cpu") -> None:
     """Raise a TypeError for an option that the model does not have, before anything is computed.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -22,8 +20,9 @@ from smash_gpu.models.attribution.by_expression import weigh_by_expression
 from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import BYTES_IN_MEMORY, EXPRESSION, SHAPLEY, Facts, ModelInfo, parameters_of
 from smash_gpu.models.search import Range
+from smash_gpu.models.xgboost_options import OBJECTIVE, TOL, check_given, check_stopping, option_names
 from smash_gpu.runtime import atomic, memory, spill
-from smash_gpu.runtime.whole import require_at_least, require_real
+from smash_gpu.runtime.whole import require_at_least
 from smash_gpu.runtime.words import not_one_of
 
 IMPORTANCES = {
@@ -73,7 +72,7 @@ class Boosted:
         Most rounds.
     early_stopping_rounds
         Stop after so many rounds in a row whose loss on the held-out cells is not more than ``tol`` below the last one
-        that was, and keep the trees up to that one. None: all rounds, as in the paper.
+        that was, and keep the trees up to that one. None: all rounds, as in the paper, and no ``tol``.
     tol
         The smallest fall that counts, of the mean loss of held-out cells in nats, or of another ``eval_metric``. Two
         rounds and 0.01 end the training after about 20 rounds, and choose as good panels as 200
@@ -90,14 +89,15 @@ class Boosted:
     max_explained
         Most training cells that ``importance="shap"`` explains.
     options
-        Other parameters of ``xgboost.train``. The booster is "gbtree"; "dart" without ``rate_drop`` drops no trees, so
-        it gives the same result several times slower.
+        Other parameters of ``xgboost.train``, but no other ``objective``. The booster is "gbtree"; "dart" without
+        ``rate_drop`` drops no trees, so it gives the same result several times slower.
 
     Raises
     ------
     ValueError
-        If ``importance`` or ``class_weight`` is none of these words, ``n_estimators`` or ``early_stopping_rounds`` is
-        below 1, or ``tol`` is negative.
+        If ``importance``, ``class_weight`` or the booster is none of these words, ``n_estimators`` or
+        ``early_stopping_rounds`` is below 1, ``max_bin`` below 2, ``tol`` is negative or given without early stopping,
+        or an ``objective`` is given.
     RuntimeError
         If ``device="cuda"`` and XGBoost was built for the CPU only.
 
@@ -122,7 +122,7 @@ class Boosted:
         importance: str = DEFAULT_IMPORTANCE,
         n_estimators: int = 200,
         early_stopping_rounds: int | None = 2,
-        tol: float = 0.01,
+        tol: float = TOL,
         max_depth: int = 9,
         learning_rate: float = 0.25,
         max_bin: int = 32,
@@ -134,11 +134,10 @@ class Boosted:
             raise ValueError(not_one_of("importance", importance, IMPORTANCES))
         if class_weight not in (None, "balanced"):
             raise ValueError(f"class_weight={class_weight!r} must be None or 'balanced'.")
-        rounds = 1 if early_stopping_rounds is None else early_stopping_rounds
-        require_at_least(1, n_estimators=n_estimators, early_stopping_rounds=rounds)
-        require_real(tol=tol)
-        if not 0 <= tol < np.inf:
-            raise ValueError(f"tol={tol} must be at least 0, and finite.")
+        check_given(options)
+        require_at_least(1, n_estimators=n_estimators)
+        require_at_least(2, max_bin=max_bin)
+        check_stopping(early_stopping_rounds, tol)
         if device == "cuda":
             _need_cuda()
         self.facts = facts(importance=importance, **options)
@@ -151,7 +150,7 @@ class Boosted:
         self.max_explained = max_explained
         self.random_state = random_state
         self.params: dict[str, Any] = {
-            "objective": "multi:softprob",
+            "objective": OBJECTIVE,
             "max_depth": max_depth,
             "learning_rate": learning_rate,
             "max_bin": max_bin,
@@ -259,34 +258,6 @@ def _need_cuda() -> None:
         )
 
 
-def option_names(device: str, given: Mapping[str, Any]) -> set[str]:
-    """The parameters of XGBoost's trees, and those of ``given`` that it uses; it has no list of all of them.
-
-    It names those that it does not use when it trains, so it does that on two cells.
-    """
-    from xgboost import Booster, DMatrix
-
-    smallest = {"objective": "multi:softprob", "num_class": 2, "device": device, "nthread": 1, "verbosity": 1}
-    cells = DMatrix(np.eye(2, dtype=np.float32), np.arange(2))
-    known = set(_names_in(json.loads(Booster(smallest, [cells]).save_config())["learner"]["gradient_booster"]))
-    others = {name: given[name] for name in given if name not in known | parameters_of(Boosted)}
-    if not others:
-        return known
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        Booster(smallest | others, [cells]).update(cells, 0)
-    complaints = " ".join(str(one.message) for one in said if "not used" in str(one.message))
-    return known | set(others) - set(re.findall('"(.*?)"', complaints))
-
-
-def _names_in(config: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _names_in(value)
-        else:
-            yield name
-
-
 PAPER = {"importance": "gain", "early_stopping_rounds": None}
 SEARCH = {
     "max_depth": Range(2, 12, 9),
@@ -296,4 +267,4 @@ SEARCH = {
     "colsample_bytree": Range(0.2, 1.0, 1.0),
     "reg_lambda": Range(0.1, 10.0, 1.0, log=True),
 }
-BOOSTED = ModelInfo(Boosted, facts, PAPER, option_names, SEARCH)
+BOOSTED = ModelInfo(Boosted, facts, PAPER, partial(option_names, own=parameters_of(Boosted)), SEARCH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import EXPRESSION, Facts, ModelInfo, parameters_of
 from smash_gpu.models.search import Choice
 from smash_gpu.runtime.progress import track
+from smash_gpu.runtime.whole import require_at_least
 
 TREES_PER_STEP = 25
 SEARCH = {
@@ -189,6 +191,7 @@ def random_forest(
     """
     if max_depth == AUTO:
         max_depth = DEPTH_ON_GPU if device == "cuda" else None
+    _check_size(n_estimators, max_depth, ", None or 'auto'")
     how = {"random_state": random_state, "max_depth": max_depth} | options
     if device == "cuda":
         return DeviceForest(_cuml_forest(n_estimators, **how))
@@ -202,7 +205,7 @@ def balanced_random_forest(
     random_state: int = 0,
     device: str = "cpu",
     n_estimators: int = 200,
-    max_depth: int = 50,
+    max_depth: int | None = 50,
     min_drawn: int = 50,
     class_weight: str | None = None,
     **options: Any,
@@ -228,6 +231,7 @@ def balanced_random_forest(
     """
     if class_weight not in (None, "balanced"):
         raise ValueError(f"class_weight={class_weight!r} must be None or 'balanced'.")
+    _check_size(n_estimators, max_depth, " or None")
     if device == "cuda":
         if class_weight is not None:
             raise ValueError(
@@ -242,6 +246,13 @@ def balanced_random_forest(
     settings = draw | {"n_jobs": -1, "max_depth": max_depth, "random_state": random_state} | options
     kind = Forest if class_weight is None else ClassWeightedForest
     return kind(BalancedRandomForestClassifier(n_estimators, **settings))
+
+
+def _check_size(n_estimators: int, max_depth: Any, other: str) -> None:
+    """Refuse impossible numbers of trees, and depths that are neither whole numbers nor ``other``."""
+    require_at_least(1, n_estimators=n_estimators)
+    if max_depth is not None and not (isinstance(max_depth, Integral) and max_depth >= 1):
+        raise ValueError(f"max_depth={max_depth!r} must be a whole number of at least 1{other}.")
 
 
 def option_names(device: str, _: Mapping[str, Any], *, is_balanced: bool) -> set[str]:

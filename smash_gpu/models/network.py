@@ -18,7 +18,7 @@ from smash_gpu.models.class_weights import class_weights
 from smash_gpu.models.info import SEPARATION, SHAPLEY, SOFTMAX_RULES, Facts, ModelInfo
 from smash_gpu.models.perceptron_shape import Shape
 from smash_gpu.models.search import Range
-from smash_gpu.runtime.whole import require_real
+from smash_gpu.runtime.whole import require_at_least, require_real
 from smash_gpu.runtime.words import not_one_of
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class Training:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        require_at_least(1, max_epochs=self.max_epochs, patience=self.patience)
+        if self.batch_size is not None:
+            require_at_least(2, batch_size=self.batch_size)  # batch norm needs two cells
         require_real(learning_rate=self.learning_rate, tol=self.tol)
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"learning_rate={self.learning_rate} must be above 0, and finite.")
@@ -88,8 +91,14 @@ class Network:
     n_layers, n_hidden, dropout_rate
         Hidden layers of the paper's network, units of the first one, and its drop-out; each further layer has half of
         both.
-    learning_rate, tol
-        Of Adam, and the smallest fall of the held-out loss that counts; None: those of ``training``.
+    learning_rate
+        Of Adam. None: 0.003.
+    max_epochs, patience, tol
+        Training stops after ``patience`` epochs in a row whose loss on held-out cells is not more than ``tol`` below
+        the last one that was, at the latest after ``max_epochs``, and the epoch with the smallest loss is kept. None:
+        100, 5 and 0.001.
+    batch_size
+        Cells per training step. None: 100 for up to 20,000 training cells, then 1/200 of them, at most 8,192.
     softmax_rule
         "torch" as in ``shap.DeepExplainer`` on PyTorch; "tf" as in the paper's TensorFlow.
     max_background
@@ -105,7 +114,7 @@ class Network:
         ``module`` of your own, whose first ``torch.nn.Linear`` must take all genes. 0: none, as in the paper. Adam
         moves a weight by about the learning rate, so that from λ = 3 on a network may learn nothing: see the accuracy.
     training
-        Epochs, patience, learning rate and batch size.
+        These five together; those given one by one take precedence.
     by_expression
         Whether mean ``|φ|`` is multiplied by the separation of the group from each other group b,
         ``Σ_b sign(m_c − m_b) (1 − exp(−s(c, b) / 2))``, m class means and s as in `tl.panel`. ``|φ|`` has no sign, so
@@ -115,7 +124,7 @@ class Network:
     ------
     ValueError
         If ``softmax_rule`` or ``explained_cells`` is none of these words, ``group_lasso`` or ``tol`` is negative, or a
-        layer or the learning rate is impossible.
+        layer, the learning rate or a number of epochs or cells is impossible.
     RuntimeError
         If ``device="cuda"`` and PyTorch was built for the CPU only.
 
@@ -143,7 +152,10 @@ class Network:
         n_hidden: int = Shape.n_hidden,
         dropout_rate: float = Shape.dropout_rate,
         learning_rate: float | None = None,
+        max_epochs: int | None = None,
+        patience: int | None = None,
         tol: float | None = None,
+        batch_size: int | None = None,
         softmax_rule: str = SOFTMAX_RULES[0],
         max_background: int = 200,
         max_explained: int = 500,
@@ -170,7 +182,10 @@ class Network:
         self.max_explained = max_explained
         self.explained_cells = explained_cells
         self.group_lasso = (GROUP_LASSO if module is None else 0.0) if group_lasso is None else group_lasso
-        given: dict[str, Any] = {"learning_rate": learning_rate, "tol": tol}
+        given: dict[str, Any] = {
+            "learning_rate": learning_rate, "max_epochs": max_epochs, "patience": patience, "tol": tol,
+            "batch_size": batch_size,
+        }  # fmt: skip
         self.training = replace(training or Training(), **{name: x for name, x in given.items() if x is not None})
         self.by_expression = by_expression
 

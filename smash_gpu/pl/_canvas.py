@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from smash_gpu.runtime.drawing import need_matplotlib
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -18,7 +20,7 @@ INCHES_PER_GENE = 0.19
 INCHES_PER_GROUP = 0.24
 BAR_INCHES = 1.4
 FEWEST_ROWS = 4  # as high as the label of a colour bar
-NARROWEST = 2.4  # inches, as wide as a legend of sizes
+NARROWEST = 3.0  # inches, as wide as a legend of sizes
 # Okabe & Ito, "Color Universal Design" (2008)
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#222222")
 GREY = "#D9D9D9"
@@ -28,9 +30,20 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 def canvas(width: float, height: float) -> Axes:
     """New axes on a new figure of this size in inches."""
+    need_matplotlib()
     from matplotlib import pyplot as plt
 
     return plt.figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def squares(ax: Axes | None, values: Any, cmap: str, width: float, height: float) -> tuple[Axes, Any]:
+    """An image of a square matrix with values from 0 to 1, on the given axes or a canvas of a size that fits squares.
+
+    On the canvas they need no fixed aspect, with which the layout would clip long names.
+    """
+    aspect = "auto" if ax is None else "equal"
+    ax = ax or canvas(width, height)
+    return ax, ax.imshow(values, aspect=aspect, cmap=cmap, vmin=0, vmax=1)
 
 
 def room(names: Iterable[str]) -> float:

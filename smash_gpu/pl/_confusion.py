@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.pl._canvas import FEWEST_ROWS, GREY, GROUP, canvas, colour_bar, room, shown
+from smash_gpu.pl._canvas import FEWEST_ROWS, GREY, GROUP, colour_bar, room, shown, squares
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,8 +85,7 @@ def drawn(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     groups = shown(counts.columns)
     names = dict(zip(counts.columns, groups, strict=True))
     size = INCHES_PER_CELL * max(len(groups), FEWEST_ROWS) + room(groups)
-    ax = ax or canvas(size + 1.7, size + 0.6)
-    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    ax, image = squares(ax, share, "Blues", size + 1.7, size + 0.6)
     ax.set_facecolor(GREY)  # shows where there is no share
     for row, column in zip(*np.nonzero(share >= SMALLEST_PRINTED), strict=True):
         colour = "white" if share[row, column] > 0.5 else "black"

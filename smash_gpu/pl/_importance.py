@@ -8,7 +8,7 @@ import numpy as np
 from anndata import AnnData
 
 from smash_gpu.annotated import of_models, slots
-from smash_gpu.pl._canvas import GENE, INCHES_PER_GENE, PLAIN, canvas, legend, quiet, room, shown
+from smash_gpu.pl._canvas import GENE, GREY, INCHES_PER_GENE, PLAIN, canvas, legend, quiet, room, shown
 from smash_gpu.pl._colours import of_bars
 from smash_gpu.selection import ranking
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAMES_PER_COLUMN = 22
+MOST_GROUPS = 16  # as fills of eight colours, plain and hatched, that the eye still tells apart in thin parts
 BAR_INCHES = 4.5
 
 
@@ -23,8 +24,9 @@ def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: A
     """The genes with the largest importance summed over the groups, stacked by group.
 
     Colours are those of ``adata.uns["…_colors"]`` if it holds one for each group. Otherwise, with more than eight
-    groups, our eight colours are used again with hatches. The legend lists the groups in the order of the stack. The
-    label of each bar names the group with the largest part of it, and the size of that part.
+    groups, our eight colours are used again with hatches. Of more than 16 groups, those that are the largest part of no
+    bar are one grey part at its end. The legend lists the groups in the order of the stack. The label of each bar names
+    the group with the largest part of it, and the size of that part.
 
     Parameters
     ----------
@@ -62,26 +64,32 @@ def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: A
     scores = np.nan_to_num(np.abs(slots.scores(adata, key)))
     names = adata.var_names.astype(str).to_numpy(dtype=object)
     named = [str(group) for group in slots.require(adata, "groups", key, "tl.smash")]
-    groups = shown(named)
-    faces = of_bars(adata, slots.recorded(adata, key, "source").get("groupby"), named)
     genes = ranking.order(scores.sum(axis=0), names)[:n_genes][::-1]
-    columns = -(-len(groups) // NAMES_PER_COLUMN)
+    groups, parts = shown(named), scores[:, genes]
+    largest = parts.argmax(axis=0)
+    own = np.unique(largest) if len(groups) > MOST_GROUPS else np.arange(len(groups))
+    faces = of_bars(adata, slots.recorded(adata, key, "source").get("groupby"), [named[i] for i in own])
+    stack, listed = parts[own], [groups[i] for i in own]
+    if len(own) < len(groups):
+        faces, listed = [*faces, {"facecolor": GREY}], [*listed, f"{len(groups) - len(own)} other groups"]
+        stack = np.vstack([stack, np.delete(parts, own, axis=0).sum(axis=0)])
+    columns = -(-len(listed) // NAMES_PER_COLUMN)
     ax = ax or canvas(
-        BAR_INCHES + room(groups) + room(shown(names[genes])) + columns * (0.5 + room(groups)),
-        max(INCHES_PER_GENE * len(genes) + 0.8, 0.15 * min(len(groups), NAMES_PER_COLUMN) + 0.6),
+        BAR_INCHES + room(groups) + room(shown(names[genes])) + columns * (0.5 + room(listed)),
+        max(INCHES_PER_GENE * len(genes) + 0.8, 0.15 * min(len(listed), NAMES_PER_COLUMN) + 0.6),
     )
     left, bars = np.zeros(len(genes)), []
-    for fill, score in zip(faces, scores[:, genes], strict=True):
+    for fill, score in zip(faces, stack, strict=True):
         bars.append(ax.barh(range(len(genes)), score, left=left, height=0.82, **fill))
         left += score
-    _name_largest(ax, scores[:, genes], groups)
+    _name_largest(ax, parts, groups)
     what = f"|consensus of {', '.join(several)}|" if (several := of_models.names(adata, key)) else "|importance|"
     ax.set_xlabel(f"{what}, summed over groups", fontsize=8)
     ax.margins(y=0.01)
     ax.set_xlim(0, left.max() * (1 + (room(groups) + 0.4) / BAR_INCHES) or 1)
     quiet(ax)
     ax.set_yticks(range(len(genes)), shown(names[genes]), **GENE)
-    legend(ax, bars, groups, fontsize=7, ncols=columns, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend(ax, bars, listed, fontsize=7, ncols=columns, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 

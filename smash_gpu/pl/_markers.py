@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from anndata import AnnData
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 LARGEST_DOT = 110.0  # square points
 INK = "0.25"
+FRAMED = "markers of the group"
 
 
 @dataclass(frozen=True)
@@ -100,15 +101,18 @@ def markers(
     >>> len(ax.get_xticklabels())
     6
     """
-    return draw_matrix(_blocks(adata, n_top, key), ax, swap_axes=swap_axes)
+    return draw_matrix(_blocks(adata, n_top, key), ax, framed=FRAMED, swap_axes=swap_axes)
 
 
-def draw_matrix(blocks: Blocks, ax: Axes | None, *, swap_axes: bool) -> Axes:
-    """Mean expression as colours."""
+def draw_matrix(blocks: Blocks, ax: Axes | None, *, framed: str, swap_axes: bool) -> Axes:
+    """Mean expression as colours; ``framed`` says what the frames are."""
     ax = ax or _canvas(blocks, swap_axes=swap_axes)
+    from matplotlib.patches import Rectangle
+
     image = ax.imshow(blocks.mean.T if swap_axes else blocks.mean, aspect="auto", cmap="Reds", vmin=0, vmax=1)
     _name_axes(ax, blocks, swap_axes=swap_axes)
     _frame_own(ax, blocks, swap_axes=swap_axes, color=COLOURS[0], linewidth=1.4)  # seen on dark and on pale red
+    _legend_above(ax, [Rectangle((0, 0), 1, 1, fill=False, edgecolor=COLOURS[0], linewidth=1.4)], [framed])
     colour_bar(ax, image, "mean expression,\nscaled")
     return ax
 
@@ -152,11 +156,12 @@ def dotplot(
     6
     """
     blocks = _blocks(adata, n_top, key)
-    return draw_dots(blocks, slots.profile(adata, "fraction", key)[:, blocks.columns], ax, swap_axes=swap_axes)
+    share = slots.profile(adata, "fraction", key)[:, blocks.columns]
+    return draw_dots(blocks, share, ax, framed=FRAMED, swap_axes=swap_axes)
 
 
-def draw_dots(blocks: Blocks, share: np.ndarray, ax: Axes | None, *, swap_axes: bool) -> Axes:
-    """Mean expression as colours, share of cells (groups × markers) as sizes."""
+def draw_dots(blocks: Blocks, share: np.ndarray, ax: Axes | None, *, framed: str, swap_axes: bool) -> Axes:
+    """Mean expression as colours, share of cells (groups × markers) as sizes; ``framed`` says what the frames are."""
     ax = ax or _canvas(blocks, swap_axes=swap_axes)
     row, column = (place.ravel() for place in np.indices(share.shape))
     x, y = (row, column) if swap_axes else (column, row)
@@ -168,7 +173,7 @@ def draw_dots(blocks: Blocks, share: np.ndarray, ax: Axes | None, *, swap_axes: 
     _name_axes(ax, blocks, swap_axes=swap_axes)
     _frame_own(ax, blocks, swap_axes=swap_axes, color=INK, linewidth=0.7)
     colour_bar(ax, dots, "mean expression,\nscaled")
-    _explain_sizes(ax)
+    _explain_sizes(ax, framed)
     return ax
 
 
@@ -216,10 +221,14 @@ def _frame_own(ax: Axes, blocks: Blocks, *, swap_axes: bool, color: str, linewid
         ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=color, linewidth=linewidth))
 
 
-def _explain_sizes(ax: Axes) -> None:
+def _explain_sizes(ax: Axes, framed: str) -> None:
     handles = [ax.scatter([], [], s=LARGEST_DOT * share, color="white", edgecolors=INK) for share in SHARES]
+    title = {"title": f"cells that express the gene; frames: {framed}", "title_fontproperties": {"size": 7}}
+    _legend_above(ax, handles, [f"{share:.0%}" for share in SHARES], **title)
+
+
+def _legend_above(ax: Axes, handles: list[Any], names: list[str], **title: Any) -> None:
     legend(
-        ax, handles, [f"{share:.0%}" for share in SHARES], fontsize=7, title="cells that express the gene",
-        title_fontproperties={"size": 7}, ncols=len(SHARES), loc="lower left", bbox_to_anchor=(0.0, 1.0),
-        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.2, alignment="left",
+        ax, handles, names, fontsize=7, ncols=len(names), loc="lower left", bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.2, alignment="left", **title,
     )  # fmt: skip

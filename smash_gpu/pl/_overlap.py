@@ -13,7 +13,7 @@ from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.features import gene_names
 from smash_gpu.genes.lists import Genes
-from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, canvas, colour_bar, room, shown
+from smash_gpu.pl._canvas import FEWEST_ROWS, GROUP, colour_bar, room, shown, squares
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,8 +68,7 @@ def overlap(
     share = shared / np.maximum(np.minimum(sizes[:, None], sizes), 1)
     labels = shown(names)
     side = INCHES_PER_PANEL * max(len(labels), FEWEST_ROWS) + room(labels)
-    ax = ax or canvas(side + 1.6, side + 0.4)
-    image = ax.imshow(share, cmap="Purples", vmin=0, vmax=1)
+    ax, image = squares(ax, share, "Purples", side + 1.6, side + 0.4)
     for row, column in np.ndindex(shared.shape):
         colour = "white" if share[row, column] > 0.5 else "black"
         ax.text(column, row, f"{shared[row, column]:.3g}", ha="center", va="center", fontsize=8, color=colour)

@@ -24,6 +24,7 @@ from smash_gpu.pl._canvas import (
     quiet,
     room,
     shown,
+    squares,
 )
 from smash_gpu.runtime.words import not_one_of
 
@@ -193,8 +194,7 @@ def panel_resolution(
     share[a, b] = share[b, a] = 1 - pairs["resolved"]
     names = shown(classes)
     side = INCHES_PER_GROUP * max(len(names), FEWEST_ROWS) + room(names)
-    ax = ax or canvas(side + 1.5, side + 0.5)
-    image = ax.imshow(share, cmap="Reds", vmin=0, vmax=1)
+    ax, image = squares(ax, share, "Reds", side + 1.5, side + 0.5)
     ax.set_xticks(range(len(names)), names, rotation=90, **GROUP)
     ax.set_yticks(range(len(names)), names, **GROUP)
     colour_bar(ax, image, "unresolved share\nof the pair")

@@ -17,6 +17,8 @@ from smash_gpu.runtime.words import not_one_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+FRAMED = "highest in the class"
+
 
 def panel_heatmap(
     adata: AnnData,
@@ -65,7 +67,7 @@ def panel_heatmap(
     (6, 3)
     """
     blocks, _ = _blocks(adata, column, n_genes, key)
-    return draw_matrix(blocks, ax, swap_axes=swap_axes)
+    return draw_matrix(blocks, ax, framed=FRAMED, swap_axes=swap_axes)
 
 
 def panel_dotplot(
@@ -116,7 +118,7 @@ def panel_dotplot(
     4
     """
     blocks, share = _blocks(adata, column, n_genes, key)
-    return draw_dots(blocks, share, ax, swap_axes=swap_axes)
+    return draw_dots(blocks, share, ax, framed=FRAMED, swap_axes=swap_axes)
 
 
 def _blocks(adata: AnnData, column: str | None, n_genes: int | None, key: str) -> tuple[Blocks, np.ndarray]:

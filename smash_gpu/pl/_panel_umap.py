@@ -82,7 +82,8 @@ def panel_umap(
     data = data.only(np.sort(kept))
     X = data.host_expression(np.arange(len(data.names)))
     panel = np.isin(data.names.astype(str), get.panel(adata, key=key))
-    ax = ax or canvas(7.6 + room(shown(data.groups)), 3.9)
+    columns = 1 + len(data.groups) // ROWS
+    ax = ax or canvas(7.2 + columns * (0.4 + room(shown(data.groups))), 3.9)
     looks = of_points(adata, column, data.groups.tolist())
     maps = {f"all {len(data.names):,} genes": X, f"{panel.sum():,} genes of the panel": X[:, panel]}
     for number, (title, values) in enumerate(maps.items()):
@@ -90,7 +91,6 @@ def panel_umap(
         ax.text(0.5 + number * (1 + GAP), 1.02, title, **TITLE)
     ax.set(xlim=(-0.03, 2.03 + GAP), ylim=(-0.03, 1.1), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    columns = 1 + len(data.groups) // ROWS
     handles = [ax.scatter([], [], s=22, linewidths=0, **look) for look in looks]
     legend(ax, handles, shown(data.groups), fontsize=7, ncols=columns, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax

@@ -23,6 +23,7 @@ GREY = "#c8c8c8"
 ERRORS = {"right": "#b9cfe4", "wrong": "#D55E00", "not judged": "#e6e6e6"}
 HEIGHT = 4.0  # inches of the map
 WIDEST = 9.0
+NAMES_PER_COLUMN = 22
 DOTS = 40000  # a cell is as large as this, by the number of cells
 
 
@@ -85,7 +86,9 @@ def transfer_map(
     groups = _groups(adata, cells, color, slots.recorded(adata, key, "transfer").get("tissue_groupby"))
     names = shown(name for name, _, _ in groups)
     wide, high = np.ptp(place, axis=0)
-    ax = ax or canvas(min(HEIGHT * max(wide, 1e-9) / max(high, 1e-9), WIDEST) + room(names) + 1.0, HEIGHT)
+    columns = 1 + (len(names) - 1) // NAMES_PER_COLUMN
+    map_width = min(HEIGHT * max(wide, 1e-9) / max(high, 1e-9), WIDEST)
+    ax = ax or canvas(map_width + columns * (room(names) + 0.4) + 0.6, HEIGHT)
     size = float(np.clip(DOTS / len(place), 1.5, 30))
     handles = []
     for _, mask, look in groups:
@@ -96,7 +99,7 @@ def transfer_map(
     ax.set_ylabel(f"{basis}2", fontsize=8)
     ax.invert_yaxis()
     ax.spines[:].set_linewidth(0.4)
-    legend(ax, handles, names, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend(ax, handles, names, fontsize=7, ncols=columns, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from anndata import AnnData
@@ -21,6 +19,7 @@ from smash_gpu.report._stability import describe_stability
 from smash_gpu.report._structure import describe_structure
 from smash_gpu.report._transfer import transfer_page
 from smash_gpu.report._validation import validation_page
+from smash_gpu.runtime.drawing import need_matplotlib
 
 
 def write(
@@ -204,6 +203,8 @@ def page(
     >>> "MARKER0X" in smg.report.page(adata, title="Planted markers", figures=False)
     True
     """
+    if figures:
+        need_matplotlib()
     slots.require(adata, "markers", key, "tl.smash")
     results = Results(adata, key, figures, umap)
     markers, evaluation, designed = describe_markers(results), describe_evaluation(results), designed_tables(results)
@@ -211,9 +212,8 @@ def page(
     return render(
         "report.html",
         title=title or f"Marker genes of {results.source['groupby']}",
-        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=version("smash-gpu"),
         results=results,
+        changed=results.changed,
         data=describe_data(results),
         rules=filter_rules(results),
         markers=markers,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,8 +19,9 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def render(template: str, **values: Any) -> str:
-    """The template of this name with these values; a value that it needs and does not get is an error."""
-    return environment().get_template(template).render(values)
+    """The template of this name with these values, date and version; a value that it lacks is an error."""
+    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return environment().get_template(template).render(values, date=date, version=version("smash-gpu"))
 
 
 @cache

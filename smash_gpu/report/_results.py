@@ -16,6 +16,12 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.evaluation.summary import is_intact
 
 
+def changed(adata: AnnData, made: dict[str, tuple[str, str]]) -> list[str]:
+    """What has changed since these results, each a key and a name of `slots.MAKE_AGAIN`, were made, in words."""
+    since = {what: slots.changes(adata, *result) for what, result in made.items()}
+    return [f"{what} ({change} since)" for what, change in since.items() if change]
+
+
 @dataclass(frozen=True)
 class Results:
     """Annotated data with results in their slots.
@@ -63,8 +69,7 @@ class Results:
         made = {"markers": (self.key, slots.MARKERS), "evaluation": (self.key, slots.EVALUATION)}
         made["stability"] = (self.key, "stability")
         made["designed panel"] = (slots.PANEL, slots.DESIGN)
-        since = {what: slots.changes(self.adata, *result) for what, result in made.items()}
-        return [f"{what} ({change} since)" for what, change in since.items() if change]
+        return changed(self.adata, made)
 
     @property
     def is_evaluated(self) -> bool:

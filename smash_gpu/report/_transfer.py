@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from smash_gpu.report._evaluation import CLASSIFIERS, PAIRS
 from smash_gpu.report._figures import Figure, drawn
 from smash_gpu.report._panel import Table
 from smash_gpu.report._render import render
+from smash_gpu.report._results import changed
 
 METRICS = {
     "genes": "list", "n_used": "genes", "classifier": "classifier", SCORE: "balanced accuracy",
@@ -43,16 +42,15 @@ def transfer_page(adata: AnnData, title: str | None, key: str, *, figures: bool,
     return render(
         "transfer.html",
         title=title or f"{options['groupby']} in a tissue, named by lists of genes",
-        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=version("smash-gpu"),
         key={"cells": adata.n_obs, "cells judged": int(counts.to_numpy().sum()), "genes in both": options["n_shared"]},
+        changed=changed(adata, {"transfer": (key, slots.TRANSFERRED)}),
         first=shown,
         which=which,
         classifier=CLASSIFIERS.get(shown["classifier"], shown["classifier"]),
         not_judged=[str(sentence) for sentence in slots.held(adata, "not_judged", key, "tl.transfer")],
         tables={
             "metrics": _table("Lists between random panels and all measured genes", judged, METRICS),
-            "groups": _table(f"Classes. {which}", groups[groups["cells"] > 0], GROUPS),
+            "groups": _table(f"Classes. {which}", _classes(groups), GROUPS),
             "confused": _table(f"Classes that are confused most. {which}", *_confused(counts)),
         },
         figures=_figures(adata, counts, basis, key) if figures else {},
@@ -64,6 +62,14 @@ def transfer_page(adata: AnnData, title: str | None, key: str, *, figures: bool,
 def _table(caption: str, data: pd.DataFrame, titles: dict[str, str]) -> Table:
     shown = {title: data[column] for column, title in titles.items() if data[column].notna().any()}
     return Table(caption, shown, len(data))
+
+
+def _classes(groups: pd.DataFrame) -> pd.DataFrame:
+    """All classes; those without a cell in the tissue say that they are not judged, at the end."""
+    absent = groups["cells"] == 0
+    table = groups.assign(**{"class": groups["class"] + np.where(absent, " (not judged: no cell)", "")})
+    table.loc[absent, ["recall", "ceiling", "precision", "f1"]] = np.nan
+    return pd.concat([table[~absent], table[absent]])
 
 
 def _confused(counts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -78,9 +84,8 @@ def _confused(counts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def _figures(adata: AnnData, counts: pd.DataFrame, basis: str, key: str) -> dict[str, Figure]:
-    has_cells = counts.sum(axis=1) > 0
-    seen = has_cells | (counts.sum(axis=0) > 0).to_numpy()
-    made: dict[str, Any] = {"confusion": drawn(confusion_drawn(counts.loc[has_cells.to_numpy(), seen.to_numpy()]))}
+    seen = (counts.sum(axis=1) > 0).to_numpy() | (counts.sum(axis=0) > 0).to_numpy()
+    made: dict[str, Any] = {"confusion": drawn(confusion_drawn(counts.loc[seen, seen]))}
     if basis in adata.obsm:
         made |= {color: drawn(pl.transfer_map(adata, color, basis=basis, key=key)) for color in MAPS}
     return made

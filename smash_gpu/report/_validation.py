@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -15,6 +13,7 @@ from smash_gpu.report._figures import Figure, drawn
 from smash_gpu.report._panel import TITLES as OF_PANEL
 from smash_gpu.report._panel import Table
 from smash_gpu.report._render import render
+from smash_gpu.report._results import changed
 
 CAPTIONS = {
     "checks": "Checks",
@@ -42,8 +41,7 @@ def validation_page(adata: AnnData, title: str | None, key: str, *, figures: boo
     return render(
         "validation.html",
         title=title or " ".join(["Validation of a list of genes", *_for(options)]),
-        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=version("smash-gpu"),
+        changed=changed(adata, {"validation": (key, slots.VALIDATED)}),
         n_genes=len(found["genes"]),
         counts={verdict: counts.get(verdict, 0) for verdict in ("fail", "warn", "pass", "not checked")},
         tables={name: _table(name, table) for name, table in found.items() if len(table)},

@@ -70,7 +70,9 @@ class Settings:
     def verbosity(self, value: int | str) -> None:
         names = Verbosity.__members__
         if value not in names and value not in LEVELS:
-            raise ValueError(not_one_of("verbosity", value, [*names, *(str(int(level)) for level in LEVELS)]))
+            raise ValueError(
+                f"{not_one_of('verbosity', value, names)} A number from 0 to {max(LEVELS):d} is a level, too."
+            )
         LOG.setLevel(LEVELS[names[value] if isinstance(value, str) else Verbosity(value)])
 
     def __repr__(self) -> str:

@@ -179,9 +179,9 @@ class Importance:
         return several.names_of(self.model)
 
     def check_options(self, device: str) -> None:
-        """See `models.check_options`, for every model."""
+        """See `models.check_values`, for every model."""
         for one, options in several.each(self.model, self.options):
-            models.check_options(one, options, device)
+            models.check_values(one, options, device)
 
     @property
     def recorded(self) -> dict[str, Any]:

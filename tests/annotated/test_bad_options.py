@@ -110,6 +110,29 @@ def test_an_option_that_the_model_does_not_have_is_named(adata, step, model):
         )
 
 
+VALUES = {
+    "no trees": ("xgboost", {"booster": "gblinear"}, "booster='gblinear' is not one of gbtree, dart.*splits"),
+    "another objective": ("xgboost", {"objective": "reg:logistic"}, "always predicts groups; omit objective="),
+    "one bin": ("xgboost", {"max_bin": 1}, "XGBoost refuses max_bin=1: "),
+    "a share": ("xgboost", {"subsample": 7.0}, "XGBoost refuses subsample=7.0: "),
+    "a metric": (
+        "xgboost",
+        {"eval_metric": "loss"},
+        "XGBoost refuses eval_metric='loss': Unknown metric function loss$",
+    ),
+    "tol": ("xgboost", {"early_stopping_rounds": None, "tol": 0.1}, "tol=0.1 needs early stopping.*or omit tol="),
+    "auto": ("brf", {"max_depth": "auto"}, "max_depth='auto' must be a whole number of at least 1 or None"),
+    "a word": ("rf", {"max_depth": "deep"}, "max_depth='deep' must be .*'auto'"),
+    "patience": ("dnn", {"patience": 0}, "patience=0 must be at least 1"),
+}
+
+
+@pytest.mark.parametrize(("model", "options", "said"), VALUES.values(), ids=VALUES)
+def test_an_impossible_value_of_a_model_is_refused_before_anything_is_computed(adata, model, options, said):
+    refused = lambda: smg.tl.importance(adata, "cell_type", model=model, model_options=options)  # noqa: E731
+    assert_refused(adata, refused, ValueError, said)
+
+
 def test_all_parameters_of_xgboost_are_taken(adata):
     """Also its short names, those of another booster, and those that it does not list."""
     options = {"eta": 0.3, "reg_lambda": 2, "booster": "dart", "rate_drop": 0.1, "eval_metric": "mlogloss"}

@@ -225,7 +225,7 @@ def test_the_table_pairs_units_with_wilcoxon_and_keeps_what_has_no_result(tmp_pa
     methods, against_wilcoxon, against_paper, *_ = text.split("\n\n")
     assert "| better | -3.0 (2.0) | – | – | 2.0 |" in against_wilcoxon
     assert "| better | 2/2 | 8.0 |" in methods
-    assert "| half | 1/2 | 20.0 |" in methods
+    assert "| half (incomplete) | 1/2 | 20.0 (1 of 2 units) |" in methods
     assert "-3.0 (2.0)" in next(r for r in methods.splitlines() if r.startswith("| better |"))
     assert "| better | 2 | -4.0 (1.0) |" in against_paper
     assert "| half | failed | 1 |" in text

@@ -44,6 +44,14 @@ def to_rare(adata):
     adata.obs["cell_type"] = ["rare", *adata.obs["cell_type"].astype(str)[1:]]
 
 
+def test_figures_without_matplotlib_are_refused_before_any_work(run, data, tmp_path, monkeypatch):
+    data.unlink()
+    monkeypatch.setattr("smash_gpu.runtime.drawing.find_spec", lambda _: None)
+    for command in ("find", "evaluate", "report"):
+        said = run(command, data, "--groupby", "cell_type", "--out", tmp_path / "out")
+        assert_one_message(said, "figures need matplotlib: pip install matplotlib", "--no-figures")
+
+
 # name: (what is done to the file, options, words of the message)
 BAD_FIND = {
     "a missing file": (no_file, (), ("cells.h5ad", "cells2.h5ad")),

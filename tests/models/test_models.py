@@ -109,6 +109,8 @@ def test_early_stopping_of_no_round_or_a_negative_tolerance_is_refused():
         models.Boosted(tol=True)
     with pytest.raises(ValueError, match="n_estimators=0 must be at least 1"):
         models.Boosted(n_estimators=0)
+    with pytest.raises(ValueError, match="max_bin=1 must be at least 2"):
+        models.Boosted(max_bin=1)
 
 
 def test_gain_is_that_of_xgboosts_own_classifier(cells):

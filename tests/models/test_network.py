@@ -50,6 +50,9 @@ def test_every_further_layer_has_half_the_units_and_the_dropout():
         ({"learning_rate": 0.0}, "learning_rate=0.0 must be above 0"),
         ({"tol": -0.1}, "tol=-0.1 must be at least 0"),
         ({"tol": "x"}, "tol='x' must be a number"),
+        ({"patience": 0}, "patience=0 must be at least 1"),
+        ({"max_epochs": 2.5}, "max_epochs=2.5 must be a whole number"),
+        ({"batch_size": 1}, "batch_size=1 must be at least 2"),
     ],
 )
 def test_an_impossible_network_is_refused(options, message):
@@ -59,11 +62,14 @@ def test_an_impossible_network_is_refused(options, message):
         Network(**options)
 
 
-def test_the_learning_rate_alone_leaves_the_other_settings():
+@pytest.mark.parametrize(
+    "alone", [{"learning_rate": 0.02}, {"max_epochs": 7}, {"patience": 9}, {"tol": 0.0}, {"batch_size": 50}]
+)
+def test_one_setting_of_the_training_leaves_the_others(alone):
     from smash_gpu.models.network import Network, Training
 
-    training = Network(learning_rate=0.02, training=Training(patience=3)).training
-    assert training == Training(patience=3, learning_rate=0.02)
+    training = Network(**alone, training=Training(patience=3, learning_rate=0.5)).training
+    assert training == Training(**{"patience": 3, "learning_rate": 0.5} | alone)
 
 
 def test_the_network_returns_to_its_best_epoch(cells):

@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import smash_gpu as smg
-from smash_gpu.pl._canvas import HATCHES, LONGEST_NAME, fills, paired, shown
+from smash_gpu.pl._canvas import GREY, HATCHES, LONGEST_NAME, fills, paired, shown
 
 mpl.use("Agg")
 
@@ -97,11 +97,17 @@ def test_a_legend_names_groups_that_begin_with_an_underscore(hostile):
     assert any(name.startswith("_hidden") for name in legend)
 
 
-def test_forty_groups_have_forty_fills_and_the_first_eight_no_hatch(forty):
-    bars = smg.pl.importance(forty).containers
-    kinds = [(to_hex(part[0].get_facecolor()), part[0].get_hatch() or "") for part in bars]
-    assert len(set(kinds)) == 40
-    assert {hatch for _, hatch in kinds[:8]} == {""}
+def test_of_forty_groups_those_that_are_largest_nowhere_are_one_grey_part(forty):
+    ax = smg.pl.importance(forty)
+    kinds = [(to_hex(part[0].get_facecolor()), part[0].get_hatch() or "") for part in ax.containers]
+    largest = {text.get_text().rpartition(" ")[0].strip() for text in ax.texts}
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(set(kinds)) == len(kinds) == len(largest) + 1
+    assert set(named) == largest | {f"{40 - len(largest)} other groups"}
+    assert {hatch for _, hatch in kinds[:8]} == {""} and kinds[-1] == (GREY.lower(), "")
+    scores = np.abs(np.nan_to_num(forty.varm["smash"])).sum(axis=1)
+    ends = [bar.get_x() + bar.get_width() for bar in ax.containers[-1]]
+    np.testing.assert_allclose(ends, np.sort(scores)[-20:], rtol=1e-5)
     assert len({(f["facecolor"], f["hatch"]) for f in fills(64)}) == 8 * len(HATCHES)
 
 

@@ -47,6 +47,16 @@ def test_the_page_holds_lists_ceiling_random_panels_and_classes(adata, written):
     assert not Page(written(tissue, figures=False)).all("img")
 
 
+def test_classes_without_cells_are_not_judged_and_other_cells_are_named(adata, written):
+    adata.obs["cell_type"] = adata.obs["cell_type"].astype(str)
+    tissue = adata[adata.obs["cell_type"] != "A"].copy()
+    smg.tl.transfer(adata, tissue, "cell_type", genes={"mine": MARKERS[:2]}, n_random=0)
+    *rows, last = rows_of(written(tissue), "Classes. List: mine, 2 genes")[1:]
+    assert last[:3] == ["A (not judged: no cell)", "0", "–"] and {row[0] for row in rows} == {"B / b", "CD4+ T"}
+    with pytest.warns(UserWarning, match="of other data.*tl.transfer again"):
+        assert "Made before the data changed" in Page(written(tissue[:20].copy())).text
+
+
 def test_hostile_names_are_text(written):
     adata = hostile_cells()
     tissue = adata.copy()
