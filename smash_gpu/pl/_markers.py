@@ -230,5 +230,5 @@ def _explain_sizes(ax: Axes, framed: str) -> None:
 def _legend_above(ax: Axes, handles: list[Any], names: list[str], **title: Any) -> None:
     legend(
         ax, handles, names, fontsize=7, ncols=len(names), loc="lower left", bbox_to_anchor=(0.0, 1.0),
-        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.2, alignment="left", **title,
+        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.4, alignment="left", **title,
     )  # fmt: skip

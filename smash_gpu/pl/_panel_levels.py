@@ -129,13 +129,16 @@ def panel_levels(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = No
     _name_genes(ax, shown(genes["name"].astype(str)))
     ax.set_xlim(-0.8, max(len(genes), 1) - 0.2)
     ax.set_ylabel("counts per cell", fontsize=8)
-    from matplotlib.ticker import LogFormatter
-
     for numbers in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-        numbers(LogFormatter(minor_thresholds=(2, 0.5)))  # 6, not 6 × 10⁰
+        numbers(_plain)
     quiet(ax)
     legend(ax, [*marks, *ax.lines[len(marks) :]], names, fontsize=7, ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
     return ax
+
+
+def _plain(value: float, _: int | None) -> str:
+    """0.5, not 5 × 10⁻¹; of the numbers between powers of ten only the first few."""
+    return f"{value:g}" if f"{value:.0e}"[0] in "1235" else ""
 
 
 def _limits(ax: Axes, adata: AnnData, key: str) -> list[str]:
