@@ -7,9 +7,11 @@ twice. Differences from the default in percentage points; standard errors over s
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,17 +31,20 @@ METRICS = ("misclassification", "macro_1_minus_recall")
 
 
 def main(arguments: list[str]) -> None:
-    """Append one line per set, split and setting as soon as it is there, and print the differences from the default."""
+    """Append one line per set, split and setting as soon as it is there, if the file lacks it; print differences."""
     parser = record.parser("panel_tuning")
     parser.add_argument(
         "--fixed", action="store_true", help="only the settings, without the choice, which takes longest"
     )
+    parser.add_argument("--sets", nargs="+", default=[name for name, _ in COLUMNS])
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     rows = []
-    for name, column in COLUMNS:
+    for name, column in (unit for unit in COLUMNS if unit[0] in options.sets):
         for of_split in judged(options.data, name, column, choose=not options.fixed):
-            record.write(options.json, [{"benchmark": "panel_tuning"} | row for row in of_split])
+            there = done(options.json)
+            new = [row for row in of_split if (row["set"], row["seed"], row["setting"]) not in there]
+            record.write(options.json, [{"benchmark": "panel_tuning"} | row for row in new])
             rows += of_split
             print(
                 name, of_split[0]["seed"], {row["setting"]: round(row[METRICS[0]], 2) for row in of_split}, flush=True
@@ -48,6 +53,12 @@ def main(arguments: list[str]) -> None:
     for setting in dict.fromkeys(row["setting"] for row in rows):
         apart = values.loc[setting] - values.loc["default"]
         print(setting, apart.mean().round(2).to_dict(), "standard errors", apart.sem().round(2).to_dict())
+
+
+def done(path: Path) -> set[tuple]:
+    """Set, seed and setting of the lines in the file."""
+    rows = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+    return {(row["set"], row["seed"], row["setting"]) for row in rows}
 
 
 def judged(folder, name: str, column: str, *, choose: bool) -> Iterator[list[dict]]:

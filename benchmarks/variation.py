@@ -1,10 +1,10 @@
 """Types against structure: panels by `tl.panel` at several shares of the variation, and baselines, of equal size.
 
-Every seed holds out 30 % of the cells of each class; a list is chosen on the others. One line per set, seed and list:
-misclassification of kNN(3), the overlap of neighbourhoods of held-out cells, the explained variance of genes that the
-list lacks (both of `tl.evaluate`), and the seconds of the choice. Seeds 61 and up were used for development; judge with
-others. ``--table`` prints means over the lines of a file. ``--cells 100000`` instead times `tl.panel` on as many
-synthetic cells × 20,000 genes: with and without the variation, and again when the sums over the cells are there.
+Every seed holds out 30 % of the cells of each class; a list is chosen on the others. One line per set, seed, size and
+list: misclassification of kNN(3) and metrics of structure on held-out cells (`tl.evaluate`), and the seconds of the
+choice. Lines already in the file are not computed again. Seeds 61 and 62 were used for development; 91 to 93 took part
+in no choice. ``--table`` prints means over the lines of some seeds. ``--cells 100000`` instead times `tl.panel` on as
+many synthetic cells × 20,000 genes: with and without the variation, and again when the sums over the cells are there.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,22 @@ import pandas as pd
 
 import smash_gpu as smg
 from benchmarks import atlas_data, record
+from benchmarks.baselines import METHODS
 from benchmarks.panel import peak_mib
 
 GROUPBY = "cell_type"
-SETS = ("pbmc3k", "paul15", "zeisel")
-SEEDS = (61, 62)
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5)
-METRICS = ("misclassification", "neighbour_overlap", "explained_variance")
+SETS = ("pbmc3k", "paul15", "zeisel", "pancreas_endocrinogenesis", "kang_muscat")
+SEEDS = (91, 92, 93)
+SIZES = (50, 150)
+WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+OF_TOTAL = (0.2, 0.3, 1.0)
+BASELINES = {
+    "wilcoxon": "wilcoxon", "t test": "t_test", "variable": "hvg_seurat", "random": "random", "rf": "rf", "brf": "brf",
+    "xgboost": "xgboost", "dnn": "dnn",
+}  # fmt: skip
+ERROR = "misclassification"
+METRICS = ("neighbour_overlap", "explained_variance", "cluster_nmi", "captured_types")
+KEY = ["set", "seed", "n_genes", "list"]
 
 
 def main(arguments: list[str]) -> None:
@@ -37,37 +47,52 @@ def main(arguments: list[str]) -> None:
     options = record.parser("variation")
     options.add_argument("--sets", nargs="+", default=list(SETS))
     options.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    options.add_argument("--n-genes", type=int, default=50)
+    options.add_argument("--n-genes", type=int, nargs="+", default=list(SIZES))
+    options.add_argument("--lists", nargs="+", default=list(methods(0)), choices=list(methods(0)))
+    options.add_argument("--metrics", nargs="+", default=list(METRICS), choices=METRICS, help="of the structure")
     options.add_argument("--table", action="store_true", help="only print the table of the lines")
     options.add_argument("--cells", type=int, help="time synthetic cells instead")
     options = options.parse_args(arguments)
     if options.cells:
-        record.write(options.json, rows := timed(options.cells, options.n_genes))
+        record.write(options.json, rows := timed(options.cells, options.n_genes[0]))
         print(*rows, sep="\n")
         return
     if not options.table:
-        for name in options.sets:
-            for seed in options.seeds:
+        for seed, name, n_genes in product(options.seeds, options.sets, options.n_genes):
+            there = done(options.json, options.metrics)
+            lists = [of for of in options.lists if (name, seed, n_genes, of) not in there]
+            if lists:
                 adata = ad.read_h5ad(options.data / f"{name}.h5ad")
-                record.write(options.json, judged(adata, name, seed, options.n_genes))
-    print(table(options.json))
+                rows = judged(adata, {"set": name, "seed": seed, "n_genes": n_genes}, lists, options.metrics)
+                record.write(options.json, rows)
+    print(table(options.json, options.seeds))
 
 
-def judged(adata: ad.AnnData, name: str, seed: int, n_genes: int) -> list[dict[str, Any]]:
-    """One row per list."""
-    seconds: dict[str, float] = {}
-    lists = {of: partial(_timed, choose, of, seconds) for of, choose in methods().items()}
+def done(path: Path, metrics: Iterable[str]) -> set[tuple]:
+    """Set, seed, size and list of the lines in the file that have these metrics."""
+    if not path.exists():
+        return set()
+    rows = (json.loads(line) for line in path.read_text().splitlines())
+    return {tuple(row[name] for name in KEY) for row in rows if "list" in row and set(metrics) <= set(row)}
+
+
+def judged(adata: ad.AnnData, unit: dict[str, Any], wanted: list[str], metrics: list[str]) -> list[dict[str, Any]]:
+    """One row per list; ``unit`` is the set, the seed and the number of genes."""
+    seed = unit["seed"]
+    seconds: dict[str, tuple[float, float]] = {}
+    lists = {of: partial(_timed, methods(seed)[of], of, seconds) for of in wanted}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         smg.tl.evaluate(
-            adata, GROUPBY, genes=lists, n_genes=n_genes, n_splits=1, n_random=0, structure=True, random_state=seed
-        )
+            adata, GROUPBY, genes=lists, n_genes=unit["n_genes"], n_splits=1, n_random=0, structure=metrics,
+            random_state=seed, min_cells=10,
+        )  # fmt: skip
     table = smg.get.evaluation_splits(adata).set_index("genes")
-    where = {"benchmark": "variation", "set": name, "groupby": GROUPBY, "seed": seed, "n_genes": n_genes}
+    where = {"benchmark": "variation", "groupby": GROUPBY} | unit
     rows = [
         where
-        | {"list": of, "seconds": round(seconds[of], 2)}
-        | {metric: round(100 * float(table.loc[of, metric]), 2) for metric in METRICS}
+        | {"list": of, "seconds": round(seconds[of][0], 2), "cpu_seconds": round(seconds[of][1], 2)}
+        | {metric: round(100 * float(table.loc[of, metric]), 2) for metric in (ERROR, *metrics)}
         for of in lists
     ]
     for row in rows:
@@ -95,36 +120,26 @@ def timed(n_cells: int, n_genes: int) -> list[dict[str, Any]]:
     return rows
 
 
-def methods() -> dict[str, Callable]:
+def methods(seed: int) -> dict[str, Callable]:
     """Functions from training cells and a number of genes to a list."""
     ours = {f"panel {weight:g}": partial(designed, variation=weight) for weight in WEIGHTS}
-    ours |= {f"panel {w:g} total": partial(designed, variation=w, variation_target="total") for w in (0.2, 0.3, 1.0)}
-    ours["panel 1"] = partial(designed, variation=1.0)
-    return ours | {"wilcoxon": by_wilcoxon, "variable": variable, "pca loadings": loadings}
+    ours |= {f"panel {w:g} total": partial(designed, variation=w, variation_target="total") for w in OF_TOTAL}
+    others = {name: partial(baseline, method=method, seed=seed) for name, method in BASELINES.items()}
+    return ours | {"pca loadings": loadings} | others
 
 
 def designed(cells: ad.AnnData, n_genes: int, **options: Any) -> list[str]:
     """The panel of `tl.panel`."""
-    smg.tl.panel(cells := cells.copy(), GROUPBY, n_genes=n_genes, **options)
+    smg.tl.panel(cells := cells.copy(), GROUPBY, n_genes=n_genes, min_cells=10, **options)
     return list(smg.get.panel(cells))
 
 
-def by_wilcoxon(cells: ad.AnnData, n_genes: int) -> list[str]:
-    """The best of each class against the rest in turn."""
-    import scanpy as sc
+def baseline(cells: ad.AnnData, n_genes: int, *, method: str, seed: int) -> list[str]:
+    """The list of a method of `benchmarks.baselines`."""
+    from smash_gpu.annotated.read import read
 
-    cells = _logged(cells)
-    sc.tl.rank_genes_groups(cells, GROUPBY, method="wilcoxon")
-    turns = [gene for row in cells.uns["rank_genes_groups"]["names"] for gene in row]
-    return list(dict.fromkeys(turns))[:n_genes]
-
-
-def variable(cells: ad.AnnData, n_genes: int) -> list[str]:
-    """The most variable genes by scanpy's normalised dispersion."""
-    import scanpy as sc
-
-    found = sc.pp.highly_variable_genes(_logged(cells), n_top_genes=n_genes, inplace=False)
-    return list(found.nlargest(n_genes, "dispersions_norm").index)
+    data = read(cells, {"groupby": GROUPBY, "min_cells": 10})
+    return data.names[METHODS[method].choose(data, n_genes, seed)].tolist()
 
 
 def loadings(cells: ad.AnnData, n_genes: int) -> list[str]:
@@ -146,19 +161,20 @@ def _logged(cells: ad.AnnData) -> ad.AnnData:
     return cells
 
 
-def _timed(choose: Callable, of: str, seconds: dict[str, float], cells: ad.AnnData, n_genes: int) -> list[str]:
-    start = time.perf_counter()
+def _timed(choose: Callable, of: str, seconds: dict, cells: ad.AnnData, n_genes: int) -> list[str]:
+    start = time.perf_counter(), time.process_time()
     found = choose(cells, n_genes)
-    seconds[of] = time.perf_counter() - start
+    seconds[of] = time.perf_counter() - start[0], time.process_time() - start[1]
     return found
 
 
-def table(path: Path) -> str:
+def table(path: Path, seeds: list[int]) -> str:
     """Means over sets and seeds, the difference in misclassification to the panel by types alone, and the worst set."""
     lines = pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
-    lines = lines[lines["list"].notna()]
-    means = lines.groupby(["n_genes", "list"])[[*METRICS, "seconds"]].mean()
-    by_set = lines.groupby(["n_genes", "list", "set"])["misclassification"].mean().unstack()
+    lines = lines[lines["list"].notna() & lines["seed"].isin(seeds)].drop_duplicates(KEY, keep="last")
+    shown = [name for name in (ERROR, *METRICS, "seconds", "cpu_seconds") if name in lines]
+    means = lines.groupby(["n_genes", "list"])[shown].mean()
+    by_set = lines.groupby(["n_genes", "list", "set"])[ERROR].mean().unstack()
     plain = by_set.xs("panel 0", level="list").reindex(by_set.index.get_level_values("n_genes")).to_numpy()
     means.insert(1, "difference", (by_set - plain).mean(axis=1))
     means.insert(2, "worst_set", (by_set - plain).max(axis=1))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import forests, gpu_table, paper, quality_table, record
-from benchmarks.tables import device, files, panels, short, speed
+from benchmarks.tables import device, files, panels, short, speed, structure
 
 DOCS = record.README.parent / "docs"
 LINES = record.RESULTS
@@ -29,6 +29,9 @@ PAGES: dict[Path, dict[str, Table]] = {
         "rule of probe sets": panels.rule_of_probe_sets,
         "panel on top of a panel": panels.example,
         "tuning": panels.tuning,
+        "settings of small panels": structure.settings,
+        "types and structure": structure.lists,
+        "weights of the variation": structure.weights,
         "group lasso, accuracy": lambda: panels.group_lasso(0),
         "group lasso, agreement": lambda: panels.group_lasso(1),
         "early stopping": panels.early_stopping,
@@ -64,7 +67,8 @@ PAGES: dict[Path, dict[str, Table]] = {
 
 
 def main(arguments: list[str]) -> None:
-    """Write the tables of all pages."""
+    """Write the tables of all pages, and the figure of types against structure."""
     argparse.ArgumentParser(prog="python -m benchmarks tables").parse_args(arguments)
     for page, tables in PAGES.items():
         record.put(page, {name: make() for name, make in tables.items()})
+    structure.draw()

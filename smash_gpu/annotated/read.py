@@ -66,7 +66,7 @@ def read(
     return _dataset(adata, source, work, group, groups)
 
 
-def read_all(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
+def read_all(adata: ad.AnnData, source: Mapping[str, Any], work: Work | str | Path | None = None) -> Dataset:
     """As `read`, but all cells, as one group: for cells whose labels do not matter.
 
     Raises
@@ -77,7 +77,7 @@ def read_all(adata: ad.AnnData, source: Mapping[str, Any]) -> Dataset:
     require_annotated(adata)
     require_one_name(source)
     source = vars(Source()) | dict(source)
-    return _dataset(adata, source, None, np.zeros(adata.n_obs, dtype=np.int64), np.array(["all"], dtype=object))
+    return _dataset(adata, source, work, np.zeros(adata.n_obs, dtype=np.int64), np.array(["all"], dtype=object))
 
 
 def _dataset(

@@ -25,12 +25,19 @@ GENES = "one per line, or a table with a column 'name', 'gene', 'symbol' or the 
 
 
 def add_source(
-    command: argparse.ArgumentParser, *, several: bool = False, data: str = "data", samples: bool = True
+    command: argparse.ArgumentParser,
+    *,
+    several: bool = False,
+    labels: bool = True,
+    data: str = "data",
+    samples: bool = True,
 ) -> None:
     """Input files and how to read them; ``several`` allows more than one column of cell types.
 
     Parameters
     ----------
+    labels
+        Whether the column of cell types is needed.
     data
         "data", or the name of an option for the files, with dashes.
     samples
@@ -40,7 +47,9 @@ def add_source(
     option: dict[str, Any] = {} if data == "data" else {"dest": "data", "required": True}
     command.add_argument(data, type=Path, nargs="+", metavar="DATA", help=files, **option)
     more = {"nargs": "+"} if several else {}
-    command.add_argument("--groupby", required=True, metavar="COLUMN", help="column of obs with the cell types", **more)
+    command.add_argument(
+        "--groupby", required=labels, metavar="COLUMN", help="column of obs with the cell types", **more
+    )
     command.add_argument("--layer", help="layer to read instead of X")
     command.add_argument("--use-raw", action="store_true", help="read .raw instead of X")
     values = command.add_mutually_exclusive_group()

@@ -15,7 +15,7 @@ GROUPS = {  # the heading → options, by the names that hold their values; thos
                                  "transcript_lengths", "length_key", "gene_table", "quota", "cost_key", "budget",
                                  "failure_rate"),
     "classes and weights": ("column_weights", "ignore", "pair", "prior", "weights", "weight_key", "sample_fraction",
-                            "variation", "variation_target"),
+                            "variation", "variation_target", "tune"),
     "model": ("model", "tuned", "paper", "inverse_pca", "max_cells", "n_models", "n_trials", "timeout"),
     "markers": ("n_top", "within", "unique", "positive_only", "min_markers", "min_log2_fold_change",
                 "min_fraction_difference", "near_highest"),

@@ -20,7 +20,7 @@ def open_data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     from smash_gpu.io import concat
 
     asked = {name: getattr(options, name, None) for name in ("layer", "use_raw", "sample_key", "batch_key")}
-    columns = [options.groupby] if isinstance(options.groupby, str) else options.groupby
+    columns = [options.groupby] if isinstance(options.groupby, str) else options.groupby or []
     adata = concat.open_cells(options.data, {"groupby": [*columns, getattr(options, "within", None)], **asked})
     if options.use_raw:
         adata = raw_of(adata, (options.gene_symbols, getattr(options, "ensembl_key", None)))

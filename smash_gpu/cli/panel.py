@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from smash_gpu.cli.inputs import (
 )
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.model_names import as_models
+from smash_gpu.cli.panel_text import show
 from smash_gpu.cli.saved import save_result
 from smash_gpu.cli.wording import in_options, table_in_options
 from smash_gpu.genes.names import FAMILY_NAMES
@@ -38,7 +38,7 @@ PURPOSE = "design a panel of exactly N genes that separates all classes in a fil
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of ``smash-gpu panel``."""
-    arguments.add_source(command, several=True)
+    arguments.add_source(command, several=True, labels=False)
     add = command.add_argument
     add("--column-weights", nargs="+", type=float, metavar="W", help="weight of each column of --groupby")
     add("--n-genes", type=int, default=Request.n_genes, help="genes to choose, with --include, without --extend")
@@ -59,6 +59,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="0 to 1: weight of the variation between cells, also inside classes, in what is maximised",
     )  # fmt: skip
     add("--variation-target", choices=TARGETS, default=Request.variation_target, help="what is to be explained")
+    add("--tune", action="store_true", help="choose τ, --prior and --variation by cross-validation in the cells")
     add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
     add("--ensembl-table", type=Path, metavar="FILE", help="Ensembl ids by symbol, for genes without one in var")
     add("--xenium-reference", action="store_true", help="also write the reference bundle for the Xenium Panel Designer")
@@ -127,25 +128,41 @@ def run(options: argparse.Namespace) -> Result:
     from smash_gpu.panel.fitting import in_words
 
     out = writable(options.out)
-    weights = options.column_weights or [1.0] * len(options.groupby)
-    if len(weights) != len(options.groupby):
-        raise ValueError(f"--column-weights: {len(weights)} weights for {len(options.groupby)} columns of --groupby.")
+    columns = options.groupby or []
+    weights = options.column_weights or [1.0] * len(columns)
+    if len(weights) != len(columns):
+        raise ValueError(f"--column-weights: {len(weights)} weights for {len(columns)} columns of --groupby.")
+    if not columns:
+        _need_no_classes(options)
     if options.tables == "parquet" and find_spec("pyarrow") is None:
         raise ImportError("--tables parquet needs pyarrow: pip install pyarrow.")
     adata, source = open_data(options)
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     gene_columns(adata, options)
-    _choose(adata, options, dict(zip(options.groupby, weights, strict=True)), source | {"batch_key": options.batch_key})
+    groupby = dict(zip(columns, weights, strict=True)) or None
+    _choose(adata, options, groupby, source | {"batch_key": options.batch_key})
     if options.platform is not None:
         used = in_words(platform_of(options.platform), get.panel_table(adata, "platform"))
         print(f"\n{in_options(used, options.parser)}")
-    _show(adata)
+    show(adata)
     said = {"platform": table_in_options(get.panel_table(adata, "platform"), "used", options.parser)}
     written = [] if out is None else _write(adata, options, out, source)
     return Result(_tables(adata) | said | {"written": written})
 
 
-def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], source: dict[str, Any]) -> None:
+def _need_no_classes(options: argparse.Namespace) -> None:
+    """Raise a ValueError if --groupby is needed."""
+    if options.variation != 1:
+        raise ValueError(
+            "--groupby is missing: give the column of obs with the classes, or --variation 1 for a panel by the "
+            "variation alone, without classes."
+        )
+    for name in ("weights", "xenium_reference"):
+        if getattr(options, name):
+            raise ValueError(f"--{name.replace('_', '-')} needs classes; give --groupby, or leave it out.")
+
+
+def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float] | None, source: dict[str, Any]) -> None:
     from smash_gpu import tl
 
     priorities: dict[str, str] = {
@@ -154,7 +171,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float], 
     same = ("n_genes", "nested", "sample_fraction", "mean_counts", "max_counts", "max_transcripts", "weight_key",
             "probe_sets", "failure_rate", "cost_key", "budget", "positive_only", "min_markers", "ignore", "prior",
             "exclude_families", "species", "mask_var", "platform", "length_key", "max_off_target", "variation",
-            "variation_target")  # fmt: skip
+            "variation_target", "tune", "random_state")  # fmt: skip
     weights = _weights(adata, options, source)
     tl.panel(
         adata,
@@ -187,58 +204,14 @@ def _weights(adata: Any, options: argparse.Namespace, source: dict[str, Any]) ->
     return slots.KEY
 
 
-def _show(adata: Any) -> None:
-    from smash_gpu import get
-    from smash_gpu.panel.certificate import missing
-
-    slide = get.panel_table(adata, "slide")
-    if len(there := slide[slide["origin"] == "existing"]):
-        absent = f", {(~there['in_data']).sum():,} of them not in the data" * (not there["in_data"].all())
-        print(f"\nOn the slide: {len(slide):,} genes, {len(there):,} of the existing panel{absent}")
-    genes, curve = get.panel_table(adata), get.panel_table(adata, "curve").iloc[-1]
-    shown = genes[["rank", "name", "resolution", "resolves", "substitute", "replaces"]]
-    print(f"\n{len(genes)} genes, in order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))
-    print(shown.head(20).to_string(index=False, float_format="{:.3f}".format))
-    print(
-        f"\nResolution {curve['resolution']:.1%} of what all genes give; at least {at_least(curve['of_bound'])} of the "
-        "best"
-    )
-    if "unweighted_resolution" in curve:
-        print(f"panel of this size, genes weighed by the model; {curve['unweighted_resolution']:.1%} without weights.")
-    else:
-        print("panel of this size.")
-    if "variation" in curve:
-        print(
-            f"{curve['variation']:.1%} of the variation explained; at most {curve['variation_bound']:.1%} is possible."
-        )
-    print(f"{curve['half_resolved']:.1%} of the pairs of classes are resolved by half. The hardest:")
-    pairs = get.panel_table(adata, "pairs").head(5)
-    print(
-        pairs[["column", "class_a", "class_b", "resolved", "possible"]].to_string(
-            index=False, float_format="{:.2f}".format
-        )
-    )
-    caps, short = get.panel_table(adata, "caps"), missing(get.panel_table(adata, "certificate"))
-    if len(caps):
-        fullest = caps.assign(share=caps["used"] / caps["limit"]).nlargest(5, "share")
-        print(f"\nThe fullest caps:\n{fullest.to_string(index=False, float_format='{:.2f}'.format)}")
-    if len(short):
-        shown = short[["column", "class", "asked", "found", "in_data", "allowed", "reason", "way_out"]]
-        print(f"\nClasses with fewer markers than requested:\n{shown.to_string(index=False)}")
-    print()
-
-
-def at_least(share: float) -> str:
-    """A lower bound in percent, which is not rounded up."""
-    return f"{math.floor(1000 * share + 1e-9) / 1000:.1%}"
-
-
 def _tables(adata: Any) -> dict[str, Any]:
     """All tables of the panel, that of the genes under the name of its file."""
     from smash_gpu import get
+    from smash_gpu.annotated import slots
     from smash_gpu.get._panel import TABLES
 
-    return {"panel" if name == "genes" else name: get.panel_table(adata, name) for name in TABLES}
+    there = [name for name in TABLES if name in adata.uns[slots.PANEL]]
+    return {"panel" if name == "genes" else name: get.panel_table(adata, name) for name in there}
 
 
 def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str, Any]) -> list[Path]:
@@ -253,13 +226,14 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     export.merscope(adata, out / "merscope.csv", **ids)
     export.gene_panel_json(adata, out / "gene_panel.json", **ids)
     export.design_sheet(adata, out / "design_sheet.csv", **ids)
-    save_result(adata, out / "panel.h5ad", (*options.groupby, options.sample_key, options.batch_key))
+    save_result(adata, out / "panel.h5ad", (*(options.groupby or ()), options.sample_key, options.batch_key))
     (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))
     if not options.no_figures:
         save(pl.panel_curve(adata), out / "curve.png")
-        save(pl.panel_pairs(adata), out / "unresolved.png")
-        save(pl.panel_dotplot(adata), out / "dotplot.png")
-        save(pl.panel_heatmap(adata), out / "heatmap.png")
+        if options.groupby:
+            save(pl.panel_pairs(adata), out / "unresolved.png")
+            save(pl.panel_dotplot(adata), out / "dotplot.png")
+            save(pl.panel_heatmap(adata), out / "heatmap.png")
         if get.panel_table(adata, "crowding")["transcripts"].notna().all():
             save(pl.panel_crowding(adata), out / "crowding.png")
             save(pl.panel_levels(adata), out / "levels.png")

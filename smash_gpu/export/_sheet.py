@@ -93,7 +93,7 @@ def _rows(order: pd.DataFrame, purposes: pd.DataFrame) -> pd.DataFrame:
     by_gene = pd.Series(pairs, dtype=object).groupby(purposes["name"].to_numpy()).agg("; ".join)
     reasons = (
         REASONS[priority] + (f": resolves {pair}" if pair else "")
-        for priority, pair in zip(order["priority"], order["resolves"], strict=True)
+        for priority, pair in zip(order["priority"], order.get("resolves", [""] * len(order)), strict=True)
     )
     return pd.DataFrame(
         {
@@ -106,7 +106,7 @@ def _rows(order: pd.DataFrame, purposes: pd.DataFrame) -> pd.DataFrame:
             "Counts per cell in brightest class": counts(order, "max_counts"),
             "Brightest class": order.get("max_class", ""),
             "Probe sets": [whole(n) for n in order[SETS]],
-            "Substitute": order["substitute"],
+            "Substitute": order.get("substitute", ""),
             "Next best": order["next_best"],
         }
     )

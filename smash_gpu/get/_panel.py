@@ -9,7 +9,19 @@ from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime.words import not_one_of
 
-TABLES = ("genes", "pairs", "purposes", "curve", "rules", "caps", "certificate", "slide", "platform", "crowding")
+TABLES = (
+    "genes",
+    "pairs",
+    "purposes",
+    "curve",
+    "rules",
+    "caps",
+    "certificate",
+    "slide",
+    "platform",
+    "crowding",
+    "tuning",
+)
 
 
 def panel(adata: AnnData, *, key: str = slots.PANEL) -> list[str]:
@@ -54,8 +66,8 @@ def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL)
         "purposes" (the pairs that need each gene most), "curve" (size against resolution), "rules" (genes that each
         rule removed), "caps" (sums against their caps), "certificate" (markers of each class; those with fewer than
         promised first, and why), "slide" (all genes on the slide: the existing panel, in the data or not, and the
-        chosen ones), "platform" (its numbers, their sources and their use) or "crowding" (transcripts per cell in each
-        class).
+        chosen ones), "platform" (its numbers, their sources and their use), "crowding" (transcripts per cell in each
+        class) or, with ``tune=True``, "tuning" (settings and the share of cells misclassified with them).
     key
         Name of the slots.
 
@@ -81,4 +93,5 @@ def panel_table(adata: AnnData, table: str = "genes", *, key: str = slots.PANEL)
     """
     if table not in TABLES:
         raise NotFoundError(not_one_of("table", table, TABLES))
-    return slots.require(adata, table, key, "tl.panel").copy()
+    step = "tl.panel" + "(tune=True)" * (table == "tuning")
+    return slots.require(adata, table, key, step).copy()

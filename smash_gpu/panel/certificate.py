@@ -22,14 +22,16 @@ def certificate(design: Design) -> pd.DataFrame:
     ``in_data`` and ``allowed`` count its markers among all genes and among those that the rules leave. ``hardest``
     names the classes from which the fewest genes separate it. ``possible`` is the share of its hardest pair that would
     be resolved if all genes were chosen for this pair alone. ``reason`` and ``way_out`` are sentences, empty where no
-    marker is missing. Without requested markers, the table is empty for more than `SEPARATIONS_UNASKED` pairs × genes.
+    marker is missing. The table is empty without classes, and without requested
+    markers for more than `SEPARATIONS_UNASKED` pairs × genes.
     """
     problem = design.problem
     classes = problem.classes
     profiles = design.objective.profiles.on("cpu")
     ignored = ignored_classes(classes, problem.request)
     rows: list[tuple] = []
-    if problem.promised.any() or len(design.objective.weight) * profiles.n_genes <= SEPARATIONS_UNASKED:
+    few = len(design.objective.weight) * profiles.n_genes <= SEPARATIONS_UNASKED
+    if not problem.is_label_free and (problem.promised.any() or few):
         marks = problem.markers if problem.promised.any() else markers(profiles, classes, ignored)
         held = marks[:, design.whole].sum(axis=1)
         short = held < problem.promised

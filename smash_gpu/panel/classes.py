@@ -14,6 +14,7 @@ from smash_gpu.errors import NotFoundError
 from smash_gpu.runtime.words import did_you_mean, join_names
 
 NONE = -1
+ALL_CELLS = "all cells"  # the one class of a panel without classes
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Gains:
         self.panel = [*self.panel, gene]
         self.depth = self.depth + self.objective.separation(gene)
         self.explained = None if self.explained is None else self.explained.with_gene(gene)
-        self.estimated[:] = self.exact[:] = False
+        self._forget()
 
     def follow(self, other: Gains) -> None:
         """Go on from the depth and τ of another choice, which holds no fewer genes than the last that was followed."""
@@ -88,7 +88,7 @@ class Gains:
         if self.objective.tau != other.objective.tau:
             self.objective = self.objective.with_tau(other.objective.tau)
             self._start()
-        self.estimated[:] = self.exact[:] = False
+        self._forget()
         if len(self.objective.weight) * len(self.upper) <= SEPARATIONS_TO_FOLLOW:
             self.upper = np.minimum(self.upper, self._estimate(slice(None)))
 
@@ -138,9 +138,13 @@ class Gains:
 
     def _start(self) -> None:
         self.upper = self._estimate(slice(None))
-        self.estimated = np.zeros(len(self.upper), dtype=bool)
-        self.exact = np.zeros(len(self.upper), dtype=bool)
+        self.estimated, self.exact = (np.zeros(len(self.upper), dtype=bool) for _ in range(2))
+        self._forget()
         self.per_value = 1.0 if self.explained is None else per_value(self.objective)
+
+    def _forget(self) -> None:
+        """Gains are no longer known, unless there are no pairs: then all are 0."""
+        self.estimated[:] = self.exact[:] = not len(self.objective.weight)
 
     def _estimate(self, genes: Any) -> np.ndarray:
         slack = 1e-7 * self.objective.ceiling / self.objective.tau

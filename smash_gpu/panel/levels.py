@@ -39,11 +39,16 @@ def crowding(
 
 
 def in_classes(design: Design) -> dict[str, pd.DataFrame | np.ndarray]:
-    """The table ``crowding``, and mean expression and share of cells of the chosen genes, classes × genes, float32."""
+    """The table ``crowding``, and mean expression and share of cells of the chosen genes, classes × genes, float32.
+
+    Without classes only the table, with one row.
+    """
     problem, sets, share = design.problem, design.problem.probe_sets, np.ones(len(design.whole))
     if sets is not None:
         share[: len(design.panel)] = sets.number[design.panel] / sets.high[design.panel]
     table = crowding(problem.expressed, problem.request, design.whole, share)
+    if problem.is_label_free:
+        return {"crowding": table}
     stats = problem.expressed.stats
     found = {"class_mean": stats.mean, "class_fraction": stats.fraction}
     return {"crowding": table} | {name: values[:, design.panel].astype(np.float32) for name, values in found.items()}

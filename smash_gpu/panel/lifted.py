@@ -17,13 +17,19 @@ SEPARATIONS_FOR_DESIGNS = 2**24  # pairs × genes; above this, a design without 
 
 
 def resolutions(design: Design) -> np.ndarray:
-    """Resolution of a panel designed without each quota that is full, at least that of this one; NaN elsewhere."""
+    """Resolution of a panel designed without each quota that is full, at least that of this one; NaN elsewhere.
+
+    Of a panel without classes, the explained share of the variation.
+    """
     caps, objective = design.problem.caps, design.objective
     found = np.full(len(caps.what), np.nan)
     if len(objective.weight) * objective.profiles.n_genes > SEPARATIONS_FOR_DESIGNS:
         return found
     full = caps.used(design.whole) >= caps.limit - ROUNDING
     for row in np.flatnonzero(caps.is_quota & full).tolist():
+        if design.problem.is_label_free:
+            found[row] = max(design.merit, designed(without(design.problem, row)).merit)
+            continue
         everything = max(design.most.value_of_all(), design.value[-1])
         problem = without(design.problem, row)
         found[row] = max(design.value[-1], designed(problem).value[-1]) / everything

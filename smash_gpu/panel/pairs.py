@@ -31,7 +31,8 @@ def weighted_pairs(
 ) -> Pairs:
     """Every pair of classes of one column, with ``w_ab = c_a c_b f_ab (p_a p_b)^(prior / 2)``, scaled to 1 in all.
 
-    The pairs of a column have the total weight ``column_weights``, however many classes the column has.
+    The pairs of a column have the total weight ``column_weights``, however many classes the column has. A single class,
+    all cells, has no pairs.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ def weighted_pairs(
     KeyError, ValueError
         If a class is unknown, a weight is negative, or no pair is left.
     """
+    if len(classes.names) == 1:  # all cells: there is nothing to separate
+        return Pairs(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros(0))
     own = np.ones(len(classes.names))
     for name, factor in {**dict.fromkeys(ignore, 0.0), **(class_weights or {})}.items():
         own[classes.rows(name, "ignore" if name in set(ignore) else "class_weights")] = _not_negative(factor, name)

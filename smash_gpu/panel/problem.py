@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smash_gpu.compute.xp import to_host
+from smash_gpu.compute.xp import on_gpu, to_host
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.separation import EPSILON
 from smash_gpu.errors import NotFoundError
@@ -24,6 +24,7 @@ from smash_gpu.panel.objective import Objective, tau_for
 from smash_gpu.panel.pairs import weighted_pairs
 from smash_gpu.panel.probe_ranges import ranges
 from smash_gpu.panel.probe_sets import fewer, sampling_variance, scaled, thinned
+from smash_gpu.panel.profiles import Profiles
 from smash_gpu.panel.request import MUST, Request
 from smash_gpu.panel.variation import Variation
 from smash_gpu.runtime.words import did_you_mean, join_names
@@ -68,6 +69,11 @@ class Problem:
     def is_by_value(self) -> bool:
         """Whether the choice is by F alone: no weights of genes, and no variation."""
         return self.request.weight_key is None and self.variation is None
+
+    @property
+    def is_label_free(self) -> bool:
+        """Whether there are no classes, so that the variation alone decides."""
+        return not len(self.objective.weight)
 
     def without_caps(self) -> Problem:
         """The same problem without upper limits on counts, transcripts and costs, and without promised markers."""
@@ -157,45 +163,83 @@ def prepare(
         Of each gene for a model, NaN for genes that were no candidates there: the source of `importance.weights`. None:
         all weights are 1. Genes that are in anyway, required or existing ones, have the weight 1 if they were none.
     """
-    strata = strata_of(levels, *(None if v is None else v.codes for v in (data.sample, data.batch)))
-    sums = data.stats_by(strata.code, strata.n)
-    classes = classes_of(levels)
-    expressed = Expression(
-        classes, summed(sums, strata.members(len(classes.names))), sums.pooled, data.known.why_no_counts
-    )
+    of_strata, classes = summed_of(data, levels)
+    members = of_strata.strata.members(len(classes.names))
+    expressed = Expression(classes, summed(of_strata.sums, members), of_strata.sums.pooled, data.known.why_no_counts)
     known = Genes(data.names, data.symbols, data.ids, pd.DataFrame(index=data.names) if table is None else table)
     found = candidates(request, known, expressed, mask, None if importance is None else ~np.isnan(importance))
     check_numbers(request, found, known)
     check_quotas(request.quotas, found)
-    summed_up = Summed(data, strata, sums, adjust.offsets(sums, strata, classes))
+    objective, variation = learned(of_strata, classes, levels, request, found=found, known=known, importance=importance)
+    promised = promises(classes, request)
+    marking = (
+        markers(objective.profiles.on("cpu"), classes, ignored_classes(classes, request))
+        if promised.any()
+        else np.zeros(objective.profiles.mean.shape, bool)
+    )
+    problem = Problem(
+        request, known, classes, expressed, objective, found, caps(request, known, expressed, found),
+        preference(request, known), marking, promised, variation=variation,
+    )  # fmt: skip
+    return with_probe_sets(problem)
+
+
+def summed_of(data: Dataset, levels: list[Level]) -> tuple[Summed, Classes]:
+    """Sums over the cells of every stratum, from one pass, and the classes."""
+    strata = strata_of(levels, *(None if v is None else v.codes for v in (data.sample, data.batch)))
+    sums = data.stats_by(strata.code, strata.n)
+    classes = classes_of(levels)
+    return Summed(data, strata, sums, adjust.offsets(sums, strata, classes)), classes
+
+
+def learned(
+    of_strata: Summed,
+    classes: Classes,
+    levels: list[Level],
+    request: Request,
+    *,
+    found: Candidates,
+    known: Genes,
+    importance: np.ndarray | None,
+) -> tuple[Objective, Variation | None]:
+    """What the choice maximises, with the numbers that the cells of ``of_strata`` give; see `prepare`."""
+    data = of_strata.data
     fraction = None if data.sample is None else request.sample_fraction
     profiles = adjust.profiles(
-        summed_up.without_batches, strata, classes, sample_fraction=fraction,
+        of_strata.without_batches, of_strata.strata, classes, sample_fraction=fraction,
         min_cells_per_sample=request.min_cells_per_sample,
     )  # fmt: skip
     if importance is not None:
         profiles = replace(profiles, weight=_weights(importance, found)[None])
     profiles = replace(profiles, failure=failure_rates(request, known))
+    objective = _objective(profiles, classes, levels, request, found).on(data.device)
+    return objective, measured(of_strata, request, found, objective)
+
+
+def refitted(
+    problem: Problem, objective: Objective, variation: Variation | None, levels: list[Level], request: Request
+) -> Problem:
+    """The rules of a problem with what was `learned` from other cells, and with τ and weights of another request."""
+    device = "cuda" if on_gpu(objective.weight) else "cpu"
+    if variation is not None:
+        variation = replace(variation, weight=request.variation) if request.variation else None
+    changed = replace(
+        problem.with_most_probe_sets, request=request, probe_sets=None,
+        objective=_objective(objective.profiles, problem.classes, levels, request, problem.found).on(device),
+        variation=variation,
+    )  # fmt: skip
+    return with_probe_sets(changed)
+
+
+def _objective(
+    profiles: Profiles, classes: Classes, levels: list[Level], request: Request, found: Candidates
+) -> Objective:
     pairs = weighted_pairs(
         classes, {level.name: level.weight for level in levels}, prior=request.prior, ignore=request.ignore,
         class_weights=request.class_weights, pair_weights=request.pair_weights,
     )  # fmt: skip
-    promised = promises(classes, request)
-    marking = (
-        markers(profiles, classes, ignored_classes(classes, request))
-        if promised.any()
-        else np.zeros(profiles.mean.shape, bool)
-    )
-    size = request.n_genes + len(found.existing)
-    objective = Objective(profiles, pairs.first, pairs.second, pairs.weight, request.tau or tau_for(size)).on(
-        data.device
-    )
-    problem = Problem(
-        request, known, classes, expressed, objective, found, caps(request, known, expressed, found),
-        preference(request, known), marking, promised,
-        variation=measured(summed_up, request, found, objective),
-    )  # fmt: skip
-    return with_probe_sets(problem)
+    tau = request.tau or tau_for(request.n_genes + len(found.existing))
+    return Objective(profiles, pairs.first, pairs.second, pairs.weight, tau)
 
 
 def _weights(importance: np.ndarray, found: Candidates) -> np.ndarray:

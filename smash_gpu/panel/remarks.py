@@ -49,6 +49,8 @@ def _bright(found: Design) -> Iterator[str]:
 
 def _poor(found: Design, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     """A panel that resolves less than half of what as many genes resolve without caps."""
+    if found.problem.is_label_free:
+        return
     resolution = float(tables["curve"]["resolution"].iloc[-1])
     if not found.problem.request.is_capped or resolution >= POOR:
         return  # nothing resolves more than all genes do

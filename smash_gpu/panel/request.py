@@ -40,6 +40,7 @@ class Request:
     tau: float | None = None
     variation: float = 0.0
     variation_target: str = PC
+    tune: bool = False
     prior: float = 0.0
     ignore: tuple[str, ...] = ()
     class_weights: Mapping[str, float] = field(default_factory=dict)
@@ -79,6 +80,11 @@ class Request:
             raise ValueError(f"variation={self.variation} must be a fraction from 0 to 1, not a percentage.")
         if self.variation_target not in TARGETS:
             raise ValueError(not_one_of("variation_target", self.variation_target, TARGETS))
+        if self.variation_target != PC and not (self.variation or self.tune):
+            raise ValueError(
+                f"variation_target={self.variation_target!r} says what variation= is of; pass variation= above 0 too, "
+                "or leave it out."
+            )
         if not 0 <= self.sample_fraction <= 1:
             raise ValueError(
                 f"sample_fraction={self.sample_fraction} must be a fraction from 0 to 1, not a percentage."

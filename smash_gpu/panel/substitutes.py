@@ -13,6 +13,7 @@ from smash_gpu.panel.greedy import TIED
 from smash_gpu.panel.objective import cuts, in_threads
 from smash_gpu.panel.request import MUST, OUT
 from smash_gpu.panel.result import Design
+from smash_gpu.panel.variation import without_each
 
 PAIRS_AT_ONCE = 2**23  # panels × pairs
 SEPARATIONS_FOR_ALL = 2**27  # pairs × genes
@@ -81,6 +82,20 @@ def exchanges(design: Design, *, same_tier: bool = False) -> Exchanges:
         chosen.append(_first(np.where(allowed, row, -np.inf), by_name))
     gained = np.array([0.0 if at is None else row[at] for at, row in zip(chosen, gains, strict=True)])
     gene = np.array([-1 if at is None else pool[at] for at in chosen])
+    return Exchanges(loss, gene, loss - gained)
+
+
+def exchanges_by_variation(design: Design) -> Exchanges:
+    """`exchanges` by the variation: F is V there, and a gene that adds nothing to it takes no place."""
+    assert design.problem.variation is not None, "the variation counts"
+    pool, by_name, panel = _pool(design), _by_name(design), design.panel
+    losses, gains = without_each(design.problem.variation, design.whole)
+    gene, gained = np.full(len(panel), -1), np.zeros(len(panel))
+    for place, row in enumerate(gains[: len(panel), pool]):
+        at = _first(np.where(_allowed(design, panel[place], pool) & (row > 0), row, -np.inf), by_name[pool])
+        if at is not None:
+            gene[place], gained[place] = pool[at], row[at]
+    loss = losses[: len(panel)]
     return Exchanges(loss, gene, loss - gained)
 
 

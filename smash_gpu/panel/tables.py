@@ -13,7 +13,7 @@ from smash_gpu.panel.lifted import resolutions
 from smash_gpu.panel.request import MUST, ORDINARY, SPARE, WANTED
 from smash_gpu.panel.result import Design
 from smash_gpu.panel.slide import slide_table
-from smash_gpu.panel.substitutes import exchanges, largest, substitutes
+from smash_gpu.panel.substitutes import exchanges, exchanges_by_variation, largest, substitutes
 from smash_gpu.panel.variation import Variation
 
 HARDEST_PAIRS = 100
@@ -43,27 +43,16 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
     """One row per gene, in order of choice."""
     problem, panel = design.problem, design.panel
     names = problem.genes.names
-    instead, next_best = substitutes(design), exchanges(design)
-    ceiling = design.objective.ceiling
     table = pd.DataFrame(
         {
             "rank": np.arange(1, len(panel) + 1),
             "name": names[panel],
             "symbol": problem.genes.symbols[panel],
             "priority": [PRIORITY[tier] for tier in problem.found.tier[panel]],
-            "gain": design.gain / ceiling,
-            "resolution": curve["resolution"].to_numpy()[1:],
-            "of_bound": curve["of_bound"].to_numpy()[1:],
-            "resolves": _main_purposes(purposes, names[panel]),
-            "loss": next_best.loss / ceiling,
-            "substitute": _named(names, instead.gene),
-            "replaces": instead.share,
-            "loss_with_substitute": instead.loss_with / ceiling,
-            "next_best": _named(names, next_best.gene),
-            "loss_with_next_best": next_best.loss_with / ceiling,
         }
     )
-    if design.problem.variation is not None:
+    table = table.assign(**(_explained if problem.is_label_free else _resolved)(design, purposes, curve))
+    if problem.variation is not None:
         table["variation"] = curve["variation"].to_numpy()[1:]
     if design.probe_sets is not None:
         table["probe_sets"] = design.probe_sets
@@ -75,6 +64,35 @@ def gene_table(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> p
         table["max_counts"] = counts.max(axis=0)
         table["max_class"] = problem.classes.labels[counts.argmax(axis=0)]
     return table
+
+
+def _resolved(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> dict[str, Any]:
+    """What each gene resolves, and what could take its place."""
+    instead, next_best = substitutes(design), exchanges(design)
+    names, ceiling = design.problem.genes.names, design.objective.ceiling
+    return {
+        "gain": design.gain / ceiling,
+        "resolution": curve["resolution"].to_numpy()[1:],
+        "of_bound": curve["of_bound"].to_numpy()[1:],
+        "resolves": _main_purposes(purposes, names[design.panel]),
+        "loss": next_best.loss / ceiling,
+        "substitute": _named(names, instead.gene),
+        "replaces": instead.share,
+        "loss_with_substitute": instead.loss_with / ceiling,
+        "next_best": _named(names, next_best.gene),
+        "loss_with_next_best": next_best.loss_with / ceiling,
+    }
+
+
+def _explained(design: Design, purposes: pd.DataFrame, curve: pd.DataFrame) -> dict[str, Any]:
+    """What each gene explains of the variation, and what could take its place; for panels without classes."""
+    next_best = exchanges_by_variation(design)
+    return {
+        "gain": np.diff(curve["variation"]),
+        "loss": next_best.loss,
+        "next_best": _named(design.problem.genes.names, next_best.gene),
+        "loss_with_next_best": next_best.loss_with,
+    }
 
 
 def purpose_table(design: Design) -> pd.DataFrame:
@@ -120,8 +138,11 @@ def curve_table(design: Design) -> pd.DataFrame:
     for any panel of this size, given where τ is the same (in a nested list: the long prefixes). ``of_bound`` is F
     divided by its bound, with the τ of that step. ``half_resolved`` is the share of pairs resolved by more than half.
     All these are of the weighted objective, if genes have weights; ``unweighted_resolution`` then is the resolution
-    with all weights 1. If the variation counts, ``variation`` is V and ``variation_bound`` its largest possible value.
+    with all weights 1. If the variation counts, ``variation`` is V and ``variation_bound`` its largest possible value;
+    without classes there is nothing else.
     """
+    if design.problem.is_label_free:
+        return _label_free_curve(design)
     objective, problem = design.objective, design.problem
     depth = objective.depth(problem.found.existing)
     values, weakest = [objective.value(depth)], [_weakest(design, depth)]
@@ -144,6 +165,11 @@ def curve_table(design: Design) -> pd.DataFrame:
     )
     table = table if problem.variation is None else table.assign(**_variation(design, problem.variation))
     return table.assign(unweighted_resolution=_unweighted_resolution(design)) if design.is_weighted else table
+
+
+def _label_free_curve(design: Design) -> pd.DataFrame:
+    assert design.problem.variation is not None, "without classes the variation decides"
+    return pd.DataFrame({"n_genes": np.arange(len(design.panel) + 1)} | _variation(design, design.problem.variation))
 
 
 def _variation(design: Design, variation: Variation) -> dict[str, list[float]]:
@@ -174,12 +200,14 @@ def _unweighted_resolution(design: Design) -> np.ndarray:
 def cap_table(design: Design) -> pd.DataFrame:
     """One row per cap or quota: the quantity, the class or group, what the panel and existing genes use, the limit.
 
-    With quotas, ``resolution_without`` is the resolution of a panel designed without the quota, where it is full.
+    With quotas, ``resolution_without`` is the resolution of a panel designed without the quota, where it is full;
+    without classes ``variation_without`` is its share of the variation.
     """
     caps = design.problem.caps
     used, limit = (caps.as_asked(slice(None), values) for values in (caps.used(design.whole), caps.limit))
     table = pd.DataFrame({"constraint": caps.what, "of": caps.of, "used": used, "limit": limit})
-    return table.assign(resolution_without=resolutions(design)) if caps.is_quota.any() else table
+    what = "variation_without" if design.problem.is_label_free else "resolution_without"
+    return table.assign(**{what: resolutions(design)}) if caps.is_quota.any() else table
 
 
 def _named(names: np.ndarray, genes: np.ndarray) -> list[str]:

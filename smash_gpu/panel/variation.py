@@ -92,14 +92,19 @@ class Explained:
     def _gains(self) -> Any:
         xp = namespace(self.squares)
         left = self.variance > DEPENDENT * xp.diag(self.of.covariance)
-        gained = xp.where(left, self.squares / xp.where(left, self.variance, 1.0), 0.0)
-        return gained / max(float(self.of.spectrum.sum()), np.finfo(float).tiny)
+        return xp.where(left, self.squares / xp.where(left, self.variance, 1.0), 0.0) * self.per_variance
+
+    @property
+    def per_variance(self) -> float:
+        """The factor that makes explained variance ``V``."""
+        return 1 / max(float(self.of.spectrum.sum()), np.finfo(float).tiny)
 
     @cached_property
     def gains(self) -> np.ndarray:
         """``V(S + g) − V(S)`` of every gene, on the host; 0 for genes outside the pool."""
-        of_pool = np.append(to_host(self._gains), 0.0)  # place −1 is the last
-        return of_pool[self.of.place]
+        found = to_host(self._gains)
+        of_pool = np.concatenate([found, np.zeros((*found.shape[:-1], 1))], axis=-1)  # place −1 is the last
+        return of_pool[..., self.of.place]
 
     def with_gene(self, gene: int) -> Explained:
         """What the panel and one more gene explain."""
@@ -119,6 +124,26 @@ class Explained:
             of_targets=xp.concatenate([self.of_targets, target[:, None]], axis=1),
             share=self.share + gain,
         )
+
+
+def without_each(of: Variation, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What ``V`` loses without each of these genes, and the gain of every gene on top of the others, genes × genes.
+
+    With ``P = Σ_SS⁻¹``, what is left without p is what is left with it and a matrix of rank one:
+    ``R + q qᵀ / P_pp`` with ``q = Σ_·S P e_p``.
+    """
+    explained, xp = of.explained(genes), namespace(of.covariance)
+    if explained.taken.shape[1] < len(genes):  # some depend on others, and would explain what those do without them
+        fewer = [of.explained(np.delete(genes, place)) for place in range(len(genes))]
+        return np.array([explained.share - one.share for one in fewer]), np.stack([one.gains for one in fewer])
+    inverse = xp.linalg.inv(explained.taken[of.place[genes]])  # of the Cholesky factor
+    own = (inverse**2).sum(axis=0)  # P_pp
+    targets, q = explained.of_targets @ inverse, (explained.taken @ inverse).T / own[:, None]
+    lost = (targets**2).sum(axis=0)
+    together = targets.T @ of.shared - (targets.T @ explained.of_targets) @ explained.taken.T
+    squares = xp.maximum(explained.squares + q * (2 * together + q * lost[:, None]), 0.0)
+    found = replace(explained, squares=squares, variance=explained.variance + q**2 * own[:, None])
+    return to_host(lost / own) * found.per_variance, found.gains
 
 
 def variation_of(weight: float, target: str, place: np.ndarray, targets: np.ndarray, covariance: Any) -> Variation:

@@ -15,6 +15,7 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # a name may hol
 GENE: dict[str, Any] = {"fontstyle": "italic", "fontsize": 8, **PLAIN}
 GROUP: dict[str, Any] = {"fontsize": 8, **PLAIN}
 LONGEST_NAME = 34
+NO_CLASSES = "this panel was designed without classes (groupby=None), so there is nothing to show for each of them."
 INCHES_PER_LETTER = 0.067
 INCHES_PER_GENE = 0.19
 INCHES_PER_GROUP = 0.24

@@ -17,6 +17,7 @@ from smash_gpu.pl._canvas import (
     GREY,
     GROUP,
     INCHES_PER_GROUP,
+    NO_CLASSES,
     canvas,
     colour_bar,
     legend,
@@ -30,6 +31,7 @@ from smash_gpu.runtime.words import not_one_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 INCHES_PER_PAIR = 0.22
 
@@ -39,6 +41,7 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
 
     The dotted line is left out where the upper bound is what all genes resolve, and so says nothing; under
     caps this may be all sizes but the last. If the panel was chosen by the variation too, its share is a fourth line.
+    Without classes this share and its largest possible value are all there is.
 
     Parameters
     ----------
@@ -69,6 +72,25 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     """
     curve = get.panel_table(adata, "curve", key=key)
     ax = ax or canvas(6, 4)
+    lines, names = (_resolution if "resolution" in curve else _of_variation)(ax, curve)
+    ax.set(xlim=(0, curve["n_genes"].max()), ylim=(0, 1.02))
+    ax.set_xlabel("number of genes", fontsize=8)
+    ax.set_ylabel("share", fontsize=8)
+    quiet(ax)
+    legend(ax, lines, names, fontsize=8, loc="lower right")
+    return ax
+
+
+def _of_variation(ax: Axes, curve: pd.DataFrame) -> tuple[list[Line2D], list[str]]:
+    n = curve["n_genes"]
+    lines = [
+        *ax.plot(n, curve["variation"], color=COLOURS[2]),
+        *ax.plot(n, curve["variation_bound"], color=COLOURS[2], linestyle=":"),
+    ]
+    return lines, ["of the variation: explained", "at most, by any genes"]
+
+
+def _resolution(ax: Axes, curve: pd.DataFrame) -> tuple[list[Line2D], list[str]]:
     n, later = curve["n_genes"], curve[1:]
     is_known = (later["bound"] < 1) | later["bound"].isna() | (later["of_bound"] >= 1)
     of_bound = later["of_bound"].where(is_known)
@@ -84,10 +106,6 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
         *ax.plot(n, curve["half_resolved"], color=COLOURS[0]),
         *ax.plot(later["n_genes"], of_bound, color=COLOURS[1], clip_on=False, **dots),
     ]
-    ax.set(xlim=(0, n.max()), ylim=(0, 1.02))
-    ax.set_xlabel("number of genes", fontsize=8)
-    ax.set_ylabel("share", fontsize=8)
-    quiet(ax)
     names = [
         "of what all genes together resolve",
         "of the pairs of classes: more than half resolved",
@@ -96,8 +114,7 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
     if "variation" in curve:
         lines += ax.plot(n, curve["variation"], color=COLOURS[2])
         names.append("of the variation: explained")
-    legend(ax, lines, names, fontsize=8, loc="lower right")
-    return ax
+    return lines, names
 
 
 def panel_pairs(
@@ -202,6 +219,15 @@ def panel_resolution(
 
 
 def _of_column(pairs: pd.DataFrame, column: str | None) -> pd.DataFrame:
+    """The pairs of one column, or all.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such column, or the panel has no classes.
+    """
+    if not len(pairs):
+        raise NotFoundError(NO_CLASSES)
     if column is None:
         return pairs
     known = [str(name) for name in pairs["column"].unique()]

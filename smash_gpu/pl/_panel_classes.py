@@ -10,7 +10,7 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
-from smash_gpu.pl._canvas import shown
+from smash_gpu.pl._canvas import NO_CLASSES, shown
 from smash_gpu.pl._markers import Blocks, draw_dots, draw_matrix, scaled_by_gene
 from smash_gpu.runtime.words import not_one_of
 
@@ -126,6 +126,8 @@ def _blocks(adata: AnnData, column: str | None, n_genes: int | None, key: str) -
     genes = get.panel(adata, key=key)[:n_genes]
     classes = get.panel_table(adata, "crowding", key=key)
     columns = list(dict.fromkeys(classes["column"].astype(str)))
+    if columns == [""]:
+        raise NotFoundError(NO_CLASSES)
     column = columns[0] if column is None else column
     if column not in columns:
         raise NotFoundError(not_one_of("column", column, columns))

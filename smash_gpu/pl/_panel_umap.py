@@ -9,7 +9,7 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.annotated.read import read
+from smash_gpu.annotated.read import read, read_all
 from smash_gpu.panel.request import MIN_CELLS
 from smash_gpu.pl._canvas import canvas, legend, room, shown
 from smash_gpu.pl._colours import of_points
@@ -73,11 +73,9 @@ def panel_umap(
     """
     source = slots.recorded(adata, key, "panel")
     column = next(iter(slots.require(adata, "crowding", key, "tl.panel")["column"].astype(str)))
-    data = read(
-        adata,
-        {name: source[name] for name in source if name in READ}
-        | {"groupby": column, "min_cells": source.get("min_cells") or MIN_CELLS},
-    )
+    how = {name: source[name] for name in source if name in READ}
+    labelled = {"groupby": column, "min_cells": source.get("min_cells") or MIN_CELLS}
+    data = read(adata, how | labelled) if column else read_all(adata, how)
     kept = np.random.default_rng(random_state).permutation(data.cells)[:max_cells]
     data = data.only(np.sort(kept))
     X = data.host_expression(np.arange(len(data.names)))

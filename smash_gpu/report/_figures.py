@@ -57,8 +57,9 @@ def figures(
             made["unresolved_pairs"] = drawn(pl.unresolved_pairs(adata, n_pairs=PAIRS, genes=results.featured, key=key))
     if structure and structure.curve:
         made["structure_curve"] = drawn(pl.learning_curve(adata, structure.names[0], key=key))
-    if {"curve", "pairs"} <= designed.keys():
+    if "curve" in designed:
         made["panel_curve"] = drawn(pl.panel_curve(adata, key=DESIGNED))
+    if "pairs" in designed:
         made["panel_pairs"] = drawn(pl.panel_pairs(adata, n_pairs=ROWS, key=DESIGNED))
     return made | _of_panel(results)
 
@@ -66,12 +67,12 @@ def figures(
 def _of_panel(results: Results) -> dict[str, Figure]:
     """The designed panel in every class: dots, colours, transcripts per cell, levels, and the cells themselves."""
     adata, found = results.adata, results.adata.uns.get(DESIGNED, {})
-    if "class_mean" not in found:
+    if "crowding" not in found:
         return {}
-    made: dict[str, Any] = {
-        "panel_dotplot": partial(pl.panel_dotplot, n_genes=GENES_IN_A_FIGURE),
-        "panel_heatmap": partial(pl.panel_heatmap, n_genes=GENES_IN_A_FIGURE),
-    }
+    made: dict[str, Any] = {}
+    if "class_mean" in found:
+        made["panel_dotplot"] = partial(pl.panel_dotplot, n_genes=GENES_IN_A_FIGURE)
+        made["panel_heatmap"] = partial(pl.panel_heatmap, n_genes=GENES_IN_A_FIGURE)
     if found["crowding"]["transcripts"].notna().all():
         made |= {"panel_crowding": pl.panel_crowding, "panel_levels": pl.panel_levels}
     if results.umap:

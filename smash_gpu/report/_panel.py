@@ -23,7 +23,7 @@ TABLES = {
     "crowding": "Transcripts per cell of the whole panel in each class",
     "platform": "Numbers of the platform, how each was used, and its source",
     "rules": "Genes that the rules removed",
-    "curve": "Resolution by panel size",
+    "curve": "What the panel resolves or explains, by its size",
 }
 TITLES = {
     "genes": {"name": "gene", "symbol": "symbol", "rank": "rank", "priority": "priority", "gain": "gain",
@@ -113,7 +113,7 @@ def designed_tables(results: Results) -> dict[str, Table]:
 def designed_columns(results: Results) -> str:
     """The columns of labels that `tl.panel` had to resolve."""
     groupby = slots.recorded(results.adata, DESIGNED, "panel").get("groupby", ())
-    columns = groupby if isinstance(groupby, Mapping | tuple) else [groupby]
+    columns = groupby if isinstance(groupby, Mapping | tuple) else [groupby] * (groupby is not None)
     return ", ".join(str(column).removesuffix(" = 1.0") for column in columns)
 
 

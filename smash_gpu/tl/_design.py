@@ -17,12 +17,12 @@ from smash_gpu.annotated import slots
 from smash_gpu.annotated.columns import column, mask_of
 from smash_gpu.annotated.features import of_all_features, only_genes
 from smash_gpu.annotated.gene_table import annotation
-from smash_gpu.annotated.read import groups_of, read
+from smash_gpu.annotated.read import groups_of, read, read_all
 from smash_gpu.annotated.source import Source
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.data.stages import Work
 from smash_gpu.errors import warn
-from smash_gpu.panel import Request
+from smash_gpu.panel import Request, label_free
 from smash_gpu.panel.expression import with_levels
 from smash_gpu.panel.fitting import fitted, in_words, on_platform
 from smash_gpu.panel.levels import in_classes
@@ -33,6 +33,7 @@ from smash_gpu.panel.tables import tables
 from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.tl import _summaries
+from smash_gpu.tl._panel_tuning import tuned
 
 
 def design_into(
@@ -49,19 +50,34 @@ def design_into(
     work: str | Path | Work | None,
     key: str,
     weights: str | None = None,
+    random_state: int = 0,
 ) -> None:
     """Design a panel by the options of `Request`, and fill the slots."""
     request, preset = Request.of(options), None if platform is None else platform_of(platform)
     with limit(memory):
+        if not columns:
+            more = {"weights": weights, "sample_key": source.sample_key, "min_cells": source.min_cells}
+            label_free.refuse(request, more)
         data, levels = read_levels(adata, columns, source, request.ignore, work)
         request, var, fit = _fit(preset, request, data, annotation(adata, gene_table, source.gene_symbols), length_key)
         mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
         important = None if weights is None else only_genes(adata, slots.importance(adata, weights, what="weights"))
-        found = design.design(design.prepare(data, levels, request, table=var, mask=mask, importance=important))
-        written = tables(found) | in_classes(found) | {"platform": fit}
+        how: dict[str, Any] = {"table": var, "mask": mask, "importance": important}
+        tuning = {}
+        if request.tune:
+            request, tuning["tuning"] = tuned(data, levels, request, random_state=random_state, **how)
+            say(_summaries.of_panel_tuning(tuning["tuning"]))
+        found = design.design(design.prepare(data, levels, request, **how))
+        written = tables(found) | in_classes(found) | {"platform": fit} | tuning
         for sentence in chain(remarks(found, written), on_platform(found, preset)):
             warn(sentence)
-    more = {"groupby": columns, "mask_var": mask_var, "weights": weights, "tau": found.objective.tau}
+    more = {
+        "groupby": columns or None,
+        "mask_var": mask_var,
+        "weights": weights,
+        "tau": found.objective.tau,
+        "random_state": random_state,
+    }
     noted = asdict(request) | more | vars(source)
     noted |= {"platform": None if preset is None else preset.name, "length_key": length_key}
     chosen = of_all_features(adata, np.isin(np.arange(len(data.names)), found.panel))
@@ -78,6 +94,8 @@ def _fit(
     var = with_levels(var, data, {*request.limits, *(preset.numbers if preset else ())})
     why = data.known.why_no_counts
     request, table = fitted(preset, request, var.columns, length_key=length_key, why_no_counts=why)
+    if data.n_groups == 1:
+        request, table = label_free.with_all_sets(request, table)
     if preset is not None:
         say(in_words(preset, table))
     return request, var, table
@@ -90,7 +108,9 @@ def read_levels(
     ignored: Sequence[str] = (),
     work: str | Path | Work | None = None,
 ) -> tuple[Dataset, list[design.Level]]:
-    """The data, and the classes of every label column with its weight."""
+    """The data, and the classes of every label column with its weight; without a column, all cells as one class."""
+    if not columns:
+        return read_all(adata, vars(source), work), [label_free.all_cells(adata.n_obs)]
     fewest = MIN_CELLS if source.min_cells is None else source.min_cells
     where = vars(source) | {"groupby": next(iter(columns)), "min_cells": fewest}
     data = read(adata, where, work, ignored=ignored)
@@ -112,18 +132,20 @@ def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[s
             raise ValueError(f"some labelled cells have no value in {what}={name!r}; fill them in first.")
 
 
-def columns_of(groupby: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
-    """Label columns and their weights.
+def columns_of(groupby: str | Sequence[str] | Mapping[str, float] | None, variation: float) -> dict[str, float]:
+    """Label columns and their weights; none for a panel by the variation alone.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If there is none, and classes count.
     """
     if groupby is None:
+        if variation == 1:
+            return {}
         raise ValueError(
-            "groupby is None, but tl.panel needs a column with classes, also for its tables. With variation=1 the "
-            "variation alone decides which genes are chosen: pass any column that labels all cells."
+            "groupby is None, but the choice needs classes; pass a column with classes, or variation=1 for a panel by "
+            "the variation alone, without classes."
         )
     if isinstance(groupby, str):
         return {groupby: 1.0}

@@ -21,11 +21,27 @@ def of_markers(markers: pd.DataFrame, n_candidates: int) -> str:
 def of_panel(tables: Mapping[str, pd.DataFrame]) -> str:
     """How good the panel is."""
     curve, resolved = tables["curve"].iloc[-1], tables["pairs"]["resolved"]
+    if "resolution" not in curve:
+        return (
+            f"Designed a panel of {len(tables['genes']):,} genes without classes: {curve['variation']:.1%} of the "
+            f"variation explained, at most {curve['variation_bound']:.1%} is possible: get.panel_table."
+        )
     bound = math.floor(1000 * curve["of_bound"] + 1e-9) / 1000  # a bound is not rounded up
     return (
         f"Designed a panel of {len(tables['genes']):,} genes: resolution {curve['resolution']:.1%} of what all genes "
         f"give, at least {bound:.1%} of the best panel of this size; {(resolved >= 0.5).sum():,} of {len(resolved):,} "
         "pairs of classes are resolved by half: get.panel_table."
+    )
+
+
+def of_panel_tuning(table: pd.DataFrame) -> str:
+    """The settings that cross-validation chose, and what they gain."""
+    best, default = table[table["chosen"]].iloc[0], table.iloc[0]
+    tau = "by default" if np.isnan(best["tau"]) else f"{best['tau']:g}"
+    return (
+        f"Tuned by cross-validation: tau {tau}, prior {best['prior']:g}, variation {best['variation']:g}; "
+        f"{best['misclassification']:.1%} of the held-out cells are misclassified, "
+        f"{default['misclassification']:.1%} with the first setting."
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from cells import REPOSITORY
 
 from benchmarks import quality_table, record, tables
-from benchmarks.tables import short
+from benchmarks.tables import short, structure
 from benchmarks.tables.markdown import lines
 
 CASES = [pytest.param(page, name, id=name) for page, of in tables.PAGES.items() for name in of]
@@ -19,6 +19,13 @@ MARK = re.compile(r"<!-- end of (.*) -->")
 @pytest.mark.parametrize(("page", "name"), CASES)
 def test_a_page_shows_the_committed_lines(page, name):
     assert record.marked(page, name) == tables.PAGES[page][name](), "run: python -m benchmarks tables"
+
+
+def test_the_figure_of_structure_is_of_the_committed_lines():
+    from PIL import Image
+
+    with Image.open(structure.FIGURE) as image:
+        assert image.text["Source"] == structure.digest(), "run: python -m benchmarks tables"
 
 
 def test_every_table_between_marks_is_compared():

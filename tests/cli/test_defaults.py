@@ -53,7 +53,7 @@ CHECKS = {
     "device": lambda word: resolve_device(word) if word != "cuda" else None,
     "classifier": classifiers.check,
     "protocol": lambda word: Splitting(protocol=word),
-    "variation_target": lambda word: Request(variation_target=word),
+    "variation_target": lambda word: Request(variation=0.1, variation_target=word),
     "structure": structure_of,
     "missing": lambda word: GeneNames(np.array([]), np.array([])).numbers([], "genes", missing=word),
 }

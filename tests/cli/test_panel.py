@@ -10,7 +10,7 @@ from cases.commands import changed
 
 import smash_gpu as smg
 from smash_gpu.cli.exit_codes import ExitCode
-from smash_gpu.cli.panel import at_least
+from smash_gpu.cli.panel_text import at_least
 
 PNG = b"\x89PNG"
 
@@ -177,6 +177,25 @@ def test_a_failure_rate_is_a_number_or_a_column(run, data, tmp_path):
     code, _, error = run(*panel, "--failure-rate", 1.2)
     assert code == ExitCode.WRONG
     assert "no probability below 1" in error
+
+
+def test_a_tuned_panel(run, data, tmp_path):
+    panel = ["panel", data, "--groupby", "cell_type", "--n-genes", 3, "--variation", 0.1, "--no-figures"]
+    code, said, error = run(*panel, "--tune", "--nested", "--out", tmp_path / "design")
+    assert code == 0, error
+    assert "Settings by cross-validation:" in said
+    assert pd.read_csv(tmp_path / "design" / "tuning.csv")["chosen"].sum() == 1
+
+
+def test_a_panel_without_classes(run, data, tmp_path):
+    code, said, error = run("panel", data, "--n-genes", 5, "--variation", 1, "--out", tmp_path / "design")
+    assert code == 0, error
+    assert "of the variation explained; at most" in said and "esolution" not in said and "pairs" not in said
+    assert {"panel.csv", "curve.csv", "curve.png"} <= {path.name for path in (tmp_path / "design").iterdir()}
+    code, _, error = run("panel", data, "--n-genes", 5)
+    assert code == 2 and "--groupby is missing" in error and "--variation 1" in error
+    code, _, error = run("panel", data, "--n-genes", 5, "--variation", 1, "--min-markers", 1)
+    assert code == 2 and "--min-markers needs classes" in error
 
 
 def test_the_variation_is_reported(run, data, tmp_path):

@@ -30,6 +30,7 @@ def test_counts_are_asked_for_where_they_are_needed(adata):
         ({"sample_fraction": 70}, "not a percentage"),
         ({"variation": 10}, "variation=10 must be a fraction from 0 to 1"),
         ({"variation": True}, "variation=True must be a number"),
+        ({"variation_target": "total"}, "variation_target='total' says what variation= is of; pass variation="),
         ({"variation": "nope"}, "variation='nope' must be a number"),
         ({"variation_target": "pca"}, "variation_target='pca' is not one of pc, total"),
         ({"class_weights": {"A": -1}}, "not negative"),

@@ -189,16 +189,11 @@ def test_the_variation_has_columns_a_line_and_its_options(adata, tmp_path):
     assert len(smg.pl.panel_curve(adata).lines) == 3
 
 
-def test_a_panel_without_labels_is_refused_with_the_way_out(adata):
-    with pytest.raises(ValueError, match="groupby is None.*pass any column that labels all cells"):
-        smg.tl.panel(adata, None, variation=1)
-
-
 def test_labels_do_not_matter_where_the_variation_alone_decides(adata, rng):
     """All 60 genes are in the pool here, so that the choice sees nothing of the classes."""
     adata.obs["any"] = rng.choice(["one", "two"], adata.n_obs)
     found = []
-    for column in ("cell_type", "any"):
+    for column in ("cell_type", "any", None):
         smg.tl.panel(adata, column, n_genes=12, variation=1, exclude_families=())
         found.append(smg.get.panel(adata))
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]

@@ -1,0 +1,129 @@
+"""Types against structure: tables and the figure of `benchmarks/results/variation.jsonl`, and settings by tuning."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks import record
+from benchmarks.tables.markdown import frame, markdown
+
+FIGURE = record.README.parent / "docs" / "benchmarks" / "types-against-structure.png"
+ERROR, KEPT = "misclassification", "neighbour_overlap"
+DEVELOPMENT, JUDGED = (61, 62), (91, 92, 93)
+TYPES = "panel 0"
+NAMES = {
+    "panel 0": "`tl.panel`", "panel 0.05": "λ = 0.05", "panel 0.1": "λ = 0.1", "panel 0.2": "λ = 0.2",
+    "panel 0.3": "λ = 0.3", "panel 0.5": "λ = 0.5", "panel 1": "λ = 1", "panel 0.2 total": "λ = 0.2, total",
+    "panel 0.3 total": "λ = 0.3, total", "panel 1 total": "λ = 1, total", "wilcoxon": "Wilcoxon test",
+    "t test": "t test", "rf": "random forest", "pca loadings": "PCA loadings", "variable": "highly variable genes",
+    "random": "random genes",
+}  # fmt: skip
+SETTINGS = {
+    "default": "default: 0.3, 0", "prior=0.5": "0.3, 0.5", "softer": "0.4, 0.5", "softest": "0.6, 0.5",
+    "sharper": "0.2, 0", "chosen": "chosen by cross-validation",
+}  # fmt: skip
+
+
+def judged(seeds: tuple[int, ...]) -> pd.DataFrame:
+    """The lines of these seeds, one per set, seed, size and list."""
+    rows = frame("variation")
+    rows = rows[rows["list"].notna() & rows["seed"].isin(seeds)]
+    return rows.drop_duplicates(["set", "seed", "n_genes", "list"], keep="last")
+
+
+def weights() -> str:
+    """What small weights of the variation cost in types and keep of the neighbours, by set and size."""
+    rows = judged(JUDGED)
+    shown = []
+    for by, title in ((["set"], "{}, all sizes"), (["n_genes"], "{:.0f} genes, all sets"), ([], "all")):
+        groups = rows.groupby(by[0]) if by else [("", rows)]
+        shown += [[title.format(name), *_against_types(part)] for name, part in groups]
+    head = ["", "units", "M, %", *(f"{NAMES[of]}: {what}" for of in ("panel 0.05", "panel 0.1") for what in ("M", "N"))]
+    return markdown(head, shown)
+
+
+def _against_types(rows: pd.DataFrame) -> list[str]:
+    units = rows.pivot(index=["set", "seed", "n_genes"], columns="list")
+    cells = [f"{len(units)}", f"{units[ERROR][TYPES].mean():.1f}"]
+    for of in ("panel 0.05", "panel 0.1"):
+        for metric in (ERROR, KEPT):
+            apart = (units[metric][of] - units[metric][TYPES]).dropna()
+            cells.append(f"{apart.mean():+.1f} ({apart.sem():.1f})".replace("-", "−"))
+    return cells
+
+
+def means() -> pd.DataFrame:
+    """Mean of all metrics of every list of the development lines, by size; only lists that all sets of a size have."""
+    rows = judged(DEVELOPMENT)
+    rows = rows[rows["seed"] == DEVELOPMENT[0]]
+    whole = rows.groupby(["n_genes", "list"])["set"].transform("nunique") == rows["set"].nunique()
+    return rows[whole].groupby(["n_genes", "list"])[[ERROR, KEPT, "explained_variance"]].mean()
+
+
+def lists() -> str:
+    """Every list at every size: error in types, neighbours, explained variance."""
+    found = means().round(1)
+    shown = []
+    for size in found.index.unique("n_genes"):
+        part = found.loc[size]
+        for of in (name for name in NAMES if name in part.index):
+            shown.append([f"{size:.0f}", NAMES[of], *(f"{value:.1f}" for value in part.loc[of])])
+    return markdown(["genes", "chosen by", "M, %", "neighbours kept, %", "variance of other genes, %"], shown)
+
+
+def settings() -> str:
+    """Differences from the default, by set, with the standard error over sets and seeds."""
+    rows = frame("panel_tuning").drop_duplicates(["set", "seed", "setting"], keep="last")
+    values = rows.pivot(index=["set", "seed"], columns="setting", values=ERROR)
+    recall = rows.pivot(index=["set", "seed"], columns="setting", values="macro_1_minus_recall")
+    sets = list(dict.fromkeys(rows["set"]))
+    shown = []
+    for of in (name for name in SETTINGS if name in values):
+        apart, of_recall = ((table[of] - table["default"]).dropna() for table in (values, recall))
+        by_set = apart.groupby("set").mean().reindex(sets)
+        cells = [f"{len(apart)}", f"{apart.mean():+.1f} ({apart.sem():.1f})"]
+        cells += ["" if pd.isna(value) else f"{value:+.1f}" for value in by_set]
+        cells.append(f"{of_recall.mean():+.1f} ({of_recall.sem():.1f})")
+        shown.append([SETTINGS[of], *(cell.replace("-", "−") for cell in cells)])
+    return markdown(["τ per gene, prior", "units", "M, all (SE)", *sets, "1 − recall, all (SE)"], shown)
+
+
+def digest() -> str:
+    """Of the numbers that the figure shows; it is written into the file, and a test compares it."""
+    return hashlib.sha256(means().round(2).to_csv().encode()).hexdigest()[:16]
+
+
+def draw(path: Path = FIGURE) -> None:
+    """Types against neighbours, one panel per size: `tl.panel` as a curve over λ, other methods as points.
+
+    Variable and random genes are far above, and in the table only.
+    """
+    from matplotlib import pyplot as plt
+
+    found = means()
+    sizes = found.index.unique("n_genes")
+    figure, axes = plt.subplots(1, len(sizes), figsize=(5.2 * len(sizes), 4.2), squeeze=False, layout="constrained")
+    for ax, size in zip(axes[0], sizes, strict=True):
+        part = found.loc[size]
+        curve = part.loc[[name for name in NAMES if name in part.index and _is_curve(name)]]
+        others = part.drop(index=curve.index)
+        others = others[[name not in ("variable", "random") and not name.endswith("total") for name in others.index]]
+        ax.plot(curve[KEPT], curve[ERROR], "-o", color="#0072B2", markersize=5)
+        ax.plot(others[KEPT], others[ERROR], "s", color="#D55E00", markersize=5)
+        for name, row in pd.concat([curve, others]).iterrows():
+            below = -10 if _is_curve(str(name)) else 3
+            place, text = (row[KEPT], row[ERROR]), NAMES[str(name)].strip("`")
+            ax.annotate(text, place, (5, below), textcoords="offset points", size=7)
+        ax.set(xlabel="neighbours kept, % (more is better)", title=f"{size:.0f} genes")
+        ax.set_ylabel("cells misclassified, % (less is better)")
+        ax.margins(0.15)
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150, metadata={"Source": digest(), "Software": None})
+    plt.close(figure)
+
+
+def _is_curve(name: str) -> bool:
+    return name.startswith("panel ") and not name.endswith("total")
