@@ -132,7 +132,7 @@ def _check_samples(adata: AnnData, levels: list[design.Level], source: Mapping[s
             raise ValueError(f"some labelled cells have no value in {what}={name!r}; fill them in first.")
 
 
-def columns_of(groupby: str | Sequence[str] | Mapping[str, float] | None, variation: float) -> dict[str, float]:
+def columns_of(groupby: str | Sequence[str] | Mapping[str, float] | None, variation: float = 0.0) -> dict[str, float]:
     """Label columns and their weights; none for a panel by the variation alone.
 
     Raises
