@@ -273,10 +273,13 @@ def test_what_is_no_model_is_refused_with_what_it_lacks():
 def test_threads_of_xgboost_do_not_spin_beside_a_busy_process(own, used):
     """What OpenMP says when XGBoost loads it; a policy of one's own stays."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_DISPLAY_ENV": "true"} | ({"OMP_WAIT_POLICY": own} if own else {})
+    environment.pop("GOMP_SPINCOUNT", None)
+    environment |= {"OMP_DISPLAY_ENV": "verbose"} | ({"OMP_WAIT_POLICY": own} if own else {})
     code = "import smash_gpu, xgboost"
     ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert re.search(f"OMP_WAIT_POLICY ?= ?'{used}'", ended.stderr)
+    spins = re.search("GOMP_SPINCOUNT ?= ?'([^']*)'", ended.stderr)
+    assert spins is None or (spins[1] == "3000") == (own is None)
 
 
 def test_trees_found_on_numbers_of_bins_are_those_found_on_values(rng):
