@@ -7,6 +7,8 @@ The file holds CSR counts, gene names and labels as NumPy arrays, because AnnDat
 
 import sys
 
+sys.path.pop(0)  # this folder has a `tables` that is not the package which scanpy imports
+
 import anndata
 import numpy as np
 import pandas as pd
