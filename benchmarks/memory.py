@@ -18,7 +18,8 @@ from benchmarks import record
 from benchmarks.command import IMPORTS, MODELS, SETS, measured
 
 GROUPBY = ["--groupby", "cell_type"]
-PLAIN = "sklearn.ensemble, anndata, smash_gpu"
+SMALL = "anndata, smash_gpu"
+PLAIN = f"sklearn.ensemble, {SMALL}"
 N_GENES = "30"
 
 
@@ -59,14 +60,17 @@ def commands(data: Path, folder: Path) -> dict[str, tuple[list[str], str]]:
         for model in MODELS
     }
     return found | {
-        "panel": (["panel", here, *GROUPBY, "--n-genes", N_GENES, "--out", str(design)], drawn),
-        "validate": (["validate", panel, "--reference", here, *GROUPBY], PLAIN),
-        "evaluate": (["evaluate", here, *GROUPBY, "--genes", panel], PLAIN),
-        "transfer": (["transfer", here, "--reference", here, *GROUPBY, "--genes", panel], PLAIN),
+        "panel": (["panel", here, *GROUPBY, "--n-genes", N_GENES, "--out", str(design)], f"matplotlib.pyplot, {SMALL}"),
+        "validate": (["validate", panel, "--reference", here, *GROUPBY], SMALL),
+        "evaluate": (["evaluate", here, *GROUPBY, "--genes", panel], f"sklearn.neighbors, {SMALL}"),
+        "transfer": (
+            ["transfer", here, "--reference", here, *GROUPBY, "--genes", panel],
+            f"sklearn.neighbors, {SMALL}",
+        ),
         "stability": (["stability", here, *GROUPBY, "--n-resamples", "4"], PLAIN),
         "tune": (["tune", here, *GROUPBY, "--model", "rf", "--n-trials", "2"], f"optuna, {PLAIN}"),
         "report": (["report", here, *GROUPBY, "--out", str(folder / "report.html")], drawn),
-        "export": (["export", str(design / "panel.h5ad"), "--format", "xenium", "--out", str(folder / "x.csv")], PLAIN),
+        "export": (["export", str(design / "panel.h5ad"), "--format", "xenium", "--out", str(folder / "x.csv")], SMALL),
     }
 
 
