@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,20 @@ def main(arguments: list[str]) -> None:
 def of_file(path: Path, repeats: int) -> dict[str, Any]:
     """Wall and processor seconds of a pass over the file by each way."""
     X, group = _opened(path)
-    n_groups, found = int(group.max()) + 1, {}
+    n_groups = int(group.max()) + 1
+    found: dict[str, Any] = {}
 
     def summed(name: str) -> None:
         with _loops(name):
             found[name] = group_stats(X, group, n_groups)
 
-    ways = {"reading": lambda: [block.nnz for (block,) in stream(X)]}
-    ways |= {name: lambda name=name: summed(name) for name in WAYS[1:]}
-    row = {"what": "file", "values": sum(ways["reading"]())} | _times(ways, repeats)
+    def sizes() -> list[int]:
+        return [block.nnz for (block,) in stream(X)]
+
+    ways: dict[str, Callable[[], Any]] = {"reading": sizes}
+    ways |= {name: partial(summed, name) for name in WAYS[1:]}
+    row: dict[str, Any] = {"what": "file", "values": sum(sizes())}
+    row |= _times(ways, repeats)
     row["share_of_reading"] = row["reading_s"] / row["compiled_s"]
     return row | _equal(*(vars(found[name]).values() for name in WAYS[1:]))
 
@@ -61,14 +67,15 @@ def in_memory(path: Path, repeats: int) -> dict[str, Any]:
     """The same of the first block, without reading."""
     X, group = _opened(path)
     block, part = next(stream(X, group))
-    n_groups, found = int(group.max()) + 1, {}
+    n_groups = int(group.max()) + 1
+    found: dict[str, Any] = {}
 
     def summed(name: str) -> None:
         with _loops(name), loops.part_of(X.shape[0]):
             found[name] = ops.group_stats(block, part, n_groups, 1e4)
 
-    row = {"what": "block in memory", "values": block.nnz}
-    row |= _times({name: lambda name=name: summed(name) for name in WAYS[1:]}, repeats)
+    row: dict[str, Any] = {"what": "block in memory", "values": block.nnz}
+    row |= _times({name: partial(summed, name) for name in WAYS[1:]}, repeats)
     row["times_numpy"] = row["numpy_s"] / row["compiled_s"]
     return row | _equal(*(found[name] for name in WAYS[1:]))
 
