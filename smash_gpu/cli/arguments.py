@@ -110,6 +110,13 @@ def add_limits(command: argparse.ArgumentParser) -> None:
     add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")
 
 
+def add_printed(command: argparse.ArgumentParser, what: str) -> None:
+    """The printed panel, and the table of genes that limits may name."""
+    command.add_argument("--extend", type=Path, metavar="FILE", help=f"{what}; {GENES}")
+    said = "table of genes, by name, symbol or Ensembl id, with columns for --limit, --probe-sets and --length-key"
+    command.add_argument("--gene-table", type=Path, metavar="CSV", help=said)
+
+
 def number_or_column(text: str) -> int | str:
     """A whole number, or the name of a column."""
     return int(text) if text.isdecimal() else text

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments
-from smash_gpu.cli.inputs import gene_list, named, open_data, save, save_params, writable
+from smash_gpu.cli.inputs import gene_columns, gene_list, named, open_data, ranges, save, save_params, writable
 from smash_gpu.cli.json_output import Result
-from smash_gpu.genes.lists import MISSING
+from smash_gpu.genes.lists import IGNORE, MISSING
 from smash_gpu.genes.tables import Gene
 
 PURPOSE = "compare gene lists and selections"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
 WORST_PAIRS = 3
+LIMITS = ("exclude_families", "species", "mean_counts", "max_counts", "max_transcripts", "probe_sets", "length_key",
+          "platform")  # fmt: skip
+OF_PANEL = (*LIMITS, "limit", "extend", "gene_table", "transcript_lengths")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -23,6 +26,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_source(command)
     arguments.add_lists(command)
     arguments.add_evaluation(command)
+    arguments.add_printed(command, "with --select panel: printed panel to add to, the first genes that are judged")
+    arguments.add_limits(command)
+    command.set_defaults(unasked={name: command.get_default(name) for name in OF_PANEL})
 
 
 def run(options: argparse.Namespace) -> Result:
@@ -30,8 +36,11 @@ def run(options: argparse.Namespace) -> Result:
     out = writable(options.out)
     if not options.genes and not options.select:
         raise ValueError("there is nothing to evaluate; pass gene lists with --genes, models with --select, or both.")
+    _check_panel_options(options)
     lists = lists_of(options.genes)
+    _note_slides(options)
     adata, source = open_data(options)
+    gene_columns(adata, options)
     sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
     print(
         f"{', '.join(sizes + [name_of(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells"
@@ -104,12 +113,57 @@ def selection(model: str | tuple[str, ...], options: argparse.Namespace, source:
 
         part = cells if isinstance(cells, OnDisk) else cells.to_memory()
         if model == arguments.PANEL:
-            tl.panel(part, options.groupby, n_genes=n_genes, nested=True, **source)
-            return get.panel(part)
+            return _designed(part, n_genes, options, source)
         tl.smash(part, options.groupby, model=model, random_state=options.random_state, **source)
         return get.marker_panel(part, n_genes)
 
     return choose
+
+
+def _designed(cells: Any, n_genes: int, options: argparse.Namespace, source: Mapping[str, Any]) -> list[str]:
+    """The genes of the printed panel that the data hold, and those that a nested `tl.panel` adds; ``n_genes`` in all.
+
+    Raises
+    ------
+    ValueError
+        If the printed panel has as many genes.
+    """
+    from smash_gpu import get, tl
+    from smash_gpu.annotated.features import gene_names
+
+    printed = gene_list(options.extend)
+    n_printed = len(gene_names(cells, options.gene_symbols).numbers(printed, "--extend", missing=IGNORE))
+    if n_genes <= n_printed:
+        raise ValueError(
+            f"n_genes={n_genes} counts the {n_printed} genes of the printed panel that the data hold; ask for more."
+        )
+    tl.panel(
+        cells, options.groupby, n_genes=n_genes - n_printed, nested=True, extend=printed, limits=ranges(options.limit),
+        **{name: getattr(options, name) for name in LIMITS}, **source,
+    )  # fmt: skip
+    slide = get.panel_table(cells, "slide")
+    return slide.loc[slide["in_data"], "name"].astype(str).tolist()
+
+
+def _check_panel_options(options: argparse.Namespace) -> None:
+    asked = [name for name in OF_PANEL if getattr(options, name) != options.unasked[name]]
+    if asked and arguments.PANEL not in options.select:
+        option = f"--{asked[0].replace('_', '-')}"
+        raise ValueError(f"{option} is for the panel design; add --select panel, or omit {option}.")
+
+
+def _note_slides(options: argparse.Namespace) -> None:
+    """Say that a slide.csv of ``smash-gpu panel`` does not begin with its best genes, if only the first are judged."""
+    from smash_gpu.errors import warn
+
+    for path in options.genes if options.n_genes else ():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            is_slide = {"origin", "in_data"} <= set(file.readline().strip().split(","))
+        if is_slide:
+            warn(
+                f"{path} begins with the printed panel, in no order of preference, so that its first genes are not its "
+                "best: panel.csv holds the chosen genes in their order."
+            )
 
 
 def _side_by_side(table: Any) -> Any:

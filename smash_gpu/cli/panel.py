@@ -99,10 +99,13 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
 
 
 def rate_or_column(text: str) -> float | str:
-    """A number, or the name of a column."""
+    """A number, or the name of a column, not of a file."""
     try:
         return float(text)
     except ValueError:
+        if Path(text).is_file():
+            said = f"{text} is a file; pass it as --gene-table {text}, and the name of its column as --failure-rate"
+            raise argparse.ArgumentTypeError(said) from None
         return text
 
 
@@ -126,6 +129,7 @@ def run(options: argparse.Namespace) -> Result:
     """Design a panel for a file."""
     from smash_gpu import get
     from smash_gpu.panel.fitting import in_words
+    from smash_gpu.panel.remarks import on_hla
 
     out = writable(options.out)
     columns = options.groupby or []
@@ -145,6 +149,9 @@ def run(options: argparse.Namespace) -> Result:
         used = in_words(platform_of(options.platform), get.panel_table(adata, "platform"))
         print(f"\n{in_options(used, options.parser)}")
     show(adata)
+    families = {"exclude_families": options.exclude_families, "species": options.species}
+    if note := on_hla(get.panel_table(adata)["symbol"], Request.of(families)):
+        print(f"{in_options(note, options.parser)}\n")
     said = {"platform": table_in_options(get.panel_table(adata, "platform"), "used", options.parser)}
     written = [] if out is None else _write(adata, options, out, source)
     return Result(_tables(adata) | said | {"written": written})

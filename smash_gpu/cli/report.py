@@ -61,7 +61,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Result:
     """Use the results in the file, or compute them; then write the report."""
-    from smash_gpu import report
     from smash_gpu.selection import several
 
     out = options.out
@@ -73,6 +72,8 @@ def run(options: argparse.Namespace) -> Result:
     adata, source = open_data(options)
     source["batch_key"] = options.batch_key
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
+    if adata.X is None and _holds_only_a_panel(adata):  # the panel.h5ad of `smash-gpu panel`
+        return _written(adata, options, f"Panel of {Path(named(options)).stem}")
     asked = _asked(options)
     use_tuned(adata, options)
     kept = _holds(adata, options, "markers", asked - set(JUDGING))
@@ -83,12 +84,24 @@ def run(options: argparse.Namespace) -> Result:
         _judge(adata, options, source if not kept else {})
     if options.n_resamples:
         _resample(adata, options, source if not kept else {})
+    return _written(adata, options, f"Marker genes of {Path(named(options)).stem}")
+
+
+def _written(adata: Any, options: argparse.Namespace, title: str) -> Result:
+    from smash_gpu import report
+
+    out = options.out
     out.parent.mkdir(parents=True, exist_ok=True)
     with _timed(f"Writing {out}"):
-        title = options.title or f"Marker genes of {Path(named(options)).stem}"
-        report.write(adata, out, title=title, figures=not options.no_figures, umap=options.umap)
+        report.write(adata, out, title=options.title or title, figures=not options.no_figures, umap=options.umap)
     print(f"{out}: {out.stat().st_size / 1024:,.0f} KiB, needs no other file and no network")
     return Result({"written": [out], "bytes": out.stat().st_size})
+
+
+def _holds_only_a_panel(adata: Any) -> bool:
+    from smash_gpu.annotated import slots
+
+    return slots.PANEL in adata.uns and "markers" not in adata.uns.get(slots.KEY, {})
 
 
 def _asked(options: argparse.Namespace) -> set[str]:

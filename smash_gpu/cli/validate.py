@@ -25,7 +25,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("list", type=Path, metavar="LIST", help=f"the list: {arguments.GENES}")
     arguments.add_source(command, several=True, data="--reference", samples=False)
-    add("--extend", type=Path, metavar="FILE", help=f"printed panel that the list is added to; {arguments.GENES}")
+    arguments.add_printed(command, "printed panel that the list is added to")
     add(
         "--unavailable",
         type=Path,
@@ -36,7 +36,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     add("--missing", choices=POLICIES, default="raise", help="genes that the data lack: raise, a failure; warn, a note")
     arguments.add_limits(command)
-    add("--gene-table", type=Path, metavar="CSV", help="table of genes with columns for --limit and --length-key")
     add("--out", type=Path, metavar="FILE", help="HTML page to write")
     add("--title", help="heading of the page; default: the name of the list")
     add("--no-figures", action="store_true", help="a page without figures")

@@ -8,12 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from smash_gpu.panel.objective import Objective
+from smash_gpu.panel.objective import EXP_ERROR, Objective
 from smash_gpu.panel.variation import Explained, Variation
 
 TIED = 1e-9  # gains this close count as equal, so that the name decides, on every machine
-GENES_AT_ONCE = 32
-GENES_TO_CONFIRM = 4
+FEWEST, MOST = 8, 64  # genes whose gains are estimated at once: few at first, twice as many each time
+PER_CONFIRMED = 16  # estimated gains for one that is computed exactly
 SEPARATIONS_TO_FOLLOW = 2**23  # pairs × genes; of more, the old gains are the bounds
 
 
@@ -33,8 +33,9 @@ class Gains:
 
     Attributes
     ----------
-    panel, depth
-        Genes of the panel so far, existing ones first, and its ``D_ab``, one value per pair.
+    panel, depth, left
+        Genes of the panel so far, existing ones first, its ``D_ab``, and the weight that it leaves unresolved; one
+        value per pair.
     upper
         Upper bound on the gain of every gene; the gain itself where ``exact``.
     explained
@@ -55,6 +56,7 @@ class Gains:
         self.by_name[np.argsort(names, kind="stable")] = np.arange(len(names))
         self.panel = list(panel)
         self.depth = objective.depth(self.panel)
+        self.left = objective.unresolved(self.depth)
         self.explained: Explained | None = None if variation is None else variation.explained(self.panel)
         self.upper: np.ndarray
         self.estimated: np.ndarray
@@ -67,6 +69,7 @@ class Gains:
         if tau != self.objective.tau:
             self.objective = self.objective.with_tau(tau)
             self.depth = self.objective.depth(self.panel)  # depends on τ where genes may fail
+            self.left = self.objective.unresolved(self.depth)
             self._start()
 
     def copy(self) -> Self:
@@ -79,12 +82,13 @@ class Gains:
         """Add a gene to the panel."""
         self.panel = [*self.panel, gene]
         self.depth = self.depth + self.objective.separation(gene)
+        self.left = self.objective.unresolved(self.depth)
         self.explained = None if self.explained is None else self.explained.with_gene(gene)
         self._forget()
 
     def follow(self, other: Gains) -> None:
         """Go on from the depth and τ of another choice, which holds no fewer genes than the last that was followed."""
-        self.depth = other.depth
+        self.depth, self.left = other.depth, other.left
         if self.objective.tau != other.objective.tau:
             self.objective = self.objective.with_tau(other.objective.tau)
             self._start()
@@ -97,10 +101,12 @@ class Gains:
     ) -> int | None:
         """The allowed and admitted gene with the largest gain of F or J × weight; ties go to the first name."""
         score = np.where(allowed, self._of_merit() * weight, -np.inf)
+        at_once = FEWEST
         while (top := score.max(initial=-np.inf)) > -np.inf:
             tied = np.flatnonzero(score >= top * (1 - TIED))
             if not self.exact[tied].all():
-                genes = self._refresh(score)
+                genes = self._refresh(score, at_once)
+                at_once = min(2 * at_once, MOST)
                 score[genes] = (self._of_merit() * weight)[genes]
                 continue
             gene = int(tied[np.argmin(self.by_name[tied])])
@@ -128,7 +134,7 @@ class Gains:
             top = np.argsort(-score, kind="stable")[: min(n, int(np.count_nonzero(allowed)))]
             if self.exact[top].all():
                 return score[top]
-            genes = self._refresh(np.where(np.isin(np.arange(len(score)), top), score, -np.inf))
+            genes = self._refresh(np.where(np.isin(np.arange(len(score)), top), score, -np.inf), n)
             score[genes] = self.upper[genes]
 
     def bound_on(self, allowed: np.ndarray, n: int) -> float:
@@ -147,20 +153,20 @@ class Gains:
         self.estimated[:] = self.exact[:] = not len(self.objective.weight)
 
     def _estimate(self, genes: Any) -> np.ndarray:
-        slack = 1e-7 * self.objective.ceiling / self.objective.tau
-        return 1.001 * self.objective.gains(self.depth, genes, dtype=np.float32) + slack
+        slack = (1e-7 / self.objective.tau + EXP_ERROR) * float(self.left.sum())
+        return 1.001 * self.objective.gains_of(self.left[None], genes, dtype=np.float32)[0] + slack
 
-    def _refresh(self, score: np.ndarray) -> np.ndarray:
+    def _refresh(self, score: np.ndarray, at_once: int) -> np.ndarray:
         """Recompute gains that may be the largest, first in single precision; returns the gene numbers."""
         open_genes = np.flatnonzero(~self.exact & (score > -np.inf))
         best_first = open_genes[np.argsort(-score[open_genes], kind="stable")]
         if not self.estimated[best_first[0]]:
-            genes = best_first[~self.estimated[best_first]][:GENES_AT_ONCE]
+            genes = best_first[~self.estimated[best_first]][:at_once]
             self.upper[genes] = np.minimum(self.upper[genes], self._estimate(genes))
             self.estimated[genes] = True
         else:
-            genes = best_first[self.estimated[best_first]][:GENES_TO_CONFIRM]
-            self.upper[genes] = self.objective.gains(self.depth, genes)
+            genes = best_first[self.estimated[best_first]][: max(1, at_once // PER_CONFIRMED)]
+            self.upper[genes] = self.objective.gains_of(self.left[None], genes)[0]
             self.exact[genes] = True
         self.n_recomputed += len(genes)
         return genes

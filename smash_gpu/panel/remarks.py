@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
+from smash_gpu.genes.names import detect_species, family
 from smash_gpu.panel.certificate import missing
 from smash_gpu.panel.choice import design
+from smash_gpu.panel.request import EXCLUDED, Request
 from smash_gpu.panel.result import Design
+from smash_gpu.runtime.words import join_names
 
 LISTED = 10
 BRIGHT = 100.0  # mean counts per cell; a single gene then crowds the image, or takes the reads of the others
@@ -26,6 +29,19 @@ def remarks(found: Design, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
         )
     yield from _bright(found)
     yield from _poor(found, tables)
+
+
+def on_hla(symbols: Iterable[str], request: Request) -> str:
+    """A note that genes of the MHC are in the panel, because the families that stay out by default are others."""
+    names = np.array(list(symbols), dtype=object)
+    species = detect_species(names) if request.species == "auto" else request.species
+    if species is None or set(request.exclude_families) != set(EXCLUDED):
+        return ""
+    kept = names[family("hla", names, species)]
+    if not len(kept):
+        return ""
+    families = [*EXCLUDED, "hla"]
+    return f"MHC genes are in the panel ({join_names(kept)}); exclude_families={families} leaves them out."
 
 
 def _bright(found: Design) -> Iterator[str]:

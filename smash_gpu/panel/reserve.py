@@ -19,11 +19,16 @@ class Reserve:
         self.task = task
         self.room = task.room - task.load[:, members].sum(axis=1)
         self.surplus = task.markers[:, members].sum(axis=1) - (task.missing - task.lacks(members))
+        self.needy = np.flatnonzero(task.missing > 0)  # no gene of the reserve is spared for other classes
+        self.weight, self.heaviest = task.weight, task.load.max(axis=1, initial=0.0)
 
     def may_fit(self) -> np.ndarray:
         """Mask over all genes: those that are light enough if the heaviest reserved gene is given up."""
-        lightest = self.room + self.task.load[:, self.members].max(axis=1, initial=0.0)
-        mask = (self.task.load <= lightest[:, None] + ROUNDING).all(axis=0)
+        lightest = self.room + self.task.load[:, self.members].max(axis=1, initial=0.0) + ROUNDING
+        heavy = np.flatnonzero(self.weight > lightest.min(initial=np.inf))
+        rows = np.flatnonzero(self.heaviest > lightest)  # the other caps take every gene
+        mask = np.ones(len(self.weight), dtype=bool)
+        mask[heavy] = (self.task.load[np.ix_(rows, heavy)] <= lightest[rows, None]).all(axis=0)
         mask[self.members] = True
         return mask
 
@@ -43,8 +48,12 @@ class Reserve:
 
     def _replaced_by(self, gene: int) -> int | None:
         """The heaviest reserved gene that this gene can replace; None if there is none."""
-        load, markers = self.task.load, self.task.markers
-        spared = ((self.surplus + markers[:, gene])[:, None] >= markers[:, self.members]).all(axis=0)
-        fits = ((self.room - load[:, gene])[:, None] + load[:, self.members] >= -ROUNDING).all(axis=0)
-        able = np.flatnonzero(spared & fits)
-        return int(self.members[able[0]]) if len(able) else None
+        able = np.ones(len(self.members), dtype=bool)
+        room = self.room - self.task.load[:, gene]
+        full = np.flatnonzero(room < -ROUNDING)  # the other caps take the gene even if none leaves
+        able &= (room[full, None] + self.task.load[np.ix_(full, self.members)] >= -ROUNDING).all(axis=0)
+        if len(self.needy):
+            markers = self.task.markers[self.needy]
+            left = self.surplus[self.needy] + markers[:, gene]
+            able &= (left[:, None] >= markers[:, self.members]).all(axis=0)
+        return int(self.members[able.argmax()]) if able.any() else None

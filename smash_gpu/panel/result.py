@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,15 @@ class Design:
     def whole(self) -> np.ndarray:
         """The panel and the existing genes."""
         return np.concatenate([self.panel, self.problem.found.existing])
+
+    @cached_property
+    def left(self) -> Any:
+        """The unresolved weight of every pair."""
+        return self.objective.unresolved(self.depth)
+
+    def left_without(self, gene: int) -> Any:
+        """The unresolved weight of every pair without one of the genes."""
+        return self.objective.unresolved(self.depth - self.objective.separation(gene))
 
     @property
     def probe_sets(self) -> np.ndarray | None:

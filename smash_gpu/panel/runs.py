@@ -119,12 +119,13 @@ class Run:
         request, size = self.asked.request, len(self.steps) + 1 + len(self.asked.found.existing)
         if request.nested and request.tau is None:
             self.gains.set_tau(nested_tau(size))
-        before = self.gains.objective.value(self.gains.depth)
+        objective = self.gains.objective
+        same = bool(self.steps) and self.steps[-1][4] == objective.tau
+        before = self.steps[-1][2] if same else objective.value(self.gains.depth)
         self.free[gene] = False
         self.gains.take(gene)
-        value = self.gains.objective.value(self.gains.depth)
+        value = objective.value(self.gains.depth)
         more = self.bounds.more(self.free, len(self.steps) + 1)
-        objective = self.gains.objective
         self.steps.append((gene, value - before, value, min(value + more, objective.ceiling), objective.tau))
 
 

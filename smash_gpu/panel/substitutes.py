@@ -15,10 +15,11 @@ from smash_gpu.panel.request import MUST, OUT
 from smash_gpu.panel.result import Design
 from smash_gpu.panel.variation import without_each
 
-PAIRS_AT_ONCE = 2**23  # panels × pairs
+PAIRS_AT_ONCE = 2**24  # panels × pairs
 SEPARATIONS_FOR_ALL = 2**27  # pairs × genes
 SEPARATIONS_PER_GENE = 2**20  # pairs × genes; of more pairs, those that the gene resolves most
 POOL = 512
+CLOSE = 16  # substitutes that are compared in double precision
 SEPARATIONS_FOR_EXCHANGE = 2**24
 RISE = 5e-5  # of F; smaller gains are not worth the time of an exchange
 
@@ -69,16 +70,14 @@ def exchanges(design: Design, *, same_tier: bool = False) -> Exchanges:
     pool = _pool(design)
     loss = np.zeros(len(design.panel))
     gains = np.zeros((len(design.panel), len(pool)))
-    value = design.objective.value(design.depth)
     for part in _parts(design):
-        without = [design.depth - design.objective.separation(gene) for gene in design.panel[part]]
-        loss[part] = [value - design.objective.value(depth) for depth in without]
-        left = _stacked([design.objective.unresolved(depth) for depth in without])
+        left = _stacked([design.left_without(gene) for gene in design.panel[part]])
+        loss[part] = to_host(left.sum(axis=1) - design.left.sum())
         gains[part] = design.objective.gains_of(left, pool)
-    tier, by_name = design.problem.found.tier, _by_name(design)[pool]
+    tier, by_name, rules = design.problem.found.tier, _by_name(design)[pool], Rules(design, pool)
     chosen = []
     for gene, row in zip(design.panel, gains, strict=True):
-        allowed = _allowed(design, gene, pool) & ((tier[pool] <= tier[gene]) | (not same_tier))
+        allowed = rules.allow(gene) & ((tier[pool] <= tier[gene]) | (not same_tier))
         chosen.append(_first(np.where(allowed, row, -np.inf), by_name))
     gained = np.array([0.0 if at is None else row[at] for at, row in zip(chosen, gains, strict=True)])
     gene = np.array([-1 if at is None else pool[at] for at in chosen])
@@ -106,16 +105,16 @@ def substitutes(design: Design) -> Substitutes:
     it lost, is the substitute. Of more than `POOL` genes, those are tried that resolve the lost weight best.
     """
     pool, by_name = _pool(design), _by_name(design)
-    found = []
+    rules, found = Rules(design, pool), []
     for part in _parts(design):
-        lost = _stacked([_lost(design, gene) for gene in design.panel[part]])
+        lost = _stacked([design.left_without(gene) - design.left for gene in design.panel[part]])
         fit = np.zeros((len(lost), len(pool)))
         if len(pool) > POOL:
             fit = design.objective.gains_of(lost, pool)
         tasks = list(zip(design.panel[part], fit, lost, strict=True))
 
         def one(gene: int, row: np.ndarray, of_pairs: Any) -> tuple[int, float, float]:
-            allowed = _allowed(design, gene, pool)
+            allowed = rules.allow(gene)
             best = np.argsort(-row[allowed], kind="stable")[:POOL]
             return _substitute(design, gene, of_pairs, pool[allowed][best], by_name)
 
@@ -126,25 +125,30 @@ def substitutes(design: Design) -> Substitutes:
 def _substitute(
     design: Design, gene: int, lost: Any, tried: np.ndarray, by_name: np.ndarray
 ) -> tuple[int, float, float]:
-    """Its number, the share that it makes up for, and the loss with it."""
-    objective, xp = design.objective, namespace(lost)
-    without = design.depth - objective.separation(gene)
+    """Its number, the share that it makes up for, and the loss with it; the best in single precision are compared."""
     loss, most = float(lost.sum()), max(1, SEPARATIONS_PER_GENE // max(1, len(tried)))
     pairs = np.sort(largest(to_host(lost), most))
-    s = objective.separations(tried, xp.asarray(pairs))
-    again = take(objective.unresolved(without), pairs)[:, None] * -xp.expm1(s / -objective.tau)
-    share = to_host(xp.minimum(again, take(lost, pairs)[:, None]).sum(axis=0)) / max(loss, np.finfo(float).tiny)
+    of_pairs = take(lost, pairs), take(design.left, pairs)
+    if len(tried) > CLOSE:
+        tried = tried[np.sort(largest(_made_up(design, tried, pairs, of_pairs, np.float32), CLOSE))]
+    share = _made_up(design, tried, pairs, of_pairs, np.float64) / max(loss, np.finfo(float).tiny)
     at = _first(np.where(share > 0, share, -np.inf), by_name[tried])
     if at is None:
         return -1, 0.0, loss
-    value = objective.value(without + objective.separation(tried[at]))
-    return int(tried[at]), float(share[at]), objective.value(design.depth) - value
+    left = lost + design.left
+    with_it = float((left * namespace(left).exp(design.objective.separation(tried[at]) / -design.objective.tau)).sum())
+    return int(tried[at]), float(share[at]), with_it - float(design.left.sum())
 
 
-def _lost(design: Design, gene: int) -> Any:
-    """The weight of each pair that is resolved by this gene alone."""
-    depth = design.depth - design.objective.separation(gene)
-    return design.objective.unresolved(depth) - design.objective.unresolved(design.depth)
+def _made_up(design: Design, genes: np.ndarray, pairs: np.ndarray, of_pairs: tuple, dtype: type) -> np.ndarray:
+    """How much of the weight that some pairs lose each of ``genes`` makes up for; ``of_pairs`` are lost and left."""
+    objective, xp = design.objective, namespace(design.depth)
+    lost, left = (values.astype(dtype)[:, None] for values in of_pairs)
+    narrow = replace(objective, profiles=objective.profiles.of(genes).astype(dtype))
+    s = narrow.separations(pairs=xp.asarray(pairs))
+    s /= dtype(-objective.tau)
+    again = (lost + left) * (1 - xp.exp(s) if dtype is np.float32 else -xp.expm1(s))
+    return to_host(xp.minimum(again, lost).sum(axis=0))
 
 
 def exchanged(design: Design) -> np.ndarray:
@@ -187,14 +191,23 @@ def _pool(design: Design) -> np.ndarray:
     return np.sort(free[np.argsort(-design.remaining[free], kind="stable")[:POOL]])
 
 
-def _allowed(design: Design, gene: int, pool: np.ndarray) -> np.ndarray:
-    """Mask of the pool: genes that can replace ``gene`` without breaking a cap or losing a requested marker."""
-    problem = design.problem
-    room = problem.caps.limit - problem.caps.used(design.whole) + problem.caps.load[:, gene]
-    fits = (problem.caps.load[:, pool] <= (room + ROUNDING * problem.caps.limit)[:, None]).all(axis=0)
-    held = problem.markers[:, design.whole].sum(axis=1)
-    short = np.flatnonzero(held - problem.markers[:, gene] < np.minimum(problem.promised, held))
-    return fits & problem.markers[np.ix_(short, pool)].all(axis=0)
+class Rules:
+    """Which genes of a pool can replace a gene of the panel without breaking a cap or losing a requested marker."""
+
+    def __init__(self, design: Design, pool: np.ndarray) -> None:
+        self.problem, caps = design.problem, design.problem.caps
+        self.room = caps.limit - caps.used(design.whole) + ROUNDING * caps.limit
+        self.load, self.heaviest = caps.load[:, pool], caps.load[:, pool].max(axis=1, initial=0.0)
+        self.held = self.problem.markers[:, design.whole].sum(axis=1)
+        self.pool, self.needed = pool, np.minimum(self.problem.promised, self.held)
+
+    def allow(self, gene: int) -> np.ndarray:
+        """Mask of the pool."""
+        room = self.room + self.problem.caps.load[:, gene]
+        tight = np.flatnonzero(self.heaviest > room)
+        fits = (self.load[tight] <= room[tight, None]).all(axis=0)
+        short = np.flatnonzero(self.held - self.problem.markers[:, gene] < self.needed)
+        return fits & self.problem.markers[np.ix_(short, self.pool)].all(axis=0)
 
 
 def _first(gains: np.ndarray, by_name: np.ndarray) -> int | None:

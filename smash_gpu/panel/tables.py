@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -99,8 +97,7 @@ def purpose_table(design: Design) -> pd.DataFrame:
     """The pairs that lose most without each gene; one row per gene and pair, with its share of the loss."""
     rows = []
     for gene in design.panel:
-        depth = design.depth - design.objective.separation(gene)
-        lost = to_host(design.objective.unresolved(depth) - design.objective.unresolved(design.depth))
+        lost = to_host(design.left_without(gene) - design.left)
         top = largest(lost, PURPOSES)
         rows += [(gene, pair, lost[pair] / max(lost.sum(), 1e-300)) for pair in top if lost[pair] > 0]
     gene, pair, share = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0, int),) * 3
@@ -123,7 +120,8 @@ def pair_table(design: Design) -> pd.DataFrame:
     possible = np.full(len(order), np.nan)
     hardest = order[:HARDEST_PAIRS]
     possible[hardest] = possible_separation(design, hardest)
-    bounded = to_host(design.objective.unweighted.with_tau(BHATTACHARYYA).depth(design.whole))
+    plain = not design.is_weighted and design.objective.profiles.failure is None
+    bounded = depth if plain else to_host(design.objective.unweighted.with_tau(BHATTACHARYYA).depth(design.whole))
     table = pd.DataFrame(_named_pairs(design, np.arange(len(order)))).assign(
         weight=to_host(design.objective.weight), depth=depth, resolved=resolved,
         error_bound=HALF * np.exp(-bounded / BHATTACHARYYA), possible=possible,
@@ -144,12 +142,7 @@ def curve_table(design: Design) -> pd.DataFrame:
     if design.problem.is_label_free:
         return _label_free_curve(design)
     objective, problem = design.objective, design.problem
-    depth = objective.depth(problem.found.existing)
-    values, weakest = [objective.value(depth)], [_weakest(design, depth)]
-    for gene in design.panel:
-        depth = depth + objective.separation(gene)
-        values.append(objective.value(depth))
-        weakest.append(_weakest(design, depth))
+    values, halves, weakest = _prefixes(design)
     everything = max(design.most.value_of_all(), values[-1])  # F is monotone, but for rounding
     same = design.tau == objective.tau
     bound = np.where(same, np.minimum(design.bound, everything), design.bound)
@@ -159,8 +152,8 @@ def curve_table(design: Design) -> pd.DataFrame:
             "resolution": np.array(values) / everything,
             "bound": np.append(values[0] / everything, np.where(same, bound / everything, np.nan)),
             "of_bound": np.append(1.0, np.minimum(1.0, design.value / bound)),
-            "half_resolved": [share for share, _ in weakest],
-            "weakest_pair": [pair for _, pair in weakest],
+            "half_resolved": halves,
+            "weakest_pair": _pair_names(design, weakest),
         }
     )
     table = table if problem.variation is None else table.assign(**_variation(design, problem.variation))
@@ -214,10 +207,17 @@ def _named(names: np.ndarray, genes: np.ndarray) -> list[str]:
     return [names[gene] if gene >= 0 else "" for gene in genes]
 
 
-def _weakest(design: Design, depth: Any) -> tuple[float, str]:
-    resolved = to_host(design.objective.resolved(depth))
-    pair = int(resolved.argmin())
-    return float((resolved > HALF).mean()), _pair_names(design, np.array([pair]))[0]
+def _prefixes(design: Design) -> tuple[list[float], list[float], np.ndarray]:
+    """Of every prefix of the panel: F, the share of pairs resolved by more than half, and the least resolved pair."""
+    objective = design.objective
+    depth, found = objective.depth(design.problem.found.existing), []
+    for gene in (None, *design.panel):
+        depth = depth if gene is None else depth + objective.separation(gene)
+        resolved = objective.resolved(depth)
+        value = float(objective.weight @ resolved)
+        found.append((value, float((resolved > HALF).mean()), int(resolved.argmin())))
+    values, halves, weakest = zip(*found, strict=True)
+    return list(values), list(halves), np.array(weakest)
 
 
 def _pair_names(design: Design, pairs: np.ndarray) -> list[str]:

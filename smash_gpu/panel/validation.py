@@ -60,6 +60,7 @@ def _names(order: Order) -> Iterator[Finding]:
 
 
 def _ids(order: Order) -> Iterator[Finding]:
+    yield from _missing_ids(order)
     given = [gene for gene in order.genes if gene.ensembl and gene.ensembl != gene]
     if order.known.ids is None or not given:
         who = "the list" if not given else "the reference"
@@ -71,6 +72,16 @@ def _ids(order: Order) -> Iterator[Finding]:
         yield Finding("Ensembl ids", FAIL, detail, tuple(wrong))
     else:
         yield Finding("Ensembl ids", PASS, f"the ids of {len(given):,} genes are those of the reference")
+
+
+def _missing_ids(order: Order) -> Iterator[Finding]:
+    """Genes for which neither the list nor a reference with ids gives one; vendors find genes by their ids."""
+    if order.known.ids is None:
+        return
+    without = [gene for gene, here in order.found if here and not (gene.ensembl or order.known.ids[here[0]])]
+    if without:
+        detail = f"{len(without):,} of {len(order.genes):,} genes have none, neither in the list nor in the reference"
+        yield Finding("Ensembl ids", WARN, detail, tuple(without))
 
 
 def _has_its_id(known: GeneNames, here: list[int], gene: Gene) -> bool:
@@ -208,8 +219,10 @@ def _crowding(order: Order) -> Iterator[Finding]:
     table = order.crowding
     fullest = table.loc[table["transcripts"].idxmax()]
     said = f"{fullest['transcripts']:,.4g} transcripts per cell in the fullest class, {fullest['class']}"
+    whole = 0 if order.probe_sets is None else sum(np.isnan(gene.probe_sets) for gene in order.genes)
+    assumed = f"; {whole:,} genes without a number of probe sets count as with the most" * bool(whole)
     if table["limit"].isna().all():
-        yield Finding(what, NOT_CHECKED, f"{OPEN['max_transcripts']} ({said})")
+        yield Finding(what, NOT_CHECKED, f"{OPEN['max_transcripts']} ({said}{assumed})")
         return
     over = table[table["transcripts"] > table["limit"]]
     if len(over):
@@ -218,9 +231,9 @@ def _crowding(order: Order) -> Iterator[Finding]:
         )
         unused = order.probe_sets is None and not all(np.isnan(gene.probe_sets) for gene in order.genes)
         fewer = "; give platform= or probe_sets=, so that genes with fewer probe sets count less" * unused
-        yield Finding(what, FAIL, f"more transcripts per cell than max_transcripts= allows: {listed}{fewer}")
+        yield Finding(what, FAIL, f"more transcripts per cell than max_transcripts= allows: {listed}{fewer}{assumed}")
     else:
-        yield Finding(what, PASS, said)
+        yield Finding(what, PASS, said + assumed)
 
 
 def _probe_sets(order: Order) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from anndata import AnnData
+
 from smash_gpu import pl
 from smash_gpu.report._evaluation import CURVE, PAIRS, Evaluation
 from smash_gpu.report._markers import GENES_IN_A_FIGURE, Markers
@@ -57,27 +59,31 @@ def figures(
             made["unresolved_pairs"] = drawn(pl.unresolved_pairs(adata, n_pairs=PAIRS, genes=results.featured, key=key))
     if structure and structure.curve:
         made["structure_curve"] = drawn(pl.learning_curve(adata, structure.names[0], key=key))
+    return made | panel_figures(adata, designed, umap=results.umap)
+
+
+def panel_figures(adata: AnnData, designed: dict[str, Any], *, umap: bool) -> dict[str, Figure]:
+    """The designed panel; in every class: dots, colours, transcripts per cell, levels; and the cells themselves."""
+    found, made = adata.uns.get(DESIGNED, {}), dict[str, Any]()
     if "curve" in designed:
-        made["panel_curve"] = drawn(pl.panel_curve(adata, key=DESIGNED))
+        made["panel_curve"] = pl.panel_curve
     if "pairs" in designed:
-        made["panel_pairs"] = drawn(pl.panel_pairs(adata, n_pairs=ROWS, key=DESIGNED))
-    return made | _of_panel(results)
+        made["panel_pairs"] = partial(pl.panel_pairs, n_pairs=ROWS)
+    if "crowding" in found:
+        made |= _in_classes(found, umap=umap)
+    return {name: drawn(draw(adata, key=DESIGNED)) for name, draw in made.items()}
 
 
-def _of_panel(results: Results) -> dict[str, Figure]:
-    """The designed panel in every class: dots, colours, transcripts per cell, levels, and the cells themselves."""
-    adata, found = results.adata, results.adata.uns.get(DESIGNED, {})
-    if "crowding" not in found:
-        return {}
+def _in_classes(found: dict[str, Any], *, umap: bool) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if "class_mean" in found:
         made["panel_dotplot"] = partial(pl.panel_dotplot, n_genes=GENES_IN_A_FIGURE)
         made["panel_heatmap"] = partial(pl.panel_heatmap, n_genes=GENES_IN_A_FIGURE)
     if found["crowding"]["transcripts"].notna().all():
         made |= {"panel_crowding": pl.panel_crowding, "panel_levels": pl.panel_levels}
-    if results.umap:
+    if umap:
         made["panel_umap"] = pl.panel_umap
-    return {name: drawn(draw(adata, key=DESIGNED)) for name, draw in made.items()}
+    return made
 
 
 def drawn(ax: Axes, *, largest_svg: int = LARGEST_SVG) -> Figure:

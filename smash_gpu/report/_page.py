@@ -8,10 +8,11 @@ from anndata import AnnData
 
 from smash_gpu.annotated import slots
 from smash_gpu.report._data import describe_data, filter_rules
+from smash_gpu.report._designed import designed_page
 from smash_gpu.report._evaluation import CURVE, describe_evaluation
 from smash_gpu.report._figures import figures as drawn_figures
 from smash_gpu.report._markers import describe_markers
-from smash_gpu.report._panel import describe_panel, designed_columns, designed_tables
+from smash_gpu.report._panel import DESIGNED, describe_panel, designed_columns, designed_notes, designed_tables
 from smash_gpu.report._provenance import describe_provenance
 from smash_gpu.report._render import render
 from smash_gpu.report._results import Results
@@ -31,7 +32,7 @@ def write(
     umap: bool = False,
     key: str = slots.KEY,
 ) -> None:
-    """Write the results of `tl.smash` and later steps to one HTML file that needs no other file.
+    """Write the results of `tl.smash` and later steps, or of `tl.panel` alone, to one HTML file without other files.
 
     It holds the data and filters, the markers of each group with the evidence for each, the panel, all metrics on
     held-out cells with intervals, also for random panels, the learning curve, the results per group, the pairs of
@@ -42,7 +43,7 @@ def write(
     Parameters
     ----------
     adata
-        Annotated data after `tl.smash`.
+        Annotated data after `tl.smash`, or after `tl.panel` alone: the page then is the chapter on the panel.
     path
         The HTML file to write.
     title
@@ -61,7 +62,7 @@ def write(
     Raises
     ------
     smash_gpu.errors.NotFoundError
-        If `tl.smash` has not run yet.
+        If neither `tl.smash` nor `tl.panel` has run yet.
 
     Examples
     --------
@@ -176,7 +177,7 @@ def page(
     Parameters
     ----------
     adata
-        Annotated data after `tl.smash`.
+        Annotated data after `tl.smash`, or after `tl.panel` alone: the page then is the chapter on the panel.
     title
         Heading; None for one that names the column of groups.
     figures
@@ -193,7 +194,7 @@ def page(
     Raises
     ------
     smash_gpu.errors.NotFoundError
-        If `tl.smash` has not run yet.
+        If neither `tl.smash` nor `tl.panel` has run yet.
 
     Examples
     --------
@@ -205,9 +206,11 @@ def page(
     """
     if figures:
         need_matplotlib()
+    if DESIGNED in adata.uns and "markers" not in adata.uns.get(key, {}):
+        return designed_page(adata, title, figures=figures, umap=umap)
     slots.require(adata, "markers", key, "tl.smash")
     results = Results(adata, key, figures, umap)
-    markers, evaluation, designed = describe_markers(results), describe_evaluation(results), designed_tables(results)
+    markers, evaluation, designed = describe_markers(results), describe_evaluation(results), designed_tables(adata)
     structure = describe_structure(results)
     return render(
         "report.html",
@@ -223,7 +226,8 @@ def page(
         structure=structure,
         stability=describe_stability(results),
         designed=designed,
-        designed_columns=designed_columns(results),
+        designed_columns=designed_columns(adata),
+        designed_notes=designed_notes(adata),
         provenance=describe_provenance(results),
         figures=drawn_figures(results, markers, evaluation, designed, structure=structure),
     )

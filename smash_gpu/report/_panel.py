@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
+from smash_gpu.panel.slide import EXISTING
 from smash_gpu.report._results import Results
 from smash_gpu.selection.options import PANEL_GENES
 
 DESIGNED = "smash_panel"
 ROWS = 25
 TABLES = {
+    "printed": "Printed panel that the genes are added to",
     "genes": "Genes in the order in which they were chosen: what each adds, and what is lost without it",
     "caps": "Sums compared with their limits",
     "certificate": "Markers of each class, and why there are fewer than requested",
@@ -23,7 +27,7 @@ TABLES = {
     "crowding": "Transcripts per cell of the whole panel in each class",
     "platform": "Numbers of the platform, how each was used, and its source",
     "rules": "Genes that the rules removed",
-    "curve": "What the panel resolves or explains, by its size",
+    "curve": "What the panel resolves or explains, by its size, the genes of a printed panel included",
 }
 TITLES = {
     "genes": {"name": "gene", "symbol": "symbol", "rank": "rank", "priority": "priority", "gain": "gain",
@@ -31,7 +35,10 @@ TITLES = {
               "loss": "loss without it", "substitute": "substitute", "replaces": "share it replaces",
               "loss_with_substitute": "loss with substitute", "next_best": "next best gene",
               "loss_with_next_best": "loss with next best gene",
+              "failure_rate": "failure rate", "probe_sets": "probe sets",
               "mean_counts": "mean counts", "max_counts": "highest mean counts", "max_class": "in class"},
+    "printed": {"name": "gene", "symbol": "symbol", "ensembl_id": "Ensembl id", "in_data": "in the data",
+                "probe_sets": "probe sets"},
     "pairs": {"class_a": "class", "class_b": "other class", "column": "column", "resolved": "resolved",
               "possible": "possible if all genes were chosen for this pair"},
     "crowding": {"column": "column", "class": "class", "cells": "cells", "transcripts": "transcripts per cell",
@@ -99,10 +106,15 @@ def describe_panel(results: Results) -> Panel:
     return Panel(wanted, scored, genes, times, n_splits)
 
 
-def designed_tables(results: Results) -> dict[str, Table]:
-    """The tables of `tl.panel`; none if it has not run."""
-    found = results.adata.uns.get(DESIGNED, {})
-    slots.warn_if_changed(results.adata, DESIGNED, slots.DESIGN)
+def designed_tables(adata: AnnData) -> dict[str, Table]:
+    """The tables of `tl.panel`; none if it has not run. The curve counts the genes of the printed panel, too."""
+    slots.warn_if_changed(adata, DESIGNED, slots.DESIGN)
+    found = adata.uns.get(DESIGNED, {})
+    printed = _printed(found)
+    found = {**found, "printed": printed}
+    if isinstance(curve := found.get("curve"), pd.DataFrame):
+        curve = curve[curve["n_genes"] + len(printed) > 0]
+        found["curve"] = curve.assign(n_genes=curve["n_genes"] + len(printed))
     return {
         name: _table(name, found[name])
         for name in TABLES
@@ -110,9 +122,39 @@ def designed_tables(results: Results) -> dict[str, Table]:
     }
 
 
-def designed_columns(results: Results) -> str:
+def _printed(found: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of the slide that were there before the design."""
+    slide = found.get("slide", pd.DataFrame({"origin": []}))
+    printed = slide[slide["origin"] == EXISTING]
+    if not len(printed):
+        return printed
+    return printed.assign(in_data=np.where(printed["in_data"], "yes", "no")).dropna(axis=1, how="all")
+
+
+def designed_notes(adata: AnnData) -> list[str]:
+    """Sentences on the printed panel and on the genes that may fail."""
+    found = adata.uns.get(DESIGNED, {})
+    notes, printed, genes = [], _printed(found), found.get("genes", pd.DataFrame())
+    if len(printed):
+        absent = int((printed["in_data"] == "no").sum())
+        lacking = f", of which the data lack {absent:,}; these separate nothing" * bool(absent)
+        notes.append(
+            f"The genes are added to a printed panel of {len(printed):,} genes{lacking}. Resolution is that of both "
+            "together."
+        )
+    if "failure_rate" in genes:
+        low, high = genes["failure_rate"].min(), genes["failure_rate"].max()
+        rate = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        notes.append(
+            f"Each gene of the panel fails with a probability of {rate}; the panel is chosen to be the best on "
+            "average, and all numbers are means over such failures."
+        )
+    return notes
+
+
+def designed_columns(adata: AnnData) -> str:
     """The columns of labels that `tl.panel` had to resolve."""
-    groupby = slots.recorded(results.adata, DESIGNED, "panel").get("groupby", ())
+    groupby = slots.recorded(adata, DESIGNED, "panel").get("groupby", ())
     columns = groupby if isinstance(groupby, Mapping | tuple) else [groupby] * (groupby is not None)
     return ", ".join(str(column).removesuffix(" = 1.0") for column in columns)
 
@@ -126,6 +168,6 @@ def _table(name: str, data: pd.DataFrame) -> Table:
     rows = np.arange(len(data))
     if name == "curve" and len(data) > ROWS:
         rows = np.unique(np.linspace(0, len(data) - 1, ROWS).round().astype(int))
-    elif name in ("pairs", "rules", "caps", "certificate"):
+    elif name in ("printed", "pairs", "rules", "caps", "certificate"):
         rows = rows[:ROWS]
     return Table(TABLES[name], {titles[column]: data[column].iloc[rows] for column in filled}, len(data))

@@ -27,7 +27,7 @@ from smash_gpu.panel.expression import with_levels
 from smash_gpu.panel.fitting import fitted, in_words, on_platform
 from smash_gpu.panel.levels import in_classes
 from smash_gpu.panel.platforms import Platform, platform_of
-from smash_gpu.panel.remarks import remarks
+from smash_gpu.panel.remarks import on_hla, remarks
 from smash_gpu.panel.request import MIN_CELLS
 from smash_gpu.panel.tables import tables
 from smash_gpu.runtime.memory import limit
@@ -85,6 +85,8 @@ def design_into(
         adata, tables=written, mask=chosen, options=without_labels_as_keys(noted), columns=columns, key=key
     )
     say(_summaries.of_panel(written))
+    if note := on_hla(written["genes"]["symbol"], request):
+        say(note)
 
 
 def _fit(

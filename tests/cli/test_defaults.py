@@ -23,7 +23,7 @@ CALLS = {
     "validate": (smg.tl.validate, smg.report.write_validation),
     "export": (smg.export.xenium, smg.export.design_sheet),
     "platforms": (),
-    "evaluate": (smg.tl.evaluate,),
+    "evaluate": (smg.tl.evaluate, smg.tl.panel),
     "stability": (smg.tl.stability, smg.tl.smash, smg.pp.filter_genes),
     "transfer": (smg.tl.transfer, smg.pl.transfer_map, smg.report.write_transfer),
     "report": (smg.tl.smash, smg.pp.filter_genes, smg.tl.evaluate, smg.tl.stability, smg.report.write),

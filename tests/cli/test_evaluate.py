@@ -86,6 +86,30 @@ def test_the_panel_design_is_repeated_inside_every_split(run, data, adata, tmp_p
     pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
 
 
+def test_the_panel_design_adds_to_a_printed_panel_within_limits(run, data, tmp_path):
+    printed = written(tmp_path / "printed.txt", "NOISE30", "GFP", "NOISE31")
+    limits = ("--extend", printed, "--max-transcripts", 40)
+    arguments = ("evaluate", data, "--groupby", "cell_type", *limits, "--n-splits", 2, "--n-random", 0)
+    out = ("--select", "panel", "--out", tmp_path / "out")
+    code, _, error = run(*arguments, *out, "--n-genes", 5)
+    assert code == 0, error
+    assert error.count("GFP") == 1 and "max_transcripts" not in error
+    panels = pd.read_csv(tmp_path / "out" / "panels.csv").groupby("split")["name"].apply(list)
+    assert all(genes[:2] == ["NOISE30", "NOISE31"] and len(genes) == 5 for genes in panels)
+    assert_one_message(run(*arguments, *out, "--n-genes", 2), "--n-genes 2 counts the 2 genes of the printed panel")
+    assert_one_message(run(*arguments, "--genes", printed), "--extend is for the panel design; add --select panel")
+
+
+def test_a_table_of_the_slide_is_no_list_in_order_of_preference(run, data, tmp_path):
+    slide = written(tmp_path / "slide.csv", "name,origin,in_data", "NOISE30,existing,True", "MARKER0X,chosen,True")
+    more = ("--genes", slide, "--n-random", 0, "--n-splits", 2)
+    assert (
+        "slide.csv begins with the printed panel"
+        in run("evaluate", data, "--groupby", "cell_type", *more, "--n-genes", 1)[2]
+    )
+    assert "begins with" not in run("evaluate", data, "--groupby", "cell_type", *more)[2]
+
+
 def test_the_protocol_is_printed_as_it_was_run_and_what_was_not_judged_is_named(run, adata, tmp_path):
     labels = adata.obs["cell_type"].astype(str).to_numpy()
     labels[(adata.obs["sample"] == "donor2").to_numpy().nonzero()[0][:6]] = "epsilon"

@@ -111,14 +111,16 @@ def test_an_end_that_is_no_number_is_named_with_the_way_out(run, data, option):
 
 @pytest.mark.parametrize(("options", "left_out"), [([], {"RPL3", "MT-CO1"}), (["--exclude-families"], set())])
 def test_families_are_left_out_by_default(run, two_columns, tmp_path, options, left_out):
-    two_columns.var_names = ["RPL3", "MT-CO1", *two_columns.var_names[2:]]
+    two_columns.var_names = ["RPL3", "MT-CO1", "HLA-DRA", *two_columns.var_names[3:]]
     two_columns.write_h5ad(tmp_path / "cells.h5ad")
-    code, _, error = run(
+    code, said, error = run(
         "panel", tmp_path / "cells.h5ad", "--groupby", "cell_type", "--n-genes", 12, *options, "--out", tmp_path / "out"
     )
     assert code == 0, error
     genes = set(pd.read_csv(tmp_path / "out" / "panel.csv")["name"])
     assert {"RPL3", "MT-CO1"} - genes == left_out
+    way_out = "(HLA-DRA); --exclude-families mitochondrial ribosomal heat_shock housekeeping hla leaves them out."
+    assert (way_out in said) == (not options)
 
 
 @pytest.mark.parametrize("words", [("True", "False"), ("TRUE", "FALSE"), ("1", "0")])
@@ -174,6 +176,9 @@ def test_a_failure_rate_is_a_number_or_a_column(run, data, tmp_path):
         found.append(pd.read_csv(tmp_path / str(rate[0]) / "panel.csv"))
     assert (found[0]["failure_rate"] == 0.2).all()
     pd.testing.assert_frame_equal(*found)
+    code, _, error = run(*panel, "--failure-rate", data)
+    assert code == 2
+    assert f"is a file; pass it as --gene-table {data}, and the name of its column as --failure-rate" in error
     code, _, error = run(*panel, "--failure-rate", 1.2)
     assert code == ExitCode.WRONG
     assert "no probability below 1" in error

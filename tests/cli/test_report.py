@@ -12,6 +12,7 @@ from cases.page import FEW_TREES, Page, rows_of, smash, without_date
 from cells import planted
 
 import smash_gpu as smg
+from smash_gpu.cli.saved import save_result
 
 mpl.use("Agg")
 pytestmark = pytest.mark.usefixtures("few_trees")
@@ -54,6 +55,18 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
     assert [row[1] for row in rows_of(page, "Learning curve")[1:3]] == ["3", "6"]
     markers = [row for row in rows_of(page, "Markers of each group, and the evidence")[1:] if len(row) > 1]
     assert len(markers) == 6
+
+
+def test_the_result_of_a_panel_gives_a_page_on_the_panel(run, data, tmp_path):
+    smg.tl.panel(adata := ad.read_h5ad(data), "cell_type", n_genes=4)
+    save_result(adata, tmp_path / "panel.h5ad", ["cell_type"])
+    code, said, error = run(tmp_path / "panel.h5ad", "--out", tmp_path / "page.html")
+    assert code == 0, error
+    assert "Selecting" not in said
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert Page(page).texts["h1"] == ["Panel of panel"]
+    genes = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
+    assert genes == smg.get.panel(adata)
 
 
 def test_sizes_for_which_there_are_too_few_genes_are_left_out_and_named(run, data, tmp_path):

@@ -108,10 +108,11 @@ def test_greedy_and_bound_enclose_the_optimum(seed, n):
     assert greedy + gains.bound_on(free, n) >= best - 1e-12
 
 
-def test_the_first_look_in_single_precision_is_a_bound(rng):
+@pytest.mark.parametrize("tau", [2.0, 300.0, 1e5])
+def test_the_first_look_in_single_precision_is_a_bound(rng, tau):
     mean = rng.uniform(3, 9, (6, 1)) + rng.normal(0, 1e-3, (6, 200)) * rng.integers(0, 1000, 200)
     first, second = np.triu_indices(6, 1)
-    objective = Objective(Profiles(mean, 0.1 * mean), first, second, np.full(15, 1 / 15), 2.0)
+    objective = Objective(Profiles(mean, 0.1 * mean), first, second, np.full(15, 1 / 15), tau)
     assert (Gains(objective, names_of(200)).upper >= objective.gains(objective.depth())).all()
 
 

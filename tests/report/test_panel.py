@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import pytest
 from cases.page import IMAGE, Page, hostile_cells, rows_of, smash
 from cells import planted
 
@@ -50,8 +51,8 @@ def test_a_designed_panel_gets_a_chapter(adata):
         [IMAGE, "1", "0.512", "–"],
         ["B", "2", "–", "C"],
     ]
-    curve = rows_of(page, "Resolution by panel size")[1:]
-    assert (curve[0][0], curve[-1][0]) == ("0", "299")
+    curve = rows_of(page, "What the panel resolves")[1:]
+    assert (curve[0][0], curve[-1][0]) == ("1", "299")
     assert "Genes that the rules removed" not in page
 
 
@@ -90,3 +91,20 @@ def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     listed = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
     assert listed == smg.get.panel_table(adata)["name"].tolist()
     assert len(rows_of(page, "Pairs of classes, least resolved first")) == 1 + 3
+
+
+def test_the_printed_panel_and_failure_rates_are_shown_also_without_markers(adata, tmp_path):
+    with pytest.warns(UserWarning, match="on the slide but not in the data"):
+        smg.tl.panel(adata, "cell_type", n_genes=3, extend=["NOISE30", "GFP"], failure_rate=0.2)
+    page = smg.report.page(adata)
+    assert Page(page).texts["h2"] == ["Designed panel", "Options"]
+    assert len(Page(page).all("img")) == 6
+    assert "printed panel of 2 genes, of which the data lack 1" in Page(page).text
+    assert "fails with a probability of 0.2;" in Page(page).text
+    printed = [["gene", "in the data"], ["NOISE30", "yes"], ["GFP", "no"]]
+    assert [[row[0], row[-1]] for row in rows_of(page, "Printed panel")] == printed
+    assert [row[0] for row in rows_of(page, "What the panel resolves")[1:]] == ["2", "3", "4", "5"]
+    titles, *genes = rows_of(page, "Genes in the order in which they were chosen")
+    assert {row[titles.index("failure rate")] for row in genes} == {"0.2"}
+    smash(adata)
+    assert "printed panel of 2 genes" in smg.report.page(adata, figures=False)

@@ -54,6 +54,14 @@ def test_an_id_of_another_gene_fails(with_ids):
     assert verdict(with_ids, "Ensembl ids", GOOD)[0] == {"not checked"}
 
 
+def test_a_gene_without_an_id_is_named_unless_the_list_gives_one(with_ids):
+    with_ids.var.loc[["MARKER0X", "NOISE30"], "gene_ids"] = ["", np.nan]
+    found = checks(with_ids, [Gene("MARKER0X", "ENSG00000000000"), *GOOD[1:]])
+    rows = found[(found["check"] == "Ensembl ids") & (found["verdict"] == "warn")]
+    assert rows["genes"].tolist() == ["NOISE30"]
+    assert rows["detail"].item().startswith("1 of 4 genes have none")
+
+
 def test_a_gene_listed_twice_fails_also_by_id_and_symbol(with_ids):
     with_ids.var["symbol"] = [f"S{number}" for number in range(with_ids.n_vars)]
     id_of, symbol_of = with_ids.var.loc["MARKER0X", "gene_ids"], with_ids.var.loc["MARKER0X", "symbol"]
@@ -163,7 +171,9 @@ def test_a_panel_with_fewer_probe_sets_passes_under_its_cap(adata, tmp_path):
     assert verdict(adata, "crowding", listed, platform="xenium_v1", max_transcripts=cap)[0] == {"pass"}
     designed, checked = smg.get.panel_table(adata, "crowding"), smg.get.validation(adata, "crowding")
     np.testing.assert_allclose(checked["transcripts"], designed["transcripts"])
-    assert verdict(adata, "crowding", listed[["name"]], platform="xenium_v1", max_transcripts=cap)[0] == {"fail"}
+    found, detail, _ = verdict(adata, "crowding", listed[["name"]], platform="xenium_v1", max_transcripts=cap)
+    assert found == {"fail"}
+    assert "4 genes without a number of probe sets count as with the most" in detail
 
 
 @pytest.mark.parametrize("most", [4, "most"])
