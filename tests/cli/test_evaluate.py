@@ -97,7 +97,9 @@ def test_the_panel_design_adds_to_a_printed_panel_within_limits(run, data, tmp_p
     panels = pd.read_csv(tmp_path / "out" / "panels.csv").groupby("split")["name"].apply(list)
     assert all(genes[:2] == ["NOISE30", "NOISE31"] and len(genes) == 5 for genes in panels)
     assert_one_message(run(*arguments, *out, "--n-genes", 2), "--n-genes 2 counts the 2 genes of the printed panel")
-    assert_one_message(run(*arguments, "--genes", printed), "--extend is for the panel design; add --select panel")
+    assert_one_message(
+        run(*arguments, "--genes", printed), "--max-transcripts is for the panel design; add --select panel"
+    )
 
 
 def test_a_table_of_the_slide_is_no_list_in_order_of_preference(run, data, tmp_path):

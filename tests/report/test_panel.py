@@ -105,6 +105,6 @@ def test_the_printed_panel_and_failure_rates_are_shown_also_without_markers(adat
     assert [[row[0], row[-1]] for row in rows_of(page, "Printed panel")] == printed
     assert [row[0] for row in rows_of(page, "What the panel resolves")[1:]] == ["2", "3", "4", "5"]
     titles, *genes = rows_of(page, "Genes in the order in which they were chosen")
-    assert {row[titles.index("failure rate")] for row in genes} == {"0.2"}
+    assert {row[titles.index("failure rate")] for row in genes} == {"0.200"}
     smash(adata)
     assert "printed panel of 2 genes" in smg.report.page(adata, figures=False)
