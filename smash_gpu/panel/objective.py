@@ -132,7 +132,7 @@ class Objective:
                     depth[pairs] += part.separations(pairs=pairs + some.start).sum(axis=1)
             return depth
 
-        tasks = [(some,) for some in cuts(0, len(self.weight), PAIRS_PER_TASK)]
+        tasks = [(some,) for some in cuts(0, len(self.weight), PAIRS_PER_TASK) or [slice(0, 0)]]
         return self.value(xp.concatenate(in_threads(task, tasks, "cuda" if on_gpu(self.weight) else "cpu")))
 
 

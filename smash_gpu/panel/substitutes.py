@@ -88,10 +88,11 @@ def exchanges_by_variation(design: Design) -> Exchanges:
     """`exchanges` by the variation: F is V there, and a gene that adds nothing to it takes no place."""
     assert design.problem.variation is not None, "the variation counts"
     pool, by_name, panel = _pool(design), _by_name(design), design.panel
+    rules = Rules(design, pool)
     losses, gains = without_each(design.problem.variation, design.whole)
     gene, gained = np.full(len(panel), -1), np.zeros(len(panel))
     for place, row in enumerate(gains[: len(panel), pool]):
-        at = _first(np.where(_allowed(design, panel[place], pool) & (row > 0), row, -np.inf), by_name[pool])
+        at = _first(np.where(rules.allow(panel[place]) & (row > 0), row, -np.inf), by_name[pool])
         if at is not None:
             gene[place], gained[place] = pool[at], row[at]
     loss = losses[: len(panel)]
