@@ -103,6 +103,8 @@ CONTAINERS = (
 PUT = {container.name: container.put for container in CONTAINERS}
 
 
+# anndata takes seconds to write the many small tables of a result into a zarr store
+SLOW_ZARR = pytest.param("zarr", marks=pytest.mark.slow, id="zarr")
 PLANTED = datasets.N_MARKERS
 
 

@@ -7,7 +7,7 @@ from inspect import signature
 import numpy as np
 import pytest
 from cases.steps import FEW_TREES, assert_untouched
-from cells import Counted
+from cells import SLOW_ZARR, Counted
 from scipy import sparse
 
 import smash_gpu as smg
@@ -58,7 +58,7 @@ def test_a_key_that_makes_a_file_unreadable_is_refused(adata, step, key):
 
 
 @pytest.mark.parametrize("key", ["run2", "B T", "a.b", "é", "__x", "a:b"])
-@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.parametrize("suffix", ["h5ad", SLOW_ZARR])
 @pytest.mark.filterwarnings("ignore")
 def test_other_keys_can_be_read_again(adata, tmp_path, key, suffix):
     adata.X = sparse.csr_matrix(adata.X)

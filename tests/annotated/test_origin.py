@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.slots import FEW_TREES
-from cells import in_dask, planted
+from cells import SLOW_ZARR, in_dask, planted
 
 import smash_gpu as smg
 from smash_gpu.annotated import origin, slots
@@ -206,7 +206,7 @@ def test_what_changes_no_result_is_no_alarm(results, change):
 
 
 @pytest.mark.parametrize("bytes_in_memory", [2**30, 0], ids=["in memory", "left on disk"])
-@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.parametrize("suffix", ["h5ad", SLOW_ZARR])
 def test_a_file_holds_what_results_were_made_from(results, tmp_path, monkeypatch, suffix, bytes_in_memory):
     monkeypatch.setattr("smash_gpu.io.open.BYTES_IN_MEMORY", bytes_in_memory)
     results.obs["cell_type"] = one_label_missing(results)

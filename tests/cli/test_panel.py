@@ -81,6 +81,7 @@ def test_the_cap_that_a_warning_recommends_can_be_typed(run, data, tmp_path):
     assert "too bright" not in error
 
 
+@pytest.mark.slow
 def test_genes_are_weighed_by_a_model_that_is_trained_first_or_by_a_result_in_the_file(run, data, tmp_path):
     panel = ["panel", data, "--groupby", "cell_type", "--n-genes", 8, "--no-figures"]
     code, _, error = run(*panel, "--weights", "rf", "--out", tmp_path / "model")

@@ -42,6 +42,7 @@ def probabilities(network, x):
         return network.double()(x.double()).softmax(dim=1).numpy()
 
 
+@pytest.mark.slow
 def test_torch_rule_equals_shap_deep_explainer(problem):
     import copy
 

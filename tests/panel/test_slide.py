@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from cases.commands import written
 from cases.vendors import FILES, GENES, SETS, WITH_SETS
+from cells import SLOW_ZARR
 
 import smash_gpu as smg
 
@@ -36,12 +37,12 @@ def test_absent_genes_change_nothing_but_the_slide(adata):
         assert smg.get.panel_table(adata, name).equals(table)
 
 
-@pytest.mark.parametrize("write", ["write_h5ad", "write_zarr"])
+@pytest.mark.parametrize("suffix", ["h5ad", SLOW_ZARR])
 @pytest.mark.filterwarnings("ignore:extend:UserWarning", "ignore:Writing zarr:UserWarning")
-def test_the_slide_survives_files(adata, tmp_path, write):
+def test_the_slide_survives_files(adata, tmp_path, suffix):
     smg.tl.panel(adata, "cell_type", n_genes=2, extend=GENES)
-    getattr(adata, write)(tmp_path / "cells")
-    again = (ad.read_h5ad if write == "write_h5ad" else ad.read_zarr)(tmp_path / "cells")
+    getattr(adata, f"write_{suffix}")(tmp_path / "cells")
+    again = getattr(ad, f"read_{suffix}")(tmp_path / "cells")
     before, after = (smg.get.panel_table(one, "slide") for one in (adata, again))
     assert before.astype(str).equals(after.astype(str))
 

@@ -70,6 +70,7 @@ def test_a_designed_panel_is_drawn_with_its_hostile_names():
     ]
 
 
+@pytest.mark.slow
 def test_the_cells_are_drawn_only_if_asked_for(adata, monkeypatch):
     smash(adata)
     smg.tl.panel(adata, "cell_type", n_genes=5, platform="xenium_v1")

@@ -71,6 +71,7 @@ def test_a_page_needs_a_transfer(adata, tmp_path):
         smg.report.write_transfer(adata, tmp_path / "tissue.html")
 
 
+@pytest.mark.slow
 def test_the_chapter_on_structure_holds_the_metrics_that_were_asked_for(adata):
     smash(adata)
     options = {"genes": {"mine": MARKERS[:4]}, "n_genes": [2, 4], "n_splits": 2}

@@ -32,6 +32,7 @@ def test_blocks_hold_cells_as_drawn_at_random(small_blocks):
     assert abs(chi_square - degrees) < 5 * np.sqrt(2 * degrees)
 
 
+@pytest.mark.slow
 def test_batches_of_data_sorted_by_class_are_random_samples(small_blocks, no_room, rng):
     """The shuffle quality that `Network` states: classes in batches vary as in draws without replacement."""
     torch = pytest.importorskip("torch")

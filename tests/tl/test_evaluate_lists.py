@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.lists import MIXED, NOISE, data_of, judged, values
+from cells import SLOW_ZARR
 
 import smash_gpu as smg
 from smash_gpu import evaluation
@@ -194,7 +195,7 @@ def test_bad_options_are_named_and_nothing_is_written(adata, options, kind, mess
     assert not adata.uns
 
 
-@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.parametrize("suffix", ["h5ad", SLOW_ZARR])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
 def test_everything_survives_a_file(adata, tmp_path, suffix):
     import anndata as ad

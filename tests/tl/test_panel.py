@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from cells import SLOW_ZARR
 
 import smash_gpu as smg
 from smash_gpu.annotated import slots
@@ -26,7 +27,7 @@ def test_the_panel_is_in_its_slots(designed):
     assert len(smg.get.panel_table(designed, "pairs")) == 3 + 6
 
 
-@pytest.mark.parametrize("write", ["h5ad", "zarr"])
+@pytest.mark.parametrize("write", ["h5ad", SLOW_ZARR])
 def test_everything_survives_a_file(designed, tmp_path, write):
     path = tmp_path / f"x.{write}"
     getattr(designed, f"write_{write}")(path)

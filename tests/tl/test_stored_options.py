@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.lists import MIXED, NOISE
+from cells import SLOW_ZARR
 
 import smash_gpu as smg
 from smash_gpu.annotated import slots
@@ -51,7 +52,7 @@ FULL = {
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2", "ignore:a list that is shorter")
-@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+@pytest.mark.parametrize("kind", ["h5ad", SLOW_ZARR])
 def test_an_evaluation_runs_again_from_what_is_stored(adata, tmp_path, kind):
     adata.layers["counts"] = adata.X
     smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)

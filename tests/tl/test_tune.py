@@ -8,6 +8,7 @@ import sys
 
 import anndata as ad
 import pytest
+from cells import SLOW_ZARR
 
 import smash_gpu as smg
 from smash_gpu.annotated import of_tuning, slots
@@ -67,7 +68,7 @@ def test_smash_uses_them_and_says_so(tuned):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
-@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+@pytest.mark.parametrize("kind", ["h5ad", SLOW_ZARR])
 def test_they_survive_a_file_and_a_selection(tuned, tmp_path, kind):
     with_best(tuned, max_depth=2, max_delta_step=None)
     before = smg.get.tuning(tuned)
