@@ -38,6 +38,8 @@ IMPORTS = {"dnn": "torch", "brf": "imblearn.ensemble", "xgboost": "xgboost", "rf
 SMASHPY = Path(__file__).with_name("smashpy_baseline.py")
 OURS, THEIRS = "smash-gpu", "smashpy 0.1.2"
 
+SET_BY_SMASH_GPU = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT")  # when it is imported
+
 
 def main(arguments: list[str]) -> None:
     """Run every set with every model, ``--repeats`` times each; print and append a line per set, model and program."""
@@ -111,7 +113,8 @@ def measured(command: list[str], folder: Path) -> dict[str, float]:
     start = time.perf_counter()
     environment = os.environ | {"MPLBACKEND": "Agg", "TF_CPP_MIN_LOG_LEVEL": "3"}
     if Path(command[0]) != Path(sys.executable):
-        environment.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", *SET_BY_SMASH_GPU):
+            environment.pop(name, None)
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)

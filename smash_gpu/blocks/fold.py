@@ -141,8 +141,10 @@ def _fold_chunks(chunks: list, *per_cell: np.ndarray, step: Callable, device: st
 
 
 def _stream_dask(X: Any, step: Callable | None, device: str, per_cell: tuple[np.ndarray, ...]) -> Iterator[Any]:
-    with_step = partial(_packed_chunks, step=step, device=device, n_cells=X.shape[0])
-    walk = with_step if step else partial(_stream_chunks, step=_as_it_is)
+    if step:
+        walk = partial(_packed_chunks, step=step, device=device, n_cells=X.shape[0])
+    else:
+        walk = partial(_stream_chunks, step=_as_it_is)
     for parts in dask.in_order(X, walk, per_cell, block_sizes.cells_per_block(X, device)):
         for part in parts:
             yield _each(partial(_unpacked, device=device), part) if step else (place(part[0], device), *part[1:])

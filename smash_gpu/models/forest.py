@@ -251,7 +251,7 @@ def balanced_random_forest(
 def _check_size(n_estimators: int, max_depth: Any, other: str) -> None:
     """Refuse impossible numbers of trees, and depths that are neither whole numbers nor ``other``."""
     require_at_least(1, n_estimators=n_estimators)
-    if max_depth is not None and not (isinstance(max_depth, Integral) and max_depth >= 1):
+    if max_depth is not None and not (isinstance(max_depth, Integral) and int(max_depth) >= 1):
         raise ValueError(f"max_depth={max_depth!r} must be a whole number of at least 1{other}.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from smash_gpu.runtime.drawing import need_matplotlib
 
@@ -42,7 +42,7 @@ def squares(ax: Axes | None, values: Any, cmap: str, width: float, height: float
 
     On the canvas they need no fixed aspect, with which the layout would clip long names.
     """
-    aspect = "auto" if ax is None else "equal"
+    aspect: Literal["auto", "equal"] = "auto" if ax is None else "equal"
     ax = ax or canvas(width, height)
     return ax, ax.imshow(values, aspect=aspect, cmap=cmap, vmin=0, vmax=1)
 

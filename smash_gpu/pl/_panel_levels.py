@@ -136,7 +136,7 @@ def panel_levels(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = No
     return ax
 
 
-def _plain(value: float, _: int | None) -> str:
+def _plain(value: float, _: float | None) -> str:
     """0.5, not 5 × 10⁻¹; of the numbers between powers of ten only the first few."""
     return f"{value:g}" if f"{value:.0e}"[0] in "1235" else ""
 

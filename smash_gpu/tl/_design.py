@@ -56,8 +56,8 @@ def design_into(
     request, preset = Request.of(options), None if platform is None else platform_of(platform)
     with limit(memory):
         if not columns:
-            more = {"weights": weights, "sample_key": source.sample_key, "min_cells": source.min_cells}
-            label_free.refuse(request, more)
+            of_classes = {"weights": weights, "sample_key": source.sample_key, "min_cells": source.min_cells}
+            label_free.refuse(request, of_classes)
         data, levels = read_levels(adata, columns, source, request.ignore, work)
         request, var, fit = _fit(preset, request, data, annotation(adata, gene_table, source.gene_symbols), length_key)
         mask = None if mask_var is None else mask_of(var, mask_var, "mask_var")
@@ -71,7 +71,7 @@ def design_into(
         written = tables(found) | in_classes(found) | {"platform": fit} | tuning
         for sentence in chain(remarks(found, written), on_platform(found, preset)):
             warn(sentence)
-    more = {
+    more: dict[str, Any] = {
         "groupby": columns or None,
         "mask_var": mask_var,
         "weights": weights,

@@ -92,8 +92,10 @@ class _Folds:
     def asked(self, setting: Setting) -> Request:
         """The request with these settings."""
         size = self.request.n_genes + len(self.whole.found.existing)
-        tau = {"tau": max(LEAST_TAU, setting["tau"] * size)} if "tau" in setting else {}
-        return replace(self.request, **{**setting, **tau})
+        chosen: dict[str, Any] = dict(setting)
+        if "tau" in chosen:
+            chosen["tau"] = max(LEAST_TAU, chosen["tau"] * size)
+        return replace(self.request, **chosen)
 
     def errors(self, settings: Sequence[Setting]) -> np.ndarray:
         """The share of the cells that kNN on the panel of each setting misclassifies."""
