@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from importlib.util import find_spec
 
 import smash_gpu as smg  # before NumPy: its threads do not spin
@@ -62,6 +63,13 @@ def _opts_out(item):
     mark = item.get_closest_marker("container")
     container = item.callspec.params.get("hold") if hasattr(item, "callspec") else None
     return mark is not None and isinstance(container, Container) and bool(container.kind & mark.kwargs["skip"])
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

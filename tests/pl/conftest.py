@@ -5,7 +5,6 @@ from __future__ import annotations
 import matplotlib as mpl
 import pytest
 from cases.figures import selected
-from matplotlib import pyplot as plt
 
 mpl.use("Agg")
 
@@ -18,9 +17,3 @@ def seven():
 @pytest.fixture(scope="session")
 def forty():
     return selected([f"subtype {i} of 40" for i in range(40)], n_cells=600)
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
