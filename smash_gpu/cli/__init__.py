@@ -64,9 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> Result:
     """Run the command; an error becomes a message on standard error."""
     try:
-        draws = not getattr(options, "no_figures", options.command != "evaluate")
+        draws = not getattr(options, "no_figures", True)
         if draws and getattr(options, "out", None) is not None:
-            need_matplotlib()  # before anything is computed
+            need_matplotlib("--no-figures")  # before anything is computed
         with memory.limit(getattr(options, "memory", None)):
             return options.run(options) or Result()
     except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:

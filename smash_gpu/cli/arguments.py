@@ -87,14 +87,15 @@ def add_species(command: argparse.ArgumentParser) -> None:
     command.add_argument("--species", choices=SPECIES, default=Filters.species, help="species for the gene families")
 
 
-def add_limits(command: argparse.ArgumentParser) -> None:
+def add_limits(command: argparse.ArgumentParser, *, species: bool = True) -> None:
     """What the genes of a panel may be."""
     add = command.add_argument
     add(
         "--exclude-families", nargs="*", choices=FAMILY_NAMES, default=list(Request.exclude_families),
         help="gene families that do not belong into a panel; without a name: none",
     )  # fmt: skip
-    add_species(command)
+    if species:
+        add_species(command)
     for name, what in (("mean", "mean counts per cell"), ("max", "mean counts per cell in the class with the most")):
         said = f"range of {what}; - for an open end"
         add(f"--{name}-counts", nargs=2, type=range_end, metavar=("LOW", "HIGH"), help=said)

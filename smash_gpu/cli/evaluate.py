@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from smash_gpu.cli import arguments
-from smash_gpu.cli.inputs import gene_columns, gene_list, named, open_data, ranges, save, save_params, writable
+from smash_gpu.cli import arguments, design
+from smash_gpu.cli.inputs import gene_columns, gene_list, named, open_data, save, save_params, writable
 from smash_gpu.cli.json_output import Result
-from smash_gpu.genes.lists import IGNORE, MISSING
+from smash_gpu.genes.lists import MISSING
 from smash_gpu.genes.tables import Gene
 
 PURPOSE = "compare gene lists and selections"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
 WORST_PAIRS = 3
-LIMITS = ("exclude_families", "species", "mean_counts", "max_counts", "max_transcripts", "probe_sets", "length_key",
-          "platform")  # fmt: skip
-OF_PANEL = (*LIMITS, "limit", "extend", "gene_table", "transcript_lengths")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -26,9 +24,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     arguments.add_source(command)
     arguments.add_lists(command)
     arguments.add_evaluation(command)
-    arguments.add_printed(command, "with --select panel: printed panel to add to, the first genes that are judged")
-    arguments.add_limits(command)
-    command.set_defaults(unasked={name: command.get_default(name) for name in OF_PANEL})
+    design.add_arguments(command, asked_by="--select panel")
+    command.add_argument("--no-figures", action="store_true", help="tables only")
 
 
 def run(options: argparse.Namespace) -> Result:
@@ -36,18 +33,19 @@ def run(options: argparse.Namespace) -> Result:
     out = writable(options.out)
     if not options.genes and not options.select:
         raise ValueError("there is nothing to evaluate; pass gene lists with --genes, models with --select, or both.")
-    _check_panel_options(options)
+    design.require_asked(options, is_asked=arguments.PANEL in options.select)
     lists = lists_of(options.genes)
     _note_slides(options)
     adata, source = open_data(options)
     gene_columns(adata, options)
+    design.require_room(adata, options.n_genes, options)
     sizes = [f"{name} ({len(genes)} genes)" for name, genes in lists.items()]
     print(
         f"{', '.join(sizes + [name_of(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells"
     )
     selections = {name_of(model): selection(model, options, source) for model in options.select}
     found = judge(adata, options, lists | selections, options.n_genes, **source)
-    return Result(found | {"written": [] if out is None else _write(adata, out)})
+    return Result(found | {"written": [] if out is None else _write(adata, out, draws=not options.no_figures)})
 
 
 def judge(
@@ -113,43 +111,11 @@ def selection(model: str | tuple[str, ...], options: argparse.Namespace, source:
 
         part = cells if isinstance(cells, OnDisk) else cells.to_memory()
         if model == arguments.PANEL:
-            return _designed(part, n_genes, options, source)
+            return design.designed(part, n_genes, options, source)
         tl.smash(part, options.groupby, model=model, random_state=options.random_state, **source)
         return get.marker_panel(part, n_genes)
 
     return choose
-
-
-def _designed(cells: Any, n_genes: int, options: argparse.Namespace, source: Mapping[str, Any]) -> list[str]:
-    """The genes of the printed panel that the data hold, and those that a nested `tl.panel` adds; ``n_genes`` in all.
-
-    Raises
-    ------
-    ValueError
-        If the printed panel has as many genes.
-    """
-    from smash_gpu import get, tl
-    from smash_gpu.annotated.features import gene_names
-
-    printed = gene_list(options.extend)
-    n_printed = len(gene_names(cells, options.gene_symbols).numbers(printed, "--extend", missing=IGNORE))
-    if n_genes <= n_printed:
-        raise ValueError(
-            f"n_genes={n_genes} counts the {n_printed} genes of the printed panel that the data hold; ask for more."
-        )
-    tl.panel(
-        cells, options.groupby, n_genes=n_genes - n_printed, nested=True, extend=printed, limits=ranges(options.limit),
-        **{name: getattr(options, name) for name in LIMITS}, **source,
-    )  # fmt: skip
-    slide = get.panel_table(cells, "slide")
-    return slide.loc[slide["in_data"], "name"].astype(str).tolist()
-
-
-def _check_panel_options(options: argparse.Namespace) -> None:
-    asked = [name for name in OF_PANEL if getattr(options, name) != options.unasked[name]]
-    if asked and arguments.PANEL not in options.select:
-        option = f"--{asked[0].replace('_', '-')}"
-        raise ValueError(f"{option} is for the panel design; add --select panel, or omit {option}.")
 
 
 def _note_slides(options: argparse.Namespace) -> None:
@@ -157,9 +123,9 @@ def _note_slides(options: argparse.Namespace) -> None:
     from smash_gpu.errors import warn
 
     for path in options.genes if options.n_genes else ():
-        with path.open(encoding="utf-8", errors="replace") as file:
-            is_slide = {"origin", "in_data"} <= set(file.readline().strip().split(","))
-        if is_slide:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            begins_with_printed = next(csv.DictReader(file), {}).get("origin") == "existing"
+        if begins_with_printed:
             warn(
                 f"{path} begins with the printed panel, in no order of preference, so that its first genes are not its "
                 "best: panel.csv holds the chosen genes in their order."
@@ -189,7 +155,7 @@ def _side_by_side(table: Any) -> Any:
     return wide.drop(columns=["is_random", *same])
 
 
-def _write(adata: Any, out: Path) -> list[Path]:
+def _write(adata: Any, out: Path, *, draws: bool) -> list[Path]:
     from smash_gpu import get, pl
 
     out.mkdir(parents=True, exist_ok=True)
@@ -208,9 +174,11 @@ def _write(adata: Any, out: Path) -> list[Path]:
     for name, table in tables.items():
         table.to_csv(out / name, index=False)
     save_params(adata, out)
-    save(pl.confusion(adata), out / "confusion.png")
-    print(f"Written to {out}: {' '.join(tables)} params.json confusion.png (of {lists[0]})")
-    return [out / name for name in (*tables, "params.json", "confusion.png")]
+    written = [*tables, "params.json", *["confusion.png"] * draws]
+    if draws:
+        save(pl.confusion(adata), out / "confusion.png")
+    print(f"Written to {out}: {' '.join(written)}" + f" (of {lists[0]})" * draws)
+    return [out / name for name in written]
 
 
 def _by_list(lists: list[str], table_of: Any) -> Any:

@@ -104,6 +104,14 @@ def paper_of(options: argparse.Namespace) -> dict[str, Any]:
     return paper(options.model) if options.paper else {}
 
 
+def require_samples(adata: Any, sample_key: str | None) -> None:
+    """Raise a ValueError, before anything is computed, if there are too few samples for halves."""
+    from smash_gpu.evaluation import stability
+
+    if sample_key is not None and sample_key in adata.obs:
+        stability.require_samples(adata.obs[sample_key].nunique())
+
+
 def gene_columns(adata: Any, options: argparse.Namespace) -> None:
     """Add what ``--gene-table`` and ``--transcript-lengths`` say of the genes to ``adata.var``."""
     from smash_gpu import pp

@@ -135,7 +135,7 @@ def run(options: argparse.Namespace) -> Result:
     columns = options.groupby or []
     weights = options.column_weights or [1.0] * len(columns)
     if len(weights) != len(columns):
-        raise ValueError(f"--column-weights: {len(weights)} weights for {len(columns)} columns of --groupby.")
+        raise ValueError(f"--column-weights needs as many weights as --groupby has columns, {len(columns)}.")
     if not columns:
         _need_no_classes(options)
     if options.tables == "parquet" and find_spec("pyarrow") is None:

@@ -12,7 +12,7 @@ from typing import Any
 from smash_gpu.cli import arguments
 from smash_gpu.cli.evaluate import protocol
 from smash_gpu.cli.find import select
-from smash_gpu.cli.inputs import named, open_data, writable
+from smash_gpu.cli.inputs import named, open_data, require_samples, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.tune import use_tuned
 from smash_gpu.errors import warn
@@ -41,7 +41,7 @@ ELSEWHERE = ("help", "data", "groupby", "out", "title", "again", "no_figures", "
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of ``smash-gpu report``."""
-    arguments.add_source(command)
+    arguments.add_source(command, labels=False)
     add = command.add_argument
     add("--batch-key", metavar="COLUMN", help="column of obs with batches, corrected by Harmony")
     add(
@@ -73,7 +73,12 @@ def run(options: argparse.Namespace) -> Result:
     source["batch_key"] = options.batch_key
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
     if adata.X is None and _holds_only_a_panel(adata):  # the panel.h5ad of `smash-gpu panel`
+        _need_no_cells(options)
         return _written(adata, options, f"Panel of {Path(named(options)).stem}")
+    if options.groupby is None:
+        raise ValueError("--groupby is missing: give the column of obs with the cell types.")
+    if options.n_resamples:
+        require_samples(adata, options.sample_key)
     asked = _asked(options)
     use_tuned(adata, options)
     kept = _holds(adata, options, "markers", asked - set(JUDGING))
@@ -102,6 +107,14 @@ def _holds_only_a_panel(adata: Any) -> bool:
     from smash_gpu.annotated import slots
 
     return slots.PANEL in adata.uns and "markers" not in adata.uns.get(slots.KEY, {})
+
+
+def _need_no_cells(options: argparse.Namespace) -> None:
+    """Raise a ValueError for options of steps that a file without cells does not allow."""
+    given = sorted(_asked(options)) + [name for name in ("umap", "n_resamples") if getattr(options, name)]
+    if given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise ValueError(f"{named(options)} holds a designed panel and no counts, which {option} needs; omit {option}.")
 
 
 def _asked(options: argparse.Namespace) -> set[str]:

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from smash_gpu.cli import arguments
+from smash_gpu.cli import arguments, design
 from smash_gpu.cli.evaluate import selection
 from smash_gpu.cli.find import select
-from smash_gpu.cli.inputs import kept_in, named, open_data, save_params, writable
+from smash_gpu.cli.inputs import gene_columns, kept_in, named, open_data, require_samples, save_params, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.tune import use_tuned
 from smash_gpu.evaluation.judging import Resampling
@@ -18,6 +18,11 @@ from smash_gpu.selection.options import PANEL_GENES, Ranking
 PURPOSE = "select genes again on halves of the cells or samples: how often each is chosen"
 SHOWN = 20
 OF_FIND = {"n_top": Ranking.n_top, "unique": Ranking.unique, "within": None}  # of the markers, not of the panel
+
+OF_SELECTION = (
+    "tuned", "exclude", "keep", "paper", "inverse_pca", "max_cells", "n_models", "positive_only",
+    "min_log2_fold_change", "min_fraction_difference", "near_highest", "work",
+)  # fmt: skip
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -31,10 +36,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--n-substitutes", type=int, default=Resampling.n_substitutes, metavar="N", help=what)
     add("--panel", action="store_true", help="repeat the design of smash-gpu panel, not the selection by a model")
     arguments.add_candidates(command, several=True)
+    design.add_arguments(command, asked_by="--panel", species=False)
     arguments.add_tuned(command)
     arguments.add_effects(command)
     arguments.add_work(command)
-    command.set_defaults(**OF_FIND)
+    command.set_defaults(**OF_FIND, of_selection={name: command.get_default(name) for name in OF_SELECTION})
 
 
 def run(options: argparse.Namespace) -> Result:
@@ -45,9 +51,12 @@ def run(options: argparse.Namespace) -> Result:
     Resampling(options.n_resamples, options.n_substitutes)
     if options.n_genes < 1:
         raise ValueError(f"--n-genes {options.n_genes} is too low; a panel needs at least one gene.")
-    if options.panel and (options.tuned or getattr(options, "model_is_given", False)):
-        raise ValueError("--panel repeats the design of smash-gpu panel, which has no model; omit --model and --tuned.")
+    _check_selection_options(options)
+    design.require_asked(options, is_asked=options.panel)
     adata, source = open_data(options)
+    gene_columns(adata, options)
+    design.require_room(adata, [options.n_genes], options)
+    require_samples(adata, options.sample_key)
     source["batch_key"] = options.batch_key
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes", flush=True)
     choose = None
@@ -67,6 +76,14 @@ def run(options: argparse.Namespace) -> Result:
     }
     _show(tables, options)
     return Result(tables | {"written": [] if out is None else _write(adata, out, tables)})
+
+
+def _check_selection_options(options: argparse.Namespace) -> None:
+    """Raise a ValueError for options of the selection by a model beside ``--panel``."""
+    given = [name for name, default in options.of_selection.items() if getattr(options, name) != default]
+    if options.panel and (given or getattr(options, "model_is_given", False)):
+        option = f"--{given[0].replace('_', '-')}" if given else "--model"
+        raise ValueError(f"--panel repeats the design of smash-gpu panel, which has no {option}; omit one of the two.")
 
 
 def _show(tables: dict[str, Any], options: argparse.Namespace) -> None:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from smash_gpu.cli import arguments
+from smash_gpu.cli import arguments, design
 from smash_gpu.cli.evaluate import lists_of, name_of, selection
-from smash_gpu.cli.inputs import named, open_data, save, save_params, writable
+from smash_gpu.cli.inputs import gene_columns, named, open_data, save, save_params, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.evaluation.judging import Transferring
 from smash_gpu.runtime.paths import require_file, require_path
@@ -40,6 +40,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--tissue-gene-symbols", metavar="COLUMN", help="column of var of the tissue with gene symbols")
     arguments.add_classifiers(command, Transferring.classifiers)
     arguments.add_random(command, Transferring.n_random)
+    design.add_arguments(command, asked_by="--select panel")
     add("--basis", default="spatial", metavar="NAME", help="coordinates in obsm of the tissue, for the maps")
     add("--no-figures", action="store_true", help="tables only")
 
@@ -52,9 +53,12 @@ def run(options: argparse.Namespace) -> Result:
     out = writable(options.out)
     if not options.genes and not options.select:
         raise ValueError("there is nothing to judge; pass gene lists with --genes, models with --select, or both.")
+    design.require_asked(options, is_asked=arguments.PANEL in options.select)
     require_path(options.tissue)
     lists: dict[str, Any] = dict(lists_of(options.genes))
     reference, source = open_data(options)
+    gene_columns(reference, options)
+    design.require_room(reference, options.n_genes, options)
     tissue = concat.open_cells([options.tissue], {"groupby": [options.tissue_groupby or options.groupby]})
     lists |= {name_of(model): selection(model, options, source) for model in options.select}
     same = ("n_genes", "tissue_groupby", "missing", "classifier", "n_random", "random_state", "tissue_layer",

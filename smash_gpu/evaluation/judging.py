@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from smash_gpu.runtime.whole import require_at_least
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -90,6 +92,7 @@ class Resampling:
     n_substitutes: int = 3
 
     def __post_init__(self) -> None:
+        require_at_least(0, n_substitutes=self.n_substitutes)
         if self.n_resamples < 2 or self.n_resamples % 2:
             raise ValueError(
                 f"n_resamples={self.n_resamples} must be an even number above 0, because halves come in pairs."

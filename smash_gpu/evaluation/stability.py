@@ -98,12 +98,15 @@ def halves_of_samples(sample: np.ndarray, rng: np.random.Generator) -> tuple[np.
         If there are fewer than four samples.
     """
     names = rng.permutation(np.unique(sample))
-    if len(names) < FEWEST_SAMPLES:
-        raise ValueError(
-            f"sample_key has {len(names)} samples; halves need at least {FEWEST_SAMPLES}. Omit sample_key."
-        )
+    require_samples(len(names))
     is_first = np.isin(sample, names[: (len(names) + rng.integers(2)) // 2])
     return np.flatnonzero(is_first), np.flatnonzero(~is_first)
+
+
+def require_samples(n_samples: int) -> None:
+    """Raise a ValueError if there are too few samples for halves."""
+    if n_samples < FEWEST_SAMPLES:
+        raise ValueError(f"there are {n_samples} samples; halves need at least {FEWEST_SAMPLES}. Omit sample_key.")
 
 
 def gene_table(found: Resampled, names: np.ndarray) -> pd.DataFrame:

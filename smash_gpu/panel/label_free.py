@@ -41,7 +41,7 @@ def refuse(request: Request, more: Mapping[str, Any]) -> None:
         given.append("max_transcripts= by class")
     if given:
         what = f"{join_names(given)} {'needs' if len(given) == 1 else 'need'}"
-        raise ValueError(f"{what} classes, but groupby is None; leave {'it' if len(given) == 1 else 'them'} out.")
+        raise ValueError(f"{what} classes; give groupby= too, or leave {'it' if len(given) == 1 else 'them'} out.")
 
 
 def with_all_sets(request: Request, platform: pd.DataFrame) -> tuple[Request, pd.DataFrame]:

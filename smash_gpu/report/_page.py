@@ -43,7 +43,7 @@ def write(
     Parameters
     ----------
     adata
-        Annotated data after `tl.smash`, or after `tl.panel` alone: the page then is the chapter on the panel.
+        Annotated data after `tl.smash`, or after `tl.panel` alone with its default ``key``: then a page on the panel.
     path
         The HTML file to write.
     title
@@ -177,7 +177,7 @@ def page(
     Parameters
     ----------
     adata
-        Annotated data after `tl.smash`, or after `tl.panel` alone: the page then is the chapter on the panel.
+        Annotated data after `tl.smash`, or after `tl.panel` alone with its default ``key``: then a page on the panel.
     title
         Heading; None for one that names the column of groups.
     figures
@@ -205,7 +205,7 @@ def page(
     True
     """
     if figures:
-        need_matplotlib()
+        need_matplotlib("figures=False")
     if DESIGNED in adata.uns and "markers" not in adata.uns.get(key, {}):
         return designed_page(adata, title, figures=figures, umap=umap)
     slots.require(adata, "markers", key, "tl.smash")

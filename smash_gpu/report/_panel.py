@@ -27,6 +27,7 @@ TABLES = {
     "crowding": "Transcripts per cell of the whole panel in each class",
     "platform": "Numbers of the platform, how each was used, and its source",
     "rules": "Genes that the rules removed",
+    "tuning": "Settings that were tried by cross-validation, and the share of cells that each misclassifies",
     "curve": "What the panel resolves or explains, by its size, the genes of a printed panel included",
 }
 TITLES = {
@@ -39,6 +40,8 @@ TITLES = {
               "mean_counts": "mean counts", "max_counts": "highest mean counts", "max_class": "in class"},
     "printed": {"name": "gene", "symbol": "symbol", "ensembl_id": "Ensembl id", "in_data": "in the data",
                 "probe_sets": "probe sets"},
+    "tuning": {"tau": "τ", "prior": "prior", "variation": "variation", "misclassification": "misclassified",
+               "chosen": "chosen"},
     "pairs": {"class_a": "class", "class_b": "other class", "column": "column", "resolved": "resolved",
               "possible": "possible if all genes were chosen for this pair"},
     "crowding": {"column": "column", "class": "class", "cells": "cells", "transcripts": "transcripts per cell",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 
-def need_matplotlib() -> None:
-    """Refuse to draw without matplotlib, which a plain installation does not have.
+def need_matplotlib(without: str = "") -> None:
+    """Refuse to draw without matplotlib, which a plain installation does not have; ``without`` leaves the figures out.
 
     Raises
     ------
@@ -14,6 +14,7 @@ def need_matplotlib() -> None:
         If it is not installed.
     """
     if find_spec("matplotlib") is None:
+        way_out = f", or leave them out: {without}" if without else ""
         raise ImportError(
-            "figures need matplotlib: pip install matplotlib, or leave them out (figures=False; --no-figures)."
+            f"figures need matplotlib, which a plain installation lacks: pip install matplotlib{way_out}."
         )

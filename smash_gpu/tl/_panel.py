@@ -195,10 +195,12 @@ def panel(
         genes themselves. V counts them, the 500 genes that separate most alone, and those of ``include`` and
         ``extend``; other genes can be chosen, too, but count for F only.
     tune, random_state
-        True: choose τ, ``prior`` and ``variation`` among eight settings, those that you set excepted, by the share of
-        cells that kNN(3) misclassifies in five folds of the cells (of at most 5,000, drawn with ``random_state``); of
-        the weights of the variation, the largest that costs no cell. Only the cells given take part, so that it is
-        leak-free in a function for `tl.evaluate`. The table ``tuning`` holds all settings and their errors.
+        True: choose τ, ``prior`` and ``variation`` among seven settings by the share of cells that kNN(3) misclassifies
+        in five folds of the cells (of at most 5,000, drawn with ``random_state``); of the weights of the variation, the
+        largest that costs no cell. Only the cells given take part, so that it is leak-free in a function for
+        `tl.evaluate`. A value other than the default stays. Every misclassified cell counts the same, whatever
+        ``ignore``, weights and failing probes say, and the folds divide cells, not samples. The table ``tuning`` holds
+        all settings and their errors.
     sample_fraction, min_cells_per_sample
         With a ``sample_key``: a gene separates two classes only if in at least ``sample_fraction`` of the samples of
         each, those with ``min_cells_per_sample`` cells of it, the sample's mean is on the class's side of the middle

@@ -96,7 +96,7 @@ def test_the_panel_design_adds_to_a_printed_panel_within_limits(run, data, tmp_p
     assert error.count("GFP") == 1 and "max_transcripts" not in error
     panels = pd.read_csv(tmp_path / "out" / "panels.csv").groupby("split")["name"].apply(list)
     assert all(genes[:2] == ["NOISE30", "NOISE31"] and len(genes) == 5 for genes in panels)
-    assert_one_message(run(*arguments, *out, "--n-genes", 2), "--n-genes 2 counts the 2 genes of the printed panel")
+    assert_one_message(run(*arguments, *out, "--n-genes", 2), "--n-genes counts the 2 genes of the printed panel")
     assert_one_message(
         run(*arguments, "--genes", printed), "--max-transcripts is for the panel design; add --select panel"
     )
@@ -110,6 +110,8 @@ def test_a_table_of_the_slide_is_no_list_in_order_of_preference(run, data, tmp_p
         in run("evaluate", data, "--groupby", "cell_type", *more, "--n-genes", 1)[2]
     )
     assert "begins with" not in run("evaluate", data, "--groupby", "cell_type", *more)[2]
+    slide.write_text("name,origin,in_data\nMARKER0X,chosen,True\nMARKER1X,chosen,True\n")
+    assert "begins with" not in run("evaluate", data, "--groupby", "cell_type", *more, "--n-genes", 1)[2]
 
 
 def test_the_protocol_is_printed_as_it_was_run_and_what_was_not_judged_is_named(run, adata, tmp_path):

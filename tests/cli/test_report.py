@@ -8,10 +8,12 @@ import anndata as ad
 import matplotlib as mpl
 import numpy as np
 import pytest
+from cases.commands import assert_one_message
 from cases.page import FEW_TREES, Page, rows_of, smash, without_date
 from cells import planted
 
 import smash_gpu as smg
+from smash_gpu.cli import main
 from smash_gpu.cli.saved import save_result
 
 mpl.use("Agg")
@@ -67,6 +69,14 @@ def test_the_result_of_a_panel_gives_a_page_on_the_panel(run, data, tmp_path):
     assert Page(page).texts["h1"] == ["Panel of panel"]
     genes = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
     assert genes == smg.get.panel(adata)
+    for option in (("--umap",), ("--model", "xgboost"), ("--n-resamples", 4)):
+        said = run(tmp_path / "panel.h5ad", *option)
+        assert_one_message(said, f"no counts, which {option[0]} needs; omit {option[0]}")
+
+
+def test_cells_need_the_column_of_their_classes(data, capsys):
+    assert main(["report", str(data)]) == 2
+    assert "--groupby is missing" in capsys.readouterr().err
 
 
 def test_sizes_for_which_there_are_too_few_genes_are_left_out_and_named(run, data, tmp_path):

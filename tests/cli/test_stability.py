@@ -51,14 +51,24 @@ def test_the_panel_design_is_repeated_too(run, adata, tmp_path):
     assert "Panels from two halves of the samples share" in out
 
 
+def test_too_few_samples_are_said_before_any_work(run, adata, data, monkeypatch):
+    adata.obs["sample"] = [f"donor{i % 3}" for i in range(adata.n_obs)]
+    adata.write_h5ad(data)
+    monkeypatch.setattr(smg.tl, "smash", None)
+    assert_one_message(run("--sample-key", "sample"), "there are 3 samples; halves need at least 4. Omit --sample-key")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--n-resamples", 3), ("--n-resamples 3", "even")),
         (("--n-genes", 0), ("--n-genes 0",)),
-        (("--panel", "--model", "rf"), ("--panel", "omit --model")),
+        (("--panel", "--model", "rf"), ("--panel", "no --model")),
+        (("--panel", "--max-cells", 100), ("--panel", "no --max-cells")),
+        (("--max-transcripts", 40), ("--max-transcripts is for the panel design; add --panel",)),
+        (("--n-substitutes", -1), ("--n-substitutes -1",)),
     ],
-    ids=["an odd number of halves", "no genes", "a design by a model"],
+    ids=["an odd number of halves", "no genes", "a design by a model", "cells of a model", "limits", "substitutes"],
 )
 def test_what_cannot_be_repeated_is_refused_before_any_work(run, data, options, words):
     data.unlink()

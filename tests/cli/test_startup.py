@@ -22,7 +22,7 @@ MISTAKES = {
     "no command": [],
     "unknown command": ["fnid"],
     "unknown option": ["find", "cells.h5ad", "--groupby", "cell_type", "--modle", "rf"],
-    "missing option": ["panel", "cells.h5ad"],
+    "missing option": ["find", "cells.h5ad"],
     "wrong choice": ["evaluate", "cells.h5ad", "--groupby", "cell_type", "--protocol", "papre"],
     "misspelled model": ["find", "cells.h5ad", "--groupby", "cell_type", "--model", "rff"],
     "not a number": ["tune", "cells.h5ad", "--groupby", "cell_type", "--n-trials", "many"],

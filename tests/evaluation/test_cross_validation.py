@@ -114,9 +114,9 @@ def spied_panels(monkeypatch):
     seen = []
     honest = steps.select
 
-    def select(data, recipe, *rest):
+    def select(data, recipe, *rest, **options):
         seen.append((data.cells, recipe))
-        return honest(data, recipe, *rest)
+        return honest(data, recipe, *rest, **options)
 
     monkeypatch.setattr("smash_gpu.selection.marker_panel.select", select)
     return seen

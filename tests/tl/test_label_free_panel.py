@@ -53,7 +53,7 @@ def test_a_panel_without_labels_says_what_there_is(adata, tmp_path):
 
 @pytest.mark.parametrize(("name", "value"), NEED_CLASSES.items())
 def test_what_needs_classes_is_refused_without_them(adata, name, value):
-    with pytest.raises(ValueError, match=f"{name}= .*needs? classes, but groupby is None"):
+    with pytest.raises(ValueError, match=f"{name}= .*needs? classes; give groupby="):
         smg.tl.panel(adata, None, n_genes=5, variation=1, **{name: value})
 
 
