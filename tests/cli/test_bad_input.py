@@ -50,7 +50,7 @@ def test_figures_without_matplotlib_are_refused_before_any_work(run, data, tmp_p
     for command in ("find", "evaluate", "report"):
         said = run(command, data, "--groupby", "cell_type", "--out", tmp_path / "out")
         assert_one_message(
-            said, "figures need matplotlib, which a plain installation lacks: pip install matplotlib", "--no-figures"
+            said, "figures need matplotlib, not in a plain installation: pip install matplotlib", "--no-figures"
         )
 
 
