@@ -15,4 +15,4 @@ def need_matplotlib(without: str = "") -> None:
     """
     if find_spec("matplotlib") is None:
         way_out = f", or leave them out: {without}" if without else ""
-        raise ImportError(f"figures need matplotlib, not in a plain installation: pip install matplotlib{way_out}.")
+        raise ImportError(f"figures need matplotlib: pip install matplotlib{way_out}.")

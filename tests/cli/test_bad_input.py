@@ -49,9 +49,7 @@ def test_figures_without_matplotlib_are_refused_before_any_work(run, data, tmp_p
     monkeypatch.setattr("smash_gpu.runtime.drawing.find_spec", lambda _: None)
     for command in ("find", "evaluate", "report"):
         said = run(command, data, "--groupby", "cell_type", "--out", tmp_path / "out")
-        assert_one_message(
-            said, "figures need matplotlib, not in a plain installation: pip install matplotlib", "--no-figures"
-        )
+        assert_one_message(said, "figures need matplotlib: pip install matplotlib", "--no-figures")
 
 
 # name: (what is done to the file, options, words of the message)
