@@ -28,10 +28,11 @@ def test_an_amount_that_cannot_be_parsed(memory):
 
 
 def test_room_is_what_is_left_below_the_limit():
+    """About: the system may take other pages of the process away meanwhile."""
     with runtime_memory.limit("64GB"):
         before = runtime_memory.room()
-        held = np.ones(50_000_000, dtype=np.uint8)
-        assert before - runtime_memory.room() == pytest.approx(held.nbytes, rel=0.2)
+        held = np.ones(200_000_000, dtype=np.uint8)
+        assert before - runtime_memory.room() == pytest.approx(held.nbytes, rel=0.5)
 
 
 def test_a_limit_holds_inside_only_and_none_leaves_the_outer_one():
