@@ -59,7 +59,9 @@ def test_the_curve_is_of_intact_cells_and_one_classifier_list_by_list(adata):
 def test_a_selection_runs_once_a_split_however_long_the_curve_and_gives_prefixes(adata, monkeypatch):
     smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
     seen, honest = [], steps.select
-    monkeypatch.setattr("smash_gpu.selection.marker_panel.select", lambda *a: seen.append(a) or honest(*a))
+    monkeypatch.setattr(
+        "smash_gpu.selection.marker_panel.select", lambda *a, **how: seen.append(a) or honest(*a, **how)
+    )
     curve = judged(adata, n_genes=[3, 6, 9], n_splits=2)
     assert len(seen) == 2
     assert curve["n_genes"].tolist() == [3, 6, 9] * 2
