@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import h5py
 import numcodecs
@@ -94,3 +97,21 @@ def test_a_forked_child_decodes_with_threads_of_its_own(tmp_path):
     child.start()
     child.join(20)
     assert child.exitcode == 0
+
+
+def test_chunks_are_decoded_while_other_threads_read_the_file(tmp_path, monkeypatch):
+    """Before 3.16 h5py reads a chunk without its own lock, and this ends the interpreter."""
+    values = np.arange(20_000)
+    array = stored(tmp_path / "x.h5", values, 20, {"compression": "gzip"})
+    monkeypatch.setattr(hdf5, "_pool", cache(lambda: ThreadPoolExecutor(4)))
+    decoding = hdf5.array_reader(array)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as other:
+            slices = other.submit(lambda: [array[k : k + 20] for k in range(0, 20_000, 20)])
+            for _ in range(3):
+                np.testing.assert_array_equal(decoding(0, 20_000), values)
+            np.testing.assert_array_equal(np.concatenate(slices.result()), values)
+    finally:
+        sys.setswitchinterval(interval)
