@@ -119,7 +119,7 @@ class _Parser(argparse.ArgumentParser):
         """Print the message and end with 2; where an option is missing, name the misspelled one."""
         known = self._option_string_actions
         options = (word.partition("=")[0] for word in self.words if word.startswith("--") and word != "--")
-        wrong = [word for word in options if not any(option.startswith(word) for option in known)]
+        wrong = [word for word in options if word not in known]
         if "are required" in message and wrong:
             message = f"{message}; {self._no_option(wrong[0])}"
         if "--json" in self.words:
@@ -165,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Marker genes from annotated single-cell data.",
         epilog=in_words(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     shown = "versions of this package and of those it uses"
     parser.add_argument("--version", action=_Versions, help=shown)
@@ -176,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
             help=command.PURPOSE,
             description=f"{command.PURPOSE[0].upper()}{command.PURPOSE[1:]}.",
             formatter_class=_Defaults,
+            allow_abbrev=False,
         )
         added.set_defaults(run=command.run, parser=added, command=name)
         what = "print one JSON object with the results, and messages on standard error"

@@ -51,8 +51,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("--min-markers", type=int, default=Request.min_markers, help="minimum number of markers of every class")
     add("--ignore", nargs="+", default=[], metavar="CLASS", help="classes that need not be distinguished from others")
     add(
-        "--pair", nargs=3, action="append", default=[], metavar=("A", "B", "WEIGHT"), help="weight of a pair of classes"
-    )
+        "--pair", nargs=3, action="append", default=[], dest="pair_weights", metavar=("A", "B", "WEIGHT"),
+        help="weight of a pair of classes",
+    )  # fmt: skip
     add("--prior", type=float, default=Request.prior, help="0: equal weights of pairs, 1: weights by class frequency")
     add(
         "--variation", type=float, default=Request.variation, metavar="WEIGHT",
@@ -186,7 +187,7 @@ def _choose(adata: Any, options: argparse.Namespace, groupby: dict[str, float] |
         priorities=priorities,
         limits=ranges(options.limit),
         quotas={name: (_group(genes), *range_ends(low, high, "--quota")) for name, genes, low, high in options.quota},
-        pair_weights={(a, b): float(weight) for a, b, weight in options.pair},
+        pair_weights={(a, b): float(weight) for a, b, weight in options.pair_weights},
         work=kept_in(options),
         weights=weights,
         include=gene_list(options.include),

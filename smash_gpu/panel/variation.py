@@ -53,6 +53,11 @@ class Variation:
             found = found.with_gene(gene)
         return found
 
+    def varies(self, genes: np.ndarray) -> np.ndarray:
+        """Whether each of these genes is in the pool and has variance."""
+        variance = to_host(namespace(self.covariance).diag(self.covariance))
+        return (self.place[genes] >= 0) & (variance[self.place[genes]] > 0)
+
     def bound(self, n_genes: int) -> float:
         """The largest ``V`` that ``n_genes`` genes could have: that of as many leading components."""
         return min(1.0, float(self.spectrum[:n_genes].sum() / self.spectrum.sum())) if self.spectrum.sum() > 0 else 0.0
@@ -127,15 +132,26 @@ class Explained:
 
 
 def without_each(of: Variation, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What ``V`` loses without each of these genes, and the gain of every gene on top of the others, genes × genes.
+    """What ``V`` loses without each of these genes, and the gain of every gene on top of the others, genes × genes."""
+    explained = of.explained(genes)
+    loss, gains = np.zeros(len(genes)), np.tile(explained.gains, (len(genes), 1))
+    varies = of.varies(genes)  # the others explain nothing with or without them
+    if explained.taken.shape[1] == varies.sum():
+        loss[varies], gains[varies] = _without_each_taken(explained, genes[varies])
+    else:  # some depend on others, and would explain what those do without them
+        for place in np.flatnonzero(varies):
+            fewer = of.explained(np.delete(genes, place))
+            loss[place], gains[place] = explained.share - fewer.share, fewer.gains
+    return loss, gains
+
+
+def _without_each_taken(explained: Explained, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same for the genes that were taken, all of them in their order.
 
     With ``P = Σ_SS⁻¹``, what is left without p is what is left with it and a matrix of rank one:
     ``R + q qᵀ / P_pp`` with ``q = Σ_·S P e_p``.
     """
-    explained, xp = of.explained(genes), namespace(of.covariance)
-    if explained.taken.shape[1] < len(genes):  # some depend on others, and would explain what those do without them
-        fewer = [of.explained(np.delete(genes, place)) for place in range(len(genes))]
-        return np.array([explained.share - one.share for one in fewer]), np.stack([one.gains for one in fewer])
+    of, xp = explained.of, namespace(explained.squares)
     inverse = xp.linalg.inv(explained.taken[of.place[genes]])  # of the Cholesky factor
     own = (inverse**2).sum(axis=0)  # P_pp
     targets, q = explained.of_targets @ inverse, (explained.taken @ inverse).T / own[:, None]

@@ -7,6 +7,7 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.report._figures import panel_figures
+from smash_gpu.report._options import given
 from smash_gpu.report._panel import DESIGNED, designed_columns, designed_notes, designed_tables
 from smash_gpu.report._render import render
 from smash_gpu.report._results import changed
@@ -25,5 +26,5 @@ def designed_page(adata: AnnData, title: str | None, *, figures: bool, umap: boo
         designed_columns=columns,
         designed_notes=designed_notes(adata),
         figures=panel_figures(adata, designed, umap=umap) if figures else {},
-        options={name: value for name, value in options.items() if value not in (None, "", (), [])},
+        options=given(options),
     )

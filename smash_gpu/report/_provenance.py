@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import Any
 
 from smash_gpu.annotated.columns import column
 from smash_gpu.data.fingerprint import fingerprint
+from smash_gpu.report._options import in_words
 from smash_gpu.report._results import Results
 from smash_gpu.selection.options import STEPS
 
@@ -46,7 +46,7 @@ def _steps(results: Results) -> dict[str, dict[str, str]]:
     known = results.adata.uns.get(results.key, {}).get("params", {}).keys() - {VERSIONS}
     found = {step: results.recorded(step) for step in sorted(known, key=_turn)}
     return {
-        step: {name: _in_words(value) for name, value in sorted(options.items())}
+        step: {name: in_words(value) for name, value in sorted(options.items())}
         for step, options in found.items()
         if options
     }
@@ -54,13 +54,3 @@ def _steps(results: Results) -> dict[str, dict[str, str]]:
 
 def _turn(step: str) -> tuple[int, str]:
     return (ORDER.index(step) if step in ORDER else len(ORDER)), step
-
-
-def _in_words(value: Any) -> str:
-    if value is None:
-        return "not given"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} = {_in_words(v)}" for name, v in value.items()) or "none"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)

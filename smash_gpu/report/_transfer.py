@@ -14,6 +14,7 @@ from smash_gpu.evaluation.transfer import ALL, SCORE
 from smash_gpu.pl._confusion import drawn as confusion_drawn
 from smash_gpu.report._evaluation import CLASSIFIERS, PAIRS
 from smash_gpu.report._figures import Figure, drawn
+from smash_gpu.report._options import given
 from smash_gpu.report._panel import Table
 from smash_gpu.report._render import render
 from smash_gpu.report._results import changed
@@ -55,7 +56,7 @@ def transfer_page(adata: AnnData, title: str | None, key: str, *, figures: bool,
         },
         figures=_figures(adata, counts, basis, key) if figures else {},
         maps=MAPS,
-        options={name: value for name, value in options.items() if value not in (None, "", (), [])},
+        options=given(options),
     )
 
 

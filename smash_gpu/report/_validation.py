@@ -10,6 +10,7 @@ from anndata import AnnData
 from smash_gpu import get, pl
 from smash_gpu.annotated import slots
 from smash_gpu.report._figures import Figure, drawn
+from smash_gpu.report._options import given
 from smash_gpu.report._panel import TITLES as OF_PANEL
 from smash_gpu.report._panel import Table
 from smash_gpu.report._render import render
@@ -46,7 +47,7 @@ def validation_page(adata: AnnData, title: str | None, key: str, *, figures: boo
         counts={verdict: counts.get(verdict, 0) for verdict in ("fail", "warn", "pass", "not checked")},
         tables={name: _table(name, table) for name, table in found.items() if len(table)},
         figures=_figures(adata, key) if figures and found["crowding"]["transcripts"].notna().all() else {},
-        options={name: value for name, value in options.items() if value not in (None, "", (), [])},
+        options=given(options),
     )
 
 

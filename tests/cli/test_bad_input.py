@@ -186,7 +186,8 @@ def test_a_list_of_genes_that_does_not_exist_is_named_with_near_matches(run, dat
 
 
 def test_a_misspelled_option_is_answered_with_the_one_that_was_meant(run):
-    for words, near in ((["--modle", "rf"], "'--model'"), (["--ntop=3"], "'--n-top'")):
+    meant = ((["--modle", "rf"], "'--model'"), (["--ntop=3"], "'--n-top'"), (["--group", "x"], "'--groupby'"))
+    for words, near in meant:
         code, _, error = run("find", "cells.h5ad", "--groupby", "cell_type", *words)
         assert code == 2
         assert f"there is no option {words[0]}. Did you mean {near}" in error.splitlines()[-1]

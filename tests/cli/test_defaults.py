@@ -32,7 +32,7 @@ CALLS = {
 }
 OPPOSITE = {"no_figures": "figures"}
 OTHER_NAMES = {
-    "pair": "pair_weights", "limit": "limits", "quota": "quotas", "wanted": "priorities", "spare": "priorities",
+    "limit": "limits", "quota": "quotas", "wanted": "priorities", "spare": "priorities",
 }  # fmt: skip
 REQUIRED = {"tissue", "data", "groupby", "list", "names", "result", "format"}
 OF_THE_COMMAND_LINE = {

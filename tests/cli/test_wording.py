@@ -34,6 +34,7 @@ SAID = {
     "--use-raw of the commands does.": "Pass --use-raw.",
     "adata.obs has no column 'n_genes'. Columns: n_genes_by_counts, budget.": None,
     "run tl.smash(adata, layer='counts').": "run tl.smash(adata, --layer counts).",
+    "pair_weights= names two classes": "--pair names two classes",
     "pass tau=2.": None,
     "x.budget=3 and 'budget=3'": None,
 }  # fmt: skip

@@ -17,7 +17,7 @@ from smash_gpu.data.dataset import Dataset
 from smash_gpu.panel import covariance
 from smash_gpu.panel.problem import prepare
 from smash_gpu.panel.tables import tables
-from smash_gpu.panel.variation import variation_of, without_each
+from smash_gpu.panel.variation import Variation, variation_of, without_each
 
 N_COMPONENTS = 30
 QUOTA = {"noise": (["NOISE30", "NOISE31", "NOISE32"], 2, None)}
@@ -107,19 +107,31 @@ def test_a_copy_of_a_gene_adds_nothing(target):
     assert explained.with_gene(12).with_gene(1).share == pytest.approx(variation.explained([0, 1]).share)
 
 
-@pytest.mark.parametrize("genes", [[3, 0, 5, 9], [3, 0, 5, 12]], ids=["plain", "a gene and its copy"])
+@pytest.mark.parametrize(
+    "genes", [[3, 0, 5, 9], [3, 0, 5, 12], [3, 13, 5, 9]], ids=["plain", "a gene and its copy", "one without variance"]
+)
 @pytest.mark.parametrize("target", ["pc", "total"])
 def test_what_is_lost_without_a_gene_equals_a_regression_without_it(target, genes):
     e = made_up(3)
-    e = np.column_stack([e, 3 * e[:, 0]])
+    e = np.column_stack([e, 3 * e[:, 0], np.ones(len(e))])
     loss, gains = without_each(of(e, target), np.array(genes))
     for place, gene in enumerate(genes):
         others = [other for other in genes if other != gene]
         share = by_least_squares(e, target, others)
         assert loss[place] == pytest.approx(by_least_squares(e, target, genes) - share, abs=1e-9)
-        for other in set(range(13)) - set(others):
+        for other in set(range(14)) - set(others):
             whole = by_least_squares(e, target, [*others, other])
             assert gains[place, other] == pytest.approx(whole - share, abs=1e-9)
+
+
+def test_a_gene_without_variance_asks_for_no_choice_anew(monkeypatch):
+    e = made_up(3)
+    variation = of(np.column_stack([e, np.ones(len(e))]), "pc")
+    fits = []
+    explained = Variation.explained
+    monkeypatch.setattr(Variation, "explained", lambda *a: fits.append(a) or explained(*a))
+    without_each(variation, np.array([3, 12, 5, 9]))
+    assert len(fits) == 1
 
 
 def merit(data, genes, weight, tau, target="pc"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cases.page import IMAGE, PAYLOAD, TAGS, Page
 
+from smash_gpu.report._options import given
 from smash_gpu.report._render import environment, significant
 from smash_gpu.report._scores import score
 
@@ -70,3 +71,8 @@ def test_text_is_escaped_where_it_is_printed_and_once(elements, value):
     assert made.texts["span"] == made.texts["th"] == [value]
     assert made.all("th")[0]["title"] == made.all("div")[0]["aria-label"] == value
     assert {tag for tag, _ in made.elements} <= TAGS - {"img", "a"}
+
+
+def test_options_that_limit_nothing_are_left_out_and_open_ranges_are_said_in_words():
+    options = {"max_counts": (0.0, float("inf")), "mean_counts": (0.5, float("inf")), "layer": None, "tau": 2.0}
+    assert given(options | {"groupby": ("a", "b")}) == {"mean_counts": "from 0.5", "tau": "2.0", "groupby": "a, b"}
