@@ -205,6 +205,7 @@ def test_what_changes_no_result_is_no_alarm(results, change):
     assert slots.changes(changed, "smash_panel", slots.DESIGN) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bytes_in_memory", [2**30, 0], ids=["in memory", "left on disk"])
 @pytest.mark.parametrize("suffix", ["h5ad", SLOW_ZARR])
 def test_a_file_holds_what_results_were_made_from(results, tmp_path, monkeypatch, suffix, bytes_in_memory):
@@ -262,6 +263,7 @@ def test_figures_and_the_report_leave_out_a_marker_that_is_gone(results):
         assert "<html" in smg.report.page(changed)
 
 
+@pytest.mark.slow
 def test_the_report_says_it_once_for_each_function_to_run_again(results):
     assert "Made before the data changed" not in smg.report.page(results, figures=False)
     with pytest.warns(UserWarning, match=SINCE) as warned:
@@ -272,6 +274,7 @@ def test_the_report_says_it_once_for_each_function_to_run_again(results):
     assert len(said) == len(set(said)) == 4  # tl.smash, tl.evaluate, tl.stability, tl.panel
 
 
+@pytest.mark.slow
 def test_the_command_makes_them_again_and_says_why(results, tmp_path, capsys):
     with_labels_swapped(results).write_h5ad(tmp_path / "c.h5ad")
     options = ["--groupby", "cell_type", "--out", str(tmp_path / "r.html"), "--no-figures", "--n-splits", "2"]

@@ -55,6 +55,7 @@ def test_a_model_that_is_named_twice_is_refused(run, data):
     assert_one_message(find(run, data, "--model", "rf,rf"), "'rf' twice", "--n-models")
 
 
+@pytest.mark.slow
 def test_a_consensus_is_judged_like_a_model(run, data, tmp_path):
     more = ("--select", "rf", "rf,xgboost", "panel", "--n-genes", 3, "--n-splits", 2, "--out", tmp_path / "out")
     code, said, error = run("evaluate", data, "--groupby", "cell_type", *more)
@@ -71,6 +72,7 @@ def test_the_settings_of_the_paper_for_both(run, data, tmp_path):
     assert options["xgboost"]["importance"] == "gain"
 
 
+@pytest.mark.slow
 def test_a_report_of_a_consensus_is_used_again(run, data, tmp_path):
     out = tmp_path / "report.html"
     command = ("report", data, "--groupby", "cell_type", "--model", "rf,xgboost", "--no-figures", "--out", out)

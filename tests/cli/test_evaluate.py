@@ -58,6 +58,7 @@ def test_evaluate_gives_the_numbers_of_the_package(run, data, adata, tmp_path):
     assert all(word in out for word in ("mine", "theirs", "random panels like mine", "logreg", "thin", "dropout"))
 
 
+@pytest.mark.slow
 def test_a_selection_is_made_inside_every_split(run, data, adata, tmp_path):
     listed = written(tmp_path / "list.txt", *MARKERS)
     arguments = ("--genes", listed, "--select", "rf", "--n-genes", 3, 9, "--n-splits", 2, "--out", tmp_path / "out")

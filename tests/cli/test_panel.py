@@ -124,6 +124,7 @@ def test_families_are_left_out_by_default(run, two_columns, tmp_path, options, l
     assert (way_out in said) == (not options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("True", "False"), ("TRUE", "FALSE"), ("1", "0")])
 def test_a_mask_may_be_in_the_file_or_in_the_gene_table(run, two_columns, tmp_path, words):
     allowed = ~two_columns.var_names.str.startswith("MARKER0")
@@ -158,6 +159,7 @@ def test_a_quota_is_a_file_or_a_family(run, data, tmp_path):
     assert caps.loc["MHC", ["constraint", "used", "limit"]].tolist() == ["genes at most", 0, 0]
 
 
+@pytest.mark.slow
 def test_numbers_of_probe_sets_are_in_the_tables_and_in_the_order(run, data, tmp_path):
     arguments = ("--n-genes", 6, "--max-transcripts", 12, "--probe-sets", 1, 4, "--out", tmp_path / "out")
     assert run("panel", data, "--groupby", "cell_type", *arguments)[0] == 0

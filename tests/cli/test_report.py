@@ -34,6 +34,7 @@ def data(adata, tmp_path):
 QUICK = ("--n-splits", 2, "--n-random", 1)
 
 
+@pytest.mark.slow
 def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
     out = tmp_path / "new" / "report.html"
     code, said, _ = run(data, "--out", out, *QUICK, "--n-genes", 3, 6, "--n-top", 2, "--n-resamples", 2)
@@ -94,6 +95,7 @@ def judged(adata, tmp_path):
     return tmp_path / "judged.h5ad"
 
 
+@pytest.mark.slow
 def test_results_in_the_file_are_used_and_said_to_be(run, judged, tmp_path):
     code, said, _ = run(judged, "--out", tmp_path / "r.html", "--no-figures")
     assert code == 0

@@ -31,6 +31,7 @@ def test_every_kernel_has_a_probe():
     assert set(device_check.PROBES) == {path.stem for path in cuda.SOURCES.glob("*.cu")}
 
 
+@pytest.mark.slow
 def test_all_is_well(checked, monkeypatch, tmp_path):
     monkeypatch.setattr(device, "DRIVER", tmp_path / "version")
     device.DRIVER.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.159.04  Tue\nGCC version: 13.3.0")
@@ -46,6 +47,7 @@ def test_all_is_well(checked, monkeypatch, tmp_path):
     assert set(device_check.LIBRARIES) <= set(found)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_differs_from_its_twin_is_wrong_and_the_others_are_still_tried(checked, monkeypatch):
     right = cuda.gather_dense
     monkeypatch.setattr(cuda, "gather_dense", lambda *a, **o: right(*a, **o) * 1.001)
@@ -67,6 +69,7 @@ def test_a_kernel_that_does_not_compile_is_wrong(checked, monkeypatch):
     assert "RuntimeError: error: expected a ';'" in found["kernel group_stats"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "module", "said"),
     [
@@ -82,6 +85,7 @@ def test_a_library_that_cannot_use_the_device_is_wrong_and_the_extra_is_named(ch
     assert "smash-gpu[cuda13]" in lines[lines.index(found[name]) + 1]
 
 
+@pytest.mark.slow
 def test_memory_of_rmm_is_named(checked, device, monkeypatch):
     def allocate(size):
         return size

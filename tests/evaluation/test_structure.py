@@ -95,6 +95,7 @@ def test_types_are_captured_from_three_quarters_of_their_cells_on():
     assert captured(np.diag([4, 1])) == 1
 
 
+@pytest.mark.slow
 def test_captured_types_are_those_that_the_forest_recalls(adata):
     lists = {"markers": MARKERS[:3], "noise": ["NOISE9", "NOISE10", "NOISE11"]}
     options = {"genes": lists, "n_splits": 2, "thin": 0.5}

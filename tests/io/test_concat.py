@@ -77,6 +77,7 @@ def test_no_step_loads_several_files(adata, tmp_path, on_disk, nothing_is_loaded
     step(concat.open_cells(paths, {"use_raw": True} if "raw" in next(n for n, s in STEPS.items() if s is step) else {}))
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_several_files_and_patterns(adata, tmp_path, wherever, capsys):
     paths = split(adata, tmp_path)
     smg.tl.smash(adata, "cell_type")
@@ -168,6 +169,7 @@ def test_too_many_open_files_are_not_taken_for_damage(adata, tmp_path, on_disk, 
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_paths_may_come_from_a_generator_or_an_array(adata, tmp_path):
     paths = split(adata, tmp_path)
     expected = markers(paths)

@@ -126,6 +126,7 @@ def test_matrices_on_disk_cannot_be_changed(adata, tmp_path, on_disk, change):
         change(open_file(tmp_path / "cells.h5ad"))
 
 
+@pytest.mark.slow
 def test_results_are_written_without_the_matrices_and_that_is_said(adata, tmp_path, on_disk):
     adata.write_h5ad(tmp_path / "cells.h5ad")
     found = smg.tl.smash(tmp_path / "cells.h5ad", "cell_type", model_options=FEW_TREES)

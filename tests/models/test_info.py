@@ -110,6 +110,7 @@ def test_a_model_that_needs_more_than_there_is_names_those_that_read_a_file(monk
         smg.tl.smash(adata, "cell_type", model="rf")
 
 
+@pytest.mark.slow
 def test_facts_are_known_without_the_libraries_of_the_models():
     code = """
 import sys

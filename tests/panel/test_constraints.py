@@ -84,6 +84,7 @@ def test_substitutes_keep_caps_and_promises(data, replacements):
             assert (counts_per_cell(data)[:, panel_with].sum(axis=1) <= 20.0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_genes", "cap"), [(8, 16.0), (16, 19.0), (20, 16.0)])
 def test_under_a_cap_no_exchange_of_two_genes_would_do_better(rng, n_genes, cap):
     data = read(planted(rng, groups=tuple("ABCDE")), {"groupby": "cell_type"})

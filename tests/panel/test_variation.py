@@ -149,6 +149,7 @@ def merit(data, genes, weight, tau, target="pc"):
     return (1 - weight) * f[0] / f[1] + weight * by_least_squares(e, target, genes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weight", "target"), [(0.1, "pc"), (0.5, "total"), (1.0, "pc")])
 def test_the_choice_is_greedy_in_j(data, weight, target):
     """Every gene is the one that raises J most, computed anew from the cells for every gene."""
@@ -190,6 +191,7 @@ def test_a_shorter_nested_panel_is_a_prefix(data, weight):
     assert all(names(designed(data, n_genes=n, nested=True, variation=weight)) == long[:n] for n in (1, 7, 16))
 
 
+@pytest.mark.slow
 def test_both_curves_are_reported(data):
     e = expression(data)
     found = designed(data, n_genes=6, variation=0.4, extend=["NOISE20"], exclude_families=())

@@ -56,6 +56,7 @@ def test_a_designed_panel_gets_a_chapter(adata):
     assert "Genes that the rules removed" not in page
 
 
+@pytest.mark.slow
 def test_a_designed_panel_is_drawn_with_its_hostile_names():
     adata = hostile_cells()
     smash(adata)
@@ -83,6 +84,7 @@ def test_the_cells_are_drawn_only_if_asked_for(adata, monkeypatch):
     assert len(rows_of(page, "Transcripts per cell of the whole panel")) == 1 + 3
 
 
+@pytest.mark.slow
 def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     smash(adata)
     before = len(Page(smg.report.page(adata)).all("img"))

@@ -31,6 +31,7 @@ def test_tuning_judges_panels_of_training_cells_by_the_cells_held_out(adata):
     assert table["misclassification"][0] == pytest.approx(np.mean(wrong), abs=0.01)
 
 
+@pytest.mark.slow
 def test_tuning_takes_the_largest_weight_of_the_variation_that_costs_no_cell(adata):
     smg.tl.panel(adata, "cell_type", n_genes=4, tune=True, tau=3.0, max_transcripts=12, probe_sets=(1, 4))
     table = smg.get.panel_table(adata, "tuning")
