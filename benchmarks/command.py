@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmarks import record
+from benchmarks.tables.markdown import markdown
 
 SETS = {
     "paul15": "mouse",
@@ -38,6 +40,7 @@ IMPORTS = {"dnn": "torch", "brf": "imblearn.ensemble", "xgboost": "xgboost", "rf
 SMASHPY = Path(__file__).with_name("smashpy_baseline.py")
 OURS, THEIRS = "smash-gpu", "smashpy 0.1.2"
 
+ABOVE = {"s": "median_s", "mib": "peak_mib"}  # what of the process lies above what of its bare import
 SET_BY_SMASH_GPU = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT")  # when it is imported
 
 
@@ -126,26 +129,55 @@ def measured(command: list[str], folder: Path) -> dict[str, float]:
 
 
 def table(path: Path) -> str:
-    """The table of the site, from JSON lines of both programs; sets and models that one of them lacks are left out."""
-    import pandas as pd
-
-    rows = pd.read_json(path, lines=True)
-    rows = rows[rows["busy"].isna() | (rows["busy"] == 0)] if "busy" in rows else rows
-    rows = rows.assign(above_import_mib=rows["peak_mib"] - rows["bare_import_mib"])
-    lines = [
-        "| set | model | smash-gpu, s | smashpy, s | ratio | smash-gpu, MiB | smashpy, MiB | ratio |",
-        "|" + "---|" * 8,
-    ]
+    """Both programs alone on the machine; sets and models that one of them lacks are left out."""
+    rows = lines_of(path, busy=False)
+    head = ["set", "model", "smash-gpu, s", "smashpy, s", "ratio", "ratio above the imports", "smash-gpu, MiB"]
+    shown = []
     for (name, model), part in rows.groupby(["set", "model"], sort=False):
-        if set(part["program"]) < {OURS, THEIRS}:
-            continue
-        ours, theirs = (part[part["program"] == p].iloc[-1] for p in (OURS, THEIRS))
-        seconds = [f"{r['median_s']:.1f} ({r['min_s']:.1f}–{r['max_s']:.1f})" for r in (ours, theirs)]
-        memory = [r["above_import_mib"] for r in (ours, theirs)]
-        ratios = [f"{theirs['median_s'] / ours['median_s']:.1f}", f"{memory[1] / memory[0]:.1f}"]
-        cells = (name, model, *seconds, ratios[0], *(f"{m:.0f}" for m in memory), ratios[1])
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        by = part.set_index("program")
+        if {OURS, THEIRS} <= {*by.index}:
+            ours, theirs = by.loc[OURS], by.loc[THEIRS]
+            seconds, above, memory = (
+                theirs[of] / ours[of] for of in ("median_s", "above_import_s", "above_import_mib")
+            )
+            mib = [f"{of['above_import_mib']:.0f}" for of in (ours, theirs)]
+            ratios = [f"{seconds:.1f}", f"{above:.1f}" if above > 0 else ""]
+            shown.append([name, model, _seconds(ours), _seconds(theirs), *ratios, *mib, f"{memory:.1f}"])
+    return markdown([*head, "smashpy, MiB", "ratio"], shown)
+
+
+def beside_a_busy_process(path: Path) -> str:
+    """`smash-gpu find` alone and beside a process that keeps one core busy."""
+    alone, beside = (lines_of(path, busy=of) for of in (False, True))
+    both = alone[alone["program"] == OURS].merge(
+        beside[beside["program"] == OURS], on=["set", "model"], suffixes=("", "_busy")
+    )
+    return markdown(
+        ["set", "model", "alone, s", "beside a busy process, s", "ratio"],
+        [
+            [
+                row["set"],
+                row["model"],
+                _seconds(row),
+                _seconds(row, "_busy"),
+                f"{row['median_s_busy'] / row['median_s']:.1f}",
+            ]
+            for _, row in both.iterrows()
+        ],
+    )
+
+
+def lines_of(path: Path, *, busy: bool) -> pd.DataFrame:
+    """The last line of every program, set and model, and what lies above the bare import."""
+    rows = pd.read_json(path, lines=True)
+    rows = rows[rows["busy"].eq(busy)].drop_duplicates(["program", "set", "model"], keep="last")
+    above = {f"above_import_{of}": rows[total] - rows[f"bare_import_{of}"] for of, total in ABOVE.items()}
+    return rows.assign(**above)
+
+
+def _seconds(row: pd.Series, suffix: str = "") -> str:
+    low, high = (row[f"{end}_s{suffix}"] for end in ("min", "max"))
+    return f"{row[f'median_s{suffix}']:.1f}" + (f" ({low:.1f}–{high:.1f})" if row[f"repeats{suffix}"] > 1 else "")
 
 
 def export(data: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from itertools import chain, product, zip_longest
 import numpy as np
 
 from benchmarks import record
+from benchmarks.tables.markdown import markdown
 
 SEEDS = (61, 62, 63)
 BUDGETS = (30, 100)
@@ -137,31 +138,41 @@ def _judged(data, split, lists) -> list[dict]:
 
 
 def table(path) -> str:
-    """Means over seeds in %, kNN | logistic regression; two steps minus one step with its standard error."""
+    """Both tables, of the lines that there are."""
+    return "\n".join(filter(None, (of_steps(path), of_conditions(path))))
+
+
+def of_steps(path) -> str:
+    """Means over seeds in %, kNN / logistic regression; two steps minus one step with its standard error over seeds."""
+    rows = _lines(path, "two_steps", ["set", "model", "k", "seed", "way"])
+    head = ["set", "model", "genes", "seeds", "one step", "two steps", "difference (SE)"]
+    shown = []
+    for (name, model, k), part in rows.groupby(["set", "model", "k"], sort=False):
+        found = [
+            part.pivot_table(index="seed", columns="way", values=f"{c}_misclassification") * 100 for c in CLASSIFIERS
+        ]
+        ways = (" / ".join(f"{f[way].mean():.1f}" for f in found) for way in ("one step", "two steps"))
+        gaps = [f["two steps"] - f["one step"] for f in found]
+        gap = " / ".join(f"{g.mean():+.1f}" + (f" ({g.sem():.1f})" if len(g) > 1 else "") for g in gaps)
+        shown.append([name, model, f"{k}", f"{len(gaps[0])}", *ways, gap.replace("-", "−")])
+    return markdown(head, shown) if shown else ""
+
+
+def of_conditions(path) -> str:
+    """Means over held-out donors and seeds in %, kNN / logistic regression."""
+    rows = _lines(path, "condition", ["set", "model", "k", "seed", "held_out_donor"])
+    models = list(rows["model"].unique())
+    shown = []
+    for (name, k), part in rows.groupby(["set", "k"], sort=False):
+        means = part.groupby("model")[[f"{c}_misclassification" for c in CLASSIFIERS]].mean() * 100
+        cells = (" / ".join(f"{v:.1f}" for v in means.loc[model]) for model in models)
+        shown.append([name.replace("_", " "), f"{k}", *cells])
+    return markdown(["class", "genes", *models], shown) if shown else ""
+
+
+def _lines(path, benchmark: str, key: list[str]):
+    """The lines of one of the two benchmarks, each once."""
     import pandas as pd
 
     rows = pd.read_json(path, lines=True)
-    parts = []
-    steps = rows[rows["benchmark"] == "two_steps"]
-    if len(steps):
-        lines = ["| set | model | genes | one step | two steps | difference (SE) |", "|---|---|---|---|---|---|"]
-        for (name, model, k), part in steps.groupby(["set", "model", "k"], sort=False):
-            found = {
-                c: part.pivot_table(index="seed", columns="way", values=f"{c}_misclassification") * 100
-                for c in CLASSIFIERS
-            }
-            ways = (" / ".join(f"{f[way].mean():.1f}" for f in found.values()) for way in ("one step", "two steps"))
-            gaps = (f["two steps"] - f["one step"] for f in found.values())
-            gap = " / ".join(f"{g.mean():+.1f} ({g.sem():.1f})" for g in gaps)
-            lines.append("| " + " | ".join((name, model, str(k), *ways, gap)) + " |")
-        parts.append("\n".join(lines))
-    both = rows[rows["benchmark"] == "condition"]
-    if len(both):
-        lines = ["| class | genes | " + " | ".join(both["model"].unique()) + " |"]
-        lines.append("|---" * (2 + both["model"].nunique()) + "|")
-        for (name, k), part in both.groupby(["set", "k"], sort=False):
-            means = part.groupby("model", sort=False)[[f"{c}_misclassification" for c in CLASSIFIERS]].mean() * 100
-            cells = (" / ".join(f"{v:.1f}" for v in means.loc[model]) for model in both["model"].unique())
-            lines.append("| " + " | ".join((name, str(k), *cells)) + " |")
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return rows[rows["benchmark"] == benchmark].drop_duplicates(key, keep="last")

@@ -21,6 +21,55 @@ def start() -> str:
     return markdown(["", "before, s", "now, s"], [[name, f"{a:.2f}", f"{b:.2f}"] for name, a, b in cells])
 
 
+def busy() -> str:
+    """`smash-gpu find` alone on the machine and beside a process that keeps one core busy."""
+    return of_the_command.beside_a_busy_process(record.RESULTS / "command.jsonl")
+
+
+def memory() -> str:
+    """Peak memory above the imports, by command and set."""
+    rows = frame("memory").drop_duplicates(["set", "command"], keep="last")
+    wide = rows.pivot(index="command", columns="set", values="above_imports_mib")
+    wide = wide.reindex(index=rows["command"].unique(), columns=rows["set"].unique())
+    shown = [
+        [command, *(f"{value:.0f}" for value in values)]
+        for command, values in zip(wide.index, wide.to_numpy(), strict=True)
+    ]
+    return markdown(["MiB above the imports", *wide.columns], shown)
+
+
+def loops() -> str:
+    """Sums per group by compiled loops and by NumPy."""
+    head = ["", "values", "reading alone, s", "compiled, s", "NumPy, s", "processor time: compiled, s", "NumPy, s"]
+    rows = {row["what"]: row for row in lines("statistics_loops")}
+    shown = []
+    for what, row in rows.items():
+        reading = f"{row['reading_s']:.2f}" if "reading_s" in row else ""
+        cells = [f"{row[f'{way}_{of}']:.2f}" for of in ("s", "processor_s") for way in ("compiled", "numpy")]
+        shown.append([what, f"{row['values']:,}", reading, *cells])
+    return markdown(head, shown)
+
+
+def variation() -> str:
+    """`tl.panel` with and without the variation on synthetic cells."""
+    rows = frame("variation")
+    rows = rows[rows["cells"].notna()]
+    rows = rows[rows["cells"] == rows["cells"].max()]
+    rows = rows.drop_duplicates(["cells", "variation", "variation_target", "what"], keep="last")
+    head = ["cells", "genes", "chosen", "λ", "target", "", "s", "processor time, s", "peak memory with the matrix, MiB"]
+    return markdown(
+        head,
+        [
+            [
+                f"{row.cells:,.0f}", f"{row.genes:,.0f}", f"{row.n_genes:.0f}", f"{row.variation:g}",
+                row.variation_target if row.variation else "", row.what, f"{row.seconds:.0f}", f"{row.cpu_seconds:.0f}",
+                f"{row.peak_mib:,.0f}",
+            ]
+            for row in rows.itertuples()
+        ],
+    )  # fmt: skip
+
+
 def deeplift() -> str:
     """Closed form and `shap.DeepExplainer`, on a CPU."""
     rows = []
@@ -74,12 +123,13 @@ def thousand_classes() -> str:
 
 def thousand_genes() -> str:
     """A panel of 1,000 genes for 500 classes."""
-    head = ["cap", "chosen after, s", "whole design, s", "processor time, s", "peak memory, MiB", "resolution"]
+    head = ["base", "cap", "chosen after, s", "whole design, s", "processor time, s", "peak memory, MiB", "resolution"]
     head += ["of the bound", "fullest class"]
     return markdown(
         head,
         [
             [
+                f"{row['problem']['genes']:,}",
                 "none" if row["problem"]["max_transcripts"] is None else f"{row['problem']['max_transcripts']:.0f}",
                 *(f"{row[name]:.0f}" for name in ("chosen_s", "seconds", "processor_s", "peak_mib")),
                 f"{row['resolution']:.3f}", f"{row['of_bound']:.3f}", f"{row['fullest_class']:,.0f}",
