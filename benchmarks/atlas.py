@@ -176,7 +176,7 @@ def _statistics(files, stats, options: argparse.Namespace, codes: np.ndarray) ->
     from smash_gpu.data.known import Known
 
     matrix = files.open_file(options.file, lazily=True).X
-    fold = Known(are_counts=True).fold
+    fold = Known().fold
     stats.group_stats(matrix, codes, atlas_data.CLASSES, device=options.device, fold=fold)
 
 

@@ -40,6 +40,9 @@ IMPORTS = {"dnn": "torch", "brf": "imblearn.ensemble", "xgboost": "xgboost", "rf
 SMASHPY = Path(__file__).with_name("smashpy_baseline.py")
 OURS, THEIRS = "smash-gpu", "smashpy 0.1.2"
 
+RUN = ["set", "model", "repeats"]  # what is compared was measured as often
+COMPARED = ("median_s", "above_import_s", "above_import_mib")
+LEAST = 0.5  # seconds or MiB
 ABOVE = {"s": "median_s", "mib": "peak_mib"}  # what of the process lies above what of its bare import
 SET_BY_SMASH_GPU = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT")  # when it is imported
 
@@ -133,51 +136,43 @@ def table(path: Path) -> str:
     rows = lines_of(path, busy=False)
     head = ["set", "model", "smash-gpu, s", "smashpy, s", "ratio", "ratio above the imports", "smash-gpu, MiB"]
     shown = []
-    for (name, model), part in rows.groupby(["set", "model"], sort=False):
+    for (name, model, _), part in rows.groupby(RUN, sort=False):
         by = part.set_index("program")
         if {OURS, THEIRS} <= {*by.index}:
             ours, theirs = by.loc[OURS], by.loc[THEIRS]
-            seconds, above, memory = (
-                theirs[of] / ours[of] for of in ("median_s", "above_import_s", "above_import_mib")
-            )
+            seconds, above, memory = (_ratio(theirs[of], ours[of]) for of in COMPARED)
             mib = [f"{of['above_import_mib']:.0f}" for of in (ours, theirs)]
-            ratios = [f"{seconds:.1f}", f"{above:.1f}" if above > 0 else ""]
-            shown.append([name, model, _seconds(ours), _seconds(theirs), *ratios, *mib, f"{memory:.1f}"])
+            shown.append([name, model, _seconds(ours), _seconds(theirs), seconds, above, *mib, memory])
     return markdown([*head, "smashpy, MiB", "ratio"], shown)
 
 
 def beside_a_busy_process(path: Path) -> str:
     """`smash-gpu find` alone and beside a process that keeps one core busy."""
     alone, beside = (lines_of(path, busy=of) for of in (False, True))
-    both = alone[alone["program"] == OURS].merge(
-        beside[beside["program"] == OURS], on=["set", "model"], suffixes=("", "_busy")
-    )
-    return markdown(
-        ["set", "model", "alone, s", "beside a busy process, s", "ratio"],
-        [
-            [
-                row["set"],
-                row["model"],
-                _seconds(row),
-                _seconds(row, "_busy"),
-                f"{row['median_s_busy'] / row['median_s']:.1f}",
-            ]
-            for _, row in both.iterrows()
-        ],
-    )
+    ours = (rows[rows["program"] == OURS] for rows in (alone, beside))
+    both = next(ours).merge(next(ours), on=RUN, suffixes=("", "_busy"))
+    both["ratio"] = both["median_s_busy"] / both["median_s"]
+    head = ["set", "model", "alone, s", "beside a busy process, s", "ratio"]
+    cells = ([r["set"], r["model"], _seconds(r), _seconds(r, "_busy"), f"{r['ratio']:.1f}"] for _, r in both.iterrows())
+    return markdown(head, cells)
 
 
 def lines_of(path: Path, *, busy: bool) -> pd.DataFrame:
-    """The last line of every program, set and model, and what lies above the bare import."""
+    """The last line of every program, set, model and number of runs, and what lies above the bare import."""
     rows = pd.read_json(path, lines=True)
-    rows = rows[rows["busy"].eq(busy)].drop_duplicates(["program", "set", "model"], keep="last")
+    rows = rows[rows["busy"].eq(busy)].drop_duplicates(["program", *RUN], keep="last")
     above = {f"above_import_{of}": rows[total] - rows[f"bare_import_{of}"] for of, total in ABOVE.items()}
     return rows.assign(**above)
 
 
+def _ratio(theirs: float, ours: float) -> str:
+    """Of what is too little to be measured there is none."""
+    return f"{theirs / ours:.1f}" if min(theirs, ours) > LEAST else "–"
+
+
 def _seconds(row: pd.Series, suffix: str = "") -> str:
     low, high = (row[f"{end}_s{suffix}"] for end in ("min", "max"))
-    return f"{row[f'median_s{suffix}']:.1f}" + (f" ({low:.1f}–{high:.1f})" if row[f"repeats{suffix}"] > 1 else "")
+    return f"{row[f'median_s{suffix}']:.1f}" + (f" ({low:.1f}–{high:.1f})" if low < high else "")
 
 
 def export(data: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import forests, gpu_table, paper, quality_table, record
+from benchmarks import forests, gpu_table, paper, quality_table, record, two_steps
 from benchmarks.tables import device, files, panels, short, speed, structure
 
 DOCS = record.README.parent / "docs"
@@ -38,13 +38,21 @@ PAGES: dict[Path, dict[str, Table]] = {
         "shorter training": panels.shorter_training,
         "factors of the scores": panels.factors,
     },
-    DOCS / "benchmarks" / "paper.md": {"the paper's tables": lambda: paper.table(LINES / "paper.jsonl") + "\n"},
+    DOCS / "benchmarks" / "paper.md": {
+        "the paper's tables": lambda: paper.table(LINES / "paper.jsonl") + "\n",
+        "one step or two": lambda: two_steps.of_steps(LINES / "two_steps.jsonl"),
+        "conditions": lambda: two_steps.of_conditions(LINES / "two_steps.jsonl"),
+    },
     DOCS / "benchmarks" / "speed.md": {
         "the command": speed.command,
+        "the command beside a busy process": speed.busy,
+        "memory": speed.memory,
         "start": speed.start,
         "DeepLIFT": speed.deeplift,
         "XGBoost": speed.xgboost,
         "inverse PCA, time": speed.inverse_pca,
+        "loops": speed.loops,
+        "time of the variation": speed.variation,
         "a thousand classes": speed.thousand_classes,
         "a thousand genes": speed.thousand_genes,
         "metrics of Spapros": speed.spapros,

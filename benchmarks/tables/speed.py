@@ -30,7 +30,7 @@ def memory() -> str:
     """Peak memory above the imports, by command and set."""
     rows = frame("memory").drop_duplicates(["set", "command"], keep="last")
     wide = rows.pivot(index="command", columns="set", values="above_imports_mib")
-    wide = wide.reindex(index=rows["command"].unique(), columns=rows["set"].unique())
+    wide = wide.reindex(index=rows["command"].unique(), columns=rows["set"].unique()).dropna(axis=1)
     shown = [
         [command, *(f"{value:.0f}" for value in values)]
         for command, values in zip(wide.index, wide.to_numpy(), strict=True)

@@ -18,7 +18,8 @@ NAMES = {
     "panel 0": "`tl.panel`", "panel 0.05": "λ = 0.05", "panel 0.1": "λ = 0.1", "panel 0.2": "λ = 0.2",
     "panel 0.3": "λ = 0.3", "panel 0.5": "λ = 0.5", "panel 1": "λ = 1", "panel 0.2 total": "λ = 0.2, total",
     "panel 0.3 total": "λ = 0.3, total", "panel 1 total": "λ = 1, total", "wilcoxon": "Wilcoxon test",
-    "t test": "t test", "rf": "random forest", "pca loadings": "PCA loadings", "variable": "highly variable genes",
+    "t test": "t test", "rf": "random forest", "brf": "balanced forest", "xgboost": "XGBoost",
+    "dnn": "network", "pca loadings": "PCA loadings", "variable": "highly variable genes",
     "random": "random genes",
 }  # fmt: skip
 SETTINGS = {
@@ -113,16 +114,22 @@ def draw(path: Path = FIGURE) -> None:
         others = others[[name not in ("variable", "random") and not name.endswith("total") for name in others.index]]
         ax.plot(curve[KEPT], curve[ERROR], "-o", color="#0072B2", markersize=5)
         ax.plot(others[KEPT], others[ERROR], "s", color="#D55E00", markersize=5)
-        for name, row in pd.concat([curve, others]).iterrows():
-            below = -10 if _is_curve(str(name)) else 3
-            place, text = (row[KEPT], row[ERROR]), NAMES[str(name)].strip("`")
-            ax.annotate(text, place, (5, below), textcoords="offset points", size=7)
+        for name, row in curve.iterrows():
+            _name(ax, str(name), row, (5, -10))
+        for number, (name, row) in enumerate(others.sort_values(ERROR).iterrows()):  # to the right and left in turns
+            _name(ax, str(name), row, (-5, 3) if number % 2 else (5, 3))
         ax.set(xlabel="neighbours kept, % (more is better)", title=f"{size:.0f} genes")
         ax.set_ylabel("cells misclassified, % (less is better)")
         ax.margins(0.15)
         ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150, metadata={"Source": digest(), "Software": None})
     plt.close(figure)
+
+
+def _name(ax, name: str, row: pd.Series, away: tuple[int, int]) -> None:
+    side = "left" if away[0] > 0 else "right"
+    place, text = (row[KEPT], row[ERROR]), NAMES[name].strip("`")
+    ax.annotate(text, place, away, textcoords="offset points", size=7, horizontalalignment=side)
 
 
 def _is_curve(name: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from smash_gpu.panel.feasible import Task, completion, shares
+from smash_gpu.panel.feasible import ROUNDING, Task, completion, shares
 from smash_gpu.panel.greedy import Gains
 from smash_gpu.panel.infeasible import check_caps, no_room
 from smash_gpu.panel.objective import Objective, tau_for
@@ -16,6 +16,7 @@ from smash_gpu.panel.reserve import Reserve
 from smash_gpu.panel.result import Design
 from smash_gpu.runtime.progress import track
 
+FULLEST = 8  # caps that the bound looks at
 
 class Attempts:
     """Greedy runs for one problem, each of which can be completed; see `Run` for their options.
@@ -137,7 +138,7 @@ class Bounds:
     """
 
     def __init__(self, asked: Problem, gains: Gains, most: Gains | None) -> None:
-        self.gains, self.most = gains, most
+        self.asked, self.gains, self.most = asked, gains, most
         self.usable, self.n_must = asked.found.tier < OUT, len(asked.must)
 
     def more(self, free: np.ndarray, n: int) -> float:
@@ -150,13 +151,41 @@ class Bounds:
     def exact(self, free: np.ndarray, panel: np.ndarray) -> float:
         """The bound for a panel of the same size as ``panel``, from gains that are computed now."""
         if self.most is None:
-            return float(self.gains.largest(free, len(panel) - self.n_must).sum())
+            n = len(panel) - self.n_must
+            return self._within_caps(free, panel, n, float(self.gains.largest(free, n).sum()))
         self.most.follow(self.gains)
         now, all_sets, depth = self.gains.objective, self.most.objective, self.gains.depth
         deeper = (depth + all_sets.separation(gene) - now.separation(gene) for gene in panel)
         more = [now.value(other) - now.value(depth) for other in deeper]
         gains = np.concatenate([more, self.most.largest(free, len(panel))])
         return float(np.sort(gains)[::-1][: len(panel)].sum())
+
+    def _within_caps(self, free: np.ndarray, panel: np.ndarray, n: int, bound: float) -> float:
+        """``bound``, or a smaller one, since the ``n`` genes have to fit into each of the caps."""
+        caps, upper = self.asked.caps, self.gains.upper[free]
+        there = np.array([*self.asked.must, *self.asked.found.existing], dtype=int)
+        room, share = (1 + ROUNDING) * caps.limit - caps.used(there), caps.used(panel) / caps.unit
+        for row in np.argsort(-share, kind="stable")[:FULLEST]:
+            if room[row] > 0:
+                bound = min(bound, most_in_room(upper, caps.load[row, free], room[row], n))
+        return bound
+
+
+def most_in_room(gains: np.ndarray, load: np.ndarray, room: float, n: int) -> float:
+    """An upper bound on what ``n`` genes gain together whose loads add up to ``room`` at most.
+
+    For every price λ of a unit of load no such set gains more than ``λ room`` and the ``n`` largest ``gain − λ load``
+    (Lagrange); the smallest of these bounds is taken. It is that of the relaxation in which genes may be split.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def bound(price: float) -> float:
+        left = np.maximum(gains - price * load, 0.0)
+        return price * room + float((np.partition(left, -n)[-n:] if 0 < n < len(left) else left).sum())
+
+    plain = bound(0.0)
+    found = minimize_scalar(bound, bounds=(0.0, plain / room), method="bounded")  # a higher price costs more than all
+    return min(plain, float(found.fun))
 
 
 def nested_tau(size: int) -> float:

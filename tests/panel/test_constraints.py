@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from cases.panels import counts_per_cell, designed, names
 from cells import planted
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from smash_gpu import panel
 from smash_gpu.annotated.read import read
 from smash_gpu.panel.certificate import missing
+from smash_gpu.panel.runs import most_in_room
 from smash_gpu.panel.substitutes import RISE, exchanges, substitutes
 from smash_gpu.panel.tables import tables
 
@@ -89,3 +94,14 @@ def test_substitutes_keep_caps_and_promises(data, replacements):
 def test_under_a_cap_no_exchange_of_two_genes_would_do_better(rng, n_genes, cap):
     data = read(planted(rng, groups=tuple("ABCDE")), {"groupby": "cell_type"})
     assert exchanges(designed(data, n_genes=n_genes, max_transcripts=cap)).loss_with.min() >= -RISE
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6), share=st.floats(0.05, 1.0))
+@settings(max_examples=50, deadline=None)
+def test_no_genes_that_fit_gain_more_than_the_bound(seed, n, share):
+    rng = np.random.default_rng(seed)
+    gains, load = rng.exponential(1.0, 9), rng.exponential(1.0, 9) * (rng.random(9) < 0.8)
+    room = share * load.sum() + 0.01
+    fit = [list(p) for k in range(n + 1) for p in combinations(range(9), k) if load[list(p)].sum() <= room]
+    best, bound = max(gains[p].sum() for p in fit), most_in_room(gains, load, room, n)
+    assert best - 1e-12 <= bound <= np.sort(gains)[-n:].sum() + 1e-12
