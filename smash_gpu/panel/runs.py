@@ -18,6 +18,7 @@ from smash_gpu.runtime.progress import track
 
 FULLEST = 8  # caps that the bound looks at
 
+
 class Attempts:
     """Greedy runs for one problem, each of which can be completed; see `Run` for their options.
 
