@@ -144,13 +144,14 @@ def _side_by_side(table: Any) -> Any:
         f"{row.mean:.3f}" + ("" if pd.isna(row.low) else f" [{row.low:.3f}, {row.high:.3f}]")
         for row in table[["mean", "low", "high"]].itertuples(index=False, name="Row")
     ]
-    wide = table.assign(value=cells).pivot_table(
-        index=case, columns="metric", values="value", aggfunc="first", sort=False, observed=True
+    used = table.groupby(case, sort=False, dropna=False, observed=True)["n_used"].transform("first")
+    wide = table.assign(value=cells, n_used=used).pivot_table(
+        index=[*case, "n_used"], columns="metric", values="value", aggfunc="first", sort=False, observed=True
     )
     wide = wide[[name for name in (*PRINTED, *STRUCTURE) if name in wide]].reset_index().rename_axis(columns=None)
+    counts = zip(wide["n_genes"], wide.pop("n_used"), strict=True)
+    wide["n_genes"] = [n if n == m else f"{n} (has {m})" for n, m in counts]
     wide["genes"] = [f"random panels like {row.genes}" if row.is_random else row.genes for row in wide.itertuples()]
-    used = table.groupby(case, sort=False)["n_used"].first().to_numpy()
-    wide["n_genes"] = [n if n == m else f"{n} (has {m})" for n, m in zip(wide["n_genes"], used, strict=True)]
     same = [name for name in ("classifier", *CONDITION) if wide[name].nunique() == 1]
     return wide.drop(columns=["is_random", *same])
 

@@ -10,6 +10,7 @@ from cases.commands import MARKERS, PNG, assert_one_message, evaluate, find, wri
 
 import smash_gpu as smg
 from smash_gpu import evaluation
+from smash_gpu.cli.evaluate import _side_by_side
 
 
 def test_a_panel_found_can_be_evaluated(run, data, tmp_path):
@@ -193,3 +194,14 @@ def test_a_list_of_genes_is_read_however_it_was_saved(run, data, tmp_path, text)
     code, out, error = evaluate(run, data, path, "--protocol", "paper")
     assert code == 0, error
     assert "genes (2 genes)" in out
+
+
+def test_every_printed_row_says_how_many_genes_its_own_list_has(adata):
+    lists = {"long": [*MARKERS[:3], "NOISE20", "NOISE21"], "short": MARKERS[:2], "middle": [*MARKERS[:3], "NOISE22"]}
+    smg.tl.evaluate(adata, "cell_type", genes=lists, thin=0.5, n_random=1, n_splits=2, n_genes=[4, 9])
+    table = _side_by_side(smg.get.comparison(adata))
+    assert len(table) == 2 * 2 * 2 * 3
+    for name, genes in lists.items():
+        shown = table.loc[table["genes"].isin([name, f"random panels like {name}"]), "n_genes"]
+        used = {n: min(n, len(genes)) for n in (4, 9)}
+        assert set(shown) == {n if n == m else f"{n} (has {m})" for n, m in used.items()}
