@@ -72,17 +72,21 @@ def run(options: argparse.Namespace) -> Result:
     adata, source = open_data(options)
     source["batch_key"] = options.batch_key
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes")
-    if adata.X is None and _holds_only_a_panel(adata):  # the panel.h5ad of `smash-gpu panel`
-        _need_no_cells(options)
-        return _written(adata, options, f"Panel of {Path(named(options)).stem}")
+    if _holds_a_panel_and_no_markers(adata) and (adata.X is None or options.groupby is None):
+        if adata.X is None:  # the panel.h5ad of `smash-gpu panel`
+            _need_no_cells(options)
+        elif asked := _asked(options):
+            raise ValueError(_needs_groupby(f"--{min(asked).replace('_', '-')} is for a selection, and"))
+        return _written(adata, options, None)
     if options.groupby is None:
-        raise ValueError("--groupby is missing: give the column of obs with the cell types.")
+        raise ValueError(_needs_groupby())
     if options.n_resamples:
         require_samples(adata, options.sample_key)
     asked = _asked(options)
     use_tuned(adata, options)
     kept = _holds(adata, options, "markers", asked - set(JUDGING))
     if not kept:
+        _note_evaluation_without_selection(adata)
         with _timed(f"Selecting markers, model {several.in_words(options.model)}"):
             select(adata, options, **source)
     if not (kept and _holds(adata, options, "evaluation", asked)):
@@ -92,7 +96,7 @@ def run(options: argparse.Namespace) -> Result:
     return _written(adata, options, f"Marker genes of {Path(named(options)).stem}")
 
 
-def _written(adata: Any, options: argparse.Namespace, title: str) -> Result:
+def _written(adata: Any, options: argparse.Namespace, title: str | None) -> Result:
     from smash_gpu import report
 
     out = options.out
@@ -103,7 +107,11 @@ def _written(adata: Any, options: argparse.Namespace, title: str) -> Result:
     return Result({"written": [out], "bytes": out.stat().st_size})
 
 
-def _holds_only_a_panel(adata: Any) -> bool:
+def _needs_groupby(why: str = "") -> str:
+    return f"{why} --groupby is missing: give the column of obs with the cell types.".strip()
+
+
+def _holds_a_panel_and_no_markers(adata: Any) -> bool:
     from smash_gpu.annotated import slots
 
     return slots.PANEL in adata.uns and "markers" not in adata.uns.get(slots.KEY, {})
@@ -115,6 +123,15 @@ def _need_no_cells(options: argparse.Namespace) -> None:
     if given:
         option = f"--{given[0].replace('_', '-')}"
         raise ValueError(f"{named(options)} holds a designed panel and no counts, which {option} needs; omit {option}.")
+
+
+def _note_evaluation_without_selection(adata: Any) -> None:
+    from smash_gpu.annotated import slots
+
+    found = adata.uns.get(slots.KEY, {})
+    if "evaluation" in found and "markers" not in found:
+        way_out = "; leave out --groupby for a page on the panel and on it" if slots.PANEL in adata.uns else ""
+        warn(f"the evaluation in the file is of lists without a selection, and the page is on a selection{way_out}.")
 
 
 def _asked(options: argparse.Namespace) -> set[str]:

@@ -51,6 +51,15 @@ def figures(
     if markers.rows:
         made["dotplot"] = drawn(pl.dotplot(adata, n_top=markers.n_shown, key=key))
         made["importance"] = drawn(pl.importance(adata, key=key))
+    made |= evaluation_figures(results, evaluation, structure)
+    return made | panel_figures(adata, designed, umap=results.umap)
+
+
+def evaluation_figures(
+    results: Results, evaluation: Evaluation | None, structure: Structure | None
+) -> dict[str, Figure]:
+    """What is confused, and the metrics by the number of genes."""
+    adata, key, made = results.adata, results.key, {}
     if evaluation:
         made["confusion"] = drawn(pl.confusion(adata, genes=results.featured, key=key))
         if evaluation.curve:
@@ -59,7 +68,7 @@ def figures(
             made["unresolved_pairs"] = drawn(pl.unresolved_pairs(adata, n_pairs=PAIRS, genes=results.featured, key=key))
     if structure and structure.curve:
         made["structure_curve"] = drawn(pl.learning_curve(adata, structure.names[0], key=key))
-    return made | panel_figures(adata, designed, umap=results.umap)
+    return made
 
 
 def panel_figures(adata: AnnData, designed: dict[str, Any], *, umap: bool) -> dict[str, Figure]:

@@ -32,7 +32,7 @@ def write(
     umap: bool = False,
     key: str = slots.KEY,
 ) -> None:
-    """Write the results of `tl.smash` and later steps, or of `tl.panel` alone, to one HTML file without other files.
+    """Write the results of `tl.smash`, `tl.panel` and later steps to one HTML file without other files.
 
     It holds the data and filters, the markers of each group with the evidence for each, the panel, all metrics on
     held-out cells with intervals, also for random panels, the learning curve, the results per group, the pairs of
@@ -43,7 +43,8 @@ def write(
     Parameters
     ----------
     adata
-        Annotated data after `tl.smash`, or after `tl.panel` alone with its default ``key``: then a page on the panel.
+        Annotated data after `tl.smash`, or without it after `tl.panel` with its default ``key``: then a page on the
+        panel, and on `tl.evaluate` if it has run.
     path
         The HTML file to write.
     title
@@ -177,7 +178,8 @@ def page(
     Parameters
     ----------
     adata
-        Annotated data after `tl.smash`, or after `tl.panel` alone with its default ``key``: then a page on the panel.
+        Annotated data after `tl.smash`, or without it after `tl.panel` with its default ``key``: then a page on the
+        panel, and on `tl.evaluate` if it has run.
     title
         Heading; None for one that names the column of groups.
     figures
@@ -207,7 +209,7 @@ def page(
     if figures:
         need_matplotlib("figures=False")
     if DESIGNED in adata.uns and "markers" not in adata.uns.get(key, {}):
-        return designed_page(adata, title, figures=figures, umap=umap)
+        return designed_page(adata, title, key, figures=figures, umap=umap)
     slots.require(adata, "markers", key, "tl.smash")
     results = Results(adata, key, figures, umap)
     markers, evaluation, designed = describe_markers(results), describe_evaluation(results), designed_tables(adata)

@@ -67,12 +67,26 @@ def test_the_result_of_a_panel_gives_a_page_on_the_panel(run, data, tmp_path):
     assert code == 0, error
     assert "Selecting" not in said
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert Page(page).texts["h1"] == ["Panel of panel"]
+    assert Page(page).texts["h1"] == ["Panel for cell_type"]
     genes = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
     assert genes == smg.get.panel(adata)
     for option in (("--umap",), ("--model", "xgboost"), ("--n-resamples", 4)):
         said = run(tmp_path / "panel.h5ad", *option)
         assert_one_message(said, f"no counts, which {option[0]} needs; omit {option[0]}")
+
+
+def test_a_panel_and_its_evaluation_in_the_file_give_a_page_on_both(run, data, tmp_path, capsys):
+    smg.tl.panel(adata := ad.read_h5ad(data), "cell_type", n_genes=4)
+    smg.tl.evaluate(adata, "cell_type", genes={"mine": smg.get.panel(adata)}, n_splits=2, n_random=1)
+    adata.write_h5ad(judged := tmp_path / "judged.h5ad")
+    assert main(["report", str(judged), "--out", str(tmp_path / "page.html")]) == 0
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert page.texts["h2"] == ["Designed panel", "Evaluation", "Options"]
+    assert "mine" in page.text
+    assert main(["report", str(judged), "--n-splits", "3"]) == 2
+    assert "--n-splits is for a selection, and --groupby is missing" in capsys.readouterr().err
+    *_, error = run(judged, "--groupby", "cell_type", "--out", tmp_path / "other.html", *QUICK)
+    assert "the evaluation in the file is of lists without a selection" in error
 
 
 def test_cells_need_the_column_of_their_classes(data, capsys):
