@@ -78,7 +78,7 @@ def fitted(
             request, used = _used(request, key, number, column if key == LENGTH else key)
         rows.append((key, QUANTITIES[key], *number.ends, used, number.source, number.url))
     stated = {*platform.numbers, *([Q99] if "max_counts" in platform.numbers else [])}
-    rows += [(key, QUANTITIES[key], np.nan, np.nan, OPEN[key], "", "") for key in OPEN if key not in stated]
+    rows += [(key, QUANTITIES[key], np.nan, np.nan, _open(request, key), "", "") for key in OPEN if key not in stated]
     return request, pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -107,6 +107,19 @@ def _used(request: Request, key: str, number: Number, column: str) -> tuple[Requ
         sets = int(number.low), int(number.high)
         return replace(request, probe_sets=sets), f"probe_sets={sets}"
     return request, "size of the panel" if key in ("n_genes", "n_added") else "for information"
+
+
+def _open(request: Request, key: str) -> str:
+    """What the user gave where there is no public number, or what to give."""
+    if key == "max_transcripts" and request.max_transcripts is not None:
+        own = f"max_transcripts={request.max_transcripts}"
+    elif key == Q99 and request.max_counts != ANY:
+        own = f"max_counts={_ends(request.max_counts)}"
+    elif key in request.limits:
+        own = f"limits={{{key!r}: {_ends(request.limits[key])}}}"
+    else:
+        return OPEN[key]
+    return f"{OPEN[key].partition(';')[0]}; yours: {own}"
 
 
 def _ends(ends: tuple[float, float]) -> str:

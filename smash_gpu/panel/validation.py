@@ -112,9 +112,11 @@ def _families(order: Order) -> Iterator[Finding]:
         why = "the gene names are not symbols of human or mouse; give species= or gene_symbols="
         yield Finding("gene families", NOT_CHECKED, why)
         return
+    absent = np.array([str(gene) for gene, here in order.found if not here], dtype=object)
+    names, own = np.append(order.names, absent), np.append(symbols[order.numbers], absent)
     clean = True
     for name in order.request.exclude_families:
-        here = order.names[gene_names.family(name, symbols[order.numbers], species)]
+        here = names[gene_names.family(name, own, species)]
         if len(here):
             clean = False
             what = f"{name.replace('_', ' ')} genes separate cells less surely in other tissues and donors"
@@ -218,9 +220,11 @@ def _crowding(order: Order) -> Iterator[Finding]:
         return
     table = order.crowding
     fullest = table.loc[table["transcripts"].idxmax()]
-    said = f"{fullest['transcripts']:,.4g} transcripts per cell in the fullest class, {fullest['class']}"
+    said = f"{_rounded_up(fullest['transcripts'])} transcripts per cell in the fullest class, {fullest['class']}"
     whole = 0 if order.probe_sets is None else sum(np.isnan(gene.probe_sets) for gene in order.genes)
     assumed = f"; {whole:,} genes without a number of probe sets count as with the most" * bool(whole)
+    absent = order.n_absent + sum(not here for here in order.places)
+    assumed += f"; {absent:,} genes that the reference lacks are not counted" * bool(absent)
     if table["limit"].isna().all():
         yield Finding(what, NOT_CHECKED, f"{OPEN['max_transcripts']} ({said}{assumed})")
         return
@@ -233,7 +237,14 @@ def _crowding(order: Order) -> Iterator[Finding]:
         fewer = "; give platform= or probe_sets=, so that genes with fewer probe sets count less" * unused
         yield Finding(what, FAIL, f"more transcripts per cell than max_transcripts= allows: {listed}{fewer}{assumed}")
     else:
-        yield Finding(what, PASS, said + assumed)
+        yield Finding(what, WARN if absent else PASS, said + assumed)
+
+
+def _rounded_up(number: float) -> str:
+    """To four digits, so that a limit of this size is kept."""
+    digits = max(0, 3 - int(np.floor(np.log10(number)))) if number > 0 else 0
+    shown = f"{np.ceil(number * 10**digits * (1 - 1e-9)) / 10**digits:,.{digits}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
 def _probe_sets(order: Order) -> Iterator[Finding]:

@@ -172,3 +172,11 @@ def test_a_platform_that_is_not_known(adata, tmp_path):
         smg.tl.panel(adata, "cell_type", n_genes=5, platform="xenium_v2")
     with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.toml"):
         smg.tl.panel(adata, "cell_type", n_genes=5, platform=str(tmp_path / "none.toml"))
+
+
+def test_what_no_source_gives_is_asked_for_unless_the_user_gave_it(adata):
+    smg.tl.panel(adata, "cell_type", n_genes=4, platform="xenium_v1", max_transcripts=300, max_counts=(None, 30))
+    used = smg.get.panel_table(adata, "platform").set_index("what")["used"]
+    assert used.filter(like="transcripts per cell").str.endswith("yours: max_transcripts=300").any()
+    assert used.str.endswith("yours: max_counts=(None, 30)").any()
+    assert not used.str.contains("give max_transcripts=|give max_counts=", regex=True).any()

@@ -84,6 +84,20 @@ def test_families_are_a_warning(adata):
     assert families["genes"].tolist() == ["MT-CO1", "RPS6"]
     assert set(families["verdict"]) == {"warn"}
     assert verdict(adata, "gene families", ["RPS6"], exclude_families=["mitochondrial"])[0] == {"pass"}
+    assert verdict(adata, "gene families", ["NOISE30", "RPL3"], missing="warn")[::2] == ({"warn"}, "RPL3")
+
+
+def test_crowding_says_how_many_genes_it_does_not_count(adata):
+    with pytest.warns(UserWarning, match="on the slide but not in the data"):
+        found, detail, _ = verdict(adata, "crowding", max_transcripts=1000, extend=["PROBE7", "NOISE31"])
+    assert found == {"warn"}
+    assert "1 genes that the reference lacks are not counted" in detail
+
+
+def test_the_transcripts_that_are_said_are_a_limit_that_is_kept(adata):
+    said = verdict(adata, "crowding")[1].partition("(")[2].split()[0].replace(",", "")
+    assert verdict(adata, "crowding", max_transcripts=float(said))[0] == {"pass"}
+    assert "." in said and len(said) <= 5
 
 
 def test_genes_without_probes_fail(with_ids, tmp_path):
