@@ -21,6 +21,10 @@ from smash_gpu.io.open import open_file
 from smash_gpu.runtime.cluster import is_dask
 from smash_gpu.runtime.words import did_you_mean, join_names
 
+NO_COUNTS = (
+    "adata holds no counts: X is empty, and there are no layers and no raw. Pass the annotated cells; the panel.h5ad "
+    "of smash-gpu panel holds results alone."
+)
 NO_RAW = "use_raw=True, but adata.raw is empty; name a layer, or leave use_raw out to read adata.X."
 VALUES_SEEN = 2**16  # of a matrix, to say what it seems to hold
 MOST_PARTS = 1000
@@ -45,6 +49,8 @@ def matrix(adata: ad.AnnData, layer: str | None, *, use_raw: bool) -> Any:
         return matrix_of(adata, layer)
     if not use_raw:
         found = matrix_of(adata)
+        if found is None and not layers and adata.raw is None:
+            raise ValueError(NO_COUNTS)
         if found is None:
             raise ValueError(f"adata.X is empty; pass layer= (layers: {join_names(layers)}) or use_raw=True.")
         return found

@@ -113,6 +113,8 @@ class _Parser(argparse.ArgumentParser):
                 self.error(self._no_option(word))
             if word in MODELS:
                 self.error(f"{word!r} stands alone; several models are one word: --model dnn,xgboost.")
+            if option := self._takes_one(word):
+                self.error(f"{option} takes one value here; {word!r} is one too many.")
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
@@ -131,6 +133,13 @@ class _Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             listed = f"invalid choice: {value!r} (choose from {', '.join(map(str, action.choices))})."
             raise argparse.ArgumentError(action, listed + did_you_mean(str(value), action.choices))
+
+    def _takes_one(self, word: str) -> str | None:
+        """The option with a single value that the words up to this one follow."""
+        at = self.words.index(word) if word in self.words else 0
+        before = [option for option in self.words[:at] if option.startswith("--")]
+        action = self._option_string_actions.get(before[-1]) if before else None
+        return before[-1] if action is not None and action.nargs is None else None
 
     def _no_option(self, word: str) -> str:
         near = did_you_mean(word.partition("=")[0], self._option_string_actions)

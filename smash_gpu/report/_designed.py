@@ -20,7 +20,9 @@ def designed_page(adata: AnnData, title: str | None, key: str, *, figures: bool,
     designed, columns = designed_tables(adata), designed_columns(adata)
     options, results = slots.recorded(adata, DESIGNED, "panel"), Results(adata, key)
     evaluation, structure = describe_evaluation(results), describe_structure(results)
-    made = {"designed panel": (DESIGNED, slots.DESIGN)} | ({"evaluation": (key, slots.EVALUATION)} if evaluation else {})
+    made = {"designed panel": (DESIGNED, slots.DESIGN)}
+    if evaluation:
+        made["evaluation"] = key, slots.EVALUATION
     drawings = {}
     if figures:
         drawings = panel_figures(adata, designed, umap=umap) | evaluation_figures(results, evaluation, structure)

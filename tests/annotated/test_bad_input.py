@@ -84,6 +84,10 @@ def without_matrix(adata):
     adata.X = None
 
 
+def without_any_matrix(adata):
+    adata.X = None
+
+
 def as_it_is(_):
     pass
 
@@ -113,6 +117,7 @@ BAD = {
     "no raw": (as_it_is, {"use_raw": True}, ValueError, r"adata\.raw is empty.*leave use_raw out"),
     "raw of other genes": (with_raw_of_other_genes, {"use_raw": True}, ValueError, r"to_adata\(\).*smash_gpu\.read\("),
     "no matrix": (without_matrix, {}, ValueError, r"adata\.X is empty.*layer=.*counts"),
+    "no matrix at all": (without_any_matrix, {}, ValueError, "holds no counts.*Pass the annotated cells"),
     "no symbol column": (
         lambda adata: adata.var.insert(0, "symbol", "A"), {"gene_symbols": "symbols"}, KeyError,
         r"var.*'symbols'.*Did you mean 'symbol'",

@@ -191,3 +191,9 @@ def test_a_misspelled_option_is_answered_with_the_one_that_was_meant(run):
         code, _, error = run("find", "cells.h5ad", "--groupby", "cell_type", *words)
         assert code == 2
         assert f"there is no option {words[0]}. Did you mean {near}" in error.splitlines()[-1]
+
+
+def test_a_second_value_of_an_option_that_takes_one_is_named(run, data):
+    said = run("evaluate", data, "--groupby", "cell_type", "sub_type", "--genes", data)
+    assert "--groupby takes one value here; 'sub_type' is one too many" in said[2]
+    assert said[0] == 2
