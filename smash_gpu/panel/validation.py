@@ -224,7 +224,8 @@ def _crowding(order: Order) -> Iterator[Finding]:
     whole = 0 if order.probe_sets is None else sum(np.isnan(gene.probe_sets) for gene in order.genes)
     assumed = f"; {whole:,} genes without a number of probe sets count as with the most" * bool(whole)
     absent = order.n_absent + sum(not here for here in order.places)
-    assumed += f"; {absent:,} genes that the reference lacks are not counted" * bool(absent)
+    which = "gene that the reference lacks is" if absent == 1 else "genes that the reference lacks are"
+    assumed += f"; {absent:,} {which} not counted" * bool(absent)
     if table["limit"].isna().all():
         yield Finding(what, NOT_CHECKED, f"{OPEN['max_transcripts']} ({said}{assumed})")
         return

@@ -91,7 +91,7 @@ def test_crowding_says_how_many_genes_it_does_not_count(adata):
     with pytest.warns(UserWarning, match="on the slide but not in the data"):
         found, detail, _ = verdict(adata, "crowding", max_transcripts=1000, extend=["PROBE7", "NOISE31"])
     assert found == {"warn"}
-    assert "1 genes that the reference lacks are not counted" in detail
+    assert "1 gene that the reference lacks is not counted" in detail
 
 
 def test_the_transcripts_that_are_said_are_a_limit_that_is_kept(adata):
