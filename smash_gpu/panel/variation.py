@@ -14,14 +14,18 @@ from smash_gpu.compute.xp import namespace, to_host
 
 PC, TOTAL = TARGETS = ("pc", "total")
 N_COMPONENTS = 30
-DEPENDENT = 1e-8  # of the variance of a gene: less than that is left of it, and it adds nothing that can be computed
+NOISE = 0.5  # of a measured gene, in variances of the most variable gene of the pool
+TAKEN = 1e-8  # of the variance of a gene: less is left of those in the panel, more of others, which have noise
+CONSTANT = 1e-8  # of the largest variance: a component with less has none
 
 
 @dataclass(frozen=True)
 class Variation:
     """``V(S)``: the share of the variance of some targets that a linear regression on the genes S explains.
 
-    Genes outside the pool explain nothing here, so that the true share is never smaller.
+    The regression sees every gene with measurement noise of its own, `NOISE` large: so a gene that hardly varies
+    explains little, and a second gene of a module is of use. Genes outside the pool explain nothing here, so that the
+    true share is never smaller.
 
     Attributes
     ----------
@@ -30,7 +34,7 @@ class Variation:
     place
         Of every gene in the pool; −1 for genes outside.
     covariance
-        Of the pool, genes × genes.
+        Of the pool as it is measured, with the noise, genes × genes.
     shared
         Covariance of the targets with the pool, targets × genes.
     spectrum
@@ -52,11 +56,6 @@ class Variation:
         for gene in genes:
             found = found.with_gene(gene)
         return found
-
-    def varies(self, genes: np.ndarray) -> np.ndarray:
-        """Whether each of these genes is in the pool and has variance."""
-        variance = to_host(namespace(self.covariance).diag(self.covariance))
-        return (self.place[genes] >= 0) & (variance[self.place[genes]] > 0)
 
     def bound(self, n_genes: int) -> float:
         """The largest ``V`` that ``n_genes`` genes could have: that of as many leading components."""
@@ -96,7 +95,7 @@ class Explained:
     @cached_property
     def _gains(self) -> Any:
         xp = namespace(self.squares)
-        left = self.variance > DEPENDENT * xp.diag(self.of.covariance)
+        left = self.variance > TAKEN * xp.diag(self.of.covariance)
         return xp.where(left, self.squares / xp.where(left, self.variance, 1.0), 0.0) * self.per_variance
 
     @property
@@ -113,9 +112,9 @@ class Explained:
 
     def with_gene(self, gene: int) -> Explained:
         """What the panel and one more gene explain."""
-        if not (gain := float(self.gains[gene])) > 0:
-            return self
         at, xp = int(self.of.place[gene]), namespace(self.squares)
+        if at < 0:
+            return self
         scale = 1 / xp.sqrt(self.variance[at])
         column = (self.of.covariance[at] - self.taken @ self.taken[at]) * scale
         target = (self.of.shared[:, at] - self.of_targets @ self.taken[at]) * scale
@@ -124,29 +123,23 @@ class Explained:
         return replace(
             self,
             squares=xp.maximum(squares, 0.0),
-            variance=xp.maximum(self.variance - column**2, 0.0),
+            variance=self.variance - column**2,
             taken=xp.concatenate([self.taken, column[:, None]], axis=1),
             of_targets=xp.concatenate([self.of_targets, target[:, None]], axis=1),
-            share=self.share + gain,
+            share=self.share + float(self.gains[gene]),
         )
 
 
 def without_each(of: Variation, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What ``V`` loses without each of these genes, and the gain of every gene on top of the others, genes × genes."""
-    explained = of.explained(genes)
+    explained, inside = of.explained(genes), of.place[genes] >= 0
     loss, gains = np.zeros(len(genes)), np.tile(explained.gains, (len(genes), 1))
-    varies = of.varies(genes)  # the others explain nothing with or without them
-    if explained.taken.shape[1] == varies.sum():
-        loss[varies], gains[varies] = _without_each_taken(explained, genes[varies])
-    else:  # some depend on others, and would explain what those do without them
-        for place in np.flatnonzero(varies):
-            fewer = of.explained(np.delete(genes, place))
-            loss[place], gains[place] = explained.share - fewer.share, fewer.gains
+    loss[inside], gains[inside] = _without_each_taken(explained, genes[inside])
     return loss, gains
 
 
 def _without_each_taken(explained: Explained, genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same for the genes that were taken, all of them in their order.
+    """The same for the genes in the pool, which are the taken ones, in their order.
 
     With ``P = Σ_SS⁻¹``, what is left without p is what is left with it and a matrix of rank one:
     ``R + q qᵀ / P_pp`` with ``q = Σ_·S P e_p``.
@@ -182,7 +175,8 @@ def variation_of(weight: float, target: str, place: np.ndarray, targets: np.ndar
     axes, spectrum = _components(shared[:, rows])
     if target == PC:
         shared, spectrum = axes.T @ shared, spectrum[: axes.shape[1]]
-    return Variation(weight, place, covariance, shared, spectrum)
+    noise = NOISE * float(to_host(xp.diag(covariance)).max(initial=0.0)) or 1.0  # any, where no gene varies
+    return Variation(weight, place, covariance + noise * xp.eye(len(covariance)), shared, spectrum)
 
 
 def _components(covariance: Any) -> tuple[Any, np.ndarray]:
@@ -191,7 +185,7 @@ def _components(covariance: Any) -> tuple[Any, np.ndarray]:
 
     def n_components(values: Any) -> int:
         found.append(np.maximum(to_host(values), 0.0))
-        return min(N_COMPONENTS, int(np.count_nonzero(found[0] > DEPENDENT * found[0].max(initial=0.0))))
+        return min(N_COMPONENTS, int(np.count_nonzero(found[0] > CONSTANT * found[0].max(initial=0.0))))
 
     with idle_threads(len(covariance)):
         return leading(covariance, n_components), found[0]

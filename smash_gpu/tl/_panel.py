@@ -186,8 +186,9 @@ def panel(
         τ; None: ``max(2, 0.3 (n_genes + existing genes))``.
     variation
         λ from 0 to 1: the choice is by ``J(S) = (1 − λ) F(S) / F(all genes) + λ V(S)``, where V is the share of the
-        variance of ``variation_target`` over the cells that a linear regression on the panel explains. Panels then
-        keep more of the structure inside classes: 0.1 is a good start. One more pass over the cells. V is monotone,
+        variance of ``variation_target`` over the cells that a linear regression on the panel explains, if every gene
+        is measured with noise (half the variance of the most variable gene). Panels then keep more of the structure
+        inside classes: 0.1 is a good start. One more pass over the cells. V is monotone,
         but not submodular, so that the 63 % are not guaranteed; the bounds on F hold, and the largest possible V is
         reported. ``substitute`` and ``next_best`` go by F.
     variation_target
