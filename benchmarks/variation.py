@@ -20,19 +20,24 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import numpy as np
 import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.neighbors import kneighbors_graph
 
 import smash_gpu as smg
 from benchmarks import atlas_data, record
 from benchmarks.baselines import METHODS
 from benchmarks.panel import peak_mib
+from smash_gpu.genes.filters import family_rules
+from smash_gpu.panel.request import Request
 
 GROUPBY = "cell_type"
 SETS = ("pbmc3k", "paul15", "zeisel", "pancreas_endocrinogenesis", "kang_muscat")
 SEEDS = (91, 92, 93)
 SIZES = (50, 150)
-WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
-OF_TOTAL = (0.2, 0.3, 1.0)
+WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+OF_TOTAL = (0.3, 0.5, 0.7, 1.0)
 BASELINES = {
     "wilcoxon": "wilcoxon", "t test": "t_test", "variable": "hvg_seurat", "random": "random", "rf": "rf", "brf": "brf",
     "xgboost": "xgboost", "dnn": "dnn",
@@ -125,7 +130,12 @@ def methods(seed: int) -> dict[str, Callable]:
     ours = {f"panel {weight:g}": partial(designed, variation=weight) for weight in WEIGHTS}
     ours |= {f"panel {w:g} total": partial(designed, variation=w, variation_target="total") for w in OF_TOTAL}
     others = {name: partial(baseline, method=method, seed=seed) for name, method in BASELINES.items()}
-    return ours | {"pca loadings": loadings} | others
+    unlabelled = {
+        "pca loadings": loadings,
+        "pca loadings, no families": partial(loadings, families=Request.exclude_families),
+        "like geneBasis": like_genebasis,
+    }
+    return ours | unlabelled | others
 
 
 def designed(cells: ad.AnnData, n_genes: int, **options: Any) -> list[str]:
@@ -142,14 +152,43 @@ def baseline(cells: ad.AnnData, n_genes: int, *, method: str, seed: int) -> list
     return data.names[METHODS[method].choose(data, n_genes, seed)].tolist()
 
 
-def loadings(cells: ad.AnnData, n_genes: int) -> list[str]:
+def loadings(cells: ad.AnnData, n_genes: int, *, families: Iterable[str] = ()) -> list[str]:
     """The genes with the largest sum over 20 components of loading² × variance, as Spapros starts from."""
     import scanpy as sc
 
     cells = _logged(cells)
     sc.pp.pca(cells, n_comps=20, random_state=0)
-    score = (cells.varm["PCs"] ** 2) @ cells.uns["pca"]["variance"]
-    return pd.Series(score, cells.var_names).nlargest(n_genes).index.tolist()
+    score = pd.Series((cells.varm["PCs"] ** 2) @ cells.uns["pca"]["variance"], cells.var_names)
+    names = cells.var_names.to_numpy().astype(str)
+    for found in family_rules(families, names, "auto", what="families").values():
+        score[found] = 0.0
+    return score.nlargest(n_genes).index.tolist()
+
+
+def like_genebasis(cells: ad.AnnData, n_genes: int) -> list[str]:
+    """Greedy as in geneBasis, on the 2,000 most variable genes.
+
+    The next gene is the one whose mean over the nearest cells by the genes so far differs most from that over the
+    nearest cells by 50 components (Minkowski distance, p = 3).
+    """
+    X = _logged(cells).X.toarray().astype(np.float32)
+    variable = np.argsort(-X.var(axis=0), kind="stable")[:2000]
+    X = X[:, variable]
+    wanted = _smooth(X, PCA(50, random_state=0).fit_transform(X))
+    chosen: list[int] = []
+    known = np.broadcast_to(X.mean(axis=0), X.shape)
+    while len(chosen) < n_genes:
+        distance = (np.abs(wanted - known) ** 3).sum(axis=0)
+        distance[chosen] = -1
+        chosen.append(int(distance.argmax()))
+        known = _smooth(X, X[:, chosen])
+    return cells.var_names[variable[chosen]].tolist()
+
+
+def _smooth(X: np.ndarray, points: np.ndarray, n_neighbors: int = 5) -> np.ndarray:
+    """The mean of every gene over the nearest cells of every cell."""
+    graph = kneighbors_graph(points, n_neighbors)
+    return graph @ X / n_neighbors
 
 
 def _logged(cells: ad.AnnData) -> ad.AnnData:

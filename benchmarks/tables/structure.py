@@ -16,15 +16,16 @@ DEVELOPMENT, JUDGED = (61, 62), (91, 92, 93)
 TYPES = "panel 0"
 NAMES = {
     "panel 0": "`tl.panel`", "panel 0.05": "λ = 0.05", "panel 0.1": "λ = 0.1", "panel 0.2": "λ = 0.2",
-    "panel 0.3": "λ = 0.3", "panel 0.5": "λ = 0.5", "panel 1": "λ = 1", "panel 0.2 total": "λ = 0.2, total",
-    "panel 0.3 total": "λ = 0.3, total", "panel 1 total": "λ = 1, total", "wilcoxon": "Wilcoxon test",
-    "t test": "t test", "rf": "random forest", "brf": "balanced forest", "xgboost": "XGBoost",
-    "dnn": "network", "pca loadings": "PCA loadings", "variable": "highly variable genes",
-    "random": "random genes",
+    "panel 0.3": "λ = 0.3", "panel 0.5": "λ = 0.5", "panel 0.7": "λ = 0.7", "panel 1": "λ = 1",
+    "panel 0.3 total": "λ = 0.3, total", "panel 0.5 total": "λ = 0.5, total", "panel 0.7 total": "λ = 0.7, total",
+    "panel 1 total": "λ = 1, total", "wilcoxon": "Wilcoxon test", "t test": "t test", "rf": "random forest",
+    "brf": "balanced forest", "xgboost": "XGBoost", "dnn": "network", "pca loadings": "PCA loadings",
+    "pca loadings, no families": "PCA loadings, no families", "like geneBasis": "like geneBasis",
+    "variable": "highly variable genes", "random": "random genes",
 }  # fmt: skip
 SETTINGS = {
     "default": "default: 0.3, 0", "prior=0.5": "0.3, 0.5", "softer": "0.4, 0.5", "softest": "0.6, 0.5",
-    "sharper": "0.2, 0", "chosen": "chosen by cross-validation",
+    "sharper": "0.2, 0", "tune=True": "`tune=True`",
 }  # fmt: skip
 
 
