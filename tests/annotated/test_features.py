@@ -113,6 +113,7 @@ def test_results_are_those_of_the_genes_alone(adata, cite, tmp_path, place):
     assert np.isnan(np.asarray(cite.varm["smash"])[proteins]).all()
 
 
+@pytest.mark.slow
 def test_the_steps_one_by_one_are_those_of_the_genes_alone(adata, cite):
     for cells in (adata, cite):
         smg.pp.filter_genes(cells, "cell_type")

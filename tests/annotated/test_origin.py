@@ -253,6 +253,7 @@ def test_results_of_an_earlier_version_know_nothing_and_say_nothing(results):
     assert quiet(smg.get.markers, with_labels_swapped(results))
 
 
+@pytest.mark.slow
 def test_figures_and_the_report_leave_out_a_marker_that_is_gone(results):
     marker = smg.get.markers(results, "A")["name"][0]
     changed = results[:, results.var_names != marker].copy()

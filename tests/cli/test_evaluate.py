@@ -13,6 +13,7 @@ from smash_gpu import evaluation
 from smash_gpu.cli.evaluate import _side_by_side
 
 
+@pytest.mark.slow
 def test_a_panel_found_can_be_evaluated(run, data, tmp_path):
     assert find(run, data, "--out", tmp_path, "--n-genes", 9)[0] == 0
     code, out, _ = evaluate(

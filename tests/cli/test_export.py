@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import pytest
 from cases.commands import assert_one_message, written
 from cases.vendors import FILES
 
@@ -13,6 +14,7 @@ import smash_gpu as smg
 FORMATS = {"xenium": "csv", "merscope": "csv", "cosmx": "csv", "json": "json", "sheet": "csv"}
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_form_from_what_panel_wrote(run, data, tmp_path):
     out = tmp_path / "out"
     printed = written(tmp_path / "gene_panel.json", *FILES["gene_panel.json"])
@@ -33,6 +35,7 @@ def test_the_command_writes_every_form_from_what_panel_wrote(run, data, tmp_path
     assert (tmp_path / "gene_panel.json").read_bytes() == (out / "gene_panel.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_command_refuses_what_a_form_does_not_have(run, adata, tmp_path):
     adata.var["gene_ids"] = [f"ENSG{i:011}" for i in range(adata.n_vars)]
     adata.var["sets"] = 3

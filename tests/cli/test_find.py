@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 from cases.commands import MARKERS, PNG, assert_one_message, changed, find, written
 from cells import PLANTED
 from scipy import sparse
@@ -32,6 +33,7 @@ def test_find_without_a_folder_writes_nothing(run, data):
     assert (sorted(data.parent.iterdir()), data.read_bytes()) == before
 
 
+@pytest.mark.slow
 def test_find_writes_what_the_package_returns(run, data, adata, tmp_path):
     folder = tmp_path / "a" / "b"
     code, out, _ = find(run, data, "--out", folder, "--n-genes", 12, "--random-state", 3, "--sample-key", "sample")
@@ -78,6 +80,7 @@ def test_genes_to_exclude_and_to_keep_are_read_from_files(run, data, tmp_path):
     assert "MARKER1X" not in out
 
 
+@pytest.mark.slow
 def test_two_runs_print_and_write_the_same(run, data, tmp_path):
     first, second = (find(run, data, "--out", tmp_path / "out") for _ in range(2))
     assert first == second
@@ -95,6 +98,7 @@ def test_within_gives_markers_inside_each_broad_group(run, data, tmp_path):
     assert "  both / CD4+ T " in out
 
 
+@pytest.mark.slow
 def test_options_of_find_reach_the_selection(run, data, tmp_path):
     options = ("--n-top", 4, "--unique", "--positive-only", "--n-models", 2, "--species", "mouse", "--inverse-pca")
     assert find(run, data, *options, "--min-cells", 5, "--out", tmp_path / "out")[0] == 0
@@ -115,6 +119,7 @@ def test_the_papers_setting_is_one_option(run, data, tmp_path):
     assert "of ≥ 50% of the groups" in (tmp_path / "out" / "filters.csv").read_text()
 
 
+@pytest.mark.slow
 def test_layers_raw_symbols_and_logged_values_are_read(run, data, adata, tmp_path):
     def elsewhere(adata):
         counts = adata.X.toarray()

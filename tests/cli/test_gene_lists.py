@@ -21,6 +21,7 @@ def panel(run, data, *options):
     return run("panel", data, "--groupby", "cell_type", "--n-genes", 5, "--no-figures", *options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", TABLES.values(), ids=TABLES)
 def test_tables_of_vendors_and_scanpy_are_read_by_every_command(run, data, tmp_path, lines):
     path, out = written(tmp_path / "genes.csv", *lines), tmp_path / "out"
@@ -80,6 +81,7 @@ def to_shared_symbol(adata):
     adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
 
 
+@pytest.mark.slow
 def test_a_symbol_of_two_genes_takes_one_place(run, data, tmp_path):
     changed(data, to_shared_symbol)
     path, out, symbols = written(tmp_path / "two.txt", "TWICE", "MARKER1X"), tmp_path / "out", "feature_name"

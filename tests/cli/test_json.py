@@ -61,6 +61,7 @@ def test_panel_prints_the_tables_that_it_would_write(run, data, tmp_path):
     assert found["written"] == []
 
 
+@pytest.mark.slow
 def test_evaluate_and_report_print_an_object(run, data, tmp_path):
     genes = written(tmp_path / "mine.txt", *MARKERS)
     small = ("--groupby", "cell_type", "--n-splits", 2, "--n-random", 1)

@@ -26,6 +26,7 @@ def test_a_lower_bound_is_not_rounded_up():
     assert {share: at_least(share) for share in shown} == shown
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_vendors_and_readers_take(run, data, tmp_path):
     (tmp_path / "table.csv").write_text(
         "gene,probes,price\n" + "\n".join(f"NOISE{i},{i},1" for i in range(9, 60)) + "\nMARKER1X,9,1"
@@ -110,6 +111,7 @@ def test_an_end_that_is_no_number_is_named_with_the_way_out(run, data, option):
     assert f"{option[0]}: 'None' is not a number; - stands for an open end" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "left_out"), [([], {"RPL3", "MT-CO1"}), (["--exclude-families"], set())])
 def test_families_are_left_out_by_default(run, two_columns, tmp_path, options, left_out):
     two_columns.var_names = ["RPL3", "MT-CO1", "HLA-DRA", *two_columns.var_names[3:]]
@@ -149,6 +151,7 @@ def test_parquet_is_asked_for_before_anything_is_computed(run, data, monkeypatch
     assert "pip install pyarrow" in error
 
 
+@pytest.mark.slow
 def test_a_quota_is_a_file_or_a_family(run, data, tmp_path):
     (tmp_path / "noise.txt").write_text("NOISE30\nNOISE31\nNOISE32\n")
     quotas = ["--quota", "noise", tmp_path / "noise.txt", 2, "-", "--quota", "MHC", "hla", "-", 0]

@@ -60,6 +60,7 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
     assert len(markers) == 6
 
 
+@pytest.mark.slow
 def test_the_result_of_a_panel_gives_a_page_on_the_panel(run, data, tmp_path):
     smg.tl.panel(adata := ad.read_h5ad(data), "cell_type", n_genes=4)
     save_result(adata, tmp_path / "panel.h5ad", ["cell_type"])

@@ -26,6 +26,7 @@ def assert_equal_tables(folder, adata):
         pd.testing.assert_frame_equal(pd.read_csv(folder / f"{name}.csv"), table(adata), rtol=1e-6, check_dtype=False)
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_the_package(run, adata, tmp_path):
     code, out, error = run(*SMALL, "--near-highest", 0, "--random-state", 3, "--out", tmp_path / "out")
     assert code == 0, error

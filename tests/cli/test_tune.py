@@ -29,6 +29,7 @@ def changed(file, **values):
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
+@pytest.mark.slow
 def test_it_prints_and_writes_the_trials(run, data, tmp_path):
     code, out, error = tune(run, data, tmp_path / "out", "--work", tmp_path / "work")
     assert (code, error) == (0, "")
@@ -60,6 +61,7 @@ def test_find_uses_the_model_and_the_options_of_the_file(run, data, file, tmp_pa
     assert recorded["options"] == {"n_estimators": 7} and recorded["tuned"]
 
 
+@pytest.mark.slow
 def test_several_files_are_a_consensus_of_their_models(run, data, file, tmp_path):
     how = ["--groupby", "cell_type", "--n-trials", "1"]
     assert run("tune", data, *how, "--model", "rf", "--out", tmp_path / "rf")[0] == 0

@@ -34,6 +34,7 @@ def stages(told):
     return found
 
 
+@pytest.mark.slow
 def test_every_option_that_changes_a_result_changes_a_stage(adata, tmp_path, told):
     """Each change is made alone, after a first call; what it does not touch is found again."""
     adata.obs["batch"] = (["x", "y"] * adata.n_obs)[: adata.n_obs]

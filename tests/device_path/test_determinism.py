@@ -30,6 +30,7 @@ def test_cpu_and_gpu_agree_as_far_as_the_table_says(step):
     agree(step.found("cpu"), step.found("cuda"), step.between)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [step for step in STEPS if not step.packages], ids=lambda step: step.name)
 def test_the_cpu_and_a_stand_in_for_a_device_agree_as_far_as_the_table_says(step, monkeypatch):
     expected = step.found("cpu")

@@ -76,6 +76,7 @@ class ClassMeans:
         return ((X[:, None] - self.means) ** 2).sum(axis=2).argmin(axis=1)
 
 
+@pytest.mark.slow
 def test_cuml_is_not_asked_by_default_but_by_the_paper_s_setting(cuml, adata):
     setting = {"model": ClassMeans(), "device": "cuda"}
     smg.tl.smash(adata, "cell_type", **setting)

@@ -86,6 +86,7 @@ def test_true_and_false_are_counted_on_a_device(device, data):
     np.testing.assert_array_equal(gpu.stats.counts, data.stats.detected)
 
 
+@pytest.mark.slow
 def test_a_matrix_on_the_device_is_asked_once_whether_it_is_canonical(device, data, monkeypatch):
     gpu = replace(on(data, "cuda"), matrix=DeviceCsr(data.matrix))
     monkeypatch.setattr(DeviceCsr, "questions", 0)

@@ -131,6 +131,7 @@ def test_planted_markers_are_chosen_again_and_noise_is_not(adata):
     assert panel == smg.get.marker_panel(adata, 15)
 
 
+@pytest.mark.slow
 def test_panels_from_random_labels_overlap_as_chance_does(rng):
     adata = planted(rng, n_cells=300, n_genes=120)
     adata.X = sparse.csr_matrix(rng.poisson(1.0, (300, 120)).astype(np.float32))

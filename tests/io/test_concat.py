@@ -52,6 +52,7 @@ def test_several_files_give_the_markers_of_one(adata, tmp_path, wherever, place)
     )
 
 
+@pytest.mark.slow
 def test_finished_stages_of_several_files_are_found_again_until_one_changes(adata, tmp_path, on_disk, monkeypatch):
     adata.X = adata.X.tocsc()
     paths = split(adata, tmp_path)
@@ -71,6 +72,7 @@ def test_finished_stages_of_several_files_are_found_again_until_one_changes(adat
         markers(paths, work=tmp_path / "work")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_no_step_loads_several_files(adata, tmp_path, on_disk, nothing_is_loaded, step):
     paths = split(with_everything(adata), tmp_path)
@@ -92,6 +94,7 @@ def test_the_command_line_takes_several_files_and_patterns(adata, tmp_path, wher
     assert "3 files: 240 cells × 60 genes" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_file_of_a_cell_can_be_its_sample(adata, tmp_path, wherever):
     found = smg.tl.smash(split(adata, tmp_path), "cell_type", sample_key="file", model_options=FEW_TREES)
     assert (smg.get.markers(found)["samples"] == 1).all()

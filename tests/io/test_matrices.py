@@ -129,6 +129,7 @@ def test_a_question_is_noticed(line):
     assert list(questions(ast.parse(line))) == [1]
 
 
+@pytest.mark.slow
 def test_the_kind_of_a_matrix_on_disk_is_asked_for_in_one_place():
     package = Path(smg.__file__).parent
     sources = {str(path.relative_to(package)): ast.parse(path.read_text()) for path in package.rglob("*.py")}

@@ -29,6 +29,7 @@ def with_other_genes(part, number):
     return part
 
 
+@pytest.mark.slow
 def test_genes_are_joined_by_name_and_what_does_not_match_is_reported(adata, tmp_path, wherever):
     paths = split(adata, tmp_path, change=with_other_genes)
     with pytest.warns(UserWarning, match="the 3 files have 50 genes in common") as told:

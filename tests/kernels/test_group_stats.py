@@ -122,6 +122,7 @@ def test_values_are_rounded_by_less_than_float32_would():
     assert 0.5 / of_square < 2e-8
 
 
+@pytest.mark.slow
 def test_a_group_of_more_cells_than_fit_in_shared_memory_at_once(machine, monkeypatch, rng):
     """5,000 cells in one run, each with the largest count whose integer part is summed in shared memory."""
     monkeypatch.setattr(cuda, "GROUP_STATS_THREADS", 96)

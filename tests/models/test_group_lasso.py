@@ -66,6 +66,7 @@ def test_without_a_penalty_training_is_as_before(cells, monkeypatch, almost):
         assert torch.equal(found.network.state_dict()[name], value), name
 
 
+@pytest.mark.slow
 def test_a_larger_penalty_leaves_fewer_genes(cells):
     X, group, split = cells
     rng = np.random.default_rng(1)

@@ -86,6 +86,7 @@ def test_an_object_of_ones_own_is_given_what_its_facts_say_it_reads(adata, monke
     assert model.kind == kind
 
 
+@pytest.mark.slow
 def test_the_report_says_the_score_of_an_object_of_ones_own(adata, tmp_path):
     model = NearestMean()
     model.facts = models.Facts(score_in_words="<how far> the means lie apart")

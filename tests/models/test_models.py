@@ -256,6 +256,7 @@ def test_what_is_no_model_is_refused_with_what_it_lacks():
         models.build(Difference(), random_state=0, n_estimators=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("own", "used"), [(None, "PASSIVE"), ("active", "ACTIVE")])
 def test_threads_of_xgboost_do_not_spin_beside_a_busy_process(own, used):
     """What OpenMP says when XGBoost loads it; a policy of one's own stays."""

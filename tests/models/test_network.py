@@ -185,6 +185,7 @@ def test_explained_cells_are_balanced_and_no_more_than_asked(cells, monkeypatch,
         assert found.tolist() == list(drawn)
 
 
+@pytest.mark.slow
 def test_cells_in_a_file_are_explained_like_those_in_memory(cells, monkeypatch):
     X, group, split = cells
     in_memory, in_file = (fitted("dnn", cells, training=None) for _ in range(2))
@@ -194,6 +195,7 @@ def test_cells_in_a_file_are_explained_like_those_in_memory(cells, monkeypatch):
     assert found == explained_by(in_memory, cells, monkeypatch)
 
 
+@pytest.mark.slow
 def test_what_is_explained_anew_is_not_what_was_kept(cells):
     """Explained once for both importances, and again with another rule, other cells, or another training."""
     X, group, split = cells

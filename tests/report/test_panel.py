@@ -14,6 +14,7 @@ import smash_gpu as smg
 mpl.use("Agg")
 
 
+@pytest.mark.slow
 def test_selections_inside_broad_groups_and_other_conditions_are_shown(rng):
     adata = planted(rng, groups=("a", "b", "c", "d"))
     adata.obs["broad"] = np.where(adata.obs["cell_type"].isin(["a", "b"]), "left", "right")
@@ -96,6 +97,7 @@ def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     assert len(rows_of(page, "Pairs of classes, least resolved first")) == 1 + 3
 
 
+@pytest.mark.slow
 def test_the_printed_panel_and_failure_rates_are_shown_also_without_markers(adata, tmp_path):
     with pytest.warns(UserWarning, match="on the slide but not in the data"):
         smg.tl.panel(adata, "cell_type", n_genes=3, extend=["NOISE30", "GFP"], failure_rate=0.2)

@@ -86,6 +86,7 @@ def test_a_stopped_search_goes_on_with_the_trials_of_a_calm_one(tmp_path, stops_
     assert len(again.calls) == 2 and more[:6].equals(table)
 
 
+@pytest.mark.slow
 def test_trials_that_are_kept_beyond_the_number_asked_for_do_not_count(tmp_path):
     judge, file = Judge(), tmp_path / "trials.sqlite"
     first = searched(judge, 2, file=file)

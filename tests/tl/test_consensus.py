@@ -122,6 +122,7 @@ def test_another_selection_leaves_nothing_of_a_consensus(adata):
     assert_same(adata.uns["smash"], other.uns["smash"])
 
 
+@pytest.mark.slow
 def test_within_two_levels_with_samples_and_batches(adata):
     pytest.importorskip("harmonypy")
     high = np.asarray(adata.X[:, 40].todense()).ravel() > 0
@@ -196,6 +197,7 @@ def test_the_same_object_twice_is_refused():
         several.as_list([model, model])
 
 
+@pytest.mark.slow
 def test_the_options_of_the_paper_for_a_list(adata):
     options = smg.paper(["xgboost", "rf"])
     each = {name: smg.paper(name) for name in ("xgboost", "rf")}

@@ -87,6 +87,7 @@ def test_a_function_of_ones_own_sees_the_training_cells_only(adata):
         judged(adata, genes={"short": lambda cells, n: ["NOISE20", "NOISE21", "NOISE20"]}, n_genes=4)
 
 
+@pytest.mark.slow
 def test_nothing_depends_on_the_order_of_genes_in_the_list_or_the_matrix(adata, rng, monkeypatch):
     monkeypatch.setattr("smash_gpu.evaluation.classifiers.N_TREES", 10)
     options = {"n_splits": 1, "thin": 0.5, "dropout": 0.2, "n_random": 1, "classifier": ["knn", "forest"]}

@@ -169,6 +169,7 @@ def test_a_selection_within_is_evaluated_by_its_genes_only(rng):
     assert smg.get.evaluation(fine).loc["misclassification", "mean"] < 0.1
 
 
+@pytest.mark.slow
 def test_several_models_are_averaged_and_their_spread_kept(adata):
     one, two = adata.copy(), adata.copy()
     smash(one, random_state=0)
@@ -191,6 +192,7 @@ def test_an_own_model_object_and_its_evaluation(adata):
     assert smg.get.evaluation(adata).loc["misclassification", "mean"] < 0.05
 
 
+@pytest.mark.slow
 def test_planted_markers_tell_the_groups_apart_and_noise_does_not(adata):
     smash(adata)
     smg.tl.evaluate(adata, "cell_type", n_genes=9)
@@ -200,6 +202,7 @@ def test_planted_markers_tell_the_groups_apart_and_noise_does_not(adata):
     assert smg.get.evaluation(adata).loc["misclassification", "mean"] > 0.4
 
 
+@pytest.mark.slow
 def test_figures_show_every_group_and_marker(adata):
     import matplotlib as mpl
 

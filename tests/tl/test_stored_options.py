@@ -51,6 +51,7 @@ FULL = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Writing zarr v2", "ignore:a list that is shorter")
 @pytest.mark.parametrize("kind", ["h5ad", SLOW_ZARR])
 def test_an_evaluation_runs_again_from_what_is_stored(adata, tmp_path, kind):
@@ -87,6 +88,7 @@ def test_genes_that_a_function_chose_are_named_as_not_stored(adata):
     assert slots.recorded(adata, "smash", "evaluation")["by_function"] == ("mine",)
 
 
+@pytest.mark.slow
 def test_a_stability_runs_again_from_what_is_stored(adata, tmp_path):
     smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
     options = {"n_genes": 4, "n_resamples": 2, "n_substitutes": 2, "random_state": 5, "sample_key": "sample"}

@@ -98,6 +98,7 @@ def test_a_path_is_read_with_its_tuned_options(tuned, tmp_path):
     assert slots.recorded(found, "smash", "importance")["options"] == FIXED
 
 
+@pytest.mark.slow
 def test_a_killed_call_goes_on(adata, tmp_path, monkeypatch):
     has_optuna()
     from smash_gpu.selection import tuning
