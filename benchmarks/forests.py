@@ -4,6 +4,7 @@
 as the rarest has), and with ours. Lines of before 28 November 2026 have the inverse PCA before both.
 ``seeds``: forests of other seeds (each seed has its own split), and on the same split forests that differ as cuML's
 does: cells drawn by class weight instead of weighed in splits, 128 quantile bins per gene, depth at most 16.
+``drawn``: panels of random forests whose trees see fewer cells (``max_samples``), judged by kNN(3) on held-out cells.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import argparse
 import time
 import warnings
 from collections.abc import Iterator
-from itertools import combinations_with_replacement
+from functools import partial
+from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from smash_gpu.models.forest import Forest
 SETS = ("pbmc3k", "paul15", "pancreas_endocrinogenesis")
 N_TOP, SEEDS = 5, (0, 1, 2)
 JUDGED = (31, 32)  # seeds of balanced
+DRAWN, SIZES = (None, 0.5, 0.2, 0.1), (10, 30, 100)
 BALANCED = "accuracy of the balanced forest"
 
 
@@ -68,9 +71,10 @@ KINDS: dict[str, Any] = {
 def main(arguments: list[str]) -> None:
     """Print and append the lines of the parts."""
     options = record.parser("forests")
-    options.add_argument("--parts", nargs="+", default=["balanced", "seeds"], choices=["balanced", "seeds"])
-    options.add_argument("--sets", nargs="+", help="set:column for balanced, set for seeds")
-    options.add_argument("--seeds", type=int, nargs="+", default=list(JUDGED), help="of balanced")
+    parts = {"balanced": balanced, "seeds": seeds, "drawn": drawn}
+    options.add_argument("--parts", nargs="+", default=list(parts), choices=list(parts))
+    options.add_argument("--sets", nargs="+", help="set for seeds, set:column for the others")
+    options.add_argument("--seeds", type=int, nargs="+", default=list(JUDGED), help="of balanced and drawn")
     options.add_argument("--table", action="store_true", help="only write the table of balanced into its page")
     options = options.parse_args(arguments)
     if options.table:
@@ -78,7 +82,7 @@ def main(arguments: list[str]) -> None:
         return
     warnings.simplefilter("ignore")
     for part in options.parts:
-        for row in {"balanced": balanced, "seeds": seeds}[part](options):
+        for row in parts[part](options):
             record.write(options.json, [{"benchmark": "forests", "part": part} | row])
             print(row, flush=True)
 
@@ -105,6 +109,30 @@ def table(path: Path, seeds: list[int]) -> str:
     lines = [f"| {' '.join(unit)} | {row['paper']:.3f} | {row['ours']:.3f} |\n" for unit, row in found.iterrows()]
     lines.append(f"| mean of {len(found)} | {found['paper'].mean():.3f} | {found['ours'].mean():.3f} |\n")
     return "".join(["| unit | paper's settings | ours |\n", "| --- | --- | --- |\n", *lines])
+
+
+def drawn(options: argparse.Namespace) -> Iterator[dict]:
+    """Misclassification of the panels of forests whose trees draw a share of the cells."""
+    import anndata as ad
+
+    import smash_gpu as smg
+
+    def choose(cells: ad.AnnData, n_genes: int, share: float | None) -> list[str]:
+        how: dict[str, Any] = {"model": "rf", "random_state": seed, "min_cells": 10}
+        smg.tl.smash(cells := cells.copy(), column, model_options={"max_samples": share}, **how)
+        return smg.get.marker_panel(cells, n_genes)
+
+    for unit, seed in product(options.sets or quality.UNITS, options.seeds):
+        name, _, column = unit.partition(":")
+        adata = ad.read_h5ad(options.data / f"{name}.h5ad")
+        lists = {str(share): partial(choose, share=share) for share in DRAWN}
+        for n_genes in SIZES:
+            how = {"n_splits": 1, "n_random": 0, "random_state": seed, "min_cells": 10}
+            smg.tl.evaluate(adata, column, genes=lists, n_genes=n_genes, **how)
+            table = smg.get.evaluation_splits(adata).set_index("genes")["misclassification"]
+            for share in DRAWN:
+                row = {"set": name, "groupby": column, "seed": seed, "n_genes": n_genes, "drawn": share or 1.0}
+                yield row | {"misclassification": 100 * float(table[str(share)])}
 
 
 def seeds(options: argparse.Namespace) -> Iterator[dict]:

@@ -24,6 +24,7 @@ PAGES: dict[Path, dict[str, Table]] = {
         quality_table.INVERSE_PCA: lambda: quality_table.with_inverse_pca(LINES / "inverse_pca_quality.jsonl"),
         forests.BALANCED: lambda: forests.table(LINES / "forests.jsonl", list(forests.JUDGED)),
         "two forests": panels.two_forests,
+        "cells per tree": panels.cells_per_tree,
         "nested panels": panels.modes,
         "probe sets": panels.probe_sets,
         "rule of probe sets": panels.rule_of_probe_sets,

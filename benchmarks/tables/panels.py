@@ -23,6 +23,18 @@ MISTAKES = [f"misclassification_{k}" for k in quality.BUDGETS]
 SIZES = (5, 10, 20, 30)
 
 
+def cells_per_tree() -> str:
+    """Misclassification of the forest's panels when every tree draws a share of the cells, mean over the units."""
+    rows = frame("forests")
+    rows = rows[rows["part"] == "drawn"].drop_duplicates(["set", "groupby", "seed", "n_genes", "drawn"], keep="last")
+    found = rows.pivot_table(index="drawn", columns="n_genes", values="misclassification").sort_index(ascending=False)
+    units = len(rows.groupby(["set", "groupby"]))
+    shown = [[f"{share:.0%}", *(f"{value:.1f}" for value in row)] for share, row in found.iterrows()]
+    head = ["cells that a tree draws", *(f"M, {size:.0f} genes, %" for size in found)]
+    seeds = ", ".join(f"{seed:.0f}" for seed in sorted(rows["seed"].unique()))
+    return f"{markdown(head, shown)}\nUnits: {units}; seeds: {seeds}.\n"
+
+
 def two_forests() -> str:
     """How many of the best markers two forests share."""
     rows = frame("forests")

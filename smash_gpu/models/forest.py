@@ -27,6 +27,7 @@ SEARCH = {
 }
 SEARCH_BALANCED = SEARCH | {"max_depth": Choice(50, 5, 10, 20), "min_drawn": Choice(50, 20, 100, 200)}
 AUTO, DEPTH_ON_GPU = "auto", 24
+MOST_DRAWN = 20_000  # cells that a tree sees: more take longer, and the panels are no better
 MAX_CELLS = 100_000  # a forest needs all cells in memory, and its time per cell does not fall with more cells
 
 
@@ -92,12 +93,23 @@ class ClassWeightedForest(Forest):
     The meaning of ``class_weight`` in scikit-learn changed in 1.9: cells are now drawn in proportion to it, and splits
     are unweighted. With balanced draws (the balanced forest) the trees then contain only the rarest classes: accuracy
     on paul15 is 4 % instead of 63 %. So the weights are passed to the trees instead.
+
+    Parameters
+    ----------
+    most_drawn
+        Largest number of cells that a tree sees; None: as the estimator says.
     """
+
+    def __init__(self, estimator: Any, *, most_drawn: int | None = None) -> None:
+        super().__init__(estimator)
+        self.most_drawn = most_drawn
 
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
         """Fit on ``split.train``; cells × genes."""
         from sklearn.tree import DecisionTreeClassifier
 
+        if self.most_drawn is not None and self.estimator.bootstrap:
+            self.estimator.max_samples = self.most_drawn if len(split.train) > self.most_drawn else None
         weights = class_weights(group[split.train])
         self.estimator.estimator = DecisionTreeClassifier(class_weight=dict(enumerate(weights.tolist())))
         return super().fit(X, group, split)
@@ -116,19 +128,21 @@ class DeviceForest(Forest):
         ``cuml.ensemble.RandomForestClassifier``.
     min_drawn
         None: all cells, by class weights. Else the balanced forest, see `balanced_random_forest`.
+    most_drawn
+        Largest number of cells that a tree sees; None: no limit.
     """
 
     device = "cuda"
 
-    def __init__(self, estimator: Any, *, min_drawn: int | None = None) -> None:
+    def __init__(self, estimator: Any, *, min_drawn: int | None = None, most_drawn: int | None = None) -> None:
         super().__init__(estimator)
-        self.min_drawn = min_drawn
+        self.min_drawn, self.most_drawn = min_drawn, most_drawn
 
     def fit(self, X: Any, group: np.ndarray, split: Split) -> Self:
         """Fit on ``split.train``; cells × genes."""
         y = group[split.train]
         weight, share = draw_weights(y, min_drawn=self.min_drawn)
-        self.estimator.max_samples = share
+        self.estimator.max_samples = share if self.most_drawn is None else min(share, self.most_drawn / len(y))
         xp = namespace(X)
         self.estimator.fit(take(X, split.train), xp.asarray(y, dtype=np.int32), sample_weight=xp.asarray(weight[y]))
         return self
@@ -157,8 +171,8 @@ def draw_weights(group: np.ndarray, *, min_drawn: int | None) -> tuple[np.ndarra
     return drawn / np.maximum(np.bincount(group), 1) / share, share
 
 
-def _cuml_forest(n_estimators: int, **options: Any) -> Any:
-    if "max_samples" in options:
+def _cuml_forest(n_estimators: int, *, max_samples: Any = None, **options: Any) -> Any:
+    if max_samples is not None:
         raise ValueError("max_samples follows from the classes on a GPU: leave it out, or use device='cpu'.")
     try:
         with same_allocator():
@@ -177,6 +191,7 @@ def random_forest(
     device: str = "cpu",
     n_estimators: int = 100,
     max_depth: int | str | None = AUTO,
+    max_samples: float | str | None = AUTO,
     **options: Any,
 ) -> Forest:
     """The paper's random forest: 100 trees, class weights; otherwise the defaults of the library.
@@ -188,16 +203,20 @@ def random_forest(
     max_depth
         Largest depth of a tree; None: no limit, as in the paper. "auto": none on a CPU, 24 on a GPU, where trees
         without a limit take about four times as long.
+    max_samples
+        Cells that are drawn for a tree, a number or a share; None: as many as there are, as in the paper. "auto": as
+        many as there are, but at most 20,000. Not on a GPU, but for None and "auto".
     """
     if max_depth == AUTO:
         max_depth = DEPTH_ON_GPU if device == "cuda" else None
     _check_size(n_estimators, max_depth, ", None or 'auto'")
-    how = {"random_state": random_state, "max_depth": max_depth} | options
+    most_drawn, drawn = (MOST_DRAWN, None) if max_samples == AUTO else (None, max_samples)
+    how = {"random_state": random_state, "max_depth": max_depth, "max_samples": drawn} | options
     if device == "cuda":
-        return DeviceForest(_cuml_forest(n_estimators, **how))
+        return DeviceForest(_cuml_forest(n_estimators, **how), most_drawn=most_drawn)
     from sklearn.ensemble import RandomForestClassifier
 
-    return ClassWeightedForest(RandomForestClassifier(n_estimators, n_jobs=-1, **how))
+    return ClassWeightedForest(RandomForestClassifier(n_estimators, n_jobs=-1, **how), most_drawn=most_drawn)
 
 
 def balanced_random_forest(
@@ -266,7 +285,7 @@ def option_names(device: str, _: Mapping[str, Any], *, is_balanced: bool) -> set
     return parameters_of(Estimator)
 
 
-PAPER = {"max_depth": None}
+PAPER = {"max_depth": None, "max_samples": None}
 PAPER_BALANCED = {"min_drawn": 0, "class_weight": "balanced"}
 RANDOM_FOREST, BALANCED_RANDOM_FOREST = (
     ModelInfo(

@@ -18,7 +18,7 @@ from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
 from smash_gpu import models
-from smash_gpu.data.splits import stratified
+from smash_gpu.data.splits import Split, stratified
 from smash_gpu.models import forest
 from smash_gpu.selection import harmony, scoring, steps
 from smash_gpu.selection.options import Importance
@@ -292,6 +292,16 @@ def test_class_weights_on_a_balanced_draw_need_the_host(monkeypatch):
     monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
     with pytest.raises(ValueError, match="class_weight='balanced'.*needs device='cpu'"):
         models.build("brf", random_state=0, device="cuda", **models.MODELS["brf"].paper)
+
+
+def test_a_tree_of_many_cells_draws_some_of_them(device, monkeypatch, rng):
+    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
+    monkeypatch.setattr(forest, "MOST_DRAWN", 40)
+    X, group = DeviceArray(rng.random((200, 5)).astype(np.float32)), np.arange(200) % 3
+    for n_cells, options, share in ((160, {}, 0.25), (30, {}, 1.0), (160, {"max_samples": None}, 1.0)):
+        model = models.build("rf", random_state=0, device="cuda", **options)
+        model.fit(X, group, Split(np.arange(n_cells), np.arange(160, 200)))
+        assert model.estimator.max_samples == share
 
 
 @pytest.mark.parametrize("create", [forest.random_forest, forest.balanced_random_forest])

@@ -14,6 +14,7 @@ from cases.unequal import planted_markers, unequal_classes
 
 from smash_gpu import models
 from smash_gpu.data.splits import Split
+from smash_gpu.models import forest
 from smash_gpu.models.forest import ClassWeightedForest
 
 
@@ -156,11 +157,26 @@ def at_roots(model):
     return np.array(roots)
 
 
+@pytest.mark.parametrize(
+    ("options", "drawn"),
+    [({}, 40), ({"max_samples": None}, None), ({"max_samples": 0.5}, 0.5), ({"bootstrap": False}, None)],
+)
+def test_a_tree_of_many_cells_draws_some_of_them(monkeypatch, rng, options, drawn):
+    monkeypatch.setattr(forest, "MOST_DRAWN", 40)
+    X, group = rng.random((60, 5)).astype(np.float32), np.arange(60) % 3
+    model = models.build("rf", random_state=0, n_estimators=5, **options)
+    model.fit(X, group, Split(np.arange(50), np.arange(50, 60)))
+    assert model.estimator.max_samples == drawn
+    model.fit(X, group, Split(np.arange(40), np.arange(50, 60)))
+    assert model.estimator.max_samples == (None if options == {} else drawn)
+
+
 def test_forests_have_the_papers_settings():
     rf, brf = (models.build(name, random_state=0, **models.MODELS[name].paper) for name in ("rf", "brf"))
     assert isinstance(rf, ClassWeightedForest)
     assert isinstance(brf, ClassWeightedForest)
     assert (rf.estimator.n_estimators, rf.estimator.max_depth) == (100, None)
+    assert (rf.estimator.max_samples, rf.most_drawn) == (None, None)
     assert models.build("rf", random_state=0).estimator.max_depth is None
     assert (brf.estimator.n_estimators, brf.estimator.max_depth) == (200, 50)
     assert (brf.estimator.replacement, brf.estimator.bootstrap) == (False, True)
