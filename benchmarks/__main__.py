@@ -38,6 +38,7 @@ NAMES = (
     "tuning",
     "two_steps",
     "variation",
+    "variation_noise",
     "which_model",
     "which_model_table",
     "worked_order",

@@ -33,6 +33,7 @@ PAGES: dict[Path, dict[str, Table]] = {
         "settings of small panels": structure.settings,
         "types and structure": structure.lists,
         "weights of the variation": structure.weights,
+        "noise of the variation": structure.noise,
         "group lasso, accuracy": lambda: panels.group_lasso(0),
         "group lasso, agreement": lambda: panels.group_lasso(1),
         "early stopping": panels.early_stopping,

@@ -12,8 +12,8 @@ from benchmarks.tables.markdown import frame, markdown
 
 FIGURE = record.README.parent / "docs" / "benchmarks" / "types-against-structure.png"
 ERROR, KEPT = "misclassification", "neighbour_overlap"
-DEVELOPMENT, JUDGED = (61, 62), (91, 92, 93)
-TYPES = "panel 0"
+JUDGED = (94, 95)
+TYPES, COMPARED = "panel 0", ("panel 0.1", "panel 0.3", "panel 0.7")
 NAMES = {
     "panel 0": "`tl.panel`", "panel 0.05": "λ = 0.05", "panel 0.1": "λ = 0.1", "panel 0.2": "λ = 0.2",
     "panel 0.3": "λ = 0.3", "panel 0.5": "λ = 0.5", "panel 0.7": "λ = 0.7", "panel 1": "λ = 1",
@@ -29,40 +29,53 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def judged(seeds: tuple[int, ...]) -> pd.DataFrame:
-    """The lines of these seeds, one per set, seed, size and list."""
+def judged() -> pd.DataFrame:
+    """The lines of the judging seeds, one per set, seed, size and list; only lists that all units of a size have."""
     rows = frame("variation")
-    rows = rows[rows["list"].notna() & rows["seed"].isin(seeds)]
-    return rows.drop_duplicates(["set", "seed", "n_genes", "list"], keep="last")
+    rows = rows[rows["list"].notna() & rows["seed"].isin(JUDGED)]
+    rows = rows.drop_duplicates(["set", "seed", "n_genes", "list"], keep="last")
+    rows = rows.assign(unit=rows["set"] + rows["seed"].astype(str))
+    units = rows.groupby("n_genes")["unit"].transform("nunique")
+    return rows[rows.groupby(["n_genes", "list"])["unit"].transform("nunique") == units]
 
 
 def weights() -> str:
-    """What small weights of the variation cost in types and keep of the neighbours, by set and size."""
-    rows = judged(JUDGED)
+    """What weights of the variation cost in types and keep of the neighbours, by set and size."""
+    rows = judged()
     shown = []
-    for by, title in ((["set"], "{}, all sizes"), (["n_genes"], "{:.0f} genes, all sets"), ([], "all")):
+    for by, title in ((["set"], "{}, both sizes"), (["n_genes"], "{:.0f} genes, all sets"), ([], "all")):
         groups = rows.groupby(by[0]) if by else [("", rows)]
         shown += [[title.format(name), *_against_types(part)] for name, part in groups]
-    head = ["", "units", "M, %", *(f"{NAMES[of]}: {what}" for of in ("panel 0.05", "panel 0.1") for what in ("M", "N"))]
+    head = ["", "units", "M, %", *(f"{NAMES[of]}: {what}" for of in COMPARED for what in ("M", "N"))]
     return markdown(head, shown)
 
 
 def _against_types(rows: pd.DataFrame) -> list[str]:
     units = rows.pivot(index=["set", "seed", "n_genes"], columns="list")
     cells = [f"{len(units)}", f"{units[ERROR][TYPES].mean():.1f}"]
-    for of in ("panel 0.05", "panel 0.1"):
+    for of in COMPARED:
         for metric in (ERROR, KEPT):
-            apart = (units[metric][of] - units[metric][TYPES]).dropna()
+            apart = units[metric][of] - units[metric][TYPES]
             cells.append(f"{apart.mean():+.1f} ({apart.sem():.1f})".replace("-", "−"))
     return cells
 
 
+def noise() -> str:
+    """Misclassification and neighbours kept at every weight, by the noise of a measured gene; means over the units."""
+    rows = frame("variation_noise").drop_duplicates(["set", "seed", "n_genes", "weight", "noise"], keep="last")
+    means = rows.groupby(["n_genes", "weight", "noise"])[[ERROR, KEPT]].mean()
+    amounts = sorted(rows["noise"].unique())
+    shown = []
+    for size, weight in means.index.droplevel("noise").unique():
+        part = means.loc[size, weight].reindex(amounts)
+        cells = ["" if pd.isna(one[ERROR]) else f"{one[ERROR]:.1f} / {one[KEPT]:.1f}" for _, one in part.iterrows()]
+        shown.append([f"{size:.0f}", f"{weight:g}", *cells])
+    return markdown(["genes", "λ", *(f"noise {amount:g}: M / N, %" for amount in amounts)], shown)
+
+
 def means() -> pd.DataFrame:
-    """Mean of all metrics of every list of the development lines, by size; only lists that all sets of a size have."""
-    rows = judged(DEVELOPMENT)
-    rows = rows[rows["seed"] == DEVELOPMENT[0]]
-    whole = rows.groupby(["n_genes", "list"])["set"].transform("nunique") == rows["set"].nunique()
-    return rows[whole].groupby(["n_genes", "list"])[[ERROR, KEPT, "explained_variance"]].mean()
+    """Mean of all metrics of every list, by size."""
+    return judged().groupby(["n_genes", "list"])[[ERROR, KEPT, "explained_variance"]].mean()
 
 
 def lists() -> str:
