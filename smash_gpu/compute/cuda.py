@@ -191,24 +191,26 @@ GATHER_THREADS = 128
 def gather_dense(
     block: Any, genes: Any, target_sum: float | None, *, ceiling: Any = None, library_size: Any = None
 ) -> Any:
-    """`ops.gather_dense`: zeros and then the values, which meet in the cache of the device."""
+    """`ops.gather_dense`, a warp per cell: zeros and then the values, which meet in the cache of the device."""
     xp = namespace(block.data)
     n_cells, n_columns = block.shape[0], len(genes)
-    chosen, column = (xp.asarray(part) for part in _chosen(to_host(genes), block.shape[1]))
+    chosen, column = _chosen(to_host(genes), block.shape[1], xp)
     ceiling = NO_ARRAY if ceiling is None else xp.asarray(ceiling, dtype=xp.float32)
     out = xp.empty((n_cells, n_columns), dtype=xp.float32)
-    shape = Shape(n_cells, GATHER_THREADS, 0)
-    numbers = np.int32(n_columns), np.float64(target_sum or 0)
+    shape = Shape(ceil(n_cells * 32 / GATHER_THREADS), GATHER_THREADS, 0)
+    numbers = np.int32(n_cells), np.int32(n_columns), np.float64(target_sum or 0)
     library_size = _library_size(block, target_sum, library_size)
     _launch_on(block, "gather_dense", shape, library_size, chosen, column, *numbers, ceiling, out)
     return out
 
 
-def _chosen(genes: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
-    """For 32 genes each a bit per chosen gene and the number of those before; and the column of every chosen gene."""
+def _chosen(genes: np.ndarray, n_genes: int, xp: Any) -> tuple[Any, Any]:
+    """A bit per chosen gene and the number of those before, for 32 genes each; columns, unless genes are in order."""
     is_chosen = np.zeros(-(-max(n_genes, 1) // 32) * 32, dtype=bool)
     is_chosen[genes] = True
     bits = np.packbits(is_chosen, bitorder="little").view("<u4")
     chosen = is_chosen.reshape(-1, 32).sum(axis=1)
     before = np.cumsum(chosen) - chosen
-    return np.stack([bits, before], axis=1).astype(np.uint32), np.argsort(genes).astype(np.int32)
+    in_order = (genes[1:] > genes[:-1]).all()
+    column = NO_ARRAY if in_order else xp.asarray(np.argsort(genes).astype(np.int32))
+    return xp.asarray(np.stack([bits, before], axis=1).astype(np.uint32)), column
