@@ -3,8 +3,8 @@
 //
 //   indptr, indices, data   as in cell.cuh
 //   library_size (cells)    sum of the counts of each cell; not read if target_sum is 0
-//   order (cells)           cell numbers, sorted by group; cells without a group come first
-//   group_start (groups + 1)  where each group starts in `order`
+//   order (cells)           cell numbers, sorted by group; those without a group are not in it
+//   group_start (groups + 1)  where each group starts in `order`, and where the last one ends
 //   tables (5, groups, genes)   64-bit integers, initially zero; see `Table` and the bounds below
 //   out_of_range (1)        initially zero; 1 if a value exceeded the bounds, which makes `tables` invalid
 //   grid                    runs of `cells_per_run` cells × tiles of `genes_per_tile` genes, tiles fastest
@@ -160,7 +160,7 @@ __device__ inline int group_at(int place, const long long* group_start, int n_gr
 template <typename T, typename I>
 __global__ void __launch_bounds__(THREADS_AT_MOST)
     group_stats(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
-                const double* __restrict__ library_size, const long long* __restrict__ order,
+                const double* __restrict__ library_size, const int* __restrict__ order,
                 const long long* __restrict__ group_start, int n_groups, int n_genes, int genes_per_tile,
                 int cells_per_run, double target_sum, double fraction_scale, double total_scale, double square_scale,
                 Word* __restrict__ tables, int* __restrict__ out_of_range) {
@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(THREADS_AT_MOST)
     const int first_gene = blockIdx.x % n_tiles * genes_per_tile;
     const Tile tile(memory, genes_per_tile, min(genes_per_tile, n_genes - first_gene));
     const bool has_tiles = n_tiles > 1, counts = target_sum > 0;
-    const long long begin_of_run = group_start[0] + blockIdx.x / n_tiles * static_cast<long long>(cells_per_run);
+    const long long begin_of_run = blockIdx.x / n_tiles * static_cast<long long>(cells_per_run);
     const int end_of_run = min(begin_of_run + cells_per_run, group_start[n_groups]);
     int first = min(begin_of_run, group_start[n_groups]);
 

@@ -61,12 +61,18 @@ def _function(kernel: str, types: tuple[str, ...]) -> Any:
 
 def shared_memory() -> int:
     """Bytes of shared memory that a thread block may ask for on the current device."""
-    return cupy.cuda.Device().attributes["MaxSharedMemoryPerBlockOptin"]
+    return _attribute("MaxSharedMemoryPerBlockOptin")
 
 
 def multiprocessors() -> int:
     """Number of multiprocessors of the current device."""
-    return cupy.cuda.Device().attributes["MultiProcessorCount"]
+    return _attribute("MultiProcessorCount")
+
+
+def _attribute(name: str) -> int:
+    """One number; ``Device.attributes`` asks the driver for all of its hundred each time."""
+    runtime = cupy.cuda.runtime
+    return runtime.deviceGetAttribute(getattr(runtime, f"cudaDevAttr{name}"), runtime.getDevice())
 
 
 def _launch_on(block: Any, kernel: str, shape: Shape, *arguments: Any) -> None:
@@ -101,6 +107,24 @@ def _check_shape(n_cells: int) -> Shape:
     return Shape(min(ceil(n_cells / cells_at_once), CHECK_BLOCKS * multiprocessors()), CHECK_THREADS, 0)
 
 
+SORT_THREADS = 256
+CELLS_PER_SORT = 1024  # of a thread block
+
+
+def cells_by_group(block: Any, group: Any, n_groups: int) -> tuple[Any, Any]:
+    """`ops.cells_by_group`, in any order within a group: the cells of each group are counted, and then placed."""
+    xp = namespace(block.data)
+    group = xp.asarray(group.astype(np.int32))
+    left, order = xp.zeros(n_groups + 1, dtype=xp.int32), xp.empty(len(group), dtype=xp.int32)
+    has_room = 4 * n_groups <= shared_memory()
+    shape = Shape(ceil(len(group) / CELLS_PER_SORT), SORT_THREADS, 4 * n_groups * has_room)
+    how = group, np.int32(len(group)), np.int32(n_groups), np.int32(has_room), left
+    _launch_on(block, "cells_by_group", shape, *how, NO_ARRAY, order)
+    start = xp.cumsum(left, dtype=xp.int64)
+    _launch_on(block, "cells_by_group", shape, *how, start, order)
+    return order, start
+
+
 GROUP_STATS_THREADS = 1024
 CELLS_PER_RUN = 2000  # about; fewer: more is added to the tables; more: the last thread blocks end later
 FEWEST_CELLS_PER_RUN = 32  # one per warp
@@ -124,7 +148,7 @@ def group_stats(
     bytes_of_warps = GROUP_STATS_THREADS // 32 * BYTES_PER_WARP
     n_tiles, tile = _tiles(n_genes, (shared_memory() - bytes_of_warps) // BYTES_PER_GENE)
     cells_per_run = _cells_per_run(n_cells, n_tiles)
-    order, start = cells_by_group(group, n_groups, xp)
+    order, start = cells_by_group(block, group, n_groups)
     tables = xp.zeros((5, n_groups, n_genes), dtype=xp.int64)
     out_of_range = xp.zeros(1, dtype=xp.int32)
     scales = fixed_point_scales(n_cells, target_sum)
@@ -156,13 +180,6 @@ def _cells_per_run(n_cells: int, n_tiles: int) -> int:
     at_once = max(multiprocessors() // max(n_tiles, 1), 1)
     rounds = max(round(n_cells / (at_once * CELLS_PER_RUN)), 1)
     return max(ceil(n_cells / (at_once * rounds)), FEWEST_CELLS_PER_RUN)
-
-
-def cells_by_group(group: Any, n_groups: int, xp: Any) -> tuple[Any, Any]:
-    """The numbers of the cells sorted by group, and where in them each group starts and the last one ends."""
-    group = xp.asarray(group.astype(np.int16 if n_groups < 2**15 else np.int32))  # a radix sort: by the byte
-    order = xp.argsort(group)
-    return order, xp.searchsorted(group[order], xp.arange(n_groups + 1, dtype=group.dtype))
 
 
 def fixed_point_scales(n_cells: int, target_sum: float | None) -> tuple[float, float, float]:

@@ -47,6 +47,7 @@ MUTANTS = [
     ("group_stats", "high = place;", "high = place - (place > 0);", "a search that passes over a gene"),
     ("group_stats", "(lane + 1) * factor_k", "lane * factor_k", "a count taken for the one before"),
     ("group_stats", "whole < LARGE_COUNT ? whole : 0", "0", "counts above 32 left out"),
+    ("cells_by_group", "1)] = cell;", "1)] = cell / 2;", "a cell in the place of another"),
     ("gather_dense", "row.clear(cleared, last", "row.clear(0, last", "zeros written over values"),
     ("gather_dense", "(~gene & 31)", "(gene & 31)", "a gene in the column of the next"),
     ("gather_dense", "min(e, ceiling[c])", "e", "no ceiling"),
@@ -81,7 +82,7 @@ def test_a_wrong_kernel_is_found(broken, monkeypatch, rng, kernel, right, wrong)
     X, group, genes = counts_of(rng, 30, 200, rate=2.0), np.repeat([0, 1], [20, 10]), rng.permutation(200)[:100]
     ceiling = np.linspace(1, 4, 100)
     with pytest.raises(AssertionError):
-        if kernel == "group_stats":
+        if kernel in ("group_stats", "cells_by_group"):
             sums_agree(machine.group_stats(X, group, 2, TARGET), X, group, 2, TARGET)
             divide(monkeypatch)
             sums_agree(machine.group_stats(X, group, 2, TARGET), X, group, 2, TARGET)
