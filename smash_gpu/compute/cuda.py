@@ -61,18 +61,12 @@ def _function(kernel: str, types: tuple[str, ...]) -> Any:
 
 def shared_memory() -> int:
     """Bytes of shared memory that a thread block may ask for on the current device."""
-    return _attribute("MaxSharedMemoryPerBlockOptin")
+    return cupy.cuda.Device().attributes["MaxSharedMemoryPerBlockOptin"]
 
 
 def multiprocessors() -> int:
     """Number of multiprocessors of the current device."""
-    return _attribute("MultiProcessorCount")
-
-
-def _attribute(name: str) -> int:
-    """One number; ``Device.attributes`` asks the driver for all of its hundred each time."""
-    runtime = cupy.cuda.runtime
-    return runtime.deviceGetAttribute(getattr(runtime, f"cudaDevAttr{name}"), runtime.getDevice())
+    return cupy.cuda.Device().attributes["MultiProcessorCount"]
 
 
 def _launch_on(block: Any, kernel: str, shape: Shape, *arguments: Any) -> None:
