@@ -153,7 +153,7 @@ def group_stats(
     library_size = _library_size(block, target_sum, library_size)
     _launch_on(block, "group_stats", shape, library_size, order, start, *lengths, *numbers, tables, out_of_range)
     counts, total, square = _sums(tables, scales, xp.where(out_of_range > 0, xp.nan, 1.0))
-    return start[1:] - start[:-1], tables[0], total.copy() if target_sum is None else counts, total, square
+    return start[1:] - start[:-1], tables[0].copy(), total.copy() if target_sum is None else counts, total, square
 
 
 def _library_size(block: Any, target_sum: float | None, known: Any) -> Any:
@@ -188,12 +188,14 @@ def fixed_point_scales(n_cells: int, target_sum: float | None) -> tuple[float, f
 
 
 def _sums(tables: Any, scales: tuple[float, float, float], one: Any) -> tuple[Any, Any, Any]:
-    """Sums of values, of ``e`` and of ``e²``, in the memory of the integer tables; times ``one``, which may be NaN."""
+    """Sums of values, of ``e`` and of ``e²``; times ``one``, which may be NaN.
+
+    In memory of their own: before CuPy writes to a view of other numbers, it copies them.
+    """
     xp = namespace(tables)
-    units = one * xp.asarray([1.0, *(1 / scale for scale in scales)])
-    whole, fraction, total, square = xp.multiply(tables[1:], units[:, None, None], out=tables[1:].view(np.float64))
-    whole += fraction
-    return whole, total, square
+    units = one * xp.asarray([1 / scale for scale in scales])
+    fraction, total, square = tables[2:] * units[:, None, None]
+    return xp.add(tables[1], fraction, out=fraction), total, square
 
 
 GATHER_THREADS = 128
