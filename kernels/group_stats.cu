@@ -3,8 +3,8 @@
 //
 //   indptr, indices, data   as in cell.cuh
 //   library_size (cells)    sum of the counts of each cell; not read if target_sum is 0
-//   order (cells)           cell numbers, sorted by group; cells without a group come first
-//   group_start (groups + 1)  where each group starts in `order`
+//   order (cells)           cell numbers, sorted by group; those without a group are not in it
+//   group_start (groups + 1)  where each group starts in `order`, and where the last one ends
 //   tables (5, groups, genes)   64-bit integers, initially zero; see `Table` and the bounds below
 //   out_of_range (1)        initially zero; 1 if a value exceeded the bounds, which makes `tables` invalid
 //   grid                    runs of `cells_per_run` cells × tiles of `genes_per_tile` genes, tiles fastest
@@ -37,6 +37,7 @@ constexpr double LARGEST_VALUE = 2147483648.0;  // 2^31
 constexpr double LARGEST_E = 128.0;             // log1p of the largest float32 is 89
 constexpr int DETECTION_BIT = 21;               // of the census: detections from here on, integer parts below
 constexpr unsigned LARGE_COUNT = 1024;
+constexpr int FIRST_STEP = 16;       // in a search for a gene: 64 bytes of indices
 constexpr int CELLS_AT_ONCE = 2047;  // fewer than 2^11 detections; integer parts stay below 2^21, carries below 2^15
 
 using Word = unsigned long long;
@@ -124,20 +125,29 @@ struct Adder {
     }
 };
 
-// The number of genes in a cell that come before `gene`.
+// The number of genes in a cell that come before `gene`. The search begins where that would be if the cell's genes were
+// spread evenly, and goes away from there in growing steps: fewer lines of memory are read than by halving the cell.
 template <typename I>
-__device__ int genes_before(const I* indices, int length, long long gene) {
-    int low = 0, high = length;
+__device__ int genes_before(const I* indices, int length, int gene, int n_genes) {
+    if (gene <= 0) return 0;
+    if (gene >= n_genes) return length;
+    int low = 0, high = length, step = FIRST_STEP;
+    int place = min(static_cast<int>(length * (static_cast<float>(gene) / n_genes)), length - 1);
     while (low < high) {
-        const int middle = (low + high) / 2;
-        if (indices[middle] < gene) low = middle + 1;
-        else high = middle;
+        if (indices[place] < gene) low = place + 1;
+        else high = place;
+        if (low > 0 && high < length) {
+            place = (low + high) / 2;
+        } else {
+            place = low > 0 ? min(low + step, length - 1) : max(high - 1 - step, 0);
+            step *= 2;
+        }
     }
     return low;
 }
 
 // The last group that starts at or before `place`, which is in a group; groups without cells are passed over.
-__device__ inline int group_at(long long place, const long long* group_start, int n_groups) {
+__device__ inline int group_at(int place, const long long* group_start, int n_groups) {
     int low = 0, high = n_groups - 1;
     while (low < high) {
         const int middle = (low + high) / 2;
@@ -150,7 +160,7 @@ __device__ inline int group_at(long long place, const long long* group_start, in
 template <typename T, typename I>
 __global__ void __launch_bounds__(THREADS_AT_MOST)
     group_stats(const I* __restrict__ indptr, const I* __restrict__ indices, const T* __restrict__ data,
-                const double* __restrict__ library_size, const long long* __restrict__ order,
+                const double* __restrict__ library_size, const int* __restrict__ order,
                 const long long* __restrict__ group_start, int n_groups, int n_genes, int genes_per_tile,
                 int cells_per_run, double target_sum, double fraction_scale, double total_scale, double square_scale,
                 Word* __restrict__ tables, int* __restrict__ out_of_range) {
@@ -163,8 +173,9 @@ __global__ void __launch_bounds__(THREADS_AT_MOST)
     const int first_gene = blockIdx.x % n_tiles * genes_per_tile;
     const Tile tile(memory, genes_per_tile, min(genes_per_tile, n_genes - first_gene));
     const bool has_tiles = n_tiles > 1, counts = target_sum > 0;
-    long long first = group_start[0] + blockIdx.x / n_tiles * static_cast<long long>(cells_per_run);
-    const long long end_of_run = min(first + cells_per_run, group_start[n_groups]);
+    const long long begin_of_run = blockIdx.x / n_tiles * static_cast<long long>(cells_per_run);
+    const int end_of_run = min(begin_of_run + cells_per_run, group_start[n_groups]);
+    int first = min(begin_of_run, group_start[n_groups]);
 
     tile.clear();
     __syncthreads();
@@ -173,14 +184,14 @@ __global__ void __launch_bounds__(THREADS_AT_MOST)
     bool bad = false;
     while (first < end_of_run) {
         const int group = group_at(first, group_start, n_groups);
-        const long long last = min(min(end_of_run, group_start[group + 1]), first + CELLS_AT_ONCE);
+        const int last = min(min(end_of_run, static_cast<int>(group_start[group + 1])), first + CELLS_AT_ONCE);
         const long long table_size = static_cast<long long>(n_groups) * n_genes;
         const Sums sums{tables + static_cast<long long>(group) * n_genes + first_gene, table_size};
         const Adder adder{tile, sums, fraction_scale, total_scale, square_scale};
 
-        for (long long base = first + warp; base < last; base += warps * WARP) {
+        for (int base = first + warp; base < last; base += warps * WARP) {
             // Lane k prepares the k-th of the next cells of this warp.
-            const long long place = base + static_cast<long long>(lane) * warps;
+            const int place = base + lane * warps;
             long long begin = 0;
             int length = 0;
             double factor = 0;
@@ -190,12 +201,12 @@ __global__ void __launch_bounds__(THREADS_AT_MOST)
                 length = static_cast<int>(indptr[cell + 1] - begin);
                 if (counts) factor = per_count(target_sum, library_size[cell]);
                 if (has_tiles) {
-                    const int before = genes_before(indices + begin, length, first_gene);
-                    length = genes_before(indices + begin, length, first_gene + tile.genes) - before;
+                    const int before = genes_before(indices + begin, length, first_gene, n_genes);
+                    length = genes_before(indices + begin, length, first_gene + tile.genes, n_genes) - before;
                     begin += before;
                 }
             }
-            const int cells = static_cast<int>(min(static_cast<long long>(WARP), (last - base + warps - 1) / warps));
+            const int cells = min(WARP, (last - base + warps - 1) / warps);
             for (int k = 0; k < cells; ++k) {
                 const long long begin_k = __shfl_sync(ALL_LANES, begin, k);
                 const double factor_k = __shfl_sync(ALL_LANES, factor, k);

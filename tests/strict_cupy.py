@@ -41,9 +41,17 @@ def of_device(value):
 
 
 def called(function, arguments, options):
-    """``function`` on device arrays."""
+    """``function`` on device arrays; not into a part of one that it reads, of which CuPy would make a copy first."""
+    out = options.get("out")
+    for target in out if isinstance(out, tuple) else (out,):
+        if any(a is not target and _overlap(a, target) for a in arguments):
+            raise TypeError("an array that shares memory with the output, which CuPy copies")
     options = {name: of_device(value) for name, value in options.items()}
     return on_device(function(*map(of_device, arguments), **options))
+
+
+def _overlap(*both):
+    return all(isinstance(a, DeviceArray) for a in both) and np.may_share_memory(*(a.values for a in both))
 
 
 class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import forests, gpu_table, paper, quality_table, record, two_steps
-from benchmarks.tables import device, files, panels, short, speed, structure
+from benchmarks.tables import device, files, kernels, panels, short, speed, structure
 
 DOCS = record.README.parent / "docs"
 LINES = record.RESULTS
@@ -66,6 +66,9 @@ PAGES: dict[Path, dict[str, Table]] = {
     },
     gpu_table.PAGE: {
         gpu_table.NAME: lambda: gpu_table.table(LINES / "gpu.jsonl"),
+        "code of the kernels": kernels.code,
+        "zeros on their way": kernels.variants,
+        "searches for tiles": kernels.searches,
         "depth of cuML's forest": device.depth,
         "step of the network": device.steps,
         "rounds of XGBoost": device.rounds,

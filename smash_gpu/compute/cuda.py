@@ -101,6 +101,24 @@ def _check_shape(n_cells: int) -> Shape:
     return Shape(min(ceil(n_cells / cells_at_once), CHECK_BLOCKS * multiprocessors()), CHECK_THREADS, 0)
 
 
+SORT_THREADS = 256
+CELLS_PER_SORT = 1024  # of a thread block
+
+
+def cells_by_group(block: Any, group: Any, n_groups: int) -> tuple[Any, Any]:
+    """`ops.cells_by_group`, in any order within a group: the cells of each group are counted, and then placed."""
+    xp = namespace(block.data)
+    group = xp.asarray(group.astype(np.int32))
+    left, order = xp.zeros(n_groups + 1, dtype=xp.int32), xp.empty(len(group), dtype=xp.int32)
+    has_room = 4 * n_groups <= shared_memory()
+    shape = Shape(ceil(len(group) / CELLS_PER_SORT), SORT_THREADS, 4 * n_groups * has_room)
+    how = group, np.int32(len(group)), np.int32(n_groups), np.int32(has_room), left
+    _launch_on(block, "cells_by_group", shape, *how, NO_ARRAY, order)
+    start = xp.cumsum(left, dtype=xp.int64)
+    _launch_on(block, "cells_by_group", shape, *how, start, order)
+    return order, start
+
+
 GROUP_STATS_THREADS = 1024
 CELLS_PER_RUN = 2000  # about; fewer: more is added to the tables; more: the last thread blocks end later
 FEWEST_CELLS_PER_RUN = 32  # one per warp
@@ -124,7 +142,7 @@ def group_stats(
     bytes_of_warps = GROUP_STATS_THREADS // 32 * BYTES_PER_WARP
     n_tiles, tile = _tiles(n_genes, (shared_memory() - bytes_of_warps) // BYTES_PER_GENE)
     cells_per_run = _cells_per_run(n_cells, n_tiles)
-    order, start = cells_by_group(group, n_groups, xp)
+    order, start = cells_by_group(block, group, n_groups)
     tables = xp.zeros((5, n_groups, n_genes), dtype=xp.int64)
     out_of_range = xp.zeros(1, dtype=xp.int32)
     scales = fixed_point_scales(n_cells, target_sum)
@@ -135,7 +153,7 @@ def group_stats(
     library_size = _library_size(block, target_sum, library_size)
     _launch_on(block, "group_stats", shape, library_size, order, start, *lengths, *numbers, tables, out_of_range)
     counts, total, square = _sums(tables, scales, xp.where(out_of_range > 0, xp.nan, 1.0))
-    return start[1:] - start[:-1], tables[0], total.copy() if target_sum is None else counts, total, square
+    return start[1:] - start[:-1], tables[0].copy(), total.copy() if target_sum is None else counts, total, square
 
 
 def _library_size(block: Any, target_sum: float | None, known: Any) -> Any:
@@ -158,13 +176,6 @@ def _cells_per_run(n_cells: int, n_tiles: int) -> int:
     return max(ceil(n_cells / (at_once * rounds)), FEWEST_CELLS_PER_RUN)
 
 
-def cells_by_group(group: Any, n_groups: int, xp: Any) -> tuple[Any, Any]:
-    """The numbers of the cells sorted by group, and where in them each group starts and the last one ends."""
-    group = xp.asarray(group.astype(np.int16 if n_groups < 2**15 else np.int32))  # a radix sort: by the byte
-    order = xp.argsort(group)
-    return order, xp.searchsorted(group[order], xp.arange(n_groups + 1, dtype=group.dtype))
-
-
 def fixed_point_scales(n_cells: int, target_sum: float | None) -> tuple[float, float, float]:
     """Powers of two by which fractions of counts, ``e`` and ``e²`` are multiplied before they are rounded to integers.
 
@@ -177,12 +188,14 @@ def fixed_point_scales(n_cells: int, target_sum: float | None) -> tuple[float, f
 
 
 def _sums(tables: Any, scales: tuple[float, float, float], one: Any) -> tuple[Any, Any, Any]:
-    """Sums of values, of ``e`` and of ``e²``, in the memory of the integer tables; times ``one``, which may be NaN."""
+    """Sums of values, of ``e`` and of ``e²``; times ``one``, which may be NaN.
+
+    In memory of their own: before CuPy writes to a view of other numbers, it copies them.
+    """
     xp = namespace(tables)
-    units = one * xp.asarray([1.0, *(1 / scale for scale in scales)])
-    whole, fraction, total, square = xp.multiply(tables[1:], units[:, None, None], out=tables[1:].view(np.float64))
-    whole += fraction
-    return whole, total, square
+    units = one * xp.asarray([1 / scale for scale in scales])
+    fraction, total, square = tables[2:] * units[:, None, None]
+    return xp.add(tables[1], fraction, out=fraction), total, square
 
 
 GATHER_THREADS = 128
@@ -191,24 +204,26 @@ GATHER_THREADS = 128
 def gather_dense(
     block: Any, genes: Any, target_sum: float | None, *, ceiling: Any = None, library_size: Any = None
 ) -> Any:
-    """`ops.gather_dense`: zeros and then the values, which meet in the cache of the device."""
+    """`ops.gather_dense`, a warp per cell: zeros and then the values, which meet in the cache of the device."""
     xp = namespace(block.data)
     n_cells, n_columns = block.shape[0], len(genes)
-    chosen, column = (xp.asarray(part) for part in _chosen(to_host(genes), block.shape[1]))
+    chosen, column = _chosen(to_host(genes), block.shape[1], xp)
     ceiling = NO_ARRAY if ceiling is None else xp.asarray(ceiling, dtype=xp.float32)
     out = xp.empty((n_cells, n_columns), dtype=xp.float32)
-    shape = Shape(n_cells, GATHER_THREADS, 0)
-    numbers = np.int32(n_columns), np.float64(target_sum or 0)
+    shape = Shape(ceil(n_cells * 32 / GATHER_THREADS), GATHER_THREADS, 0)
+    numbers = np.int32(n_cells), np.int32(n_columns), np.float64(target_sum or 0)
     library_size = _library_size(block, target_sum, library_size)
     _launch_on(block, "gather_dense", shape, library_size, chosen, column, *numbers, ceiling, out)
     return out
 
 
-def _chosen(genes: np.ndarray, n_genes: int) -> tuple[np.ndarray, np.ndarray]:
-    """For 32 genes each a bit per chosen gene and the number of those before; and the column of every chosen gene."""
+def _chosen(genes: np.ndarray, n_genes: int, xp: Any) -> tuple[Any, Any]:
+    """A bit per chosen gene and the number of those before, for 32 genes each; columns, unless genes are in order."""
     is_chosen = np.zeros(-(-max(n_genes, 1) // 32) * 32, dtype=bool)
     is_chosen[genes] = True
     bits = np.packbits(is_chosen, bitorder="little").view("<u4")
     chosen = is_chosen.reshape(-1, 32).sum(axis=1)
     before = np.cumsum(chosen) - chosen
-    return np.stack([bits, before], axis=1).astype(np.uint32), np.argsort(genes).astype(np.int32)
+    in_order = (genes[1:] > genes[:-1]).all()
+    column = NO_ARRAY if in_order else xp.asarray(np.argsort(genes).astype(np.int32))
+    return xp.asarray(np.stack([bits, before], axis=1).astype(np.uint32)), column

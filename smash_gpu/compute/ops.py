@@ -38,6 +38,18 @@ def library_sizes(block: Any) -> Any:
     return sizes
 
 
+def cells_by_group(block: Any, group: Any, n_groups: int) -> tuple[Any, Any]:
+    """The numbers of the cells of a block sorted by group, and where in them each group starts and the last one ends.
+
+    Cells whose group is negative are left out. A device has room for them too, at the end, and its order within a group
+    differs between runs.
+    """
+    if on_gpu(block):
+        return cuda.cells_by_group(block, group, n_groups)
+    start = np.append(0, np.cumsum(np.bincount(group[group >= 0], minlength=n_groups)))
+    return np.argsort(group, kind="stable")[len(group) - start[-1] :], start
+
+
 def group_stats(
     block: Any, group: Any, n_groups: int, target_sum: float | None, *, library_size: Any = None
 ) -> tuple[Any, ...]:
@@ -55,12 +67,12 @@ def group_stats(
     """
     if on_gpu(block):
         return cuda.group_stats(block, group, n_groups, target_sum, library_size=library_size)
-    cells = np.bincount(group[group >= 0], minlength=n_groups)
     if loops.pay_off(block):
+        cells = np.bincount(group[group >= 0], minlength=n_groups)
         return cells, *loops.group_stats(block, group, n_groups, _scale(block, target_sum, library_size))
-    order = np.argsort(group, kind="stable")[len(group) - cells.sum() :]
+    order, start = cells_by_group(block, group, n_groups)
     by_group = block[order]
-    first_of_group = by_group.indptr[np.append(0, np.cumsum(cells))]
+    first_of_group = by_group.indptr[start]
 
     def table(values: np.ndarray) -> np.ndarray:
         """The values of a group as one row, in which equal columns add up."""
@@ -72,7 +84,7 @@ def group_stats(
     sizes = None if library_size is None else library_size[order]
     expression = _log_normalized(by_group, _scale(by_group, target_sum, sizes))
     total = counts.copy() if target_sum is None else table(expression)
-    return cells, detected, counts, total, table(np.square(expression, out=expression))
+    return np.diff(start), detected, counts, total, table(np.square(expression, out=expression))
 
 
 def gather_dense(

@@ -149,8 +149,14 @@ def _value_checks(compute: Any, block: Any, _: np.ndarray) -> tuple[Any, ...]:
     return (compute.value_checks(block, LARGE)[0], compute.library_sizes(block))
 
 
+def _cells_by_group(compute: Any, block: Any, group: np.ndarray) -> tuple[Any, ...]:
+    order, start = map(to_host, compute.cells_by_group(block, group, GROUPS))
+    return start, group[order[: start[-1]]]
+
+
 PROBES: dict[str, Callable[..., tuple[Any, ...]]] = {
     "value_checks": _value_checks,
+    "cells_by_group": _cells_by_group,
     "group_stats": _group_stats,
     "gather_dense": _gather_dense,
 }

@@ -52,10 +52,10 @@ def shim(monkeypatch, **libraries):
     return found
 
 
-def divide(patch):
-    """Three warps a thread block, tiles of 16 genes, runs of 7 cells: every border is met."""
+def divide(patch, genes=16):
+    """Three warps a thread block, tiles of some genes, runs of 7 cells: every border is met."""
     patch.setattr(cuda, "GROUP_STATS_THREADS", 96)
-    patch.setattr(cuda, "shared_memory", lambda: 3 * cuda.BYTES_PER_WARP + 16 * cuda.BYTES_PER_GENE)
+    patch.setattr(cuda, "shared_memory", lambda: 3 * cuda.BYTES_PER_WARP + genes * cuda.BYTES_PER_GENE)
     patch.setattr(cuda, "CELLS_PER_RUN", 7)
     patch.setattr(cuda, "FEWEST_CELLS_PER_RUN", 7)
 

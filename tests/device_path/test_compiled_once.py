@@ -1,4 +1,7 @@
-"""Kernels are compiled once per machine: CuPy keeps them on disk, by source, architecture and versions."""
+"""Kernels are compiled once per machine: CuPy keeps them on disk, by source, architecture and versions.
+
+And each for one type of values and indices: another one on the way would be compiled as well.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,23 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from cases.device import on
 
 from smash_gpu.compute import cuda
+from smash_gpu.selection import steps
+from smash_gpu.selection.options import Filters, InversePCA
+
+
+def test_a_selection_needs_one_instance_of_each_kernel(device, data, monkeypatch):
+    launched, launch = [], cuda.launch
+    monkeypatch.setattr(cuda, "launch", lambda *what: launched.append(what[:2]) or launch(*what))
+    gpu = on(data, "cuda")
+    filtered, _ = steps.filter_genes(gpu, Filters(families=()))
+    candidates, _ = steps.inverse_pca(gpu, filtered, InversePCA(n_top=3, variance=0.3))
+    gpu.expression(np.flatnonzero(candidates))
+    assert set(launched) == {(path.stem, ("float", "int")) for path in cuda.SOURCES.glob("*.cu")}
 
 
 @pytest.mark.contract

@@ -33,6 +33,8 @@ def test_the_stand_in_refuses_what_cupy_refuses(device):
         lambda: device.maximum(x, host),
         lambda: device.concatenate([x, host]),
         lambda: device.maximum(x, [1.0, 2.0, 3.0, 4.0]),
+        lambda: device.add(x, 1, out=x[::-1]),
+        lambda: device.add(x.view(np.int64), 1, out=x),
     )
     for mixed in refused:
         with pytest.raises(TypeError):

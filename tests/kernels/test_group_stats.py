@@ -38,6 +38,17 @@ def test_group_stats_twin_in_tiles_and_runs(machine, monkeypatch, rng, dtype, in
     sums_agree(machine.group_stats(X, group, 4, TARGET, index=index), X, group, 4, TARGET)
 
 
+@pytest.mark.parametrize("length", [1, 2, 15, 16, 17, 33, 100, 400])
+def test_group_stats_twin_where_the_genes_of_a_cell_lie_close_together(machine, monkeypatch, rng, length):
+    """Tiles begin far from where they would if the genes of the cell were spread evenly."""
+    divide(monkeypatch, genes=160)
+    counts = np.zeros((5, 1000), dtype=np.float32)
+    for cell, first in enumerate((0, 1000 - length, 155, 163, 500)):
+        counts[cell, first : first + length] = rng.integers(1, 4, length)
+    X, group = sparse.csr_matrix(counts), np.array([0, 1, 0, 1, 1])
+    sums_agree(machine.group_stats(X, group, 2, TARGET), X, group, 2, TARGET)
+
+
 @pytest.mark.parametrize(
     ("X", "group", "n_groups"),
     [

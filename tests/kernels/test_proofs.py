@@ -42,13 +42,19 @@ MUTANTS = [
     ("group_stats", "tile.clear();", "", "shared memory as it was"),
     ("group_stats", "    census[i] = total[i] = square[i] = carries[i] = 0;\n", "", "sums of the group before"),
     ("group_stats", "__syncthreads();\n        tile.move_to", "tile.move_to", "no barrier before the sums are read"),
-    ("group_stats", "length, first_gene);", "length, first_gene + 1);", "a tile that begins one gene late"),
-    ("group_stats", "first + cells_per_run, ", "first + cells_per_run + 1, ", "a cell in two runs"),
+    ("group_stats", "length, first_gene, ", "length, first_gene + 1, ", "a tile that begins one gene late"),
+    ("group_stats", "begin_of_run + cells_per_run, ", "begin_of_run + cells_per_run + 1, ", "a cell in two runs"),
+    ("group_stats", "high = place;", "high = place - (place > 0);", "a search that passes over a gene"),
     ("group_stats", "(lane + 1) * factor_k", "lane * factor_k", "a count taken for the one before"),
     ("group_stats", "whole < LARGE_COUNT ? whole : 0", "0", "counts above 32 left out"),
-    ("gather_dense", "__syncthreads();", "", "zeros written over values"),
-    ("gather_dense", "(bit - 1)", "bit", "a gene in the column of the next"),
+    ("cells_by_group", "1)] = cell;", "1)] = cell / 2;", "a cell in the place of another"),
+    ("gather_dense", "row.clear(cleared, last", "row.clear(0, last", "zeros written over values"),
+    ("gather_dense", "(~gene & 31)", "(gene & 31)", "a gene in the column of the next"),
     ("gather_dense", "min(e, ceiling[c])", "e", "no ceiling"),
+    ("gather_dense", "upto[N - 1], WARP - 1", "upto[N - 1] - 1, WARP - 1", "a value cleared with the next ones"),
+    ("gather_dense", ": n_columns;", ": of_warp;", "the end of a row not cleared"),
+    ("gather_dense", "next + lane", "next + lane + 1", "a value passed over"),
+    ("gather_dense", "SMALL_COUNTS : lane", "0 : lane", "a count of 32 taken for 0"),
     ("value_checks", "distance > 0", "distance > 1", "sums of half a warp"),
     ("value_checks", "start + j * WARP;", "start + j * (WARP + 1);", "values not summed"),
     ("value_checks", "value != floor(value)", "value < 0", "fractions not seen"),
@@ -76,7 +82,7 @@ def test_a_wrong_kernel_is_found(broken, monkeypatch, rng, kernel, right, wrong)
     X, group, genes = counts_of(rng, 30, 200, rate=2.0), np.repeat([0, 1], [20, 10]), rng.permutation(200)[:100]
     ceiling = np.linspace(1, 4, 100)
     with pytest.raises(AssertionError):
-        if kernel == "group_stats":
+        if kernel in ("group_stats", "cells_by_group"):
             sums_agree(machine.group_stats(X, group, 2, TARGET), X, group, 2, TARGET)
             divide(monkeypatch)
             sums_agree(machine.group_stats(X, group, 2, TARGET), X, group, 2, TARGET)
