@@ -93,11 +93,17 @@ def legend(ax: Axes, handles: Sequence, names: Iterable[str], **options: Any) ->
         text.set(text=name, **PLAIN)
 
 
-def colour_bar(ax: Axes, image: Any, label: str) -> None:
-    """A colour bar with the same length in figures of any size."""
+def legend_above(ax: Axes, handles: Sequence, names: Sequence[str], **options: Any) -> None:
+    """A legend in one line above the axes, unless ``options`` say how many columns it has."""
+    close = {"borderaxespad": 0.2, "columnspacing": 1.0, "handletextpad": 0.4, "fontsize": 7, "ncols": len(names)}
+    legend(ax, handles, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), alignment="left", **(close | options))
+
+
+def colour_bar(ax: Axes, image: Any, label: str, **options: Any) -> None:
+    """A colour bar with the same length in figures of any size; ``options`` are those of matplotlib's ``colorbar``."""
     inches = ax.get_position().height * ax.figure.bbox.height / ax.figure.dpi
     share = min(1.0, BAR_INCHES / inches)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=share, aspect=12, pad=0.02, anchor=(0.0, 1.0))
+    bar = ax.figure.colorbar(image, ax=ax, shrink=share, aspect=12, pad=0.02, anchor=(0.0, 1.0), **options)
     bar.set_label(label, fontsize=7)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_linewidth(0.4)
@@ -107,3 +113,4 @@ def quiet(ax: Axes) -> None:
     """Remove the frame from the sides without a scale."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8, length=3, width=0.6)
+    ax.tick_params(which="minor", labelsize=8)

@@ -94,7 +94,7 @@ def transfer_map(
     for _, mask, look in groups:
         ax.scatter(place[mask, 0], place[mask, 1], s=size, linewidths=0, rasterized=True, **look)
         handles.append(ax.scatter([], [], s=22, linewidths=0, **look))
-    ax.set(aspect="equal", xticks=[], yticks=[])
+    ax.set(aspect="equal", anchor="W", xticks=[], yticks=[])
     ax.set_xlabel(f"{basis}1", fontsize=8)
     ax.set_ylabel(f"{basis}2", fontsize=8)
     ax.invert_yaxis()
