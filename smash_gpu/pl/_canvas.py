@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from smash_gpu.runtime.drawing import need_matplotlib
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ GROUP: dict[str, Any] = {"fontsize": 8, **PLAIN}
 LONGEST_NAME = 34
 NO_CLASSES = "this panel was designed without classes (groupby=None), so there is nothing to show for each of them."
 INCHES_PER_LETTER = 0.067
+MARK_INCHES = 0.4  # of a legend, with the space around it
 INCHES_PER_GENE = 0.19
 INCHES_PER_GROUP = 0.24
 BAR_INCHES = 1.4
@@ -50,6 +53,13 @@ def squares(ax: Axes | None, values: Any, cmap: str, width: float, height: float
 def room(names: Iterable[str]) -> float:
     """Width of the longest name in inches."""
     return INCHES_PER_LETTER * max(map(len, names), default=0)
+
+
+def legend_room(names: Sequence[str], columns: int) -> float:
+    """Width in inches of a legend at the right of the axes, which fills its columns one after the other."""
+    each, more = divmod(len(names), columns)
+    ends = np.cumsum([0] + [each + (column < more) for column in range(columns)])
+    return sum(MARK_INCHES + 0.9 * room(names[a:b]) for a, b in zip(ends, ends[1:], strict=False))
 
 
 def shown(names: Iterable[Any]) -> list[str]:

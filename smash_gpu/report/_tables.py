@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from smash_gpu.report._render import MINUS, significant
+
 GENES = ("gene", "symbol", "name in the data", "substitute", "next best gene")
 NOTES = {
     "gain": "what the gene adds to those above it",
@@ -46,12 +48,15 @@ class Table:
         Number of rows before it was shortened.
     is_stacked
         Whether it holds sentences, so that a phone shows the values of a row below each other.
+    digits
+        Decimals of numbers with a fraction; None for three significant digits.
     """
 
     caption: str
     columns: dict[str, pd.Series]
     n_rows: int
     is_stacked: bool = False
+    digits: int | None = None
 
     @property
     def shown(self) -> int:
@@ -68,6 +73,16 @@ class Table:
             return "number"
         return "gene" if title in GENES else "prose" if self.is_stacked and values.str.len().max() > 40 else "name"
 
+    def text(self, title: str, row: int) -> str:
+        """A value in words."""
+        values = self.columns[title]
+        value = values.iloc[row]
+        if pd.isna(value):
+            return "–"
+        if self.digits is not None and pd.api.types.is_float_dtype(values):
+            return f"{value:.{self.digits}f}".replace("-", MINUS)
+        return significant(value) if pd.api.types.is_any_real_numeric_dtype(values) else str(value)
+
     @property
     def notes(self) -> dict[str, str | None]:
         """What the titles mean, where that needs to be said."""
@@ -75,11 +90,11 @@ class Table:
 
 
 def table(
-    caption: str, data: pd.DataFrame, titles: Mapping[str, str], *, rows: Any = slice(None), is_stacked: bool = False
+    caption: str, data: pd.DataFrame, titles: Mapping[str, str], *, rows: Any = slice(None), **options: Any
 ) -> Table:
-    """The columns of ``titles`` that say something; ``rows`` are the positions of those to show."""
+    """The columns of ``titles`` that say something, with ``options`` of `Table`; ``rows`` are positions."""
     filled = [column for column in titles if column in data and _says_something(data, column, next(iter(titles)))]
-    return Table(caption, {titles[column]: data[column].iloc[rows] for column in filled}, len(data), is_stacked)
+    return Table(caption, {titles[column]: data[column].iloc[rows] for column in filled}, len(data), **options)
 
 
 def _says_something(data: pd.DataFrame, column: str, first: str) -> bool:

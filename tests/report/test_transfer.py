@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -39,6 +41,8 @@ def test_the_page_holds_lists_ceiling_random_panels_and_classes(adata, written):
     of_all = smg.get.transfer(tissue, "groups", genes="all measured genes")["recall"]
     classes = rows_of(page, "Classes. List: mine, 2 genes")[1:]
     assert [float(row[3]) for row in classes] == pytest.approx(of_all.tolist(), abs=6e-4)
+    assert all(re.fullmatch(r"\d\.\d{3}", number) for row in classes for number in row[2:])  # 0.000, not 0
+    assert [row[1] for row in classes] == [str(n) for n in smg.get.transfer(tissue, "groups")["cells"]]
     confusion = smg.get.transfer(tissue, "confusion")
     worst = rows_of(page, "Classes that are confused most")[1]
     assert int(worst[3]) == confusion.loc[worst[0], worst[1]] > 0
