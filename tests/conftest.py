@@ -16,9 +16,12 @@ import pandas as pd
 import pytest
 import strict_cupy
 from cells import CONTAINERS, SHARED, Container, Kind, planted
+from hypothesis import settings
 from scipy import sparse
 
 pytest.register_assert_rewrite("cases")
+settings.register_profile("busy machines", deadline=None)
+settings.load_profile("busy machines")
 
 
 @pytest.fixture(params=[container.parameter() for container in CONTAINERS])

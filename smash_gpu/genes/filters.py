@@ -79,7 +79,8 @@ def family_rules(families: Iterable[str], symbols: np.ndarray, species: str, *, 
             "the gene names look neither human (ACTB) nor mouse (Actb), so of the gene families only mitochondrial "
             f"genes (MT-, mt:) are known; pass species='human' or 'mouse', or {what}=() to remove none."
         )
-    return {f"{name.replace('_', ' ')} genes": gene_names.family(name, symbols, known) for name in families}
+    words = {name: "HLA" if name == "hla" else name.replace("_", " ") for name in families}
+    return {f"{words[name]} genes": gene_names.family(name, symbols, known) for name in families}
 
 
 def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:

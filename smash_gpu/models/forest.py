@@ -90,9 +90,8 @@ def grow(estimator: Any, X: np.ndarray, group: np.ndarray) -> None:
 class ClassWeightedForest(Forest):
     """A forest that draws cells with equal probability and weighs each class by n / (K · n_c) in splits, as in 2021.
 
-    The meaning of ``class_weight`` in scikit-learn changed in 1.9: cells are now drawn in proportion to it, and splits
-    are unweighted. With balanced draws (the balanced forest) the trees then contain only the rarest classes: accuracy
-    on paul15 is 4 % instead of 63 %. So the weights are passed to the trees instead.
+    Since 1.9 scikit-learn draws cells in proportion to ``class_weight``, and does not weigh splits: the trees of the
+    balanced forest would hold only the rarest classes (4 % of paul15 right, not 63 %). So the trees get the weights.
 
     Parameters
     ----------
@@ -119,8 +118,8 @@ class DeviceForest(Forest):
     """A cuML forest on CuPy arrays, with the classes balanced when cells are drawn.
 
     With ``bootstrap=True`` cuML draws cells in proportion to ``sample_weight`` and splits without weights. Drawing each
-    class by its class weight gives the random forest with class weights. Drawing each class by the number of its cells
-    that a tree of the balanced forest sees, and as many cells as these are together, gives the balanced forest.
+    class by its class weight gives the random forest; by the number of its cells that a tree of the balanced forest
+    sees, and as many cells as these are together, the balanced forest.
 
     Parameters
     ----------
@@ -201,11 +200,10 @@ def random_forest(
     Parameters
     ----------
     max_depth
-        Largest depth of a tree; None: no limit, as in the paper. "auto": none on a CPU, 24 on a GPU, where trees
-        without a limit take about four times as long.
+        Largest depth of a tree; None: no limit, as in the paper. "auto": none on a CPU, 24 on a GPU: four times as fast.
     max_samples
-        Cells that are drawn for a tree, a number or a share; None: as many as there are, as in the paper. "auto": as
-        many as there are, but at most 20,000. Not on a GPU, but for None and "auto".
+        Cells drawn for a tree, a number or a share (on a CPU only); None: as many as there are, as in the paper.
+        "auto": as many as there are, but at most 20,000.
     """
     if max_depth == AUTO:
         max_depth = DEPTH_ON_GPU if device == "cuda" else None

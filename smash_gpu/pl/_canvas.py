@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from smash_gpu.runtime.drawing import need_matplotlib
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ GROUP: dict[str, Any] = {"fontsize": 8, **PLAIN}
 LONGEST_NAME = 34
 NO_CLASSES = "this panel was designed without classes (groupby=None), so there is nothing to show for each of them."
 INCHES_PER_LETTER = 0.067
+MARK_INCHES = 0.4  # of a legend, with the space around it
 INCHES_PER_GENE = 0.19
 INCHES_PER_GROUP = 0.24
 BAR_INCHES = 1.4
@@ -50,6 +53,13 @@ def squares(ax: Axes | None, values: Any, cmap: str, width: float, height: float
 def room(names: Iterable[str]) -> float:
     """Width of the longest name in inches."""
     return INCHES_PER_LETTER * max(map(len, names), default=0)
+
+
+def legend_room(names: Sequence[str], columns: int) -> float:
+    """Width in inches of a legend at the right of the axes, which fills its columns one after the other."""
+    each, more = divmod(len(names), columns)
+    ends = np.cumsum([0] + [each + (column < more) for column in range(columns)])
+    return sum(MARK_INCHES + 0.9 * room(names[a:b]) for a, b in zip(ends, ends[1:], strict=False))
 
 
 def shown(names: Iterable[Any]) -> list[str]:
@@ -93,11 +103,17 @@ def legend(ax: Axes, handles: Sequence, names: Iterable[str], **options: Any) ->
         text.set(text=name, **PLAIN)
 
 
-def colour_bar(ax: Axes, image: Any, label: str) -> None:
-    """A colour bar with the same length in figures of any size."""
+def legend_above(ax: Axes, handles: Sequence, names: Sequence[str], **options: Any) -> None:
+    """A legend in one line above the axes, unless ``options`` say how many columns it has."""
+    close = {"borderaxespad": 0.2, "columnspacing": 1.0, "handletextpad": 0.4, "fontsize": 7, "ncols": len(names)}
+    legend(ax, handles, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), alignment="left", **(close | options))
+
+
+def colour_bar(ax: Axes, image: Any, label: str, **options: Any) -> None:
+    """A colour bar with the same length in figures of any size; ``options`` are those of matplotlib's ``colorbar``."""
     inches = ax.get_position().height * ax.figure.bbox.height / ax.figure.dpi
     share = min(1.0, BAR_INCHES / inches)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=share, aspect=12, pad=0.02, anchor=(0.0, 1.0))
+    bar = ax.figure.colorbar(image, ax=ax, shrink=share, aspect=12, pad=0.02, anchor=(0.0, 1.0), **options)
     bar.set_label(label, fontsize=7)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_linewidth(0.4)
@@ -107,3 +123,4 @@ def quiet(ax: Axes) -> None:
     """Remove the frame from the sides without a scale."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=8, length=3, width=0.6)
+    ax.tick_params(which="minor", labelsize=8)

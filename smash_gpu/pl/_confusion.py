@@ -15,7 +15,7 @@ from smash_gpu.pl._canvas import FEWEST_ROWS, GREY, GROUP, colour_bar, room, sho
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INCHES_PER_CELL = 0.3
+INCHES_PER_CELL = 0.26
 SMALLEST_PRINTED = 0.005
 
 
@@ -96,5 +96,5 @@ def drawn(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.spines[:].set_linewidth(0.4)
     ax.set_xlabel("predicted", fontsize=8)
     ax.set_ylabel("true", fontsize=8)
-    colour_bar(ax, image, "share of the\ntrue group")
+    colour_bar(ax, image, "share of the\ntrue group", format="{x:.0%}")
     return ax

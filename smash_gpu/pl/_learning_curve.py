@@ -11,13 +11,14 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.evaluation import METRICS, summary
-from smash_gpu.pl._canvas import COLOURS, GREY, MARKERS, canvas, legend, quiet, room, shown
+from smash_gpu.pl._canvas import COLOURS, GREY, MARKERS, canvas, legend_above, quiet, room, shown
 from smash_gpu.pl._labels import metric_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RANDOM = "random panels"
+WIDTH = 5.0  # inches
 
 
 def learning_curve(
@@ -74,7 +75,7 @@ def learning_curve(
     random = table[table["is_random"]]
     names = [name + _length(rows) for name, (_, rows) in zip(shown(name for name, _ in curves), curves, strict=True)]
     names += [RANDOM] * bool(len(random))
-    ax = ax or canvas(5.2 + room(names), max(3.2, 0.2 * len(names) + 1))
+    ax = ax or canvas(max(WIDTH, 1.2 + room(names)), 3.0 + 0.17 * len(names))
     handles = [_draw(ax, rows, number) for number, (_, rows) in enumerate(curves)]
     if len(random):
         handles.append(_band(ax, random))
@@ -86,7 +87,7 @@ def learning_curve(
     ax.set_xlabel("number of genes", fontsize=8)
     ax.set_ylabel(metric_label(metric), fontsize=8)
     ax.grid(axis="y", linewidth=0.4, color="0.9")
-    legend(ax, handles, names, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    legend_above(ax, handles, names, fontsize=8, ncols=1)
     return ax
 
 

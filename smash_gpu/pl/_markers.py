@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from anndata import AnnData
@@ -20,7 +20,7 @@ from smash_gpu.pl._canvas import (
     NARROWEST,
     canvas,
     colour_bar,
-    legend,
+    legend_above,
     room,
     shown,
 )
@@ -112,7 +112,7 @@ def draw_matrix(blocks: Blocks, ax: Axes | None, *, framed: str, swap_axes: bool
     image = ax.imshow(blocks.mean.T if swap_axes else blocks.mean, aspect="auto", cmap="Reds", vmin=0, vmax=1)
     _name_axes(ax, blocks, swap_axes=swap_axes)
     _frame_own(ax, blocks, swap_axes=swap_axes, color=COLOURS[0], linewidth=1.4)  # seen on dark and on pale red
-    _legend_above(ax, [Rectangle((0, 0), 1, 1, fill=False, edgecolor=COLOURS[0], linewidth=1.4)], [framed])
+    legend_above(ax, [Rectangle((0, 0), 1, 1, fill=False, edgecolor=COLOURS[0], linewidth=1.4)], [framed])
     colour_bar(ax, image, "mean expression,\nscaled")
     return ax
 
@@ -224,11 +224,4 @@ def _frame_own(ax: Axes, blocks: Blocks, *, swap_axes: bool, color: str, linewid
 def _explain_sizes(ax: Axes, framed: str) -> None:
     handles = [ax.scatter([], [], s=LARGEST_DOT * share, color="white", edgecolors=INK) for share in SHARES]
     title = {"title": f"cells that express the gene; frames: {framed}", "title_fontproperties": {"size": 7}}
-    _legend_above(ax, handles, [f"{share:.0%}" for share in SHARES], **title)
-
-
-def _legend_above(ax: Axes, handles: list[Any], names: list[str], **title: Any) -> None:
-    legend(
-        ax, handles, names, fontsize=7, ncols=len(names), loc="lower left", bbox_to_anchor=(0.0, 1.0),
-        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.4, alignment="left", **title,
-    )  # fmt: skip
+    legend_above(ax, handles, [f"{share:.0%}" for share in SHARES], **title)

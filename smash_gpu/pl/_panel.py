@@ -21,6 +21,7 @@ from smash_gpu.pl._canvas import (
     canvas,
     colour_bar,
     legend,
+    legend_above,
     paired,
     quiet,
     room,
@@ -162,10 +163,10 @@ def panel_pairs(
     ax.set_yticks(rows, names, **GROUP)
     ax.set_xlabel("unresolved share of the pair", fontsize=8)
     ax.set_xlim(0, 1)
-    ax.invert_yaxis()
+    ax.set_ylim(len(pairs) - 0.4, -0.6)
     quiet(ax)
     kinds = ("this panel", "best genes for this pair alone")
-    legend(ax, [bars, *marks], kinds, fontsize=7, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    legend_above(ax, [bars, *marks], kinds)
     return ax
 
 

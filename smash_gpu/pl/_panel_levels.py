@@ -17,7 +17,7 @@ from smash_gpu.pl._canvas import (
     INCHES_PER_GENE,
     INCHES_PER_GROUP,
     canvas,
-    legend,
+    legend_above,
     quiet,
     room,
     shown,
@@ -79,7 +79,7 @@ def panel_crowding(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = 
     ax.set_xlim(0, 1.06 * max(table["transcripts"].max(), np.nanmax([*limit, 0.0]), 1e-9))
     ax.set_xlabel("transcripts per cell, mean counts of the whole panel", fontsize=8)
     quiet(ax)
-    legend(ax, handles, kinds, fontsize=7, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    legend_above(ax, handles, kinds)
     return ax
 
 
@@ -132,7 +132,7 @@ def panel_levels(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = No
     for numbers in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
         numbers(_plain)
     quiet(ax)
-    legend(ax, [*marks, *ax.lines[len(marks) :]], names, fontsize=7, ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
+    legend_above(ax, [*marks, *ax.lines[len(marks) :]], names, ncols=4)
     return ax
 
 

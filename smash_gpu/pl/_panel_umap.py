@@ -11,7 +11,7 @@ from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.annotated.read import read, read_all
 from smash_gpu.panel.request import MIN_CELLS
-from smash_gpu.pl._canvas import canvas, legend, room, shown
+from smash_gpu.pl._canvas import canvas, legend, legend_room, shown
 from smash_gpu.pl._colours import of_points
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def panel_umap(
     X = data.host_expression(np.arange(len(data.names)))
     panel = np.isin(data.names.astype(str), get.panel(adata, key=key))
     columns = 1 + len(data.groups) // ROWS
-    ax = ax or canvas(7.2 + columns * (0.4 + room(shown(data.groups))), 3.9)
+    ax = ax or canvas(7.2 + legend_room(shown(data.groups), columns), 3.9)
     looks = of_points(adata, column, data.groups.tolist())
     maps = {f"all {len(data.names):,} genes": X, f"{panel.sum():,} genes of the panel": X[:, panel]}
     for number, (title, values) in enumerate(maps.items()):

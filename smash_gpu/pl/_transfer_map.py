@@ -11,7 +11,7 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
-from smash_gpu.pl._canvas import canvas, legend, room, shown
+from smash_gpu.pl._canvas import canvas, legend, legend_room, shown
 from smash_gpu.pl._colours import of_points
 from smash_gpu.runtime.words import did_you_mean, join_names, not_one_of
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 PREDICTED, TRUE, ERROR = KINDS = ("predicted", "true", "error")
 GREY = "#c8c8c8"
 ERRORS = {"right": "#b9cfe4", "wrong": "#D55E00", "not judged": "#e6e6e6"}
-HEIGHT = 4.0  # inches of the map
+HEIGHT = 4.0  # inches
+LABEL = 0.3
 WIDEST = 9.0
 NAMES_PER_COLUMN = 22
 DOTS = 40000  # a cell is as large as this, by the number of cells
@@ -87,14 +88,14 @@ def transfer_map(
     names = shown(name for name, _, _ in groups)
     wide, high = np.ptp(place, axis=0)
     columns = 1 + (len(names) - 1) // NAMES_PER_COLUMN
-    map_width = min(HEIGHT * max(wide, 1e-9) / max(high, 1e-9), WIDEST)
-    ax = ax or canvas(map_width + columns * (room(names) + 0.4) + 0.6, HEIGHT)
+    map_width = min((HEIGHT - LABEL) * max(wide, 1e-9) / max(high, 1e-9), WIDEST)
+    ax = ax or canvas(map_width + legend_room(names, columns) + 2 * LABEL, HEIGHT)
     size = float(np.clip(DOTS / len(place), 1.5, 30))
     handles = []
     for _, mask, look in groups:
         ax.scatter(place[mask, 0], place[mask, 1], s=size, linewidths=0, rasterized=True, **look)
         handles.append(ax.scatter([], [], s=22, linewidths=0, **look))
-    ax.set(aspect="equal", xticks=[], yticks=[])
+    ax.set(aspect="equal", anchor="W", xticks=[], yticks=[])
     ax.set_xlabel(f"{basis}1", fontsize=8)
     ax.set_ylabel(f"{basis}2", fontsize=8)
     ax.invert_yaxis()

@@ -8,7 +8,7 @@ from anndata import AnnData
 
 from smash_gpu import get
 from smash_gpu.annotated import slots
-from smash_gpu.pl._canvas import COLOURS, GROUP, canvas, legend, paired, quiet, room
+from smash_gpu.pl._canvas import COLOURS, GROUP, canvas, legend_above, paired, quiet, room
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,10 +87,10 @@ def unresolved_pairs(
     ax.set_yticks(place, names, **GROUP)
     ax.set_xlabel("held-out cells predicted as the other group (%)", fontsize=8)
     ax.set_xlim(left=0)
-    ax.invert_yaxis()
+    ax.set_ylim(max(len(pairs), 1) - 0.4, -0.6)
     if not len(pairs):
         ax.text(0.5, 0.5, "No pair of groups was confused.", ha="center", va="center", transform=ax.transAxes)
         return ax
     kinds = ("mean", "first predicted as second", "second predicted as first")
-    legend(ax, [bars, *marks], kinds, fontsize=7, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    legend_above(ax, [bars, *marks], kinds)
     return ax

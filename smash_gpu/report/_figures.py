@@ -14,7 +14,7 @@ from anndata import AnnData
 from smash_gpu import pl
 from smash_gpu.report._evaluation import CURVE, PAIRS, Evaluation
 from smash_gpu.report._markers import GENES_IN_A_FIGURE, Markers
-from smash_gpu.report._panel import DESIGNED, ROWS
+from smash_gpu.report._panel import DESIGNED
 from smash_gpu.report._results import Results
 from smash_gpu.report._structure import Structure
 
@@ -77,7 +77,7 @@ def panel_figures(adata: AnnData, designed: dict[str, Any], *, umap: bool) -> di
     if "curve" in designed:
         made["panel_curve"] = pl.panel_curve
     if "pairs" in designed:
-        made["panel_pairs"] = partial(pl.panel_pairs, n_pairs=ROWS)
+        made["panel_pairs"] = partial(pl.panel_pairs, n_pairs=PAIRS)
     if "crowding" in found:
         made |= _in_classes(found, umap=umap)
     return {name: drawn(draw(adata, key=DESIGNED)) for name, draw in made.items()}

@@ -13,7 +13,7 @@ from smash_gpu.report._scores import score
 from smash_gpu.selection import several
 from smash_gpu.selection.ranking import DOWN
 
-GENES_IN_A_FIGURE = 80
+GENES_IN_A_FIGURE = 60
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,18 @@ from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.panel.slide import EXISTING
 from smash_gpu.report._results import Results
+from smash_gpu.report._tables import Table, table
 from smash_gpu.selection.options import PANEL_GENES
 
 DESIGNED = "smash_panel"
 ROWS = 25
+STACKED = ("certificate", "platform")
 TABLES = {
     "printed": "Printed panel that the genes are added to",
-    "genes": "Genes in the order in which they were chosen: what each adds, and what is lost without it",
+    "genes": "Genes in the order in which they were chosen, and what each adds",
+    "losses": "What is lost without each gene, and what could replace it",
     "caps": "Sums compared with their limits",
-    "certificate": "Markers of each class, and why there are fewer than requested",
+    "certificate": "Markers of each class",
     "pairs": "Pairs of classes, least resolved first",
     "crowding": "Transcripts per cell of the whole panel in each class",
     "platform": "Numbers of the platform, how each was used, and its source",
@@ -33,24 +36,27 @@ TABLES = {
 TITLES = {
     "genes": {"name": "gene", "symbol": "symbol", "rank": "rank", "priority": "priority", "gain": "gain",
               "resolution": "resolution so far", "variation": "variation so far", "resolves": "resolves most",
-              "loss": "loss without it", "substitute": "substitute", "replaces": "share it replaces",
-              "loss_with_substitute": "loss with substitute", "next_best": "next best gene",
-              "loss_with_next_best": "loss with next best gene",
               "failure_rate": "failure rate", "probe_sets": "probe sets",
               "mean_counts": "mean counts", "max_counts": "highest mean counts", "max_class": "in class"},
+    "losses": {"name": "gene", "loss": "loss without it", "substitute": "substitute", "replaces": "share it replaces",
+               "loss_with_substitute": "loss with substitute", "next_best": "next best gene",
+               "loss_with_next_best": "loss with next best gene"},
     "printed": {"name": "gene", "symbol": "symbol", "ensembl_id": "Ensembl id", "in_data": "in the data",
                 "probe_sets": "probe sets"},
     "tuning": {"tau": "τ", "prior": "prior", "variation": "variation", "misclassification": "misclassified",
                "chosen": "chosen"},
     "pairs": {"class_a": "class", "class_b": "other class", "column": "column", "resolved": "resolved",
-              "possible": "possible if all genes were chosen for this pair"},
-    "crowding": {"column": "column", "class": "class", "cells": "cells", "transcripts": "transcripts per cell",
+              "possible": "possible"},
+    "certificate": {"class": "class", "column": "column", "asked": "requested", "found": "in the panel",
+                    "in_data": "in the data", "allowed": "allowed", "hardest": "hardest to separate from",
+                    "possible": "possible", "reason": "reason", "way_out": "way out"},
+    "crowding": {"class": "class", "column": "column", "cells": "cells", "transcripts": "transcripts per cell",
                  "limit": "limit"},
-    "platform": {"what": "number", "low": "from", "high": "to", "used": "use", "source": "source", "url": "address"},
-    "curve": {"n_genes": "number of genes", "resolution": "resolution", "of_bound": "share of the possible, at least",
+    "platform": {"what": "number", "low": "from", "high": "to", "used": "use", "source": "source"},
+    "curve": {"n_genes": "genes", "resolution": "resolution", "of_bound": "of the best panel",
               "unweighted_resolution": "resolution without weights of genes",
               "variation": "variation explained", "variation_bound": "largest possible variation",
-              "half_resolved": "pairs more than half resolved", "weakest_pair": "least resolved pair"},
+              "half_resolved": "pairs resolved", "weakest_pair": "least resolved pair"},
 }  # fmt: skip
 
 
@@ -77,20 +83,6 @@ class Panel:
     n_splits: int
 
 
-@dataclass(frozen=True)
-class Table:
-    """Columns of a table by title, and how many rows it had before it was shortened."""
-
-    caption: str
-    columns: dict[str, pd.Series]
-    n_rows: int
-
-    @property
-    def shown(self) -> int:
-        """Number of rows that are left."""
-        return len(next(iter(self.columns.values())))
-
-
 def describe_panel(results: Results) -> Panel:
     """The panel of as many genes as the largest of the selection that was evaluated, or else of all lists."""
     main = results.main if results.is_evaluated else None
@@ -114,15 +106,20 @@ def designed_tables(adata: AnnData) -> dict[str, Table]:
     slots.warn_if_changed(adata, DESIGNED, slots.DESIGN)
     found = adata.uns.get(DESIGNED, {})
     printed = _printed(found)
-    found = {**found, "printed": printed}
+    found = {**found, "printed": printed, "losses": found.get("genes")}
+    if isinstance(platform := found.get("platform"), pd.DataFrame):
+        found["platform"] = with_address(platform)
     if isinstance(curve := found.get("curve"), pd.DataFrame):
         curve = curve[curve["n_genes"] + len(printed) > 0]
         found["curve"] = curve.assign(n_genes=curve["n_genes"] + len(printed))
-    return {
-        name: _table(name, found[name])
-        for name in TABLES
-        if isinstance(found.get(name), pd.DataFrame) and len(found[name])
-    }
+    tables = {name: _table(name, found[name]) for name in TABLES if isinstance(found.get(name), pd.DataFrame)}
+    return {name: table for name, table in tables.items() if table.n_rows and (len(table.columns) > 1)}
+
+
+def with_address(platform: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of a platform, the address of each source after it."""
+    texts = zip(platform["source"].astype(str), platform["url"].astype(str), strict=True)
+    return platform.assign(source=[", ".join(filter(None, text)) for text in texts])
 
 
 def _printed(found: Mapping[str, Any]) -> pd.DataFrame:
@@ -163,14 +160,13 @@ def designed_columns(adata: AnnData) -> str:
 
 
 def _table(name: str, data: pd.DataFrame) -> Table:
-    """Columns that are not empty; of long tables the first rows, of the curve rows from the first to the last."""
+    """Of long tables the first rows, of the curve rows from the first to the last."""
     titles = TITLES.get(name) or {str(column): str(column).replace("_", " ") for column in data}
-    filled = [column for column in titles if column in data and data[column].astype(str).str.strip().ne("").any()]
-    if "symbol" in filled and (data["symbol"].astype(str) == data["name"].astype(str)).all():
-        filled.remove("symbol")
+    if name == "certificate" and not data["asked"].any():
+        titles = {column: title for column, title in titles.items() if column != "asked"}
     rows = np.arange(len(data))
     if name == "curve" and len(data) > ROWS:
         rows = np.unique(np.linspace(0, len(data) - 1, ROWS).round().astype(int))
     elif name in ("printed", "pairs", "rules", "caps", "certificate"):
         rows = rows[:ROWS]
-    return Table(TABLES[name], {titles[column]: data[column].iloc[rows] for column in filled}, len(data))
+    return table(TABLES[name], data, titles, rows=rows, is_stacked=name in STACKED)

@@ -62,12 +62,13 @@ def thousands(value: float) -> str:
 
 
 def significant(value: float) -> str:
-    """Three significant digits; a dash for a missing value."""
+    """Three significant digits, of small numbers six decimals; a dash for a missing value."""
     if pd.isna(value):
         return "–"
     if float(value).is_integer() and abs(value) < 1e15:
         return thousands(value).replace("-", MINUS)
-    digits = f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:,.0f}"
+    size = abs(value)
+    digits = f"{value:.6f}" if size < 1e-4 else f"{value:#.3g}".rstrip(".") if size < 1000 else f"{value:,.0f}"
     return digits.replace("-", MINUS)
 
 

@@ -15,9 +15,9 @@ from smash_gpu.pl._confusion import drawn as confusion_drawn
 from smash_gpu.report._evaluation import CLASSIFIERS, PAIRS
 from smash_gpu.report._figures import Figure, drawn
 from smash_gpu.report._options import given
-from smash_gpu.report._panel import Table
 from smash_gpu.report._render import render
 from smash_gpu.report._results import changed
+from smash_gpu.report._tables import table
 
 METRICS = {
     "genes": "list", "n_used": "genes", "classifier": "classifier", SCORE: "balanced accuracy",
@@ -50,9 +50,9 @@ def transfer_page(adata: AnnData, title: str | None, key: str, *, figures: bool,
         classifier=CLASSIFIERS.get(shown["classifier"], shown["classifier"]),
         not_judged=[str(sentence) for sentence in slots.held(adata, "not_judged", key, "tl.transfer")],
         tables={
-            "metrics": _table("Lists between random panels and all measured genes", judged, METRICS),
-            "groups": _table(f"Classes. {which}", _classes(groups), GROUPS),
-            "confused": _table(f"Classes that are confused most. {which}", *_confused(counts)),
+            "metrics": table("Lists between random panels and all measured genes", judged, METRICS, digits=3),
+            "groups": table(f"Classes. {which}", _classes(groups), GROUPS, digits=3),
+            "confused": table(f"Classes that are confused most. {which}", *_confused(counts), digits=3),
         },
         figures=_figures(adata, counts, basis, key) if figures else {},
         maps=MAPS,
@@ -60,17 +60,12 @@ def transfer_page(adata: AnnData, title: str | None, key: str, *, figures: bool,
     )
 
 
-def _table(caption: str, data: pd.DataFrame, titles: dict[str, str]) -> Table:
-    shown = {title: data[column] for column, title in titles.items() if data[column].notna().any()}
-    return Table(caption, shown, len(data))
-
-
 def _classes(groups: pd.DataFrame) -> pd.DataFrame:
     """All classes; those without a cell in the tissue say that they are not judged, at the end."""
     absent = groups["cells"] == 0
-    table = groups.assign(**{"class": groups["class"] + np.where(absent, " (not judged: no cell)", "")})
-    table.loc[absent, ["recall", "ceiling", "precision", "f1"]] = np.nan
-    return pd.concat([table[~absent], table[absent]])
+    named = groups.assign(**{"class": groups["class"] + np.where(absent, " (not judged: no cell)", "")})
+    named.loc[absent, ["recall", "ceiling", "precision", "f1"]] = np.nan
+    return pd.concat([named[~absent], named[absent]])
 
 
 def _confused(counts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -79,9 +74,9 @@ def _confused(counts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     np.fill_diagonal(share, 0)
     largest = [at for at in np.argsort(-share, axis=None, kind="stable")[:PAIRS] if share.flat[at] > 0]
     row, column = np.unravel_index(np.array(largest, dtype=int), share.shape)
-    table = pd.DataFrame({"true class": counts.index[row], "named": counts.columns[column]})
-    table = table.assign(**{"share of the true class": share[row, column], "cells": counts.to_numpy()[row, column]})
-    return table, {name: name for name in table}
+    worst = pd.DataFrame({"true class": counts.index[row], "named": counts.columns[column]})
+    worst = worst.assign(**{"share of the true class": share[row, column], "cells": counts.to_numpy()[row, column]})
+    return worst, {name: name for name in worst}
 
 
 def _figures(adata: AnnData, counts: pd.DataFrame, basis: str, key: str) -> dict[str, Figure]:

@@ -12,9 +12,10 @@ from smash_gpu.annotated import slots
 from smash_gpu.report._figures import Figure, drawn
 from smash_gpu.report._options import given
 from smash_gpu.report._panel import TITLES as OF_PANEL
-from smash_gpu.report._panel import Table
+from smash_gpu.report._panel import with_address
 from smash_gpu.report._render import render
 from smash_gpu.report._results import changed
+from smash_gpu.report._tables import Table, table
 
 CAPTIONS = {
     "checks": "Checks",
@@ -36,6 +37,7 @@ def validation_page(adata: AnnData, title: str | None, key: str, *, figures: boo
     """The text of the HTML file that `write_validation` writes."""
     checks = get.validation(adata, key=key)
     found = {name: get.validation(adata, name, key=key) for name in CAPTIONS}
+    found["platform"] = with_address(found["platform"])
     found["crowding"] = found["crowding"].sort_values("transcripts", ascending=False, kind="stable")
     options = slots.recorded(adata, key, "validation")
     counts = checks["verdict"].value_counts().to_dict()
@@ -45,7 +47,7 @@ def validation_page(adata: AnnData, title: str | None, key: str, *, figures: boo
         changed=changed(adata, {"validation": (key, slots.VALIDATED)}),
         n_genes=len(found["genes"]),
         counts={verdict: counts.get(verdict, 0) for verdict in ("fail", "warn", "pass", "not checked")},
-        tables={name: _table(name, table) for name, table in found.items() if len(table)},
+        tables={name: _table(name, rows) for name, rows in found.items() if len(rows)},
         figures=_figures(adata, key) if figures and found["crowding"]["transcripts"].notna().all() else {},
         options=given(options),
     )
@@ -63,7 +65,4 @@ def _table(name: str, data: pd.DataFrame) -> Table:
     """The columns that are not empty, by title; limits of `limits=` go by their names."""
     more = {str(column): str(column) for column in data if name == "genes" and column not in TITLES[name]}
     titles = TITLES[name] | more
-    filled = [
-        column for column in titles if column in data and data[column].notna().any() and (data[column] != "").any()
-    ]
-    return Table(CAPTIONS[name], {titles[column]: data[column] for column in filled}, len(data))
+    return table(CAPTIONS[name], data, titles, is_stacked=name in ("checks", "platform"))

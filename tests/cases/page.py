@@ -64,6 +64,15 @@ def rows_of(page, caption):
     return [[html.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in cells]
 
 
+def under_headings(rows):
+    """Rows of a table, each with the heading above it in front."""
+    found, heading = [], None
+    for row in rows:
+        heading = row[0] if len(row) == 1 else heading
+        found += [[heading, *row]] if len(row) > 1 else []
+    return found
+
+
 def hostile_cells():
     adata = planted(np.random.default_rng(2), n_cells=200, n_genes=50, groups=GROUPS)
     names = adata.var_names.to_numpy().copy()

@@ -12,7 +12,7 @@ from smash_gpu import models
 from smash_gpu.selection import scoring
 from smash_gpu.selection.options import Importance
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 N_GENES = 60
 SHORT = {"xgboost": {"n_estimators": 6}, "dnn": {"max_explained": 60}}
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from smash_gpu.data import splits
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 @st.composite

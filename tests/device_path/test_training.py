@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import strict_cupy
 from cases.device import on
+from cases.forest import StandInForest
 from cases.models import Means, explained_by
 from cases.unequal import assert_as_accurate, planted_markers, unequal_classes
 from cells import planted
@@ -18,41 +19,10 @@ from strict_cupy import DeviceArray, DeviceCsr
 
 import smash_gpu as smg
 from smash_gpu import models
-from smash_gpu.data.splits import Split, stratified
+from smash_gpu.data.splits import stratified
 from smash_gpu.models import forest
 from smash_gpu.selection import harmony, scoring, steps
 from smash_gpu.selection.options import Importance
-
-
-class StandInForest:
-    """Takes what cuML's forest takes on a device, and nothing else; draws cells by weight, and splits without."""
-
-    def __init__(self, **options):
-        self.options, self.max_samples = options, 1.0
-
-    def get_params(self):
-        return {"n_estimators": 100, "max_depth": 16, "n_bins": 128}
-
-    def fit(self, X, y, sample_weight=None):
-        from sklearn.tree import DecisionTreeClassifier
-
-        assert all(isinstance(part, DeviceArray) for part in (X, y, sample_weight))
-        assert (X.dtype, y.dtype, sample_weight.dtype) == (np.float32, np.int32, np.float64)
-        assert 0 < self.max_samples <= 1
-        X, y, weight, rng = X.get(), y.get(), sample_weight.get(), np.random.default_rng(0)
-        self.drawn = [rng.choice(len(y), round(self.max_samples * len(y)), p=weight / weight.sum()) for _ in range(60)]
-        trees = [
-            DecisionTreeClassifier(max_features="sqrt", random_state=n).fit(X[rows], y[rows])
-            for n, rows in enumerate(self.drawn)
-        ]
-        self.trees, self.n_groups = trees, y.max() + 1
-        self.feature_importances_ = np.mean([tree.feature_importances_ for tree in trees], axis=0)
-        return self
-
-    def predict(self, X):
-        assert isinstance(X, DeviceArray)
-        votes = np.stack([tree.predict(X.get()) for tree in self.trees])
-        return DeviceArray(np.array([np.bincount(cell, minlength=self.n_groups).argmax() for cell in votes.T]))
 
 
 def stand_in_for_xgboost(monkeypatch):
@@ -292,16 +262,6 @@ def test_class_weights_on_a_balanced_draw_need_the_host(monkeypatch):
     monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
     with pytest.raises(ValueError, match="class_weight='balanced'.*needs device='cpu'"):
         models.build("brf", random_state=0, device="cuda", **models.MODELS["brf"].paper)
-
-
-def test_a_tree_of_many_cells_draws_some_of_them(device, monkeypatch, rng):
-    monkeypatch.setattr(forest, "_cuml_forest", lambda n_estimators, **o: StandInForest(**o))
-    monkeypatch.setattr(forest, "MOST_DRAWN", 40)
-    X, group = DeviceArray(rng.random((200, 5)).astype(np.float32)), np.arange(200) % 3
-    for n_cells, options, share in ((160, {}, 0.25), (30, {}, 1.0), (160, {"max_samples": None}, 1.0)):
-        model = models.build("rf", random_state=0, device="cuda", **options)
-        model.fit(X, group, Split(np.arange(n_cells), np.arange(160, 200)))
-        assert model.estimator.max_samples == share
 
 
 @pytest.mark.parametrize("create", [forest.random_forest, forest.balanced_random_forest])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from smash_gpu import evaluation
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_metrics_are_the_plain_loop(pairs):
     true, predicted = map(list, zip(*pairs, strict=True))

@@ -18,7 +18,7 @@ from smash_gpu.evaluation.stability import Resampled
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 FEW_TREES = {"n_estimators": 10}
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 def by_mean(cells, n_genes):

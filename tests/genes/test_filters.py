@@ -18,7 +18,7 @@ def stats_of(detected, cells):
     return GroupStats(np.asarray(cells), detected, *[detected * 1.0] * 3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.3, 0.5, 0.75]), st.sampled_from([0.25, 0.5, 1.0]))
 def test_detection_rules_are_the_plain_loop(seed, fraction, share_of_groups):
     rng = np.random.default_rng(seed)
@@ -88,7 +88,7 @@ def test_filter_genes_reports_every_rule_in_order_and_narrows_the_mask(rng):
     smg.pp.filter_genes(adata, "cell_type", max_fraction=0.75, exclude=["NOISE20"], keep=["HLA-A"])
     table = adata.uns["smash"]["filters"].set_index("rule")
     assert [rule.split()[0] for rule in table.index] == [
-        *("excluded", "mitochondrial", "ribosomal", "heat", "hla", "housekeeping", "detected", "detected")
+        *("excluded", "mitochondrial", "ribosomal", "heat", "HLA", "housekeeping", "detected", "detected")
     ]
     assert table["matched"].tolist()[:6] == [1, 1, 1, 1, 1, 1]
     assert table["removed"].tolist()[:6] == [1, 1, 1, 1, 0, 1]
@@ -107,6 +107,14 @@ def test_a_family_that_is_not_named_is_not_removed(rng):
     assert adata.var["smash_candidate"][["MT-CO1", "RPL3"]].tolist() == [True, False]
     smg.pp.filter_genes(adata, "cell_type", families=(), **off)
     assert adata.var["smash_candidate"].all()
+
+
+def test_families_are_named_as_biologists_write_them():
+    rules = gene_filters.family_rules(("heat_shock", "hla"), np.array(["HLA-A", "HSPA1A", "CD3E"]), "human", what="x")
+    assert {rule: hit.tolist() for rule, hit in rules.items()} == {
+        "heat shock genes": [False, True, False],
+        "HLA genes": [True, False, False],
+    }
 
 
 def test_the_named_species_rules_over_the_spelling(rng):

@@ -55,7 +55,7 @@ rates = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.99)), min_size=7, max_si
 
 
 @given(seed=st.integers(0, 10_000), rate=rates, genes=st.lists(st.integers(0, 6), unique=True, min_size=1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_f_is_the_mean_over_all_ways_to_fail_and_stays_monotone_and_submodular(seed, rate, genes):
     objective = made_up(seed, rate)
     *larger, gene = genes
@@ -68,7 +68,7 @@ def test_f_is_the_mean_over_all_ways_to_fail_and_stays_monotone_and_submodular(s
 
 
 @given(seed=st.integers(0, 10_000), rate=rates, n=st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_greedy_and_bound_enclose_the_best_mean(seed, rate, n):
     objective = made_up(seed, rate)
     gains, free = Gains(objective, np.array(list("abcdefg"), dtype=object)), np.ones(7, dtype=bool)

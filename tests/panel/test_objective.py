@@ -78,7 +78,7 @@ def test_blocks_and_threads_change_nothing(data, monkeypatch):
 
 
 @given(seed=st.integers(0, 10_000), genes=st.lists(st.integers(0, 9), unique=True, min_size=1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_f_is_the_formula_monotone_and_submodular(seed, genes):
     objective = made_up(seed)
     *larger, gene = genes
@@ -92,7 +92,7 @@ def test_f_is_the_formula_monotone_and_submodular(seed, genes):
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_greedy_and_bound_enclose_the_optimum(seed, n):
     objective = made_up(seed)
     gains = Gains(objective, names_of(10))

@@ -53,7 +53,7 @@ def separation(data, gene, share):
     n_genes=st.integers(2, 3),
     options=st.sampled_from([{}, {"include": ["MARKER0X"]}, {"extend": ["NOISE30"]}, {"quota": 1}]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_genes_and_probe_sets_are_the_best_of_all_that_fit(small, low, high, cap, n_genes, options):
     """Exactly N genes, every class within its cap, F as large as for the best of all genes and numbers of sets."""
     options = {"n_genes": n_genes, "max_transcripts": cap, "probe_sets": (low, high), "tau": 2.0} | options

@@ -51,7 +51,7 @@ GIVEN = st.sampled_from([{}, {"include": [3]}, {"extend": [2]}])
 
 @pytest.mark.slow
 @given(groups=quotas(), cap=st.sampled_from([None, 9.0]), given_genes=GIVEN)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_panel_keeps_its_quotas_if_there_is_one(small, groups, cap, given_genes):
     """Exactly N genes within all quotas and caps, a bound above the best of all panels, and an error if none does."""
     by_name = {what: small.names[genes] for what, genes in given_genes.items()}

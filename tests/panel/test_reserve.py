@@ -26,7 +26,7 @@ def tasks(draw):
 
 
 @given(task=tasks())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_completion_is_found_if_there_is_one_and_lacks_the_fewest_markers(task):
     all_panels = [np.array(p, dtype=int) for p in combinations(task.genes, task.n)]
     fewest = min((task.lacks(p).sum() for p in all_panels if task.fits(p)), default=None)
@@ -39,7 +39,7 @@ def test_a_completion_is_found_if_there_is_one_and_lacks_the_fewest_markers(task
 
 
 @given(task=tasks(), seed=st.integers(0, 100))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_reserve_completes_the_panel_whatever_is_chosen(task, seed):
     start = completion(task).panel
     if start is None:

@@ -69,7 +69,7 @@ def of(e, target):
 
 
 @given(seed=st.integers(0, 10_000), target=st.sampled_from(["pc", "total"]), genes=st.permutations(range(12)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_updates_equal_least_squares(seed, target, genes):
     e = made_up(seed)
     variation = of(e, target)
@@ -81,7 +81,7 @@ def test_updates_equal_least_squares(seed, target, genes):
 
 
 @given(seed=st.integers(0, 10_000), target=st.sampled_from(["pc", "total"]), genes=st.permutations(range(12)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_share_rises_and_stays_below_what_the_spectrum_allows(seed, target, genes):
     variation = of(made_up(seed), target)
     shares = [variation.explained(genes[:n]).share for n in range(13)]

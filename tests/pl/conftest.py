@@ -1,4 +1,4 @@
-"""Selections of seven, forty and hostile groups."""
+"""Selections of four groups of blood cells, of seven, forty and hostile ones."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ mpl.use("Agg")
 @pytest.fixture(scope="session")
 def seven():
     return selected([f"type {i}" for i in range(7)])
+
+
+@pytest.fixture(scope="session")
+def blood():
+    return selected(["CD14+ Mono", "CD16+ Mono", "CD4 T", "Mk"])
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import warnings
 import matplotlib as mpl
 import numpy as np
 import pytest
-from cases.figures import selected
+from cases.figures import LISTS, selected, ticks
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
@@ -55,7 +55,7 @@ def texts(figure):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-@pytest.mark.parametrize("name", ["seven", "forty", "hostile"])
+@pytest.mark.parametrize("name", ["blood", "seven", "forty", "hostile"])
 def test_no_text_is_clipped_and_no_names_overlap(request, name, draw):
     adata = request.getfixturevalue(name)
     with warnings.catch_warnings():
@@ -95,6 +95,20 @@ def test_a_legend_names_groups_that_begin_with_an_underscore(hostile):
     legend = [t.get_text() for t in smg.pl.importance(hostile).get_legend().get_texts()]
     assert legend == shown(hostile.uns["smash"]["groups"])
     assert any(name.startswith("_hidden") for name in legend)
+
+
+@pytest.mark.parametrize("name", ["unresolved_pairs", "panel_pairs"])
+def test_rows_of_pairs_fill_the_axes(seven, name):
+    low, high = sorted(FIGURES[name](seven).get_ylim())
+    assert low == pytest.approx(-0.6) and high == pytest.approx(len(ticks(FIGURES[name](seven), "y")) - 0.4)
+
+
+@pytest.mark.parametrize("dpi", [72, 100, 110, 160])
+def test_a_legend_above_fits_the_figure_at_any_resolution(blood, dpi):
+    for ax in (smg.pl.unresolved_pairs(blood, genes=LISTS[1]), smg.pl.panel_pairs(blood), smg.pl.learning_curve(blood)):
+        ax.figure.set_dpi(dpi)
+        ax.figure.draw_without_rendering()
+        assert ax.get_legend().get_window_extent().x1 <= ax.figure.bbox.x1
 
 
 def test_of_forty_groups_those_that_are_largest_nowhere_are_one_grey_part(forty):

@@ -20,6 +20,8 @@ def test_confusion_shows_shares_of_the_true_group_and_prints_them(seven):
     printed = {t.get_position(): t.get_text() for t in ax.texts}
     expected = {(c, r): f"{100 * share[r, c]:.0f}" for r, c in zip(*np.nonzero(share >= 0.005), strict=True)}
     assert printed == expected
+    ax.figure.draw_without_rendering()
+    assert {"0%", "100%"} <= {t.get_text() for t in ax.images[0].colorbar.ax.get_yticklabels()}
 
 
 def test_confusion_and_pairs_show_the_case_that_is_asked_for(seven):

@@ -86,6 +86,8 @@ def test_levels_show_the_brightest_class_and_the_window(adata, by_class):
     np.testing.assert_allclose(ax.lines[0].get_ydata(), most, rtol=1e-6)
     assert sorted(line.get_ydata()[0] for line in ax.lines[2:]) == [0.1, 90]
     assert most.is_monotonic_decreasing
+    sizes = {tick.label1.get_size() for tick in (*ax.yaxis.get_major_ticks(), *ax.yaxis.get_minor_ticks())}
+    assert sizes == {8}
 
 
 def test_the_list_of_a_validation_is_drawn_too(adata):

@@ -49,6 +49,15 @@ def test_errors_are_those_of_the_table(tissue):
     np.testing.assert_allclose(found["not judged (9)"], tissue.obsm["spatial"][:9, :2])
 
 
+@pytest.mark.parametrize("color", ["true", "error"])
+def test_map_and_legend_fill_the_figure(tissue, color):
+    figure = smg.pl.transfer_map(tissue, color).figure
+    figure.draw_without_rendering()
+    ends = figure.axes[0].get_legend().get_window_extent().x1, figure.axes[0].get_tightbbox(for_layout_only=False).x0
+    assert figure.bbox.width >= ends[0] > 0.85 * figure.bbox.width
+    assert ends[1] < 0.1 * figure.bbox.width
+
+
 def test_y_runs_down_on_one_scale(tissue):
     ax = smg.pl.transfer_map(tissue)
     assert ax.yaxis_inverted() and ax.get_aspect() == 1

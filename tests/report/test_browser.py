@@ -1,64 +1,34 @@
-"""The report in a browser: no scripts, no requests, no sideways scrolling."""
+"""The report in a browser: no scripts, no requests, no sideways scrolling of the page, light and dark."""
 
 from __future__ import annotations
 
-import html
-import json
-import os
 import re
-import shutil
-import subprocess
 
 import matplotlib as mpl
 import pytest
-from cases.page import PAYLOAD
+from cases.browser import browse, contrast, find_browser
+from cases.page import PAYLOAD, smash
 
 import smash_gpu as smg
 
 mpl.use("Agg")
 
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+@pytest.fixture(scope="module")
+def browser():
+    return find_browser()
 
 
 @pytest.fixture(scope="module")
-def browser():
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None and os.environ.get("SMASH_BROWSER_REQUIRED") == "1":
-        pytest.fail(f"SMASH_BROWSER_REQUIRED=1, but none of {', '.join(BROWSERS)} is installed")
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    return found
-
-
-def browse(browser, folder, *pages, width):
-    """Open the pages in frames of this width, and measure them there."""
-    probe = """
-    const measure = frame => {
-      const inner = frame.contentDocument, images = [...inner.images];
-      const fetched = frame.contentWindow.performance.getEntriesByType("resource").map(r => r.name);
-      return {
-        wide: inner.documentElement.scrollWidth, images: images.length, pwned: frame.contentWindow.pwned ?? 0,
-        drawn: images.filter(i => i.complete && i.naturalWidth > 50).length, scripts: inner.scripts.length,
-        fetched: fetched.filter(name => !name.startsWith("data:")), title: inner.title,
-        scrolling: [...inner.querySelectorAll(".scroll")].filter(b => b.scrollWidth > b.clientWidth).length,
-        size: parseFloat(getComputedStyle(inner.querySelector("td")).fontSize),
-      };
-    };
-    onload = () => {
-      document.querySelector("pre").textContent = JSON.stringify([...document.querySelectorAll("iframe")].map(measure));
-    };"""
-    frames = "".join(
-        f'<iframe style="width:{width}px;height:800px;border:0" srcdoc="{html.escape(page)}"></iframe>'
-        for page in pages
-    )
-    (folder / "probe.html").write_text(f"<pre></pre>{frames}<script>{probe}</script>", encoding="utf-8")
-    headless = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    shown = subprocess.run(
-        [*headless, "--virtual-time-budget=5000", "--dump-dom", (folder / "probe.html").as_uri()],
-        capture_output=True, text=True, timeout=90, check=True,
-    ).stdout  # fmt: skip
-    return json.loads(html.unescape(re.search(r"<pre>(\[.*?\])</pre>", shown, re.DOTALL).group(1)))
+def whole():
+    """All chapters, with names as long as those of real types."""
+    adata = smg.datasets.planted()
+    adata.obs["cell_type"] = adata.obs["cell_type"].cat.rename_categories({"A": "CD4+/CD45RA+/CD25- Naive T"})
+    smash(adata)
+    smg.tl.evaluate(adata, "cell_type", n_genes=[3, 6], n_splits=2, n_random=1, structure=True)
+    smg.tl.stability(adata, "cell_type", n_genes=4, n_resamples=2)
+    smg.tl.panel(adata, "cell_type", n_genes=6, platform="xenium_v1", max_transcripts=90)
+    return smg.report.page(adata)
 
 
 @pytest.mark.slow
@@ -75,6 +45,19 @@ def test_a_browser_shows_the_page_without_scripts_requests_or_sideways_scrolling
     assert found["size"] >= 13
     if scrolls:
         assert found["scrolling"] > 3  # wide tables and figures, each in its box
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_chapters_fit_a_phone_in_both_colour_schemes(browser, whole, tmp_path, scheme):
+    (found,) = browse(browser, tmp_path, whole, width=390, scheme=scheme)
+    assert found["wide"] <= 390
+    assert found["scrolling"] > 10 and all(found["stays"])  # the first column stays where the others move
+    assert found["blocks"] == [False] * 2  # tables with sentences are blocks of lines, which do not scroll
+    assert contrast(found["ink"], found["paper"]) > 12
+    assert (contrast(found["paper"], "rgb(0, 0, 0)") < 2) == (scheme == "dark")
+    assert len(found["turned"]) > 8
+    assert all((style == "none") == (scheme == "light") for style in found["turned"])
 
 
 def test_names_are_harmless_in_a_browser_even_without_the_policy(browser, hostile, tmp_path):

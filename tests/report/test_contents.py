@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from cases.page import Page, rows_of, smash
+from cases.page import Page, rows_of, smash, under_headings
 from scipy import sparse
 
 import smash_gpu as smg
@@ -87,8 +87,9 @@ def test_metrics_of_lists_and_of_random_panels_have_intervals(hostile, page, par
         assert said(is_random.loc[metric]) in row
     assert f"{case.loc['misclassification', 'mean']:.3f}" in parsed.texts["dd"]
     curve = smg.get.learning_curve(hostile)
-    rows = rows_of(page, "Learning curve")[1:]
-    assert [row[2] for row in rows] == [said(row) for _, row in curve.iterrows()]
+    rows = under_headings(rows_of(page, "Learning curve")[1:])
+    assert [row[1:3] for row in rows] == [[str(row["n_genes"]), said(row)] for _, row in curve.iterrows()]
+    assert [row[0].startswith("random panels like") for row in rows] == curve["is_random"].tolist()
     groups = smg.get.group_metrics(hostile)
     assert [row[2] for row in rows_of(page, "Metrics per group. List")[1:]] == [
         said(row) for _, row in groups[groups["metric"] == "recall"].iterrows()

@@ -48,6 +48,7 @@ def test_the_score_is_said_in_words(how, words):
         (-0.01234, "−0.0123"),
         (np.nan, "–"),
         (0.0, "0"),
+        (0.0000774, "0.000077"),
     ],
 )
 def test_numbers_are_short_and_tell_their_size(value, said):

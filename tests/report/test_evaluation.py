@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from cases.lists import NOISE
-from cases.page import Page, rows_of, smash
+from cases.page import Page, rows_of, smash, under_headings
 
 import smash_gpu as smg
 
@@ -49,7 +49,7 @@ def test_the_headline_is_the_error_of_the_selection_of_the_page_with_its_name(ad
     assert "Marker panel of 6 genes" in Page(page).texts["h2"]
     assert len(rows_of(page, "Metrics per group. List: smash, 6 genes.")) == 4
     assert rows_of(page, "Metrics on held-out cells")[0][1:] == ["vendor, 4 genes", "mine, 6 genes", "smash, 6 genes"]
-    curve = [row[:2] for row in rows_of(page, "Learning curve")[1:]]
+    curve = [row[:2] for row in under_headings(rows_of(page, "Learning curve")[1:])]
     assert curve[:2] == [["vendor", "3"], ["vendor", "6 (has 4)"]]
     assert re.search(r"<li><i>.*?</i><small> \d/2</small>", page)
 

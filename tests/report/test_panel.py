@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from cases.page import IMAGE, Page, hostile_cells, rows_of, smash
+from cases.page import IMAGE, Page, hostile_cells, rows_of, smash, under_headings
 from cells import planted
 
 import smash_gpu as smg
@@ -35,8 +35,8 @@ def test_selections_inside_broad_groups_and_other_conditions_are_shown(rng):
         part = row[0] if len(row) == 1 else part
         assert len(row) == 1 or row[-2].startswith(part.split(" / ")[0])
     conditions = rows_of(page, "Other classifiers and poorer data")
-    assert conditions[0][:3] == ["genes", "classifier", "counts kept"]
-    assert len(conditions) == 5
+    assert conditions[0][:2] == ["classifier", "counts kept"]
+    assert len(under_headings(conditions[1:])) == 4
 
 
 def test_a_designed_panel_gets_a_chapter(adata):
@@ -49,9 +49,10 @@ def test_a_designed_panel_gets_a_chapter(adata):
     parsed = Page(page)
     assert not [a for a in parsed.all("img") if "onerror" in a]
     assert rows_of(page, "Genes in the order in which they were chosen")[1:] == [
-        [IMAGE, "1", "0.512", "–"],
-        ["B", "2", "–", "C"],
+        [IMAGE, "1", "0.512"],
+        ["B", "2", "–"],
     ]
+    assert rows_of(page, "What is lost without each gene")[1:] == [[IMAGE, "–"], ["B", "C"]]
     curve = rows_of(page, "What the panel resolves")[1:]
     assert (curve[0][0], curve[-1][0]) == ("1", "299")
     assert "Genes that the rules removed" not in page
@@ -80,7 +81,7 @@ def test_the_cells_are_drawn_only_if_asked_for(adata, monkeypatch):
     drawn = [len(Page(smg.report.page(adata, umap=umap)).all("img")) for umap in (False, True)]
     assert drawn[1] == drawn[0] + 1
     page = smg.report.page(adata, figures=False)
-    used = [row[-3] for row in rows_of(page, "Numbers of the platform")[1:]]
+    used = [row[-2] for row in rows_of(page, "Numbers of the platform")[1:]]
     assert "no public limit on transcripts per cell; give max_transcripts=" in used
     assert len(rows_of(page, "Transcripts per cell of the whole panel")) == 1 + 3
 
@@ -95,6 +96,26 @@ def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     listed = [row[0] for row in rows_of(page, "Genes in the order in which they were chosen")[1:]]
     assert listed == smg.get.panel_table(adata)["name"].tolist()
     assert len(rows_of(page, "Pairs of classes, least resolved first")) == 1 + 3
+
+
+def test_a_table_leaves_out_what_says_nothing(adata):
+    smg.tl.panel(adata, "cell_type", n_genes=5)
+    page = smg.report.page(adata, figures=False)
+    first = {
+        "Markers of each class": "class",
+        "Transcripts per cell of the whole": "class",
+        "Pairs of classes": "class",
+    }
+    for caption, title in first.items():
+        titles = rows_of(page, caption)[0]
+        assert titles[0] == title and not {"column", "requested", "reason"} & set(titles)
+    assert "symbol" not in rows_of(page, "Genes in the order in which they were chosen")[0]
+    assert "<i>MARKER" in page
+    adata.obs["half"] = ["left", "right"] * (adata.n_obs // 2)
+    smg.tl.panel(adata, ["cell_type", "half"], n_genes=9, min_markers=1)
+    page = smg.report.page(adata, figures=False)
+    assert rows_of(page, "Markers of each class")[0][:3] == ["class", "column", "requested"]
+    assert {row[1] for row in rows_of(page, "Markers of each class")[1:]} == {"cell_type", "half"}
 
 
 @pytest.mark.slow

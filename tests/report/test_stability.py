@@ -25,9 +25,13 @@ def test_every_gene_has_its_row(stable):
     assert [row[0] for row in rows] == table["name"].tolist()
     assert [row[1] for row in rows] == [f"{100 * share:.0f} %" for share in table["frequency"]]
     assert [row[2] for row in rows] == [str(rank) if rank else "–" for rank in table["rank"]]
+    low, high = (
+        table[end].map(lambda rank: f"{rank:.0f}" if 0 < rank <= 4 else "–") for end in ("rank_low", "rank_high")
+    )
+    assert [row[3].split(" ", 1)[1] for row in rows] == [f"[{a}, {b}]" for a, b in zip(low, high, strict=True)]
     found = smg.get.substitutes(stable)
     for row in rows:
-        assert row[6] == ", ".join(found[found["name"] == row[0]]["substitute"][: _stability.SUBSTITUTES])
+        assert row[4] == ", ".join(found[found["name"] == row[0]]["substitute"][: _stability.SUBSTITUTES])
 
 
 def test_the_overlap_is_said(stable):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 from cases.lists import MARKERS, NOISE
-from cases.page import GROUPS, PAYLOAD, TAGS, Page, hostile_cells, rows_of, smash
+from cases.page import GROUPS, PAYLOAD, TAGS, Page, hostile_cells, rows_of, smash, under_headings
 
 import smash_gpu as smg
 
@@ -39,6 +41,8 @@ def test_the_page_holds_lists_ceiling_random_panels_and_classes(adata, written):
     of_all = smg.get.transfer(tissue, "groups", genes="all measured genes")["recall"]
     classes = rows_of(page, "Classes. List: mine, 2 genes")[1:]
     assert [float(row[3]) for row in classes] == pytest.approx(of_all.tolist(), abs=6e-4)
+    assert all(re.fullmatch(r"\d\.\d{3}", number) for row in classes for number in row[2:])  # 0.000, not 0
+    assert [row[1] for row in classes] == [str(n) for n in smg.get.transfer(tissue, "groups")["cells"]]
     confusion = smg.get.transfer(tissue, "confusion")
     worst = rows_of(page, "Classes that are confused most")[1]
     assert int(worst[3]) == confusion.loc[worst[0], worst[1]] > 0
@@ -82,7 +86,9 @@ def test_the_chapter_on_structure_holds_the_metrics_that_were_asked_for(adata):
     for row, metric in zip(rows[1:], ("neighbour_overlap", "captured_types"), strict=True):
         mean = smg.get.evaluation(adata).loc[metric, "mean"]
         assert row[1].startswith(f"{mean:.3f}")
-    assert [row[:2] for row in rows_of(page, "Structure by number of genes")[1:]] == [["mine", "2"], ["mine", "4"]]
+    curve = under_headings(rows_of(page, "Structure by number of genes")[1:])
+    assert [row[:2] for row in curve] == [["mine", "2"], ["mine", "4"]]
+    assert "Dashed" not in page  # random panels are a grey band
     assert "Structure inside types" in Page(page).texts["h2"]
     smg.tl.evaluate(adata, "cell_type", **options)
     assert "Structure inside types" not in Page(smg.report.page(adata, figures=False)).texts["h2"]

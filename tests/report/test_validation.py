@@ -29,7 +29,7 @@ def test_the_page_holds_every_check_and_every_gene(adata, written):
     assert [row[0] for row in rows_of(page, "Genes of the list")[1:]] == ["MARKER0X", "NOISE30", "GFP"]
     crowding = rows_of(page, "Transcripts per cell of the list")[1:]
     fullest = smg.get.validation(adata, "crowding").nlargest(1, "transcripts")["class"].item()
-    assert crowding[0][1] == fullest
+    assert crowding[0][0] == fullest
     assert "10x Genomics, Xenium Panel Design Concepts and Terms" in page
     assert len(parsed.all("img")) == len(parsed.all("figcaption")) == 2
     assert all(a["src"].startswith("data:image/") for a in parsed.all("img"))

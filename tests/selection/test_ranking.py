@@ -11,7 +11,7 @@ from smash_gpu.data.stats import GroupStats, group_stats
 from smash_gpu.selection import effects, ranking
 
 NAN = float("nan")
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 def letters(text):

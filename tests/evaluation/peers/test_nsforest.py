@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 import smash_gpu as smg
 from smash_gpu.evaluation.peers import nsforest
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 def test_nsforest_numbers_are_its_own(cells):
