@@ -9,7 +9,7 @@ from typing import Any
 
 from smash_gpu.annotated.source import Source
 from smash_gpu.cli.inputs import range_end
-from smash_gpu.cli.model_names import PANEL, Given, Known, as_models
+from smash_gpu.cli.model_names import ALONE, Given, Known, as_models
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
 from smash_gpu.evaluation.metrics import STRUCTURE
@@ -204,9 +204,9 @@ def add_lists(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--missing", choices=POLICIES, default=MISSING, help="what to do about genes of a list that the data lack")
     add(
-        "--select", type=as_models, choices=Known((*MODELS, PANEL)), nargs="+", default=[],
-        help="also evaluate the genes that this model, the consensus of several (rf,xgboost), or the panel design, "
-        "selects within every split",
+        "--select", type=as_models, choices=Known((*MODELS, *ALONE)), nargs="+", default=[],
+        help="also evaluate the genes that this model, the consensus of several (rf,xgboost), the panel design, or "
+        "scanpy's Wilcoxon test selects within every split",
     )  # fmt: skip
     add(
         "--n-genes", type=int, nargs="+", metavar="N",

@@ -11,6 +11,8 @@ from typing import Any
 from smash_gpu.cli import arguments, design
 from smash_gpu.cli.inputs import gene_columns, gene_list, named, open_data, save, save_params, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.model_names import PANEL
+from smash_gpu.evaluation.judging import WILCOXON
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.genes.tables import Gene
 
@@ -33,7 +35,7 @@ def run(options: argparse.Namespace) -> Result:
     out = writable(options.out)
     if not options.genes and not options.select:
         raise ValueError("there is nothing to evaluate; pass gene lists with --genes, models with --select, or both.")
-    design.require_asked(options, is_asked=arguments.PANEL in options.select)
+    design.require_asked(options, is_asked=PANEL in options.select)
     lists = lists_of(options.genes)
     _note_slides(options)
     adata, source = open_data(options)
@@ -43,8 +45,7 @@ def run(options: argparse.Namespace) -> Result:
     print(
         f"{', '.join(sizes + [name_of(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells"
     )
-    selections = {name_of(model): selection(model, options, source) for model in options.select}
-    found = judge(adata, options, lists | selections, options.n_genes, **source)
+    found = judge(adata, options, lists | selections(options, source), options.n_genes, **source)
     return Result(found | {"written": [] if out is None else _write(adata, out, draws=not options.no_figures)})
 
 
@@ -102,6 +103,13 @@ def name_of(model: str | tuple[str, ...]) -> str:
     return f"selection by {several.in_words(model)}"
 
 
+def selections(options: argparse.Namespace, source: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``--select`` names, as `tl.evaluate` takes it."""
+    return {
+        name_of(model): WILCOXON if model == WILCOXON else selection(model, options, source) for model in options.select
+    }
+
+
 def selection(model: str | tuple[str, ...], options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
     """A function from training cells and a number to genes: nested `tl.panel`, or `tl.smash` with ``model``."""
 
@@ -110,7 +118,7 @@ def selection(model: str | tuple[str, ...], options: argparse.Namespace, source:
         from smash_gpu.io.lazy import OnDisk
 
         part = cells if isinstance(cells, OnDisk) else cells.to_memory()
-        if model == arguments.PANEL:
+        if model == PANEL:
             return design.designed(part, n_genes, options, source)
         tl.smash(part, options.groupby, model=model, random_state=options.random_state, **source)
         return get.marker_panel(part, n_genes)

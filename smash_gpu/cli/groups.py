@@ -42,7 +42,7 @@ EXAMPLES = {  # atlas.h5ad: annotated cells, raw counts in X
     "platforms": ("platforms", "platforms xenium_v1 --json"),
     "evaluate": (
         "evaluate atlas.h5ad --groupby cell_type --genes mine.csv theirs.csv --n-genes 20 50 100",
-        "evaluate atlas.h5ad --groupby cell_type --select rf panel --sample-key donor --out judged",
+        "evaluate atlas.h5ad --groupby cell_type --select rf panel wilcoxon --sample-key donor --out judged",
     ),
     "stability": (
         "stability atlas.h5ad --groupby cell_type --n-genes 50 --out stable",

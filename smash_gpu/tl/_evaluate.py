@@ -24,7 +24,7 @@ from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.runtime.words import not_one_of
 from smash_gpu.tl import _summaries
-from smash_gpu.tl._lists import Wanted, at_least_none, choosers_of, named, sizes_of
+from smash_gpu.tl._lists import Wanted, at_least_none, choosers_of, is_chosen_inside, is_wilcoxon, named, sizes_of
 
 
 def evaluate(
@@ -68,9 +68,11 @@ def evaluate(
         None: the selection of the last `tl.smash` is repeated inside the training cells of every split, so that no
         held-out cell took part in its choice. A list is judged as it is: if it was chosen on these cells, the result is
         optimistic. A function of (annotated training cells, number of genes) that returns gene names, best first, is
-        called in every split. A mapping from names to any of these is judged side by side on the same splits. A list
-        holds names, symbols or Ensembl ids; it may be a table with a column such as "name", "gene" or "symbol", or the
-        ``pathlib.Path`` of a file with one gene per line or such a table.
+        called in every split. "wilcoxon": the genes of ``scanpy.tl.rank_genes_groups(method="wilcoxon")`` on the
+        training cells, groups in turn, best first, of all genes without filters. A mapping from names to any of these
+        is judged side by side on the same splits. A list holds names, symbols or Ensembl ids; it may be a table with a
+        column such as "name", "gene" or "symbol", or the ``pathlib.Path`` of a file with one gene per line or such a
+        table.
     n_genes
         Length, or several lengths, of the prefixes that are judged (a learning curve). Each selection runs once per
         split, for the longest. A given list must be in order of preference then; if it is shorter than a length, all of
@@ -211,11 +213,12 @@ def _warned(missed: list[str]) -> list[str]:
 
 
 def _origins(genes: Wanted | Mapping[str, Wanted]) -> dict[str, tuple[str, ...]]:
-    """Names of all lists, of those chosen in every split, and of those that a function of the user chose there."""
+    """Names of all lists, of those chosen in every split, and of those that a function or the test chose there."""
     lists = named(genes)
-    functions = tuple(name for name, one in lists.items() if callable(one))
-    inside = tuple(name for name, one in lists.items() if one is None or callable(one))
-    return {"genes": tuple(lists), "inside_splits": inside, "by_function": functions}
+    chosen_by = {"inside_splits": is_chosen_inside, "by_function": callable, "by_wilcoxon": is_wilcoxon}
+    return {"genes": tuple(lists)} | {
+        word: tuple(name for name, one in lists.items() if is_so(one)) for word, is_so in chosen_by.items()
+    }
 
 
 def _conditions(

@@ -205,3 +205,15 @@ def test_every_printed_row_says_how_many_genes_its_own_list_has(adata):
         shown = table.loc[table["genes"].isin([name, f"random panels like {name}"]), "n_genes"]
         used = {n: min(n, len(genes)) for n in (4, 9)}
         assert set(shown) == {n if n == m else f"{n} (has {m})" for n, m in used.items()}
+
+
+def test_the_test_of_the_field_is_repeated_inside_every_split(run, data, adata, tmp_path):
+    arguments = ("--select", "wilcoxon", "--n-genes", 9, "--n-splits", 2, "--out", tmp_path / "out", "--no-figures")
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", *arguments)
+    assert code == 0, error
+    assert "selection by wilcoxon" in out
+    smg.tl.evaluate(adata, "cell_type", genes={"selection by wilcoxon": "wilcoxon"}, n_genes=9, n_splits=2)
+    found = pd.read_csv(tmp_path / "out" / "splits.csv")
+    pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
+    code, _, error = run("evaluate", data, "--groupby", "cell_type", "--select", "rf,wilcoxon")
+    assert code == 2 and "invalid choice" in error
