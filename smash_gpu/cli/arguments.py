@@ -118,6 +118,13 @@ def add_printed(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("--gene-table", type=Path, metavar="CSV", help=said)
 
 
+def add_ids(command: argparse.ArgumentParser) -> None:
+    """Where Ensembl ids are."""
+    command.add_argument("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids")
+    said = "Ensembl ids by symbol, for genes without one in var, such as features.tsv.gz of Cell Ranger"
+    command.add_argument("--ensembl-table", type=Path, metavar="FILE", help=said)
+
+
 def number_or_column(text: str) -> int | str:
     """A whole number, or the name of a column."""
     return int(text) if text.isdecimal() else text

@@ -27,8 +27,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     add("result", type=Path, metavar="RESULT", help="panel.h5ad of `smash-gpu panel --out`, or data that hold a panel")
     add("--format", choices=tuple(FORMATS), required=True, help="whose form; json: as Xenium's gene_panel.json")
     add("--out", type=Path, metavar="FILE", required=True, help="file to write; of a sheet .csv or .xlsx")
-    add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids")
-    add("--ensembl-table", type=Path, metavar="FILE", help="Ensembl ids by symbol, for genes without one in var")
+    arguments.add_ids(command)
     add("--probe-sets-key", metavar="COLUMN", help="column of var with numbers of probe sets (xenium, json, sheet)")
     add("--forced", type=Path, metavar="FILE", help=f"genes that xenium forces, {arguments.GENES}")
 

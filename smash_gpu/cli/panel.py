@@ -61,8 +61,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--variation-target", choices=TARGETS, default=Request.variation_target, help="what is to be explained")
     add("--tune", action="store_true", help="choose τ, --prior and --variation by cross-validation in the cells")
-    add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
-    add("--ensembl-table", type=Path, metavar="FILE", help="Ensembl ids by symbol, for genes without one in var")
+    arguments.add_ids(command)
     add("--xenium-reference", action="store_true", help="also write the reference bundle for the Xenium Panel Designer")
     add("--tables", choices=("csv", "parquet"), default="csv", help="format of the tables (parquet needs pyarrow)")
     add("--no-figures", action="store_true", help="tables only")

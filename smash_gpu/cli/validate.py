@@ -8,7 +8,7 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.exit_codes import ExitCode
-from smash_gpu.cli.inputs import gene_columns, named, open_data, ranges, writable
+from smash_gpu.cli.inputs import existing_file, gene_columns, named, open_data, ranges, writable
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.wording import table_in_options
 from smash_gpu.genes.lists import POLICIES
@@ -36,6 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     add("--missing", choices=POLICIES, default="raise", help="genes that the data lack: raise, a failure; warn, a note")
     arguments.add_limits(command)
+    arguments.add_ids(command)
     add("--out", type=Path, metavar="FILE", help="HTML page to write")
     add("--title", help="heading of the page; default: the name of the list")
     add("--no-figures", action="store_true", help="a page without figures")
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> Result:
     adata, source = open_data(options)
     gene_columns(adata, options)
     same = ("platform", "missing", "exclude_families", "species", "mean_counts", "max_counts",
-            "max_transcripts", "probe_sets", "length_key")  # fmt: skip
+            "max_transcripts", "probe_sets", "length_key", "ensembl_key")  # fmt: skip
     tl.validate(
         adata,
         options.groupby,
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace) -> Result:
         extend=[] if options.extend is None else options.extend,
         unavailable=options.unavailable,
         limits=ranges(options.limit),
+        ensembl_table=existing_file(options.ensembl_table),
         **{name: getattr(options, name) for name in same},
         **source,
     )

@@ -232,7 +232,7 @@ def _gene(entry: Any) -> Gene | None:
 def ids_in(var: pd.DataFrame, names: np.ndarray) -> np.ndarray | None:
     """The Ensembl id of each gene, "" where it is missing: its name, else from a column of ``var`` known by its name.
 
-    None if there is no such column.
+    None if there is no such column with an id.
     """
     if are_ensembl_ids(names):
         return names
@@ -241,6 +241,8 @@ def ids_in(var: pd.DataFrame, names: np.ndarray) -> np.ndarray | None:
         if place is None:
             continue
         ids = [one or "" for one in tables.texts(var.iloc[:, place])]
+        if not any(ids):
+            continue
         if known == "gene_ids" or "ens" in known or are_ensembl_ids(list(filter(None, ids))):
             return np.array(ids, dtype=object)
     return None
