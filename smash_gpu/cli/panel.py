@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -239,8 +240,9 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
         save(pl.panel_curve(adata), out / "curve.png")
         if options.groupby:
             save(pl.panel_pairs(adata), out / "unresolved.png")
-            save(pl.panel_dotplot(adata), out / "dotplot.png")
-            save(pl.panel_heatmap(adata), out / "heatmap.png")
+            for column, end in zip(options.groupby, _ends(options.groupby), strict=True):
+                save(pl.panel_dotplot(adata, column=column), out / f"dotplot{end}.png")
+                save(pl.panel_heatmap(adata, column=column), out / f"heatmap{end}.png")
         if get.panel_table(adata, "crowding")["transcripts"].notna().all():
             save(pl.panel_crowding(adata), out / "crowding.png")
             save(pl.panel_levels(adata), out / "levels.png")
@@ -257,6 +259,11 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     written = sorted(out.iterdir())
     print(f"Written to {out}: {', '.join(path.name for path in written)}\n")
     return written
+
+
+def _ends(columns: list[str]) -> list[str]:
+    """What the names of the figures of each column end with; nothing for the first."""
+    return ["", *(re.sub(r"[^\w.-]+", "_", f"_{column}") for column in columns[1:])]
 
 
 def _group(genes: str) -> Any:

@@ -47,6 +47,7 @@ def test_the_command_writes_what_vendors_and_readers_take(run, data, tmp_path):
     assert {p.name for p in out.iterdir()} >= {
         "pairs.csv", "purposes.csv", "curve.csv", "rules.csv", "caps.csv", "certificate.csv", "xenium.csv",
         "merscope.csv", "params.json", "curve.png", "unresolved.png", "xenium_reference",
+        "dotplot.png", "heatmap.png", "dotplot_fine.png", "heatmap_fine.png",
     }  # fmt: skip
     assert (out / "curve.png").read_bytes().startswith(PNG)
     assert (out / "xenium_reference" / "matrix.mtx.gz").exists()

@@ -96,6 +96,12 @@ def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
     assert len(rows_of(page, "Pairs of classes, least resolved first")) == 1 + 3
 
 
+def test_the_classes_of_every_column_are_drawn(designed):
+    page = smg.report.page(designed)
+    for figure in ("Dot plot of the panel by class.", "Mean expression of the panel by class."):
+        assert [page.count(f"{figure} Column {column}.") for column in ("cell_type", "fine")] == [1, 1]
+
+
 def test_the_printed_panel_and_failure_rates_are_shown_also_without_markers(adata, tmp_path):
     with pytest.warns(UserWarning, match="on the slide but not in the data"):
         smg.tl.panel(adata, "cell_type", n_genes=3, extend=["NOISE30", "GFP"], failure_rate=0.2)
