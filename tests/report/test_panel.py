@@ -99,7 +99,7 @@ def test_a_panel_of_tl_panel_is_drawn_and_listed(adata):
 def test_the_classes_of_every_column_are_drawn(designed):
     page = smg.report.page(designed)
     for figure in ("Dot plot of the panel by class.", "Mean expression of the panel by class."):
-        assert [page.count(f"{figure} Column {column}.") for column in ("cell_type", "fine")] == [1, 1]
+        assert all(f"{figure} Column {column}." in page for column in ("cell_type", "fine"))
 
 
 def test_the_printed_panel_and_failure_rates_are_shown_also_without_markers(adata, tmp_path):
