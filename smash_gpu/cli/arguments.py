@@ -31,6 +31,7 @@ def add_source(
     labels: bool = True,
     data: str = "data",
     samples: bool = True,
+    needed: bool = True,
 ) -> None:
     """Input files and how to read them; ``several`` allows more than one column of cell types.
 
@@ -42,9 +43,11 @@ def add_source(
         "data", or the name of an option for the files, with dashes.
     samples
         Whether the command asks for samples.
+    needed
+        Whether the files have to be given as options.
     """
     files = "h5ad file or zarr store; several are joined to one data set; or a pattern in quotes"
-    option: dict[str, Any] = {} if data == "data" else {"dest": "data", "required": True}
+    option: dict[str, Any] = {} if data == "data" else {"dest": "data", "required": needed}
     command.add_argument(data, type=Path, nargs="+", metavar="DATA", help=files, **option)
     more = {"nargs": "+"} if several else {}
     command.add_argument(

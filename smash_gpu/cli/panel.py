@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,11 +21,13 @@ from smash_gpu.cli.inputs import (
     ranges,
     save,
     writable,
+    write_params,
 )
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.model_names import as_models
 from smash_gpu.cli.panel_text import show
-from smash_gpu.cli.saved import save_result
+from smash_gpu.cli.saved import RESULT, save_result
+from smash_gpu.cli.typed import COMMAND, of_command
 from smash_gpu.cli.wording import in_options, table_in_options
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.panel import Request
@@ -234,8 +235,8 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     export.merscope(adata, out / "merscope.csv", **ids)
     export.gene_panel_json(adata, out / "gene_panel.json", **ids)
     export.design_sheet(adata, out / "design_sheet.csv", **ids)
-    save_result(adata, out / "panel.h5ad", (*(options.groupby or ()), options.sample_key, options.batch_key))
-    (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))
+    save_result(adata, out / RESULT, (*(options.groupby or ()), options.sample_key, options.batch_key))
+    write_params(slots.recorded(adata, slots.PANEL, "panel") | {COMMAND: of_command(options)}, out)
     if not options.no_figures:
         save(pl.panel_curve(adata), out / "curve.png")
         if options.groupby:
