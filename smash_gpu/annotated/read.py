@@ -106,7 +106,7 @@ def _dataset(
     if not known.is_checked:
         known.parts = parts_of(adata, sample=sample, batch=batch)
     names, symbols, ids = genes.names, genes.symbols, genes.ids
-    data = Dataset(X, group, groups, names, symbols, target_sum, device, sample, batch, work, known, ids)
+    data = Dataset(X, group, groups, names, symbols, target_sum, device, sample, batch, work, known, ids, genes.aliases)
     known.wanted = data.name_of_sums(data.group, data.n_groups)
     return data
 

@@ -146,7 +146,7 @@ def validate(
         request, table = fitted(
             preset, request, var.columns, length_key=length_key, why_no_counts=expressed.why_no_counts
         )
-        known = KnownGenes(data.names, data.symbols, data.ids, var)
+        known = KnownGenes(data.names, data.symbols, data.ids, data.aliases, var)
         order = Order(
             named, known, expressed, request, preset,
             existing=availability.existing(Request(extend=printed), known),

@@ -79,3 +79,15 @@ def test_ids_of_a_table_stand_in_for_those_that_the_reference_lacks(adata, tmp_p
     assert smg.get.validation(adata, "genes")["ensembl_id"].tolist() == ids(adata)[GOOD].tolist()
     with pytest.raises(NotFoundError, match="no column 'yours'"):
         found(adata, listed, ensembl_key="yours")
+
+
+def test_a_gene_under_an_old_name_is_named_with_the_one_that_is_meant(adata):
+    adata.var["prev_symbol"] = ["OLD" if name == "NOISE30" else "" for name in adata.var_names]
+    for options in ({}, {"gene_symbols": "symbol"}):
+        adata.var["symbol"] = adata.var_names
+        smg.tl.validate(adata, "cell_type", genes=[*GOOD[:3], "OLD"], **options)
+        (row,) = smg.get.validation(adata).query("check == 'names'").itertuples()
+        assert (row.verdict, row.genes) == ("fail", "OLD")
+        assert "'OLD' (did you mean NOISE30, which has this alias?)" in row.detail
+    with pytest.raises(NotFoundError, match="did you mean NOISE30, which has this alias"):
+        smg.tl.panel(adata, "cell_type", n_genes=3, include=["OLD"])
