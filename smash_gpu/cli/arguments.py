@@ -21,6 +21,7 @@ from smash_gpu.panel import Request
 from smash_gpu.panel.platforms import LENGTH_KEY, built_in
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance, Ranking
 
+TABLES = (".csv", ".tsv", ".txt", ".gz")
 GENES = "one per line, or a table with a column 'name', 'gene', 'symbol' or the like"
 
 
@@ -109,7 +110,12 @@ def add_limits(command: argparse.ArgumentParser, *, species: bool = True) -> Non
     )  # fmt: skip
     add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
     add("--transcript-lengths", type=Path, metavar="FILE", help="GTF file, or table of genes, that fills --length-key")
-    add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
+    add(
+        "--length-key",
+        type=column,
+        metavar="COLUMN",
+        help=f"column with transcript lengths; default: {LENGTH_KEY}, if there",
+    )
     known = ", ".join(built_in())
     add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")
 
@@ -128,9 +134,19 @@ def add_ids(command: argparse.ArgumentParser) -> None:
     command.add_argument("--ensembl-table", type=Path, metavar="FILE", help=said)
 
 
+def column(text: str) -> str:
+    """The name of a column of genes, not of a file."""
+    suffix = Path(text).suffix.lower()
+    if suffix in TABLES or (suffix and Path(text).is_file()):
+        raise argparse.ArgumentTypeError(
+            f"{text} is a file; pass it as --gene-table {text}, and the name of its column here"
+        )
+    return text
+
+
 def number_or_column(text: str) -> int | str:
     """A whole number, or the name of a column."""
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isdecimal() else column(text)
 
 
 def add_candidates(command: argparse.ArgumentParser, *, several: bool = False) -> None:

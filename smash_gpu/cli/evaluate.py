@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from smash_gpu.cli.model_names import PANEL
 from smash_gpu.evaluation.judging import WILCOXON
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.genes.tables import Gene
+from smash_gpu.genes.vendors import begins_with_base
 
 PURPOSE = "compare gene lists and selections"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
@@ -127,17 +129,25 @@ def selection(model: str | tuple[str, ...], options: argparse.Namespace, source:
 
 
 def _note_slides(options: argparse.Namespace) -> None:
-    """Say that a slide.csv of ``smash-gpu panel`` does not begin with its best genes, if only the first are judged."""
+    """Say that a whole slide does not begin with its best genes, if only the first are judged."""
     from smash_gpu.errors import warn
 
     for path in options.genes if options.n_genes else ():
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
-            begins_with_printed = next(csv.DictReader(file), {}).get("origin") == "existing"
-        if begins_with_printed:
+        if _begins_with_printed(path):
             warn(
                 f"{path} begins with the printed panel, in no order of preference, so that its first genes are not its "
                 "best: panel.csv holds the chosen genes in their order."
             )
+
+
+def _begins_with_printed(path: Path) -> bool:
+    """Whether it is slide.csv or gene_panel.json of a panel that was added to a printed one, or a vendor's panel."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        if file.read(1) == "{":
+            file.seek(0)
+            return begins_with_base(json.load(file))
+        file.seek(0)
+        return next(csv.DictReader(file), {}).get("origin") == "existing"
 
 
 def _side_by_side(table: Any) -> Any:

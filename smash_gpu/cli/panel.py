@@ -83,8 +83,8 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
         "--quota", nargs=4, action="append", default=[], metavar=("NAME", "GENES", "LOW", "HIGH"),
         help="least and most genes of a file or a gene family in the panel; - for an open end",
     )  # fmt: skip
-    add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
-    add("--weight-key", metavar="COLUMN", help="column with gene weights")
+    add("--mask-var", type=arguments.column, metavar="COLUMN", help="column with True for the genes that may be chosen")
+    add("--weight-key", type=arguments.column, metavar="COLUMN", help="column with gene weights")
     add(
         "--weights", metavar="MODEL",
         help="weigh what each gene separates by how much a model uses it: rf, brf, xgboost, dnn, or several "
@@ -95,20 +95,17 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
         "--failure-rate", type=rate_or_column, metavar="Q",
         help="probability that the probes of a gene fail, or column with one per gene; the best panel on average",
     )  # fmt: skip
-    add("--cost-key", metavar="COLUMN", help="column with gene costs")
+    add("--cost-key", type=arguments.column, metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
     add("--positive-only", action="store_true", help="leave out genes that stand out by low expression")
 
 
 def rate_or_column(text: str) -> float | str:
-    """A number, or the name of a column, not of a file."""
+    """A number, or the name of a column."""
     try:
         return float(text)
     except ValueError:
-        if Path(text).is_file():
-            said = f"{text} is a file; pass it as --gene-table {text}, and the name of its column as --failure-rate"
-            raise argparse.ArgumentTypeError(said) from None
-        return text
+        return arguments.column(text)
 
 
 def _add_genes(command: argparse.ArgumentParser) -> None:

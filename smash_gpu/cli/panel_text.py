@@ -25,7 +25,9 @@ def show(adata: Any) -> None:
     print(shown.head(20).to_string(index=False, float_format="{:.3f}".format))
     if "replaces" in shown:
         print("substitute: the gene to take if the probes of a gene cannot be made; replaces: the share of what is")
-        print(f"lost without the gene that it makes up for; no gene is named where none makes up for {LEAST_SHARE:.0%}.")
+        print(
+            f"lost without the gene that it makes up for; no gene is named where none makes up for {LEAST_SHARE:.0%}."
+        )
     if "resolution" in curve:
         _show_resolution(curve)
     if "variation" in curve:

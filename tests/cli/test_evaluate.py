@@ -112,6 +112,13 @@ def test_a_table_of_the_slide_is_no_list_in_order_of_preference(run, data, tmp_p
         in run("evaluate", data, "--groupby", "cell_type", *more, "--n-genes", 1)[2]
     )
     assert "begins with" not in run("evaluate", data, "--groupby", "cell_type", *more)[2]
+    targets = [{"type": {"data": {"name": name}}, "source": {"category": kind}}
+               for name, kind in (("NOISE30", "base"), ("MARKER0X", "custom"))]  # fmt: skip
+    for order, said in ((targets, True), (targets[::-1], False)):
+        listed = written(tmp_path / "gene_panel.json", json.dumps({"payload": {"targets": order}}))
+        one = ("--genes", listed, *more[2:], "--n-genes", 1)
+        error = run("evaluate", data, "--groupby", "cell_type", *one)[2]
+        assert ("gene_panel.json begins with the printed panel" in error) == said
     slide.write_text("name,origin,in_data\nMARKER0X,chosen,True\nMARKER1X,chosen,True\n")
     assert "begins with" not in run("evaluate", data, "--groupby", "cell_type", *more, "--n-genes", 1)[2]
 

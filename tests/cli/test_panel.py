@@ -182,7 +182,10 @@ def test_a_failure_rate_is_a_number_or_a_column(run, data, tmp_path):
     pd.testing.assert_frame_equal(*found)
     code, _, error = run(*panel, "--failure-rate", data)
     assert code == 2
-    assert f"is a file; pass it as --gene-table {data}, and the name of its column as --failure-rate" in error
+    assert f"--failure-rate: {data} is a file; pass it as --gene-table {data}, and the name of its column here" in error
+    for option in ("--failure-rate", "--weight-key", "--cost-key", "--mask-var", "--length-key"):
+        code, _, error = run(*panel, option, "rates.csv")
+        assert code == 2 and f"{option}: rates.csv is a file; pass it as --gene-table" in error
     code, _, error = run(*panel, "--failure-rate", 1.2)
     assert code == ExitCode.WRONG
     assert "no probability below 1" in error
