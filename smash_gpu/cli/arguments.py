@@ -65,7 +65,7 @@ def add_source(
             name, dest="normalize", action="store_const", const=holds, default=Source.normalize, help=what
         )
     command.add_argument("--gene-symbols", metavar="COLUMN", help="column of var with gene symbols")
-    command.add_argument("--min-cells", type=int, help="leave out groups with fewer cells")
+    command.add_argument("--min-cells", type=int, help="leave out classes with fewer cells")
     if samples:
         command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")
     command.add_argument("--device", choices=DEVICES, default=Source.device, help="where to compute")
@@ -176,11 +176,11 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     """Options of filters, model and ranking."""
     add_candidates(command, several=True)
     add_tuned(command)
-    command.add_argument("--n-top", type=int, default=Ranking.n_top, help="markers per group")
+    command.add_argument("--n-top", type=int, default=Ranking.n_top, help="markers per class")
     command.add_argument(
-        "--within", metavar="COLUMN", help="column of obs with broad groups; one selection within each"
+        "--within", metavar="COLUMN", help="column of obs with broad classes; one selection within each"
     )
-    command.add_argument("--unique", action="store_true", help="use each gene as marker of only one group")
+    command.add_argument("--unique", action="store_true", help="use each gene as marker of only one class")
     add_effects(command)
     command.add_argument("--no-figures", action="store_true", help="tables only")
     if not any("--n-genes" in action.option_strings for action in command._actions):
@@ -198,13 +198,13 @@ def add_tuned(command: argparse.ArgumentParser) -> None:
 
 def add_effects(command: argparse.ArgumentParser) -> None:
     """Effect sizes that a marker needs."""
-    command.add_argument("--positive-only", action="store_true", help="leave out genes that are low in their group")
+    command.add_argument("--positive-only", action="store_true", help="leave out genes that are low in their class")
     for name, what in (
         ("min_log2_fold_change", "smallest log2 fold change of a marker against the other cells; 0 for any"),
         ("min_fraction_difference", "smallest share of cells with a marker, minus that outside; -1 for any"),
         (
             "near_highest",
-            "lowest place of a marker between the lowest (0) and highest (1) mean of a group; 0 for any",
+            "lowest place of a marker between the lowest (0) and highest (1) mean of a class; 0 for any",
         ),
     ):
         option = f"--{name.replace('_', '-')}"

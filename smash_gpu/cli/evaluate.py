@@ -74,7 +74,7 @@ def judge(
     print(_side_by_side(table).to_string(index=False))
     print("In the tables of the paper, M is misclassification and F1 is f1_weighted. The interval covers other")
     print("cells (with --sample-key: samples) from the same population, not other tissues or platforms.")
-    print("\nGroups that are confused most (mean of the shares in both directions, in %):")
+    print("\nClasses that are confused most (mean of the shares in both directions, in %):")
     for name in table["genes"].unique():
         pairs = get.unresolved_pairs(adata, genes=name)[:WORST_PAIRS]
         worst = [f"{row.group} / {row.other} {100 * row.confusion:.1f}" for row in pairs.itertuples()]

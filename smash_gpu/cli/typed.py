@@ -77,4 +77,10 @@ def _words(parser: argparse.ArgumentParser, action: argparse.Action, value: Any)
     if isinstance(action, argparse._AppendAction):
         return [word for one in value for word in (option, *map(str, one))]
     values = value if isinstance(value, list) else [value]
-    return [option, *("-" if one is None else str(one) for one in values)]
+    return [option, *("-" if one is None else _from_here(one) for one in values)]
+
+
+def _from_here(value: Any) -> str:
+    """A path as it is typed in this folder; any other value as text."""
+    is_near = isinstance(value, Path) and value.is_relative_to(Path.cwd())
+    return str(value.relative_to(Path.cwd())) if is_near else str(value)

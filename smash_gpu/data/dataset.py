@@ -107,7 +107,7 @@ class Dataset:
         """Sums per group, from one pass over the matrix."""
         return self.stats_by(self.group, self.n_groups)
 
-    def stats_by(self, code: np.ndarray, n_codes: int, name: str = "group statistics") -> GroupStats:
+    def stats_by(self, code: np.ndarray, n_codes: int, name: str = "class statistics") -> GroupStats:
         """Sums per value of any other code of the cells; ``name`` is that of the stage."""
         how: dict[str, Any] = {"target_sum": self.target_sum, "device": self.device}
         named, hashed = how | {"code": code, "n_codes": n_codes}, self.name_of_sums(code, n_codes)

@@ -102,7 +102,7 @@ def evaluation_splits(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     Columns ``genes`` (name of the list), ``split`` (from 0), ``random`` (number of the random panel, 0 for the list),
     ``n_genes``, ``n_used`` (genes that were judged: fewer if the list is shorter), ``classifier``, ``thin``,
     ``dropout``, ``gene_bias``, ``background``, ``n_train`` and ``n_test`` (cells, int64), and one per metric (float64).
-    Cells whose group has no training cell in the split are not judged, and in no number; a split without others is left
+    Cells whose class has no training cell in the split are not judged, and in no number; a split without others is left
     out.
 
     Raises

@@ -91,7 +91,7 @@ def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:
     if not sizes and len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         warn(
-            f"the lists differ in length ({listed}), and more genes separate groups better; pass "
+            f"the lists differ in length ({listed}), and more genes separate classes better; pass "
             f"n_genes={min(lengths.values())} to compare them at equal length."
         )
     short = [f"{name} has {length}" for name, length in lengths.items() if length < max(sizes, default=0)]

@@ -145,7 +145,7 @@ def test_the_protocol_is_printed_as_it_was_run_and_what_was_not_judged_is_named(
     arguments = ("--groupby", "cell_type", "--genes", *files, *options)
     code, out, error = run("evaluate", tmp_path / "cells.h5ad", *arguments)
     assert code == 0, error
-    assert "Protocol leak-free: whole samples held out (column sample), 4 folds, seed 0, groups of at least 5" in out
+    assert "Protocol leak-free: whole samples held out (column sample), 4 folds, seed 0, classes of at least 5" in out
     assert "stratified" not in out
     assert error.count("epsilon: all cells are of sample donor2") == 1
     assert "short has 3 of 9 genes" in error

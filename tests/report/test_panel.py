@@ -28,7 +28,7 @@ def test_selections_inside_broad_groups_and_other_conditions_are_shown(rng):
     for part, rules in ledger.groupby("within", sort=False, observed=True)["rule"]:
         expected += [f"within {part}", *rules]
     assert [row[0] for row in rows_of(page, "Genes removed by each rule")[1:]] == expected
-    rows = rows_of(page, "Markers of each group, and the evidence")[1:]
+    rows = rows_of(page, "Markers of each class, and the evidence")[1:]
     part = None
     for row in rows:
         part = row[0] if len(row) == 1 else part
