@@ -63,10 +63,15 @@ def _from_root(name: str, value: Any) -> Any:
 
 
 def _as_typed(action: argparse.Action, value: Any) -> Any:
-    """A value of JSON as the option has it."""
+    """A value of JSON as the option has it; a path as it is typed in this folder."""
     if action.type is not Path:
         return value
-    return [Path(one) for one in value] if isinstance(value, list) else Path(value)
+    return [_from_here(one) for one in value] if isinstance(value, list) else _from_here(value)
+
+
+def _from_here(path: str) -> Path:
+    here = Path.cwd()
+    return Path(path).relative_to(here) if Path(path).is_relative_to(here) else Path(path)
 
 
 def _words(parser: argparse.ArgumentParser, action: argparse.Action, value: Any) -> list[str]:
@@ -77,10 +82,10 @@ def _words(parser: argparse.ArgumentParser, action: argparse.Action, value: Any)
     if isinstance(action, argparse._AppendAction):
         return [word for one in value for word in (option, *map(str, one))]
     values = value if isinstance(value, list) else [value]
-    return [option, *("-" if one is None else _from_here(one) for one in values)]
+    return [option, *map(_text, values)]
 
 
-def _from_here(value: Any) -> str:
-    """A path as it is typed in this folder; any other value as text."""
-    is_near = isinstance(value, Path) and value.is_relative_to(Path.cwd())
-    return str(value.relative_to(Path.cwd())) if is_near else str(value)
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"  # an open end of a range
+    return f"{value:g}" if isinstance(value, float) else str(value)

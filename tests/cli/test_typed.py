@@ -33,7 +33,7 @@ def test_the_folder_of_a_panel_is_validated_as_it_was_designed(run, order, data)
     code, out, error = run("validate", order)
     assert code == 0, error
     first, *checks = out.splitlines()
-    said = ("--reference", str(data), "--max-counts - 90.0", "--limit mean 0 -", "--counts", "mine.toml")
+    said = ("--reference", str(data), "--max-counts - 90", "--limit mean 0 -", "--counts", "mine.toml")
     assert first.startswith(f"as in {order / 'params.json'}: ") and all(word in first for word in said)
     folder = order.parent
     same = run(
