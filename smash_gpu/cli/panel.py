@@ -27,7 +27,7 @@ from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.model_names import as_models
 from smash_gpu.cli.panel_text import show
 from smash_gpu.cli.saved import RESULT, save_result
-from smash_gpu.cli.typed import COMMAND, of_command
+from smash_gpu.cli.typed import COMMAND, given, of_command
 from smash_gpu.cli.wording import in_options, table_in_options
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.panel import Request
@@ -137,6 +137,10 @@ def run(options: argparse.Namespace) -> Result:
         raise ValueError(f"--column-weights needs as many weights as --groupby has columns, {len(columns)}.")
     if not columns:
         _need_no_classes(options)
+    if "variation_target" in given(options.parser) and not (options.variation or options.tune):
+        raise ValueError(
+            "--variation-target says what --variation is of; give --variation above 0 too, or leave it out."
+        )
     if options.tables == "parquet" and find_spec("pyarrow") is None:
         raise ImportError("--tables parquet needs pyarrow: pip install pyarrow.")
     adata, source = open_data(options)

@@ -6,7 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from cases.commands import changed
+from cases.commands import assert_one_message, changed
 
 import smash_gpu as smg
 from smash_gpu.cli.exit_codes import ExitCode
@@ -209,6 +209,13 @@ def test_a_panel_without_classes(run, data, tmp_path):
     assert code == 2 and "--groupby is missing" in error and "--variation 1" in error
     code, _, error = run("panel", data, "--n-genes", 5, "--variation", 1, "--min-markers", 1)
     assert code == 2 and "--min-markers needs classes" in error
+
+
+@pytest.mark.parametrize("target", ["pc", "total"])
+def test_a_target_of_the_variation_without_a_weight_of_it_is_refused(run, data, target):
+    options = ("--groupby", "cell_type", "--n-genes", 4, "--no-figures", "--variation-target", target)
+    assert_one_message(run("panel", data, *options), "--variation-target says what --variation is of")
+    assert run("panel", data, *options, "--variation", 0.1)[0] == 0
 
 
 def test_the_variation_is_reported(run, data, tmp_path):
