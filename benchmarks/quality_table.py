@@ -20,7 +20,7 @@ import pandas as pd
 from benchmarks import record
 
 REFERENCE = "wilcoxon"
-VARIANTS = {"_paper": "paper's setting", "_inverse_pca": "with inverse PCA", "_in_turn": "groups in turn"}
+VARIANTS = {"_paper": "paper's setting", "_inverse_pca": "with inverse PCA", "_in_turn": "classes in turn"}
 JUDGED = (71, 72, 73)  # seeds that took no part in any choice
 EARLIER = (0, 1, 2)
 CHANGED_SINCE = ("rf", "brf", "xgboost", "dnn")

@@ -28,9 +28,9 @@ PRINTED = "--extend printed/gene_panel.json"
 STEPS = {
     "printed": f"panel {CELLS} --groupby cell_type --n-genes 248 --max-transcripts 400 --no-figures --out printed",
     "panel": f"panel {CELLS} {BOTH} --n-genes 100 {PRINTED} {LIMITS} --no-figures --out order",
-    "validate": f"validate order/xenium.csv --reference {CELLS} {BOTH} {PRINTED} {LIMITS} --out order/validation.html",
-    "sheet": "export order/panel.h5ad --format sheet --out order/sheet.csv",
-    "cosmx": "export order/panel.h5ad --format cosmx --out order/cosmx.csv",
+    "validate": "validate order --out order/validation.html",
+    "sheet": "export order --format sheet --out order/sheet.csv",
+    "cosmx": "export order --format cosmx --out order/cosmx.csv",
 }
 FILES = ("printed/gene_panel.json", "order/xenium.csv", "order/sheet.csv", "order/cosmx.csv", "order/slide.csv")
 

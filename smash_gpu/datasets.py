@@ -33,10 +33,10 @@ def planted(
     n_batches: int = 2,
     random_state: int | np.random.Generator = 0,
 ) -> ad.AnnData:
-    """Synthetic counts in which the markers of every group are known.
+    """Synthetic counts in which the markers of every class are known.
 
-    Each gene has its own Poisson rate, 0.2 to 1.5 counts per cell. Marker ``i`` of group ``c`` has 6 counts per cell in
-    its group and 0.3 elsewhere. Cells differ in depth by a factor of 0.7 to 1.4. Samples and batches have no effect.
+    Each gene has its own Poisson rate, 0.2 to 1.5 counts per cell. Marker ``i`` of class ``c`` has 6 counts per cell in
+    its class and 0.3 elsewhere. Cells differ in depth by a factor of 0.7 to 1.4. Samples and batches have no effect.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def planted(
     n_genes
         Number of genes, the markers included.
     groups
-        Names of the groups; each cell belongs to one of them at random.
+        Names of the classes; each cell belongs to one of them at random.
     n_markers
-        Markers per group.
+        Markers per class.
     n_samples
         Number of samples; "donor0", "donor1", …
     n_batches
@@ -58,8 +58,8 @@ def planted(
     Returns
     -------
     Annotated cells × genes. ``X`` holds raw counts, CSR, float32. ``obs`` has ``cell_type`` (categorical), ``sample``
-    and ``batch`` (strings); ``var`` has ``marker_of``, the group of each planted marker and "" for the other genes.
-    Markers are named "MARKER0X" (group 0, first marker), the others "NOISE9".
+    and ``batch`` (strings); ``var`` has ``marker_of``, the class of each planted marker and "" for the other genes.
+    Markers are named "MARKER0X" (class 0, first marker), the others "NOISE9".
 
     Raises
     ------

@@ -22,7 +22,7 @@ def __dir__() -> list[str]:
 
 
 class NotFoundError(KeyError):
-    """A column, layer, gene, group or result is not in the data; the message names near matches.
+    """A column, layer, gene, class or result is not in the data; the message names near matches.
 
     It is a `KeyError` that prints its sentence; a plain one prints the ``repr`` of it.
 

@@ -62,12 +62,12 @@ def filter_genes(
     groupby
         Column of ``adata.obs`` with the cell types or states.
     min_fraction
-        A gene stays if at least this share of the cells of at least one group express it; from 0 to 1.
+        A gene stays if at least this share of the cells of at least one class express it; from 0 to 1.
     max_fraction, max_groups
         None: no such rule. The paper's is 0.75: a gene goes if at least ``max_fraction`` of the cells express it in at
-        least ``max_groups`` of the groups, and in two at least (with two groups, half of them is the one whose marker
-        it may be). The rule asks where a gene is detected, not how much of it: LYZ goes where two of four groups are
-        monocytes, and panels of equal size tell groups apart less well (``benchmarks/quality.py``).
+        least ``max_groups`` of the classes, and in two at least (with two classes, half of them is the one whose marker
+        it may be). The rule asks where a gene is detected, not how much of it: LYZ goes where two of four classes are
+        monocytes, and panels of equal size tell classes apart less well (``benchmarks/quality.py``).
     families
         Gene families to remove: "mitochondrial", "ribosomal", "heat_shock", "hla" (MHC), "housekeeping".
     species
@@ -86,7 +86,7 @@ def filter_genes(
     gene_symbols
         Column of ``adata.var`` with gene symbols, if ``var_names`` are something else (Ensembl ids).
     min_cells
-        Leave out groups with fewer cells, with a warning. None: a group of fewer than 2 cells is an error.
+        Leave out classes with fewer cells, with a warning. None: a class of fewer than 2 cells is an error.
     sample_key
         Column of ``adata.obs`` with the sample, patient or donor of each cell; "file" if each of several files is one.
     batch_key
@@ -159,7 +159,7 @@ def inverse_pca(
 
     Equal to standardising every gene and a full PCA, but from the correlation matrix of the candidates (genes × genes),
     which is summed block by block, or with fewer cells than candidates from products of cells (cells × cells); cells
-    without a group do not take part. `tl.smash` leaves this step out by default: it does not improve panels, and among
+    without a class do not take part. `tl.smash` leaves this step out by default: it does not improve panels, and among
     the genes that it removes are well-known markers that many other genes vary with.
 
     Parameters

@@ -26,7 +26,7 @@ from smash_gpu.io import open
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = [
-    "group statistics",
+    "class statistics",
     "candidates after the inverse PCA",
     "scores of rf, seed 0",
     "scores of rf, seed 1",
@@ -185,13 +185,13 @@ def test_a_full_disk_loses_nothing(data, calm, tmp_path):
     assert "tables not written: 2" in after
     assert f"MB are free in {disk / 'out'}" in ran.stderr
     assert "make room, and the same command continues from --work" in ran.stderr
-    assert "group-statistics" in ran.stderr
+    assert "class-statistics" in ran.stderr
     assert "cannot keep" in ran.stderr
     assert "No space left on device" in ran.stderr
     assert "MB are free" in ran.stderr
-    assert "kept: group statistics" not in full
+    assert "kept: class statistics" not in full
     assert ".part" not in ran.stdout
-    assert "kept: group statistics" in between
+    assert "kept: class statistics" in between
     assert after.count(".npz") == len(STAGES)
     for out in outs:
         assert (out / "markers.csv").read_bytes() == calm.markers

@@ -127,7 +127,7 @@ def group_lasso(number: int) -> str:
 def early_stopping() -> str:
     """Rounds and errors of boosted trees by rule, for seeds of the choice and others, and the form of the panels."""
     rows = frame("boosting_rounds").reindex(columns=[*BOOSTING, *MISTAKES, "rounds"])
-    rows["builder"] = rows["builder"].fillna("groups in turn").replace("marker_panel", "`get.marker_panel`")
+    rows["builder"] = rows["builder"].fillna("classes in turn").replace("marker_panel", "`get.marker_panel`")
     rows = rows.drop_duplicates(BOOSTING, keep="last").assign(choice=rows["seed"].isin(boosting_rounds.SEEDS))
     head = ["stops", "panels by", "seeds", "sets", "rounds: mean (fewest–most)"]
     head += [f"M, {k} genes, %" for k in quality.BUDGETS]

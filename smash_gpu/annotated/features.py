@@ -11,6 +11,7 @@ from anndata import AnnData
 from smash_gpu.annotated.columns import column
 from smash_gpu.compute.xp import on_gpu, take_columns
 from smash_gpu.errors import warn
+from smash_gpu.genes.aliases import aliases_in
 from smash_gpu.genes.kinds import are_genes
 from smash_gpu.genes.kinds import kinds as kinds_of
 from smash_gpu.genes.lists import GeneNames, ids_in
@@ -85,7 +86,7 @@ def gene_names(adata: AnnData, symbols: str | None = None) -> GeneNames:
     if symbols is not None:
         given = texts(column(var, symbols, "var"))
         known = np.array([one or name for one, name in zip(given, names, strict=True)], dtype=object)
-    return GeneNames(names, known, ids_in(var, names))
+    return GeneNames(names, known, ids_in(var, names), aliases_in(var, known))
 
 
 def _columns(block: Any, rows: np.ndarray) -> Any:

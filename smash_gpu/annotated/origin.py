@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 from weakref import finalize
@@ -45,12 +45,17 @@ def of(adata: AnnData, columns: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def changes(adata: AnnData, made_from: Mapping[str, Any]) -> str:
+def changes(adata: AnnData, made_from: Mapping[str, Any], *, named: Collection[str] | None = None) -> str:
     """What has changed since, in words; empty if nothing has.
 
     The order of cells, genes and categories and the types of columns do not matter, nor new names of the same cells.
+
+    Parameters
+    ----------
+    named
+        The genes that the result names: while they are there, others may be gone. None: none may.
     """
-    return "; ".join([*_of_cells(adata, made_from), *_of_genes(adata, made_from)])
+    return "; ".join([*_of_cells(adata, made_from), *_of_genes(adata, made_from, named)])
 
 
 def _of_cells(adata: AnnData, made_from: Mapping[str, Any]) -> Iterator[str]:
@@ -78,8 +83,10 @@ def _of_cells(adata: AnnData, made_from: Mapping[str, Any]) -> Iterator[str]:
                 yield f"the labels of {_counted(n, 'cell')} in {name!r} changed"
 
 
-def _of_genes(adata: AnnData, made_from: Mapping[str, Any]) -> Iterator[str]:
+def _of_genes(adata: AnnData, made_from: Mapping[str, Any], named: Collection[str] | None) -> Iterator[str]:
     before, now = int(made_from["n_genes"]), adata.n_vars
+    if named is not None and now < before and set(named) <= set(adata.var_names.astype(str)):
+        return
     if before != now:
         yield _more_or_fewer(before, now, "gene")
     elif _by_name(adata.var_names).digest != made_from["genes"]:

@@ -59,7 +59,7 @@ def read(
     """
     require_annotated(adata)
     if "groupby" not in source:
-        raise ValueError("no groups are known yet; run pp.filter_genes(adata, groupby) or tl.smash first.")
+        raise ValueError("no classes are known yet; run pp.filter_genes(adata, groupby) or tl.smash first.")
     require_one_name(source)
     source = vars(Source()) | dict(source)
     group, groups = groups_of(adata, source["groupby"], source["min_cells"], ignored=ignored)
@@ -106,7 +106,7 @@ def _dataset(
     if not known.is_checked:
         known.parts = parts_of(adata, sample=sample, batch=batch)
     names, symbols, ids = genes.names, genes.symbols, genes.ids
-    data = Dataset(X, group, groups, names, symbols, target_sum, device, sample, batch, work, known, ids)
+    data = Dataset(X, group, groups, names, symbols, target_sum, device, sample, batch, work, known, ids, genes.aliases)
     known.wanted = data.name_of_sums(data.group, data.n_groups)
     return data
 
@@ -116,7 +116,7 @@ def require_one_name(options: Mapping[str, Any]) -> None:
     for what, name in options.items():
         if isinstance(name, Iterable) and not isinstance(name, str):
             way_out = {
-                "groupby": "tl.panel takes several columns, and tl.smash(within=) a column of broad groups",
+                "groupby": "tl.panel takes several columns, and tl.smash(within=) a column of broad classes",
             }.get(what, "to combine columns, make a new one")
             raise TypeError(f"{what}={name!r} is a list, but one name is needed; {way_out}.")
 
@@ -206,16 +206,16 @@ def groups_of(
     listed = join_names(f"{groups[c]} ({sizes[c]})" for c in small)
     if small.size and min_cells is None:
         raise ValueError(
-            f"groups of {groupby!r} with fewer than {CELLS_FOR_A_SPLIT} cells cannot be split into training and "
+            f"classes of {groupby!r} with fewer than {CELLS_FOR_A_SPLIT} cells cannot be split into training and "
             f"held-out cells: {listed}. Pass min_cells={CELLS_FOR_A_SPLIT} to leave them out, or merge them."
         )
     if small.size:
-        warn(f"groups with fewer than {fewest} cells are left out: {listed}.")
+        warn(f"classes with fewer than {fewest} cells are left out: {listed}.")
     kept = np.setdiff1d(np.arange(len(groups)), small)
     if len(kept) < 2:
         raise ValueError(
-            f"adata.obs[{groupby!r}] has too few groups with enough cells: {len(kept)}, and two groups are needed. "
-            f"Its groups: {join_names(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True))}."
+            f"adata.obs[{groupby!r}] has too few classes with enough cells: {len(kept)}, and two classes are needed. "
+            f"Its classes: {join_names(f'{g} ({n})' for g, n in zip(groups, sizes, strict=True))}."
         )
     renumbered = np.full(len(groups) + 1, LEFT_OUT)
     renumbered[kept] = np.arange(len(kept))

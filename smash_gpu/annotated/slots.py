@@ -36,6 +36,9 @@ MAKE_AGAIN = {
     "spapros": "tl.spapros_metrics", "stability": "tl.stability", DESIGN: "tl.panel", VALIDATED: "tl.validate",
     TRANSFERRED: "tl.transfer",
 }  # fmt: skip
+NAMED_IN = {  # by result, the slot with the names of its genes
+    MARKERS: "markers", EVALUATION: "evaluation_panels", "stability": "stability", DESIGN: "genes", VALIDATED: "genes",
+}  # fmt: skip
 MADE_WITH = dict.fromkeys(ACCURACY, SCORES) | {"confusion": EVALUATION, "substitutes": "stability"}
 
 
@@ -108,9 +111,15 @@ def _result_of(slot: str) -> str:
 
 
 def changes(adata: AnnData, key: str, result: str) -> str:
-    """What has changed since ``result`` (`SCORES`, `MARKERS`, …) was made, in words; empty if nothing has."""
-    made_from = adata.uns.get(key, {}).get(MADE_FROM, {}).get(result)
-    return "" if made_from is None else origin.changes(adata, made_from)
+    """What has changed since ``result`` (`SCORES`, `MARKERS`, …) was made, in words; empty if nothing has.
+
+    Genes that are gone are no change where all genes that the result names are still there.
+    """
+    found = adata.uns.get(key, {})
+    made_from, table = found.get(MADE_FROM, {}).get(result), found.get(NAMED_IN.get(result, ""))
+    if made_from is None:
+        return ""
+    return origin.changes(adata, made_from, named=None if table is None else set(table["name"].astype(str)) - {""})
 
 
 def warn_if_changed(adata: AnnData, key: str, result: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from smash_gpu.annotated.source import Source
 from smash_gpu.cli.inputs import range_end
-from smash_gpu.cli.model_names import PANEL, Given, Known, as_models
+from smash_gpu.cli.model_names import ALONE, Given, Known, as_models
 from smash_gpu.compute.device import DEVICES
 from smash_gpu.evaluation import CLASSIFIERS, PROTOCOLS, Judging, Splitting
 from smash_gpu.evaluation.metrics import STRUCTURE
@@ -21,6 +21,7 @@ from smash_gpu.panel import Request
 from smash_gpu.panel.platforms import LENGTH_KEY, built_in
 from smash_gpu.selection.options import PANEL_GENES, Filters, Importance, Ranking
 
+TABLES = (".csv", ".tsv", ".txt", ".gz")
 GENES = "one per line, or a table with a column 'name', 'gene', 'symbol' or the like"
 
 
@@ -31,6 +32,7 @@ def add_source(
     labels: bool = True,
     data: str = "data",
     samples: bool = True,
+    needed: bool = True,
 ) -> None:
     """Input files and how to read them; ``several`` allows more than one column of cell types.
 
@@ -42,9 +44,11 @@ def add_source(
         "data", or the name of an option for the files, with dashes.
     samples
         Whether the command asks for samples.
+    needed
+        Whether the files have to be given as options.
     """
     files = "h5ad file or zarr store; several are joined to one data set; or a pattern in quotes"
-    option: dict[str, Any] = {} if data == "data" else {"dest": "data", "required": True}
+    option: dict[str, Any] = {} if data == "data" else {"dest": "data", "required": needed}
     command.add_argument(data, type=Path, nargs="+", metavar="DATA", help=files, **option)
     more = {"nargs": "+"} if several else {}
     command.add_argument(
@@ -61,7 +65,7 @@ def add_source(
             name, dest="normalize", action="store_const", const=holds, default=Source.normalize, help=what
         )
     command.add_argument("--gene-symbols", metavar="COLUMN", help="column of var with gene symbols")
-    command.add_argument("--min-cells", type=int, help="leave out groups with fewer cells")
+    command.add_argument("--min-cells", type=int, help="leave out classes with fewer cells")
     if samples:
         command.add_argument("--sample-key", metavar="COLUMN", help="column of obs with samples or donors")
     command.add_argument("--device", choices=DEVICES, default=Source.device, help="where to compute")
@@ -106,7 +110,12 @@ def add_limits(command: argparse.ArgumentParser, *, species: bool = True) -> Non
     )  # fmt: skip
     add("--limit", nargs=3, action="append", default=[], metavar=("COLUMN", "LOW", "HIGH"), help="range of a column")
     add("--transcript-lengths", type=Path, metavar="FILE", help="GTF file, or table of genes, that fills --length-key")
-    add("--length-key", metavar="COLUMN", help=f"column with transcript lengths; default: {LENGTH_KEY}, if there")
+    add(
+        "--length-key",
+        type=column,
+        metavar="COLUMN",
+        help=f"column with transcript lengths; default: {LENGTH_KEY}, if there",
+    )
     known = ", ".join(built_in())
     add("--platform", metavar="NAME", help=f"imaging platform whose public limits hold: {known}, or a TOML file")
 
@@ -118,9 +127,26 @@ def add_printed(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("--gene-table", type=Path, metavar="CSV", help=said)
 
 
+def add_ids(command: argparse.ArgumentParser) -> None:
+    """Where Ensembl ids are."""
+    command.add_argument("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids")
+    said = "Ensembl ids by symbol, for genes without one in var, such as features.tsv.gz of Cell Ranger"
+    command.add_argument("--ensembl-table", type=Path, metavar="FILE", help=said)
+
+
+def column(text: str) -> str:
+    """The name of a column of genes, not of a file."""
+    suffix = Path(text).suffix.lower()
+    if suffix in TABLES or (suffix and Path(text).is_file()):
+        raise argparse.ArgumentTypeError(
+            f"{text} is a file; pass it as --gene-table {text}, and the name of its column here"
+        )
+    return text
+
+
 def number_or_column(text: str) -> int | str:
     """A whole number, or the name of a column."""
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isdecimal() else column(text)
 
 
 def add_candidates(command: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -150,11 +176,11 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     """Options of filters, model and ranking."""
     add_candidates(command, several=True)
     add_tuned(command)
-    command.add_argument("--n-top", type=int, default=Ranking.n_top, help="markers per group")
+    command.add_argument("--n-top", type=int, default=Ranking.n_top, help="markers per class")
     command.add_argument(
-        "--within", metavar="COLUMN", help="column of obs with broad groups; one selection within each"
+        "--within", metavar="COLUMN", help="column of obs with broad classes; one selection within each"
     )
-    command.add_argument("--unique", action="store_true", help="use each gene as marker of only one group")
+    command.add_argument("--unique", action="store_true", help="use each gene as marker of only one class")
     add_effects(command)
     command.add_argument("--no-figures", action="store_true", help="tables only")
     if not any("--n-genes" in action.option_strings for action in command._actions):
@@ -172,13 +198,13 @@ def add_tuned(command: argparse.ArgumentParser) -> None:
 
 def add_effects(command: argparse.ArgumentParser) -> None:
     """Effect sizes that a marker needs."""
-    command.add_argument("--positive-only", action="store_true", help="leave out genes that are low in their group")
+    command.add_argument("--positive-only", action="store_true", help="leave out genes that are low in their class")
     for name, what in (
         ("min_log2_fold_change", "smallest log2 fold change of a marker against the other cells; 0 for any"),
         ("min_fraction_difference", "smallest share of cells with a marker, minus that outside; -1 for any"),
         (
             "near_highest",
-            "lowest place of a marker between the lowest (0) and highest (1) mean of a group; 0 for any",
+            "lowest place of a marker between the lowest (0) and highest (1) mean of a class; 0 for any",
         ),
     ):
         option = f"--{name.replace('_', '-')}"
@@ -204,9 +230,9 @@ def add_lists(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--missing", choices=POLICIES, default=MISSING, help="what to do about genes of a list that the data lack")
     add(
-        "--select", type=as_models, choices=Known((*MODELS, PANEL)), nargs="+", default=[],
-        help="also evaluate the genes that this model, the consensus of several (rf,xgboost), or the panel design, "
-        "selects within every split",
+        "--select", type=as_models, choices=Known((*MODELS, *ALONE)), nargs="+", default=[],
+        help="also evaluate the genes that this model, the consensus of several (rf,xgboost), the panel design, or "
+        "scanpy's Wilcoxon test selects within every split",
     )  # fmt: skip
     add(
         "--n-genes", type=int, nargs="+", metavar="N",

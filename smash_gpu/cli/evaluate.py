@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 from smash_gpu.cli import arguments, design
 from smash_gpu.cli.inputs import gene_columns, gene_list, named, open_data, save, save_params, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.model_names import PANEL
+from smash_gpu.evaluation.judging import WILCOXON
 from smash_gpu.genes.lists import MISSING
 from smash_gpu.genes.tables import Gene
+from smash_gpu.genes.vendors import begins_with_base
 
 PURPOSE = "compare gene lists and selections"
 PRINTED = ("misclassification", "macro_1_minus_recall", "f1_macro", "f1_weighted")
@@ -33,7 +37,7 @@ def run(options: argparse.Namespace) -> Result:
     out = writable(options.out)
     if not options.genes and not options.select:
         raise ValueError("there is nothing to evaluate; pass gene lists with --genes, models with --select, or both.")
-    design.require_asked(options, is_asked=arguments.PANEL in options.select)
+    design.require_asked(options, is_asked=PANEL in options.select)
     lists = lists_of(options.genes)
     _note_slides(options)
     adata, source = open_data(options)
@@ -43,8 +47,7 @@ def run(options: argparse.Namespace) -> Result:
     print(
         f"{', '.join(sizes + [name_of(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells"
     )
-    selections = {name_of(model): selection(model, options, source) for model in options.select}
-    found = judge(adata, options, lists | selections, options.n_genes, **source)
+    found = judge(adata, options, lists | selections(options, source), options.n_genes, **source)
     return Result(found | {"written": [] if out is None else _write(adata, out, draws=not options.no_figures)})
 
 
@@ -71,7 +74,7 @@ def judge(
     print(_side_by_side(table).to_string(index=False))
     print("In the tables of the paper, M is misclassification and F1 is f1_weighted. The interval covers other")
     print("cells (with --sample-key: samples) from the same population, not other tissues or platforms.")
-    print("\nGroups that are confused most (mean of the shares in both directions, in %):")
+    print("\nClasses that are confused most (mean of the shares in both directions, in %):")
     for name in table["genes"].unique():
         pairs = get.unresolved_pairs(adata, genes=name)[:WORST_PAIRS]
         worst = [f"{row.group} / {row.other} {100 * row.confusion:.1f}" for row in pairs.itertuples()]
@@ -102,6 +105,13 @@ def name_of(model: str | tuple[str, ...]) -> str:
     return f"selection by {several.in_words(model)}"
 
 
+def selections(options: argparse.Namespace, source: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``--select`` names, as `tl.evaluate` takes it."""
+    return {
+        name_of(model): WILCOXON if model == WILCOXON else selection(model, options, source) for model in options.select
+    }
+
+
 def selection(model: str | tuple[str, ...], options: argparse.Namespace, source: Mapping[str, Any]) -> Callable:
     """A function from training cells and a number to genes: nested `tl.panel`, or `tl.smash` with ``model``."""
 
@@ -110,7 +120,7 @@ def selection(model: str | tuple[str, ...], options: argparse.Namespace, source:
         from smash_gpu.io.lazy import OnDisk
 
         part = cells if isinstance(cells, OnDisk) else cells.to_memory()
-        if model == arguments.PANEL:
+        if model == PANEL:
             return design.designed(part, n_genes, options, source)
         tl.smash(part, options.groupby, model=model, random_state=options.random_state, **source)
         return get.marker_panel(part, n_genes)
@@ -119,17 +129,25 @@ def selection(model: str | tuple[str, ...], options: argparse.Namespace, source:
 
 
 def _note_slides(options: argparse.Namespace) -> None:
-    """Say that a slide.csv of ``smash-gpu panel`` does not begin with its best genes, if only the first are judged."""
+    """Say that a whole slide does not begin with its best genes, if only the first are judged."""
     from smash_gpu.errors import warn
 
     for path in options.genes if options.n_genes else ():
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
-            begins_with_printed = next(csv.DictReader(file), {}).get("origin") == "existing"
-        if begins_with_printed:
+        if _begins_with_printed(path):
             warn(
                 f"{path} begins with the printed panel, in no order of preference, so that its first genes are not its "
                 "best: panel.csv holds the chosen genes in their order."
             )
+
+
+def _begins_with_printed(path: Path) -> bool:
+    """Whether it is slide.csv or gene_panel.json of a panel that was added to a printed one, or a vendor's panel."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        if file.read(1) == "{":
+            file.seek(0)
+            return begins_with_base(json.load(file))
+        file.seek(0)
+        return next(csv.DictReader(file), {}).get("origin") == "existing"
 
 
 def _side_by_side(table: Any) -> Any:

@@ -8,6 +8,8 @@ from pathlib import Path
 from smash_gpu.cli import arguments
 from smash_gpu.cli.inputs import existing_file, gene_list, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.saved import RESULT
+from smash_gpu.cli.typed import PARAMS, taken_over
 
 PURPOSE = "write a designed panel in the form of a vendor"
 OUT = None
@@ -24,11 +26,15 @@ WITH_PROBE_SETS = ("xenium", "json", "sheet")
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of ``smash-gpu export``."""
     add = command.add_argument
-    add("result", type=Path, metavar="RESULT", help="panel.h5ad of `smash-gpu panel --out`, or data that hold a panel")
+    add(
+        "result",
+        type=Path,
+        metavar="RESULT",
+        help="folder of `smash-gpu panel --out`, its panel.h5ad, or data that hold a panel",
+    )
     add("--format", choices=tuple(FORMATS), required=True, help="whose form; json: as Xenium's gene_panel.json")
     add("--out", type=Path, metavar="FILE", required=True, help="file to write; of a sheet .csv or .xlsx")
-    add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids")
-    add("--ensembl-table", type=Path, metavar="FILE", help="Ensembl ids by symbol, for genes without one in var")
+    arguments.add_ids(command)
     add("--probe-sets-key", metavar="COLUMN", help="column of var with numbers of probe sets (xenium, json, sheet)")
     add("--forced", type=Path, metavar="FILE", help=f"genes that xenium forces, {arguments.GENES}")
 
@@ -37,6 +43,9 @@ def run(options: argparse.Namespace) -> Result:
     """Write one file."""
     from smash_gpu import export, get, read
 
+    if (options.result / PARAMS).is_file():  # a zarr store is a folder, too
+        options = taken_over(options, options.result)
+        options.result /= RESULT
     writable(options.out.absolute().parent)
     asked = {"ensembl_key": options.ensembl_key, "ensembl_table": existing_file(options.ensembl_table)}
     if options.probe_sets_key is not None:

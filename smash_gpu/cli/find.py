@@ -60,7 +60,7 @@ def _print_plan(adata: Any, options: argparse.Namespace) -> None:
     )
     print("\n".join(planned.lines), flush=True)
     if options.within is not None:
-        print(f"These passes are repeated for every group of {options.within!r}.")
+        print(f"These passes are repeated for every class of {options.within!r}.")
 
 
 def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: Any) -> dict[str, Any]:
@@ -81,16 +81,16 @@ def find(adata: Any, options: argparse.Namespace, out: Path | None, **source: An
             several.names_of(options.model), found["accuracy"], found["group_accuracy"], found["groups"]
         )
     )
-    print("\nMarkers (− means lower in the group than in other cells):")
+    print("\nMarkers (− means lower in the class than in other cells):")
     markers = get.markers(adata)
     if not len(markers):
         raise ValueError(
-            "no gene is a marker of any group; relax the sample rule (--sample-key) or omit --positive-only."
+            "no gene is a marker of any class; relax the sample rule (--sample-key) or omit --positive-only."
         )
     print(_marker_lines(markers) + "\n")
     if "agreement" in markers:
         agreed = (markers["agreement"] == 1).sum()
-        print(f"All models agree on {agreed} of {len(markers)} markers: {options.n_top} or fewer per group by each.\n")
+        print(f"All models agree on {agreed} of {len(markers)} markers: {options.n_top} or fewer per class by each.\n")
     panel = get.marker_panel(adata, min(options.n_genes, slots.n_scored(adata, slots.KEY)))
     written = [] if out is None else _write(adata, options, out, panel)
     names = get.markers_dict(adata)

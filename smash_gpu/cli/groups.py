@@ -36,13 +36,14 @@ EXAMPLES = {  # atlas.h5ad: annotated cells, raw counts in X
         "panel atlas.h5ad --groupby cell_type --platform xenium_v1 --extend printed.csv --out design",
     ),
     "validate": (
+        "validate design",
         "validate genes.csv --reference atlas.h5ad --groupby cell_type --platform xenium_v1 --out check.html",
     ),
-    "export": ("export design/panel.h5ad --format xenium --out xenium.csv --ensembl-key gene_ids",),
+    "export": ("export design --format xenium --out xenium.csv --ensembl-key gene_ids",),
     "platforms": ("platforms", "platforms xenium_v1 --json"),
     "evaluate": (
         "evaluate atlas.h5ad --groupby cell_type --genes mine.csv theirs.csv --n-genes 20 50 100",
-        "evaluate atlas.h5ad --groupby cell_type --select rf panel --sample-key donor --out judged",
+        "evaluate atlas.h5ad --groupby cell_type --select rf panel wilcoxon --sample-key donor --out judged",
     ),
     "stability": (
         "stability atlas.h5ad --groupby cell_type --n-genes 50 --out stable",

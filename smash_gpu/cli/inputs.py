@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from smash_gpu.cli.json_output import plain
+from smash_gpu.cli.typed import PARAMS
 from smash_gpu.genes.lists import listed
 from smash_gpu.genes.tables import Gene
 from smash_gpu.panel.platforms import LENGTH_KEY
@@ -58,7 +60,12 @@ def save_params(adata: Any, folder: Path, key: str | None = None) -> None:
 
     key = key or slots.KEY
     params = {step: slots.recorded(adata, key, step) for step in adata.uns[key]["params"]}
-    (folder / "params.json").write_text(json.dumps(params, indent=2))
+    write_params(params, folder)
+
+
+def write_params(params: dict[str, Any], folder: Path) -> None:
+    """Write options to ``params.json``; an open end of a range is null there."""
+    (folder / PARAMS).write_text(json.dumps(plain(params), indent=2, allow_nan=False), encoding="utf-8")
 
 
 def writable(out: Path | None) -> Path | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from smash_gpu.evaluation.judging import WILCOXON
+
 PANEL = "panel"
+ALONE = (PANEL, WILCOXON)  # no models, so in no consensus
 
 
 class Known(tuple):
@@ -13,7 +16,7 @@ class Known(tuple):
 
     def __contains__(self, value: object) -> bool:
         if isinstance(value, tuple):
-            return bool(value) and PANEL not in value and all(map(super().__contains__, value))
+            return bool(value) and not set(ALONE) & set(value) and all(map(super().__contains__, value))
         return super().__contains__(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from smash_gpu.cli.inputs import (
     ranges,
     save,
     writable,
+    write_params,
 )
 from smash_gpu.cli.json_output import Result
 from smash_gpu.cli.model_names import as_models
 from smash_gpu.cli.panel_text import show
-from smash_gpu.cli.saved import save_result
+from smash_gpu.cli.saved import RESULT, save_result
+from smash_gpu.cli.typed import COMMAND, given, of_command
 from smash_gpu.cli.wording import in_options, table_in_options
 from smash_gpu.genes.names import FAMILY_NAMES
 from smash_gpu.panel import Request
@@ -61,8 +63,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--variation-target", choices=TARGETS, default=Request.variation_target, help="what is to be explained")
     add("--tune", action="store_true", help="choose τ, --prior and --variation by cross-validation in the cells")
-    add("--ensembl-key", metavar="COLUMN", help="column of var with Ensembl ids, for xenium.csv and merscope.csv")
-    add("--ensembl-table", type=Path, metavar="FILE", help="Ensembl ids by symbol, for genes without one in var")
+    arguments.add_ids(command)
     add("--xenium-reference", action="store_true", help="also write the reference bundle for the Xenium Panel Designer")
     add("--tables", choices=("csv", "parquet"), default="csv", help="format of the tables (parquet needs pyarrow)")
     add("--no-figures", action="store_true", help="tables only")
@@ -82,8 +83,8 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
         "--quota", nargs=4, action="append", default=[], metavar=("NAME", "GENES", "LOW", "HIGH"),
         help="least and most genes of a file or a gene family in the panel; - for an open end",
     )  # fmt: skip
-    add("--mask-var", metavar="COLUMN", help="column with True for the genes that may be chosen")
-    add("--weight-key", metavar="COLUMN", help="column with gene weights")
+    add("--mask-var", type=arguments.column, metavar="COLUMN", help="column with True for the genes that may be chosen")
+    add("--weight-key", type=arguments.column, metavar="COLUMN", help="column with gene weights")
     add(
         "--weights", metavar="MODEL",
         help="weigh what each gene separates by how much a model uses it: rf, brf, xgboost, dnn, or several "
@@ -94,20 +95,17 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
         "--failure-rate", type=rate_or_column, metavar="Q",
         help="probability that the probes of a gene fail, or column with one per gene; the best panel on average",
     )  # fmt: skip
-    add("--cost-key", metavar="COLUMN", help="column with gene costs")
+    add("--cost-key", type=arguments.column, metavar="COLUMN", help="column with gene costs")
     add("--budget", type=float, help="maximum cost of the panel")
     add("--positive-only", action="store_true", help="leave out genes that stand out by low expression")
 
 
 def rate_or_column(text: str) -> float | str:
-    """A number, or the name of a column, not of a file."""
+    """A number, or the name of a column."""
     try:
         return float(text)
     except ValueError:
-        if Path(text).is_file():
-            said = f"{text} is a file; pass it as --gene-table {text}, and the name of its column as --failure-rate"
-            raise argparse.ArgumentTypeError(said) from None
-        return text
+        return arguments.column(text)
 
 
 def _add_genes(command: argparse.ArgumentParser) -> None:
@@ -139,6 +137,10 @@ def run(options: argparse.Namespace) -> Result:
         raise ValueError(f"--column-weights needs as many weights as --groupby has columns, {len(columns)}.")
     if not columns:
         _need_no_classes(options)
+    if "variation_target" in given(options.parser) and not (options.variation or options.tune):
+        raise ValueError(
+            "--variation-target says what --variation is of; give --variation above 0 too, or leave it out."
+        )
     if options.tables == "parquet" and find_spec("pyarrow") is None:
         raise ImportError("--tables parquet needs pyarrow: pip install pyarrow.")
     adata, source = open_data(options)
@@ -234,14 +236,15 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     export.merscope(adata, out / "merscope.csv", **ids)
     export.gene_panel_json(adata, out / "gene_panel.json", **ids)
     export.design_sheet(adata, out / "design_sheet.csv", **ids)
-    save_result(adata, out / "panel.h5ad", (*(options.groupby or ()), options.sample_key, options.batch_key))
-    (out / "params.json").write_text(json.dumps(slots.recorded(adata, slots.PANEL, "panel"), indent=2))
+    save_result(adata, out / RESULT, (*(options.groupby or ()), options.sample_key, options.batch_key))
+    write_params(slots.recorded(adata, slots.PANEL, "panel") | {COMMAND: of_command(options)}, out)
     if not options.no_figures:
         save(pl.panel_curve(adata), out / "curve.png")
         if options.groupby:
             save(pl.panel_pairs(adata), out / "unresolved.png")
-            save(pl.panel_dotplot(adata), out / "dotplot.png")
-            save(pl.panel_heatmap(adata), out / "heatmap.png")
+            for column, end in zip(options.groupby, _ends(options.groupby), strict=True):
+                save(pl.panel_dotplot(adata, column=column), out / f"dotplot{end}.png")
+                save(pl.panel_heatmap(adata, column=column), out / f"heatmap{end}.png")
         if get.panel_table(adata, "crowding")["transcripts"].notna().all():
             save(pl.panel_crowding(adata), out / "crowding.png")
             save(pl.panel_levels(adata), out / "levels.png")
@@ -258,6 +261,11 @@ def _write(adata: Any, options: argparse.Namespace, out: Path, source: dict[str,
     written = sorted(out.iterdir())
     print(f"Written to {out}: {', '.join(path.name for path in written)}\n")
     return written
+
+
+def _ends(columns: list[str]) -> list[str]:
+    """What the names of the figures of each column end with; nothing for the first."""
+    return ["", *(re.sub(r"[^\w.-]+", "_", f"_{column}") for column in columns[1:])]
 
 
 def _group(genes: str) -> Any:

@@ -11,6 +11,7 @@ def show(adata: Any) -> None:
     from smash_gpu import get
     from smash_gpu.annotated import slots
     from smash_gpu.panel.certificate import missing
+    from smash_gpu.panel.substitutes import LEAST_SHARE
 
     slide = get.panel_table(adata, "slide")
     if len(there := slide[slide["origin"] == "existing"]):
@@ -22,6 +23,11 @@ def show(adata: Any) -> None:
     shown = genes[[name for name in columns if name in genes and name not in left_out]]
     print(f"\n{len(genes)} genes, in order of choice" + (" (the first 20):" if len(genes) > 20 else ":"))
     print(shown.head(20).to_string(index=False, float_format="{:.3f}".format))
+    if "replaces" in shown:
+        print("substitute: the gene to take if the probes of a gene cannot be made; replaces: the share of what is")
+        print(
+            f"lost without the gene that it makes up for; no gene is named where none makes up for {LEAST_SHARE:.0%}."
+        )
     if "resolution" in curve:
         _show_resolution(curve)
     if "variation" in curve:

@@ -189,7 +189,7 @@ def _resample(adata: Any, options: argparse.Namespace, source: dict[str, Any]) -
     from smash_gpu.annotated import slots
 
     if slots.recorded(adata, slots.KEY, "within"):
-        warn("a selection within broad groups cannot be repeated on halves: no chapter on stability.")
+        warn("a selection within broad classes cannot be repeated on halves: no chapter on stability.")
         return
     n_genes = max(slots.recorded(adata, slots.KEY, "evaluation").get("n_genes") or [PANEL_GENES])
     with _timed(f"Selecting {n_genes} genes again on {options.n_resamples} halves"):

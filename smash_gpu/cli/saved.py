@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+RESULT = "panel.h5ad"
+
 
 def save_result(adata: Any, path: Path, columns: Iterable[str | None]) -> None:
     """Write ``.uns["smash_panel"]``, the columns of ``obs`` that it was made from, and ``var``, as an h5ad file.

@@ -11,6 +11,7 @@ from smash_gpu.cli.evaluate import selection
 from smash_gpu.cli.find import select
 from smash_gpu.cli.inputs import gene_columns, kept_in, named, open_data, require_samples, save_params, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.model_names import PANEL
 from smash_gpu.cli.tune import use_tuned
 from smash_gpu.evaluation.judging import Resampling
 from smash_gpu.selection.options import PANEL_GENES, Ranking
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> Result:
     print(f"{named(options)}: {adata.n_obs:,} cells × {adata.n_vars:,} genes", flush=True)
     choose = None
     if options.panel:
-        choose = selection(arguments.PANEL, options, source)
+        choose = selection(PANEL, options, source)
     else:
         use_tuned(adata, options)
         select(adata, options, work=kept_in(options), **source)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from smash_gpu.cli import arguments, design
-from smash_gpu.cli.evaluate import lists_of, name_of, selection
+from smash_gpu.cli.evaluate import lists_of, selections
 from smash_gpu.cli.inputs import gene_columns, named, open_data, save, save_params, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.model_names import PANEL
 from smash_gpu.evaluation.judging import Transferring
 from smash_gpu.runtime.paths import require_file, require_path
 
@@ -53,14 +54,14 @@ def run(options: argparse.Namespace) -> Result:
     out = writable(options.out)
     if not options.genes and not options.select:
         raise ValueError("there is nothing to judge; pass gene lists with --genes, models with --select, or both.")
-    design.require_asked(options, is_asked=arguments.PANEL in options.select)
+    design.require_asked(options, is_asked=PANEL in options.select)
     require_path(options.tissue)
     lists: dict[str, Any] = dict(lists_of(options.genes))
     reference, source = open_data(options)
     gene_columns(reference, options)
     design.require_room(reference, options.n_genes, options)
     tissue = concat.open_cells([options.tissue], {"groupby": [options.tissue_groupby or options.groupby]})
-    lists |= {name_of(model): selection(model, options, source) for model in options.select}
+    lists |= selections(options, source)
     same = ("n_genes", "tissue_groupby", "missing", "classifier", "n_random", "random_state", "tissue_layer",
             "tissue_use_raw", "tissue_normalize", "tissue_gene_symbols")  # fmt: skip
     tl.transfer(

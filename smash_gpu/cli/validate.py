@@ -8,8 +8,9 @@ from typing import Any
 
 from smash_gpu.cli import arguments
 from smash_gpu.cli.exit_codes import ExitCode
-from smash_gpu.cli.inputs import gene_columns, named, open_data, ranges, writable
+from smash_gpu.cli.inputs import existing_file, gene_columns, named, open_data, ranges, writable
 from smash_gpu.cli.json_output import Result
+from smash_gpu.cli.typed import taken_over
 from smash_gpu.cli.wording import table_in_options
 from smash_gpu.genes.lists import POLICIES
 from smash_gpu.runtime.paths import require_file
@@ -17,14 +18,16 @@ from smash_gpu.runtime.paths import require_file
 PURPOSE = "check a list of genes before it is ordered; exit code 0: no check fails, 1: one does"
 OUT = None
 SENTENCES = {"checks": "detail", "platform": "used"}  # by table
+ORDERED = "xenium.csv"  # of the folder of a panel: the list that is sent
 SHOWN = 200  # characters of the genes of one check
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of ``smash-gpu validate``."""
     add = command.add_argument
-    add("list", type=Path, metavar="LIST", help=f"the list: {arguments.GENES}")
-    arguments.add_source(command, several=True, data="--reference", samples=False)
+    what = f"the list: {arguments.GENES}; or the folder of `smash-gpu panel --out`: its {ORDERED}, with its options"
+    add("list", type=Path, metavar="LIST", help=what)
+    arguments.add_source(command, several=True, labels=False, data="--reference", samples=False, needed=False)
     arguments.add_printed(command, "printed panel that the list is added to")
     add(
         "--unavailable",
@@ -36,6 +39,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     add("--missing", choices=POLICIES, default="raise", help="genes that the data lack: raise, a failure; warn, a note")
     arguments.add_limits(command)
+    arguments.add_ids(command)
     add("--out", type=Path, metavar="FILE", help="HTML page to write")
     add("--title", help="heading of the page; default: the name of the list")
     add("--no-figures", action="store_true", help="a page without figures")
@@ -46,12 +50,18 @@ def run(options: argparse.Namespace) -> Result:
     from smash_gpu import get, tl
     from smash_gpu.get._validation import TABLES
 
+    if options.list.is_dir():
+        options = taken_over(options, options.list)
+        options.list /= ORDERED
     require_file(options.list)
+    for name, option in (("data", "--reference"), ("groupby", "--groupby")):
+        if not getattr(options, name):
+            raise ValueError(f"{option} is missing; only the folder of smash-gpu panel --out says which it is.")
     writable(None if options.out is None else options.out.absolute().parent)
     adata, source = open_data(options)
     gene_columns(adata, options)
     same = ("platform", "missing", "exclude_families", "species", "mean_counts", "max_counts",
-            "max_transcripts", "probe_sets", "length_key")  # fmt: skip
+            "max_transcripts", "probe_sets", "length_key", "ensembl_key")  # fmt: skip
     tl.validate(
         adata,
         options.groupby,
@@ -59,6 +69,7 @@ def run(options: argparse.Namespace) -> Result:
         extend=[] if options.extend is None else options.extend,
         unavailable=options.unavailable,
         limits=ranges(options.limit),
+        ensembl_table=existing_file(options.ensembl_table),
         **{name: getattr(options, name) for name in same},
         **source,
     )

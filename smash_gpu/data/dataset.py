@@ -54,6 +54,8 @@ class Dataset:
         What earlier passes have shown; None: nothing.
     ids
         Ensembl ids of the genes, "" where one is missing; None if not known.
+    aliases
+        Names of genes by their aliases, for messages.
     """
 
     matrix: Any
@@ -68,6 +70,7 @@ class Dataset:
     work: Work = field(default_factory=Work)
     known: Known = field(default_factory=Known)
     ids: np.ndarray | None = None
+    aliases: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.known.is_about(self.matrix):
@@ -77,7 +80,7 @@ class Dataset:
     @cached_property
     def gene_names(self) -> GeneNames:
         """All that the genes may be called by."""
-        return GeneNames(self.names, self.symbols, self.ids)
+        return GeneNames(self.names, self.symbols, self.ids, self.aliases)
 
     @property
     def n_groups(self) -> int:
@@ -104,7 +107,7 @@ class Dataset:
         """Sums per group, from one pass over the matrix."""
         return self.stats_by(self.group, self.n_groups)
 
-    def stats_by(self, code: np.ndarray, n_codes: int, name: str = "group statistics") -> GroupStats:
+    def stats_by(self, code: np.ndarray, n_codes: int, name: str = "class statistics") -> GroupStats:
         """Sums per value of any other code of the cells; ``name`` is that of the stage."""
         how: dict[str, Any] = {"target_sum": self.target_sum, "device": self.device}
         named, hashed = how | {"code": code, "n_codes": n_codes}, self.name_of_sums(code, n_codes)

@@ -44,7 +44,7 @@ def stratified(group: np.ndarray, *, test_fraction: float = TEST_FRACTION, rando
         is_test[first] = ~is_test[first]
     if len(absent):
         warn(
-            f"small groups (of {', '.join(map(str, sizes[absent]))} cells) had no cell in the training "
+            f"small classes (of {', '.join(map(str, sizes[absent]))} cells) had no cell in the training "
             "or the held-out part; one cell of each was moved there."
         )
     return Split(np.flatnonzero(~is_test), np.flatnonzero(is_test))

@@ -27,7 +27,7 @@ def with_judged_cells(labels: np.ndarray, splits: Sequence[Split]) -> list[Split
     kept = [part for split in splits if len((part := judged(labels, split)).test)]
     if not kept:
         raise ValueError(
-            "no group can be judged: all cells of each are held out together, so that none is left to learn from. "
+            "no class can be judged: all cells of each are held out together, so that none is left to learn from. "
             "Leave sample_key out to split by cells."
         )
     return kept

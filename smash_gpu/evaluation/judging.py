@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from smash_gpu.runtime.whole import require_at_least
 
+WILCOXON = "wilcoxon"  # in place of a list: scanpy's test, chosen inside every split
+
 
 @dataclass(frozen=True)
 class Condition:

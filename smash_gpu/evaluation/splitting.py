@@ -72,4 +72,4 @@ def in_words(options: Mapping[str, Any], n: int) -> str:
     seed, n_seeds = options.get("random_state"), options.get("n_seeds", 1)
     repeated = f", repeated with {n_seeds} seeds" if n_seeds > 1 else ""
     fewest = options.get("min_cells")
-    return f"{how}, seed {seed}{repeated}" + (f", groups of at least {fewest} cells" if fewest else "")
+    return f"{how}, seed {seed}{repeated}" + (f", classes of at least {fewest} cells" if fewest else "")

@@ -13,9 +13,11 @@ from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.export._order import SETS, ordered
 from smash_gpu.genes.lists import IdTable
+from smash_gpu.genes.vendors import BASE, CUSTOM
+from smash_gpu.panel.slide import CHOSEN, EXISTING
 from smash_gpu.runtime import versions
 
-CATEGORIES = {"existing": "base", "chosen": "custom"}
+CATEGORIES = {EXISTING: BASE, CHOSEN: CUSTOM}
 
 
 def gene_panel_json(

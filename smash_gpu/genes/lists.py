@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import chain
@@ -44,11 +44,14 @@ class GeneNames:
         Gene symbols; several genes may share one.
     ids
         Ensembl ids, "" where one is not known; None: not known for any.
+    aliases
+        Genes by other and earlier names: proposed in messages, never used.
     """
 
     names: np.ndarray
     symbols: np.ndarray
     ids: np.ndarray | None = None
+    aliases: Mapping[str, list[str]] = field(default_factory=dict)
 
     def numbers(self, wanted: Genes, what: str, *, missing: str = "raise") -> np.ndarray:
         """The number of one gene per name, in the order of the list, none twice.
@@ -134,7 +137,7 @@ class GeneNames:
 
     def not_found(self, absent: Collection[str], what: str) -> NotFoundError:
         """An error that lists the absent genes, near matches, and why they may not match."""
-        hints = [f"{gene!r}{self._hint(gene) if i < HINTS else ''}" for i, gene in enumerate(absent)]
+        hints = [f"{gene!r}{self._hint(gene, is_similar=i < HINTS)}" for i, gene in enumerate(absent)]
         return NotFoundError(f"{what}: genes not in the data: {'; '.join(hints)}.{self.why_absent(absent)}")
 
     @cached_property
@@ -155,13 +158,32 @@ class GeneNames:
         if absent and missing == "warn":
             warn(
                 f"{what}: {len(absent):,} of {n_wanted:,} genes left out, because the data lack them: "
-                f"{', '.join(absent)}.{self.why_absent(absent)}"
+                f"{self.with_hints(absent)}.{self.why_absent(absent)}"
             )
 
-    def _hint(self, gene: str) -> str:
-        known = [name for by in self._places for name in by]
-        alike = [name for name in known if name.lower() == gene.lower()] or get_close_matches(gene, known, n=3)
-        return f" (did you mean {', '.join(dict.fromkeys(alike))}?)" if alike else ""
+    def with_hints(self, absent: Iterable[str]) -> str:
+        """The absent genes, with those of the data that differ in case only, or have the name as an alias."""
+        return ", ".join(f"{gene}{self._hint(gene, is_similar=False)}" for gene in absent)
+
+    def _hint(self, gene: str, *, is_similar: bool) -> str:
+        """What may be meant: the same in another case, the gene with this alias, or ``is_similar`` a similar name."""
+        if same := self._by_case.get(gene.lower()):
+            return f" (did you mean {', '.join(same)}?)"
+        if others := self.aliases.get(gene):
+            return f" (did you mean {', '.join(dict.fromkeys(others))}, which has this alias?)"
+        alike = get_close_matches(gene, self._known, n=3) if is_similar else []
+        return f" (did you mean {', '.join(alike)}?)" if alike else ""
+
+    @cached_property
+    def _known(self) -> list[str]:
+        return list(dict.fromkeys(name for by in self._places for name in by))
+
+    @cached_property
+    def _by_case(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self._known:
+            found.setdefault(name.lower(), []).append(name)
+        return found
 
     def why_absent(self, absent: Collection[str]) -> str:
         """A sentence about ids and symbols that explains why the genes are absent; empty if it is not that."""
@@ -232,7 +254,7 @@ def _gene(entry: Any) -> Gene | None:
 def ids_in(var: pd.DataFrame, names: np.ndarray) -> np.ndarray | None:
     """The Ensembl id of each gene, "" where it is missing: its name, else from a column of ``var`` known by its name.
 
-    None if there is no such column.
+    None if there is no such column with an id.
     """
     if are_ensembl_ids(names):
         return names
@@ -241,6 +263,8 @@ def ids_in(var: pd.DataFrame, names: np.ndarray) -> np.ndarray | None:
         if place is None:
             continue
         ids = [one or "" for one in tables.texts(var.iloc[:, place])]
+        if not any(ids):
+            continue
         if known == "gene_ids" or "ens" in known or are_ensembl_ids(list(filter(None, ids))):
             return np.array(ids, dtype=object)
     return None

@@ -16,6 +16,7 @@ CONTROLS = re.compile(
 )
 NO_GENES = ("control", "codeword")  # in the descriptor of a target in gene_panel.json
 XENIUM = ["gene", "ensembl_id", "probe_sets"]
+BASE, CUSTOM = "base", "custom"  # categories of targets there
 PREAMBLE = ("version", "codebook_name", "bit_names", "sep=")  # before the header of MERlin's codebooks, and Excel's
 
 
@@ -35,6 +36,13 @@ def json_rows(found: Any) -> tuple[list[str] | None, list[list[str]]] | None:
     targets = _part(_part(found, "payload"), "targets")
     are_targets = isinstance(targets, list) and all(isinstance(target, dict) for target in targets)
     return (XENIUM, list(_of_genes(targets))) if are_targets else None
+
+
+def begins_with_base(found: Any) -> bool:
+    """Whether the first target of a ``gene_panel.json`` is of a printed panel, its category "base"."""
+    targets = _part(_part(found, "payload"), "targets")
+    first = targets[0] if isinstance(targets, list) and targets else {}
+    return _part(_part(first, "source"), "category") == BASE
 
 
 def _part(whole: Any, name: str) -> Any:

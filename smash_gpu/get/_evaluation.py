@@ -10,9 +10,10 @@ from anndata import AnnData
 from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
 from smash_gpu.evaluation import summary
+from smash_gpu.evaluation.judging import WILCOXON
 from smash_gpu.runtime.words import join_names
 
-ORIGINS = ("inside_splits", "by_function")
+ORIGINS = ("inside_splits", "by_function", "by_wilcoxon")
 
 
 def evaluation(
@@ -101,7 +102,7 @@ def evaluation_splits(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
     Columns ``genes`` (name of the list), ``split`` (from 0), ``random`` (number of the random panel, 0 for the list),
     ``n_genes``, ``n_used`` (genes that were judged: fewer if the list is shorter), ``classifier``, ``thin``,
     ``dropout``, ``gene_bias``, ``background``, ``n_train`` and ``n_test`` (cells, int64), and one per metric (float64).
-    Cells whose group has no training cell in the split are not judged, and in no number; a split without others is left
+    Cells whose class has no training cell in the split are not judged, and in no number; a split without others is left
     out.
 
     Raises
@@ -165,8 +166,8 @@ def evaluation_options(adata: AnnData, *, key: str = slots.KEY) -> dict[str, Any
 
     Returns
     -------
-    All parameters but ``adata``, ``memory`` and ``key``. ``genes`` is a mapping: name → list of genes, or None for the
-    selection of `tl.smash`.
+    All parameters but ``adata``, ``memory`` and ``key``. ``genes`` is a mapping: name → list of genes, None for the
+    selection of `tl.smash`, or "wilcoxon".
 
     Raises
     ------
@@ -192,5 +193,7 @@ def evaluation_options(adata: AnnData, *, key: str = slots.KEY) -> dict[str, Any
         )
     first = panels[panels["split"] == panels["split"].min()]
     names = {str(name): rows["name"].tolist() for name, rows in first.groupby("genes", sort=False)}
-    genes = {name: None if name in options["inside_splits"] else names[name] for name in options["genes"]}
+    tested = dict.fromkeys(options.get("by_wilcoxon", ()), WILCOXON)
+    repeated = dict.fromkeys(options["inside_splits"]) | tested
+    genes = {name: repeated[name] if name in repeated else names[name] for name in options["genes"]}
     return {name: value for name, value in options.items() if name not in ORIGINS} | {"genes": genes}

@@ -1,4 +1,4 @@
-"""What `tl.evaluate` found about groups and pairs of groups."""
+"""What `tl.evaluate` found about classes and pairs of classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def group_metrics(
     level: float = summary.LEVEL,
     key: str = slots.KEY,
 ) -> pd.DataFrame:
-    """Recall, precision and F1 of every group in one case of the last `tl.evaluate`, with intervals.
+    """Recall, precision and F1 of every class in one case of the last `tl.evaluate`, with intervals.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def group_metrics(
 
     Returns
     -------
-    One row per group and metric: ``group`` (categorical), ``metric``, ``cells`` (held out, over all splits; int64), and
+    One row per class and metric: ``group`` (categorical), ``metric``, ``cells`` (held out, over all splits; int64), and
     the columns of `evaluation` (float64, from 0 to 1). ``mean`` is of the held-out cells of all splits together, as in
-    `confusion`; ``std`` and the interval describe the splits, each weighted by its cells. A group that was not judged
+    `confusion`; ``std`` and the interval describe the splits, each weighted by its cells. A class that was not judged
     (see `tl.evaluate`) has no cells, and NaN.
 
     Raises
@@ -79,7 +79,7 @@ def unresolved_pairs(
     is_random: bool = False,
     key: str = slots.KEY,
 ) -> pd.DataFrame:
-    """The pairs of groups that a list of genes confuses, worst first.
+    """The pairs of classes that a list of genes confuses, worst first.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def unresolved_pairs(
     -------
     Columns ``group``, ``other``, ``confusion`` (mean of the next two), ``group_as_other`` and ``other_as_group``
     (shares of the held-out cells, float64), ``cells`` (int64). Pairs that were never confused are left out, and those
-    with a group that was not judged (see `tl.evaluate`).
+    with a class that was not judged (see `tl.evaluate`).
 
     Raises
     ------
@@ -125,7 +125,7 @@ def confusion(
     is_random: bool = False,
     key: str = slots.KEY,
 ) -> pd.DataFrame:
-    """Held-out cells of one case of the last `tl.evaluate` by true and predicted group, summed over the splits.
+    """Held-out cells of one case of the last `tl.evaluate` by true and predicted class, summed over the splits.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ def confusion(
 
     Returns
     -------
-    Groups × groups, numbers of cells (int64); true groups in rows, predicted groups in columns. A group that was not
-    judged (see `tl.evaluate`) has a row of zeros.
+    Classes × classes, numbers of cells (int64); true classes in rows, predicted classes in columns. A class that was
+    not judged (see `tl.evaluate`) has a row of zeros.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def confusion(
 
 
 def _confusions(adata: AnnData, key: str, case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Rows of the evaluation, their confusion matrices, and the names of the groups."""
+    """Rows of the evaluation, their confusion matrices, and the names of the classes."""
     mask = summary.one_case(evaluation_splits(adata, key=key), case)
     groups = [str(g) for g in slots.require(adata, "evaluation_groups", key, "tl.evaluate")]
     return mask, np.asarray(slots.require(adata, "confusion", key, "tl.evaluate"))[mask], groups

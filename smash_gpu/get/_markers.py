@@ -15,14 +15,14 @@ from smash_gpu.selection.marker_panel import marker_panel as choose
 
 
 def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd.DataFrame:
-    """The markers of all groups or of one; one row per marker.
+    """The markers of all classes or of one; one row per marker.
 
     Parameters
     ----------
     adata
         Annotated data after `tl.smash` or `tl.rank_markers`.
     group
-        Name of a group; None for all groups.
+        Name of a class; None for all classes.
     key
         Name of the slots.
 
@@ -30,23 +30,23 @@ def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd
     -------
     Columns ``group`` (categorical), ``rank`` (int64, from 1), ``name``, ``score`` (float32, in the units of the model,
     or from 0 to 1 of a consensus, see `tl.importance`; larger is better), ``direction`` ("up" or "down" against the
-    other cells), ``fraction_in`` and ``fraction_out`` (share of the cells in and outside the group that express the
+    other cells), ``fraction_in`` and ``fraction_out`` (share of the cells in and outside the class that express the
     gene), ``mean_in`` and ``mean_out`` (mean of log1p of counts per 10,000, or of the log-normalised values); and
-    effect sizes (float64): ``log2_fold_change`` (of the group against the other cells: ``mean_in`` − ``mean_out`` in
-    base 2, a fold change of means with a pseudo-count of 1), ``auc`` (chance that a cell of the group has more of the
-    gene than another cell, equal values half; of at most 64 MiB of expression, drawn in proportion to the groups,
+    effect sizes (float64): ``log2_fold_change`` (of the class against the other cells: ``mean_in`` − ``mean_out`` in
+    base 2, a fold change of means with a pseudo-count of 1), ``auc`` (chance that a cell of the class has more of the
+    gene than another cell, equal values half; of at most 64 MiB of expression, drawn in proportion to the classes,
     batch-corrected where the models were; NaN where trees were boosted on the workers of a cluster) and
-    ``specificity`` (τ over the means of the groups: 1 for a gene of one group alone, 0 for one that all have alike).
+    ``specificity`` (τ over the means of the classes: 1 for a gene of one class alone, 0 for one that all have alike).
     With a ``sample_key`` also ``samples`` (share of the samples in
     which the gene is detected), with ``within`` that column. Of a consensus of models also ``agreement`` (share of the
-    models, float64: 1 if each of them alone has the gene among the first ``n_top`` of the group) and one column
+    models, float64: 1 if each of them alone has the gene among the first ``n_top`` of the class) and one column
     ``rank_…`` per model (int64, from 1: place of the gene for this model alone), both among the genes that may be
-    markers of the group and without ``unique``.
+    markers of the class and without ``unique``.
 
     Raises
     ------
     smash_gpu.errors.NotFoundError
-        If no markers were ranked yet, or there is no such group.
+        If no markers were ranked yet, or there is no such class.
 
     References
     ----------
@@ -74,7 +74,7 @@ def markers(adata: AnnData, group: object = None, *, key: str = slots.KEY) -> pd
     known = list(map(str, table["group"].unique()))
     if group not in known:
         near = did_you_mean(group, known)
-        raise NotFoundError(f"no group {group!r} among the markers.{near} Groups: {join_names(known)}.")
+        raise NotFoundError(f"no class {group!r} among the markers.{near} Classes: {join_names(known)}.")
     return table[table["group"] == group].reset_index(drop=True)
 
 
@@ -86,13 +86,13 @@ def markers_dict(adata: AnnData, n_top: int | None = None, *, key: str = slots.K
     adata
         Annotated data after `tl.smash` or `tl.rank_markers`.
     n_top
-        Markers per group; None for all.
+        Markers per class; None for all.
     key
         Name of the slots.
 
     Returns
     -------
-    One list of gene names per group that has markers.
+    One list of gene names per class that has markers.
 
     Raises
     ------
@@ -113,15 +113,15 @@ def markers_dict(adata: AnnData, n_top: int | None = None, *, key: str = slots.K
 
 
 def marker_panel(adata: AnnData, n_genes: int, *, nested: bool = True, key: str = slots.KEY) -> list[str]:
-    """The panel of the model: exactly ``n_genes`` different genes that together tell all groups apart, best first.
+    """The panel of the model: exactly ``n_genes`` different genes that together tell all classes apart, best first.
 
-    The objective is that of `tl.panel`: for every pair of groups the separations of the genes add up, each multiplied
-    by ``w_g = min(1, I_g / mean of the 100 largest I)``, where I is how much the model uses the gene for all groups
-    together (``.var["smash_importance"]``). All pairs of groups count alike, with ``within`` all pairs of the finest
-    groups. Means and variances are of the cells of all batches. A gene that the sample rule or ``positive_only``
-    forbids as marker of a group does not separate it from groups in which the gene is lower, and is not chosen if it is
-    forbidden for all. Genes that differ too little for a marker of any group come when there is no other left, with a
-    warning. ``tl.panel(adata, groupby, weights="smash")`` chooses by the same objective under
+    The objective is that of `tl.panel`: for every pair of classes the separations of the genes add up, each multiplied
+    by ``w_g = min(1, I_g / mean of the 100 largest I)``, where I is how much the model uses the gene for all classes
+    together (``.var["smash_importance"]``). All pairs of classes count alike, with ``within`` all pairs of the finest
+    classes. Means and variances are of the cells of all batches. A gene that the sample rule or ``positive_only``
+    forbids as marker of a class does not separate it from classes in which the gene is lower, and is not chosen if it
+    is forbidden for all. Genes that differ too little for a marker of any class come when there is no other left, with
+    a warning. ``tl.panel(adata, groupby, weights="smash")`` chooses by the same objective under
     constraints.
 
     Parameters
@@ -175,7 +175,7 @@ def marker_panel(adata: AnnData, n_genes: int, *, nested: bool = True, key: str 
 
 
 def accuracy(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
-    """How many of the held-out cells of each group every model predicts right, with all candidate genes.
+    """How many of the held-out cells of each class every model predicts right, with all candidate genes.
 
     Parameters
     ----------
@@ -186,10 +186,10 @@ def accuracy(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
 
     Returns
     -------
-    One row per model and group: ``model`` (int64, from 1), ``name`` of the model, ``seed`` (int64), ``group``
-    (categorical), ``training_cells`` (int64) and ``accuracy`` (float64, from 0 to 1; NaN if no cell of the group was
+    One row per model and class: ``model`` (int64, from 1), ``name`` of the model, ``seed`` (int64), ``group``
+    (categorical), ``training_cells`` (int64) and ``accuracy`` (float64, from 0 to 1; NaN if no cell of the class was
     held out). With ``within`` the models of each
-    broad group predict its own groups. ``adata.uns["smash"]["accuracy"]`` holds the accuracy over all cells.
+    broad class predict its own classes. ``adata.uns["smash"]["accuracy"]`` holds the accuracy over all cells.
 
     Raises
     ------

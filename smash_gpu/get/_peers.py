@@ -9,7 +9,7 @@ from smash_gpu.annotated import slots
 
 
 def nsforest_metrics(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
-    """NS-Forest's metrics of the last `tl.nsforest_metrics`; one row per group.
+    """NS-Forest's metrics of the last `tl.nsforest_metrics`; one row per class.
 
     Parameters
     ----------

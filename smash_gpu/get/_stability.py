@@ -82,7 +82,7 @@ def panel_overlap(adata: AnnData, *, key: str = slots.KEY) -> pd.DataFrame:
 def substitutes(adata: AnnData, gene: str | None = None, *, key: str = slots.KEY) -> pd.DataFrame:
     """Near substitutes of the genes of the panel, from the last `tl.stability`; the most similar first.
 
-    A substitute was chosen by some half, is not in the panel, and its profile over the groups correlates with the
+    A substitute was chosen by some half, is not in the panel, and its profile over the classes correlates with the
     gene's by 0.5 or more. A gene without any has no row.
 
     Parameters
@@ -96,7 +96,7 @@ def substitutes(adata: AnnData, gene: str | None = None, *, key: str = slots.KEY
 
     Returns
     -------
-    Columns ``name``, ``substitute``; ``correlation`` of their mean expression over the groups; ``frequency`` of the
+    Columns ``name``, ``substitute``; ``correlation`` of their mean expression over the classes; ``frequency`` of the
     substitute over the halves; ``when_absent`` and ``when_present``, its frequency among the halves that did not and
     that did choose the gene (all float64). A gene that takes the place of another has ``when_absent`` above
     ``when_present``.

@@ -40,7 +40,7 @@ def validation(adata: AnnData, table: str = "checks", *, key: str = slots.VALIDA
     >>> adata = smg.datasets.planted()
     >>> smg.tl.validate(adata, "cell_type", genes=["MARKER0X", "MARKER1X"], max_transcripts=100)
     >>> smg.get.validation(adata)["verdict"].value_counts()[["pass", "not checked"]].tolist()
-    [5, 3]
+    [5, 2]
     >>> smg.get.validation(adata, "crowding")["class"].tolist()
     ['A', 'B / b', 'CD4+ T']
     """

@@ -259,6 +259,6 @@ def _warn_of_alike(column: str, parts: dict[str, ad.AnnData]) -> None:
     pairs = alike({name: part.obs[column] for name, part in parts.items()})
     if pairs:
         warn(
-            f"labels in column {column!r} that differ only in case, spaces or dashes are used as different groups: "
+            f"labels in column {column!r} that differ only in case, spaces or dashes are used as different classes: "
             f"{pairs}. Rename them in one of the files if they are the same."
         )

@@ -39,8 +39,8 @@ class Model(Protocol):
     Rows are in the order of the data if they fit into one block (256 MiB of expression), else in random order.
 
     A model may have a method ``global_importance(X, group, split)`` that returns one number per gene, 0 or more: how
-    much it uses the gene for all groups together. Panels weigh genes by it. Without it, it is the mean of
-    the absolute ``importance`` over the groups.
+    much it uses the gene for all classes together. Panels weigh genes by it. Without it, it is the mean of
+    the absolute ``importance`` over the classes.
 
     A model may state its `Facts` as an attribute ``facts``. With ``Facts(reads_parts=True)`` it must use only
     ``X[slice]``, ``X[row numbers]``, ``X.shape`` and ``len(X)``, for some rows at a time. ``X`` may then be a file
@@ -73,11 +73,11 @@ class Model(Protocol):
         ...
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """How informative each gene is for each group; groups × genes, larger is better."""
+        """How informative each gene is for each class; classes × genes, larger is better."""
         ...
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """The group code of each cell."""
+        """The class code of each cell."""
         ...
 
 
@@ -98,10 +98,10 @@ def build(model: str | Model, *, random_state: int, device: str = "cpu", **optio
 
 
 def importances(model: Model, X: Any, group: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """What a fitted model says about each gene for each group, and for all groups together; groups × genes, and genes.
+    """What a fitted model says of each gene for each class, and for all classes together; classes × genes, and genes.
 
     Both are float64. The second is its ``global_importance``, or else the mean of the absolute ``importance`` over the
-    groups, where missing values count 0.
+    classes, where missing values count 0.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def importances(model: Model, X: Any, group: np.ndarray, split: Split) -> tuple[
     by_group = np.asarray(model.importance(X, group, split), dtype=np.float64)
     expected = (int(group.max()) + 1, X.shape[1])
     if by_group.shape != expected:
-        raise ValueError(f"the importance of the model has shape {by_group.shape}, but groups × genes is {expected}.")
+        raise ValueError(f"the importance of the model has shape {by_group.shape}, but classes × genes is {expected}.")
     of_model = getattr(model, "global_importance", None)
     if of_model is None:
         overall = np.nan_to_num(np.abs(by_group), nan=0, posinf=np.inf).mean(axis=0)
@@ -120,7 +120,7 @@ def importances(model: Model, X: Any, group: np.ndarray, split: Split) -> tuple[
     if overall.shape != expected[1:] or not (np.isfinite(overall) & (overall >= 0)).all():
         raise ValueError(
             f"the {'importance' if of_model is None else 'global_importance'} of the model must be finite numbers, "
-            f"for all groups together {expected[1]}, one per gene, 0 or more; it has shape {overall.shape}"
+            f"for all classes together {expected[1]}, one per gene, 0 or more; it has shape {overall.shape}"
             + " and negative, infinite or missing values."
             * (overall.shape == expected[1:])
         )

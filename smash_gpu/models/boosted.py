@@ -166,7 +166,7 @@ class Boosted:
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Importance as chosen by the parameter ``importance``; groups × genes."""
+        """Importance as chosen by the parameter ``importance``; classes × genes."""
         if self.kind == "shap":
             cells = draw(group, split.train, self.max_explained, self.random_state, balanced=True)
             return treeshap.mean_abs(self.booster, take(X, cells), self.n_groups)
@@ -177,11 +177,11 @@ class Boosted:
         return self.gain(X.shape[1], DEFAULT_IMPORTANCE)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """The group code of each cell."""
+        """The class code of each cell."""
         return to_host(self.booster.inplace_predict(place(X, self.device)).argmax(axis=1))
 
     def weight(self, y: np.ndarray) -> np.ndarray | None:
-        """The weight of each training cell with these groups; None: all equal."""
+        """The weight of each training cell with these classes; None: all equal."""
         return None if self.class_weight is None else class_weights(y)[y]
 
     def _boosted(self, X: Any, group: np.ndarray, split: Split, folder: str | None) -> Any:

@@ -59,7 +59,7 @@ class Forest:
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Gini importance × class mean of ``z`` over the training cells; groups × genes."""
+        """Gini importance × class mean of ``z`` over the training cells; classes × genes."""
         importance = self.estimator.feature_importances_
         return weigh_by_expression(importance, X, group, int(group.max()) + 1, cells=split.train)
 
@@ -68,7 +68,7 @@ class Forest:
         return to_host(self.estimator.feature_importances_)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """The group code of each cell."""
+        """The class code of each cell."""
         return to_host(self.estimator.predict(X))
 
 
@@ -148,8 +148,8 @@ class DeviceForest(Forest):
 
 
 def balanced_sizes(group: np.ndarray, *, min_drawn: int) -> np.ndarray:
-    """Cells of each group that a tree of the balanced forest sees: as many as the rarest has, or ``min_drawn`` if that
-    is more; all of a smaller group.
+    """Cells of each class that a tree of the balanced forest sees: as many as the rarest has, or ``min_drawn`` if that
+    is more; all of a smaller class.
     """
     sizes = np.bincount(group)
     return np.minimum(sizes, max(min_drawn, sizes[sizes > 0].min()))
@@ -162,7 +162,7 @@ def balanced_draw(y: np.ndarray, *, min_drawn: int) -> dict[int, int]:
 
 
 def draw_weights(group: np.ndarray, *, min_drawn: int | None) -> tuple[np.ndarray, float]:
-    """The drawing weight of a cell of each group (mean 1 over cells), and the share of cells drawn."""
+    """The drawing weight of a cell of each class (mean 1 over cells), and the share of cells drawn."""
     if min_drawn is None:
         return class_weights(group), 1.0
     drawn = balanced_sizes(group, min_drawn=min_drawn)
@@ -200,7 +200,7 @@ def random_forest(
     Parameters
     ----------
     max_depth
-        Largest depth of a tree; None: no limit, as in the paper. "auto": none on a CPU, 24 on a GPU: four times as fast.
+        Largest depth of a tree; None: no limit, as in the paper. "auto": none on a CPU, 24 on a GPU, 4 times as fast.
     max_samples
         Cells drawn for a tree, a number or a share (on a CPU only); None: as many as there are, as in the paper.
         "auto": as many as there are, but at most 20,000.

@@ -11,12 +11,12 @@ from typing import Any
 from smash_gpu.models.search import Space, defaults
 
 BYTES_IN_MEMORY = 4 * 1.8  # float32 of all cells, and a copy of the training cells
-EXPRESSION = "× mean z-score of the gene in the group"
-SEPARATION = "× how well the gene tells the group from each other group, negative where it is lower"
+EXPRESSION = "× mean z-score of the gene in the class"
+SEPARATION = "× how well the gene tells the class from each other class, negative where it is lower"
 SET_BY_THE_CALLER = {"random_state", "device"}
 PLAIN = (bool, int, float, str)
 SOFTMAX_RULES = ("torch", "tf")  # of DeepLIFT; here, since its own module imports torch
-SHAPLEY = "mean |Shapley value| of the gene for the group"
+SHAPLEY = "mean |Shapley value| of the gene for the class"
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from smash_gpu.data.standardize import in_parts
 
 @dataclass(frozen=True)
 class NearestMean:
-    """Predicts the group whose mean is nearest, each gene in units of its standard deviation.
+    """Predicts the class whose mean is nearest, each gene in units of its standard deviation.
 
     Attributes
     ----------
     mean
-        Mean expression of every group; groups × genes.
+        Mean expression of every class; classes × genes.
     std
-        Standard deviation of every gene over all groups; 0 leaves the gene out.
+        Standard deviation of every gene over all classes; 0 leaves the gene out.
     """
 
     mean: np.ndarray
@@ -39,7 +39,7 @@ class NearestMean:
         return cls(sums / np.maximum(sizes, 1)[:, None], np.sqrt(np.maximum(variance, 0)))
 
     def predict(self, X: Any) -> np.ndarray:
-        """The group code of each cell."""
+        """The class code of each cell."""
         xp = namespace(X)
         scale = np.divide(1, self.std, out=np.zeros_like(self.std), where=self.std > 0)
         centre = self.mean * scale
@@ -50,7 +50,7 @@ class NearestMean:
 
 
 def right_by_group(true: np.ndarray, predicted: np.ndarray, n_groups: int) -> np.ndarray:
-    """How many cells of every group are predicted as it; int64."""
+    """How many cells of every class are predicted as it; int64."""
     return np.bincount(true[np.asarray(predicted) == true], minlength=n_groups)
 
 
@@ -60,13 +60,13 @@ def held_out(true: np.ndarray, right: np.ndarray, nearest: np.ndarray) -> dict[s
     Parameters
     ----------
     true
-        Group code of each held-out cell.
+        Class code of each held-out cell.
     right, nearest
-        Cells of every group that the model and the nearest class mean predict right.
+        Cells of every class that the model and the nearest class mean predict right.
 
     Returns
     -------
-    ``accuracy``, ``group_accuracy`` (NaN for a group without held-out cells), and ``nearest_mean``, the accuracy of the
+    ``accuracy``, ``group_accuracy`` (NaN for a class without held-out cells), and ``nearest_mean``, the accuracy of the
     nearest class mean.
     """
     cells = np.bincount(true, minlength=len(right))

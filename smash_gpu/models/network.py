@@ -102,11 +102,11 @@ class Network:
     softmax_rule
         "torch" as in ``shap.DeepExplainer`` on PyTorch; "tf" as in the paper's TensorFlow.
     max_background
-        Number of training cells used as the reference without information, drawn in proportion to the groups.
+        Number of training cells used as the reference without information, drawn in proportion to the classes.
     max_explained
-        Number of cells that are explained, with equal numbers per group as far as available.
+        Number of cells that are explained, with equal numbers per class as far as available.
     explained_cells
-        "train": training cells, of which rare groups have more; "test": held-out cells, as in the paper.
+        "train": training cells, of which rare classes have more; "test": held-out cells, as in the paper.
     group_lasso
         λ of the group lasso on the first layer W, units × genes: after every training step the proximal step shortens
         each ``W[:, g]`` by learning rate × λ, or to 0. Without it nothing takes the weights of genes that are not
@@ -116,9 +116,9 @@ class Network:
     training
         These five together; those given one by one take precedence.
     by_expression
-        Whether mean ``|φ|`` is multiplied by the separation of the group from each other group b,
+        Whether mean ``|φ|`` is multiplied by the separation of the class from each other class b,
         ``Σ_b sign(m_c − m_b) (1 − exp(−s(c, b) / 2))``, m class means and s as in `tl.panel`. ``|φ|`` has no sign, so
-        otherwise a gene that is low in a group counts as its marker. False: the score of the paper.
+        otherwise a gene that is low in a class counts as its marker. False: the score of the paper.
 
     Raises
     ------
@@ -207,30 +207,30 @@ class Network:
         self.network.eval()
         if lasso is not None and lasso.n_genes == 0:
             warn(
-                f"group_lasso={self.group_lasso} leaves no gene any weight, so that the network tells no groups apart. "
+                f"group_lasso={self.group_lasso} leaves no gene any weight, so the network tells no classes apart. "
                 "Pass a smaller one."
             )
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Mean absolute φ of each gene for the probability of a group, × its signed separation; groups × genes."""
+        """Mean absolute φ of each gene for the probability of a class, × its signed separation; classes × genes."""
         scores = self._mean_abs(X, group, split, getattr(split, self.explained_cells))
         if not self.by_expression:
             return scores
         return weigh_by_expression(scores, X, group, len(scores), by="separation", cells=split.train)
 
     def global_importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
-        """Mean absolute φ of each gene over all groups and at most ``max_explained`` training cells, balanced."""
+        """Mean absolute φ of each gene over all classes and at most ``max_explained`` training cells, balanced."""
         return self._mean_abs(X, group, split, split.train).mean(axis=0)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """The group code of each cell."""
+        """The class code of each cell."""
         from smash_gpu.models.torch_training import predicted
 
         return predicted(self.network, X, self._z)
 
     def _mean_abs(self, X: np.ndarray, group: np.ndarray, split: Split, cells: np.ndarray) -> np.ndarray:
-        """Mean absolute φ over some of the numbered cells; groups × genes. The last one is kept."""
+        """Mean absolute φ over some of the numbered cells; classes × genes. The last one is kept."""
         from smash_gpu.models.attribution import deeplift
 
         seed = self.random_state

@@ -55,12 +55,12 @@ def as_codes(group: np.ndarray, device: str) -> torch.Tensor:
 
 
 class Blocks(Sequence[Block]):
-    """Standardised cells and their groups, loaded one block at a time when accessed.
+    """Standardised cells and their classes, loaded one block at a time when accessed.
 
     Parameters
     ----------
     load
-        A function from row numbers to two tensors: cells × genes, and groups.
+        A function from row numbers to two tensors: cells × genes, and classes.
     rows
         Row numbers of each block.
     """
@@ -124,9 +124,9 @@ def learn(
     Parameters
     ----------
     train, test
-        Blocks of standardised cells with their groups.
+        Blocks of standardised cells with their classes.
     weights
-        The weight of each group, float32.
+        The weight of each class, float32.
     """
     step = training_step(network, weights, learning_rate, lasso)
     best, counted, since, best_state = np.inf, np.inf, 0, None
@@ -170,7 +170,7 @@ def held_out_loss(network: nn.Module, blocks: Sequence[Block]) -> float:
 
 
 def predicted(network: nn.Module, X: Any, z: Callable[[Any], torch.Tensor]) -> np.ndarray:
-    """The group code of each cell, some cells at a time; ``z`` turns expression into standardised tensors."""
+    """The class code of each cell, some cells at a time; ``z`` turns expression into standardised tensors."""
     with torch.inference_mode():
         starts = range(0, len(X), PREDICTED_AT_ONCE)
         parts = [network(z(X[i : i + PREDICTED_AT_ONCE])).argmax(1) for i in starts]

@@ -104,7 +104,7 @@ class Step:
     Parameters
     ----------
     weights
-        The weight of each group, float32.
+        The weight of each class, float32.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Step:
         self.lasso = lasso
 
     def __call__(self, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> None:
-        """Learn from the numbered rows of a block: cells × genes, and the group of each cell."""
+        """Learn from the numbered rows of a block: cells × genes, and the class of each cell."""
         self.learn(x[rows], y[rows])
 
     def learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -170,7 +170,7 @@ class RecordedStep(Step):
         self.recorded: dict[int, tuple[torch.Tensor, torch.Tensor, Callable[[], None]]] = {}
 
     def __call__(self, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> None:
-        """Learn from the numbered rows of a block: cells × genes, and the group of each cell."""
+        """Learn from the numbered rows of a block: cells × genes, and the class of each cell."""
         size = len(rows)
         self.seen[size] += 1
         is_new = size not in self.recorded

@@ -21,7 +21,7 @@ TOL = 0.01
 def check_given(options: Mapping[str, Any]) -> None:
     """Refuse parameters of XGBoost that are no choice here."""
     if (options.get("objective") or OBJECTIVE) != OBJECTIVE:
-        raise ValueError(f"objective={options['objective']!r}: the model always predicts groups; omit objective=.")
+        raise ValueError(f"objective={options['objective']!r}: the model always predicts classes; omit objective=.")
     if (options.get("booster") or BOOSTERS[0]) not in BOOSTERS:
         said = not_one_of("booster", options["booster"], BOOSTERS)
         raise ValueError(f"{said} Genes are ranked by the splits of trees.")

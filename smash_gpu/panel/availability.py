@@ -16,7 +16,7 @@ def existing(request: Request, known: GeneNames) -> np.ndarray:
     if absent:
         warn(
             f"extend: {len(absent):,} of {len(request.extend):,} genes are on the slide but not in the data; they "
-            f"count for its size and separate no classes: {', '.join(absent)}.{known.why_absent(absent)}"
+            f"count for its size and separate no classes: {known.with_hints(absent)}.{known.why_absent(absent)}"
         )
     return np.sort(known.numbers(request.extend, "extend", missing="ignore"))
 

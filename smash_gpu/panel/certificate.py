@@ -13,6 +13,7 @@ from smash_gpu.panel.request import MUST, OUT
 from smash_gpu.panel.result import Design
 
 PURPOSES = 3
+MERGE = "merge it with the class that is hardest to separate from it"
 SEPARATIONS_UNASKED = 2**27  # pairs × genes
 
 
@@ -22,8 +23,8 @@ def certificate(design: Design) -> pd.DataFrame:
     ``in_data`` and ``allowed`` count its markers among all genes and among those that the rules leave. ``hardest``
     names the classes from which the fewest genes separate it. ``possible`` is the share of its hardest pair that would
     be resolved if all genes were chosen for this pair alone. ``reason`` and ``way_out`` are sentences, empty where no
-    marker is missing. The table is empty without classes, and without requested
-    markers for more than `SEPARATIONS_UNASKED` pairs × genes.
+    marker is missing; a class without a marker has a reason also where none was requested. The table is empty without
+    classes, and without requested markers for more than `SEPARATIONS_UNASKED` pairs × genes.
     """
     problem = design.problem
     classes = problem.classes
@@ -51,7 +52,11 @@ def _row(design: Design, row: int, marks: np.ndarray, held: np.ndarray) -> tuple
     mine = marks[row]
     in_data, allowed = int(mine.sum()), int((mine & _usable(design)).sum())
     hardest, possible = _hardest(design, row)
-    reason, way_out = _reason(design, row, in_data, allowed, held) if held[row] < asked else ("", "")
+    reason, way_out = (
+        _reason(design, row, in_data, allowed, held) if held[row] < asked
+        else _unasked(design, row, in_data, allowed) if held[row] == 0
+        else ("", "")
+    )  # fmt: skip
     numbers = asked, held[row], in_data, allowed
     return classes.levels[row], classes.names[row], *numbers, hardest, possible, reason, way_out
 
@@ -70,12 +75,30 @@ def _hardest(design: Design, row: int) -> tuple[str, float]:
     return ", ".join(f"{classes.names[others[i]]} ({by[i]} gene{'' if by[i] == 1 else 's'})" for i in worst), possible
 
 
+def _unasked(design: Design, row: int, in_data: int, allowed: int) -> tuple[str, str]:
+    """Why a class has no marker of which none was requested."""
+    if ignored_classes(design.problem.classes, design.problem.request)[row]:
+        return "the class is ignored", ""
+    if in_data == 0:
+        return "no gene in the data is a marker of this class", MERGE
+    if allowed == 0:
+        return f"the rules remove {_all_of(in_data)} of this class", "see the table of rules"
+    return (
+        "no marker was requested; the pairs of this class say how well other genes tell it apart",
+        "request at least one marker",
+    )
+
+
+def _all_of(n: int) -> str:
+    return "the only marker" if n == 1 else f"all {n} markers"
+
+
 def _reason(design: Design, row: int, in_data: int, allowed: int, held: np.ndarray) -> tuple[str, str]:
     problem, asked = design.problem, design.problem.promised[row]
     if in_data < asked:
         return (
             "too few genes in the data are markers of this class",
-            "merge it with the class that is hardest to separate from it, or request fewer markers",
+            f"{MERGE}, or request fewer markers",
         )
     if allowed < asked:
         mine = problem.markers[row]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -134,23 +134,43 @@ def not_applied(table: pd.DataFrame) -> dict[str, str]:
     return {row.what: row.used.removeprefix(NOT_APPLIED) for row in rows.itertuples()}
 
 
-def sizes(platform: Platform, n_genes: int, n_existing: int) -> Iterator[str]:
+def sizes_of(found: Design) -> dict[str, int]:
+    """The numbers of genes that a platform may limit: of the whole panel, and those added to a printed one."""
+    problem = found.problem
+    printed = len(problem.found.existing) + len(problem.genes.absent(problem.request.extend, "extend"))
+    added = problem.request.n_genes
+    return {"n_genes": added + printed} | ({"n_added": added} if printed else {})
+
+
+def with_sizes(table: pd.DataFrame, sizes: Mapping[str, int]) -> pd.DataFrame:
+    """The table of `fitted` with the size of the panel beside what the platform takes."""
+    used = table["used"].mask(table["quantity"] == "n_added", "there is no printed panel")
+    for row in table.itertuples():
+        if (n := sizes.get(str(row.quantity))) is not None and row.source:
+            wrong = ", too few" if n < row.low else ", too many" if n > row.high else ""
+            used[row.Index] = f"this panel: {n:,}{wrong}"
+    return table.assign(used=used)
+
+
+def wrong_sizes(platform: Platform, sizes: Mapping[str, int]) -> Iterator[str]:
     """Sentences on a panel that is larger or smaller than the platform takes."""
-    for key, n in (("n_genes", n_genes + n_existing), ("n_added", n_genes)):
-        if key == "n_added" and not n_existing:
-            continue
+    for key, n in sizes.items():
         number = platform.numbers.get(key)
         if number is not None and not number.low <= n <= number.high:
             range_of = f"{number.low:g} to {number.high:,.0f}"
-            yield f"{n:,} {QUANTITIES[key]}, but {platform.title} takes {range_of} ({number.source})."
+            fits = sizes.get("n_added", n) + (number.high - n if n > number.high else number.low - n)
+            way_out = f" Pass n_genes={fits:.0f}." if fits >= 1 else ""
+            yield (
+                f"this panel cannot be ordered: {n:,} {QUANTITIES[key]}, and {platform.title} takes {range_of} "
+                f"({number.source}).{way_out}"
+            )
 
 
 def on_platform(found: Design, platform: Platform | None) -> Iterator[str]:
     """What a person should know of a panel designed for a platform."""
     problem = found.problem
     if platform is not None:
-        printed = len(problem.found.existing) + len(problem.genes.absent(problem.request.extend, "extend"))
-        yield from sizes(platform, problem.request.n_genes, printed)
+        yield from wrong_sizes(platform, sizes_of(found))
     low, high = problem.request.limits.get(Q99, ANY)
     rare = problem.classes.n_cells < RARE * problem.expressed.pooled.cells[0]
     if low > 0 and rare.any():

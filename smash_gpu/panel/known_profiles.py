@@ -63,7 +63,7 @@ def _problem(request: Request, profiles: Profiles, tier: np.ndarray, names: np.n
     nothing = np.zeros(0, dtype=object)
     return Problem(
         request,
-        Genes(names, names, None),
+        Genes(names, names),
         classes,
         _not_counted(classes, n_genes),
         objective,

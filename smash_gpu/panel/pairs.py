@@ -31,8 +31,9 @@ def weighted_pairs(
 ) -> Pairs:
     """Every pair of classes of one column, with ``w_ab = c_a c_b f_ab (p_a p_b)^(prior / 2)``, scaled to 1 in all.
 
-    The pairs of a column have the total weight ``column_weights``, however many classes the column has. A single class,
-    all cells, has no pairs.
+    The pairs of a column have the total weight ``column_weights``, however many classes the column has. A pair of
+    classes that an earlier column has, too, with equal names and as many cells, counts there only. A single class, all
+    cells, has no pairs.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def weighted_pairs(
     own = np.ones(len(classes.names))
     for name, factor in {**dict.fromkeys(ignore, 0.0), **(class_weights or {})}.items():
         own[classes.rows(name, "ignore" if name in set(ignore) else "class_weights")] = _not_negative(factor, name)
-    parts = []
+    parts, same, counted = [], _same(classes), np.zeros(0, dtype=int)
     for column, span in classes.spans.items():
         first, second = (index + span.start for index in np.triu_indices(span.stop - span.start, 1))
         share = classes.n_cells / classes.n_cells[span].sum()
@@ -62,6 +63,10 @@ def weighted_pairs(
             rows = [classes.rows(name, "pair_weights") for name in (a, b)]
             weight[np.isin(first, rows[0]) & np.isin(second, rows[1])] *= _not_negative(factor, f"{a} | {b}")
             weight[np.isin(first, rows[1]) & np.isin(second, rows[0])] *= factor
+        pair = np.minimum(same[first], same[second]) * len(same) + np.maximum(same[first], same[second])
+        weight[np.isin(pair, counted)] = 0.0
+        if column_weights[column] > 0:
+            counted = np.append(counted, pair)
         if weight.sum() > 0:
             parts.append((first, second, weight / weight.sum() * _not_negative(column_weights[column], column)))
     pairs = [np.concatenate(part) for part in zip(*parts, strict=True)]
@@ -69,6 +74,13 @@ def weighted_pairs(
         raise ValueError("no pair of classes is left to separate; ignore fewer classes, or set a weight above 0.")
     first, second, weight = (array[pairs[2] > 0] for array in pairs)
     return Pairs(first, second, weight / weight.sum())
+
+
+def _same(classes: Classes) -> np.ndarray:
+    """One number for all classes that are the same in several columns: of one name, with as many cells."""
+    keys = [(str(name), int(cells)) for name, cells in zip(classes.names, classes.n_cells, strict=True)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys])
 
 
 def _not_negative(weight: Any, name: str) -> float:

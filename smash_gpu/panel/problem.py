@@ -166,7 +166,8 @@ def prepare(
     of_strata, classes = summed_of(data, levels)
     members = of_strata.strata.members(len(classes.names))
     expressed = Expression(classes, summed(of_strata.sums, members), of_strata.sums.pooled, data.known.why_no_counts)
-    known = Genes(data.names, data.symbols, data.ids, pd.DataFrame(index=data.names) if table is None else table)
+    table = pd.DataFrame(index=data.names) if table is None else table
+    known = Genes(data.names, data.symbols, data.ids, data.aliases, table)
     found = candidates(request, known, expressed, mask, None if importance is None else ~np.isnan(importance))
     check_numbers(request, found, known)
     check_quotas(request.quotas, found)

@@ -19,6 +19,7 @@ PAIRS_AT_ONCE = 2**24  # panels × pairs
 SEPARATIONS_FOR_ALL = 2**27  # pairs × genes
 SEPARATIONS_PER_GENE = 2**20  # pairs × genes; of more pairs, those that the gene resolves most
 POOL = 512
+LEAST_SHARE = 0.1  # of a loss; with a gene that makes up for less, the panel is nearly as poor as with none
 CLOSE = 16  # substitutes that are compared in double precision
 SEPARATIONS_FOR_EXCHANGE = 2**24
 RISE = 5e-5  # of F; smaller gains are not worth the time of an exchange
@@ -50,7 +51,7 @@ class Substitutes:
     Attributes
     ----------
     gene
-        Number of the substitute, −1 if no allowed gene resolves any of it.
+        Number of the substitute, −1 if no allowed gene makes up for `LEAST_SHARE`.
     share
         The share of the gene's loss that the substitute makes up for, pair by pair.
     loss_with
@@ -133,7 +134,7 @@ def _substitute(
     if len(tried) > CLOSE:
         tried = tried[np.sort(largest(_made_up(design, tried, pairs, of_pairs, np.float32), CLOSE))]
     share = _made_up(design, tried, pairs, of_pairs, np.float64) / max(loss, np.finfo(float).tiny)
-    at = _first(np.where(share > 0, share, -np.inf), by_name[tried])
+    at = _first(np.where(share >= LEAST_SHARE, share, -np.inf), by_name[tried])
     if at is None:
         return -1, 0.0, loss
     left = lost + design.left

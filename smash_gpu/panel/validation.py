@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from smash_gpu.genes import names as gene_names
-from smash_gpu.genes.lists import IGNORE, VERSION, GeneNames
+from smash_gpu.genes.lists import IGNORE, GeneNames
 from smash_gpu.genes.tables import Gene
+from smash_gpu.panel.finding import FAIL, NOT_CHECKED, PASS, WARN, Finding
 from smash_gpu.panel.fitting import OPEN
+from smash_gpu.panel.id_checks import check_ids
 from smash_gpu.panel.order import Order
 from smash_gpu.panel.platforms import Q99, QUANTITIES
 from smash_gpu.panel.remarks import BRIGHT
 from smash_gpu.panel.request import ANY
 from smash_gpu.runtime.words import join_names
 
-PASS, WARN, FAIL, NOT_CHECKED = VERDICTS = ("pass", "warn", "fail", "not checked")
 COLUMNS = ["check", "verdict", "detail", "genes"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of one check: a verdict, a sentence, and the genes it is about."""
-
-    check: str
-    verdict: str
-    detail: str
-    genes: tuple[str, ...] = ()
 
 
 def check(order: Order) -> list[Finding]:
@@ -57,37 +47,6 @@ def _names(order: Order) -> Iterator[Finding]:
         yield Finding("names", WARN, detail, tuple(several))
     if not absent and not several:
         yield Finding("names", PASS, f"all {len(order.genes):,} genes are in the reference")
-
-
-def _ids(order: Order) -> Iterator[Finding]:
-    yield from _missing_ids(order)
-    given = [gene for gene in order.genes if gene.ensembl and gene.ensembl != gene]
-    if order.known.ids is None or not given:
-        who = "the list" if not given else "the reference"
-        yield Finding("Ensembl ids", NOT_CHECKED, f"{who} gives none")
-        return
-    wrong = [gene for gene, here in order.found if gene in given and not _has_its_id(order.known, here, gene)]
-    if wrong:
-        detail = f"another id in the reference, e.g. {wrong[0]}: {wrong[0].ensembl} in the list"
-        yield Finding("Ensembl ids", FAIL, detail, tuple(wrong))
-    else:
-        yield Finding("Ensembl ids", PASS, f"the ids of {len(given):,} genes are those of the reference")
-
-
-def _missing_ids(order: Order) -> Iterator[Finding]:
-    """Genes for which neither the list nor a reference with ids gives one; vendors find genes by their ids."""
-    if order.known.ids is None:
-        return
-    without = [gene for gene, here in order.found if here and not (gene.ensembl or order.known.ids[here[0]])]
-    if without:
-        detail = f"{len(without):,} of {len(order.genes):,} genes have none, neither in the list nor in the reference"
-        yield Finding("Ensembl ids", WARN, detail, tuple(without))
-
-
-def _has_its_id(known: GeneNames, here: list[int], gene: Gene) -> bool:
-    """Whether a gene found by its name has the id that the list gives; one that was not found is another fault."""
-    assert known.ids is not None, "checked before"
-    return not here or VERSION.sub("", gene.ensembl) in {VERSION.sub("", known.ids[number]) for number in here}
 
 
 def _duplicates(order: Order) -> Iterator[Finding]:
@@ -263,7 +222,8 @@ def _probe_sets(order: Order) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Order], Iterator[Finding]], ...] = (
-    _names, _ids, _duplicates, _families, _availability, _size, _columns, _levels, _background, _crowding, _probe_sets,
+    _names, check_ids, _duplicates, _families, _availability, _size, _columns, _levels, _background, _crowding,
+    _probe_sets,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The colours of groups: those that scanpy stored, else our own."""
+"""The colours of classes: those that scanpy stored, else our own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smash_gpu.pl._canvas import COLOURS, MARKERS, fills
 
 
 def stored(adata: AnnData, column: str | None, groups: Sequence[Any]) -> list[str] | None:
-    """``adata.uns["…_colors"]`` of the column for these groups; None if it does not hold a colour for each."""
+    """``adata.uns["…_colors"]`` of the column for these classes; None if it does not hold a colour for each."""
     from matplotlib.colors import is_color_like
 
     labels, colours = adata.obs.get(column), adata.uns.get(f"{column}_colors")
@@ -24,7 +24,7 @@ def stored(adata: AnnData, column: str | None, groups: Sequence[Any]) -> list[st
 
 
 def of_bars(adata: AnnData, column: str | None, groups: Sequence[Any]) -> list[dict[str, Any]]:
-    """Face of the bar of each group."""
+    """Face of the bar of each class."""
     colours = stored(adata, column, groups)
     if colours is None:
         return fills(len(groups))
@@ -32,7 +32,7 @@ def of_bars(adata: AnnData, column: str | None, groups: Sequence[Any]) -> list[d
 
 
 def of_points(adata: AnnData, column: str | None, groups: Sequence[Any]) -> list[dict[str, Any]]:
-    """Colour of the cells of each group; of our own eight colours there are eight marks as well."""
+    """Colour of the cells of each class; of our own eight colours there are eight marks as well."""
     colours = stored(adata, column, groups)
     if colours is not None:
         return [{"color": colour, "marker": "o"} for colour in colours]

@@ -1,4 +1,4 @@
-"""True against predicted groups."""
+"""True against predicted classes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def confusion(
     key: str = slots.KEY,
     ax: Axes | None = None,
 ) -> Axes:
-    """Held-out cells of the last `tl.evaluate`: share of each true group (rows) predicted as each group (columns).
+    """Held-out cells of the last `tl.evaluate`: share of each true class (rows) predicted as each class (columns).
 
-    The numbers are in %; those below half a percent are left out. The row of a group that was not judged (see
+    The numbers are in %; those below half a percent are left out. The row of a class that was not judged (see
     `tl.evaluate`) is grey.
 
     Parameters
@@ -79,7 +79,7 @@ def confusion(
 
 
 def drawn(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Numbers of cells, true × predicted groups, in % of the true group; rows without cells are grey."""
+    """Numbers of cells, true × predicted classes, in % of the true class; rows without cells are grey."""
     cells = counts.to_numpy().sum(axis=1, keepdims=True)
     share = np.divide(counts.to_numpy(), cells, out=np.full(counts.shape, np.nan), where=cells > 0)
     groups = shown(counts.columns)
@@ -96,5 +96,5 @@ def drawn(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.spines[:].set_linewidth(0.4)
     ax.set_xlabel("predicted", fontsize=8)
     ax.set_ylabel("true", fontsize=8)
-    colour_bar(ax, image, "share of the\ntrue group", format="{x:.0%}")
+    colour_bar(ax, image, "share of the\ntrue class", format="{x:.0%}")
     return ax

@@ -1,4 +1,4 @@
-"""Importance of genes by group."""
+"""Importance of genes by class."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BAR_INCHES = 4.5
 
 
 def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: Axes | None = None) -> Axes:
-    """The genes with the largest importance summed over the groups, stacked by group.
+    """The genes with the largest importance summed over the classes, stacked by class.
 
-    Colours are those of ``adata.uns["…_colors"]`` if it holds one for each group. Otherwise, with more than eight
-    groups, our eight colours are used again with hatches. Of more than 16 groups, those that are the largest part of no
-    bar are one grey part at its end. The legend lists the groups in the order of the stack. The label of each bar names
-    the group with the largest part of it, and the size of that part.
+    Colours are those of ``adata.uns["…_colors"]`` if it holds one for each class. Otherwise, with more than eight
+    classes, our eight colours are used again with hatches. Of more than 16 classes, those that are the largest part of
+    no bar are one grey part at its end. The legend lists the classes in the order of the stack. The label of each bar
+    names the class with the largest part of it, and the size of that part.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: A
     faces = of_bars(adata, slots.recorded(adata, key, "source").get("groupby"), [named[i] for i in own])
     stack, listed = parts[own], [groups[i] for i in own]
     if len(own) < len(groups):
-        faces, listed = [*faces, {"facecolor": GREY}], [*listed, f"{len(groups) - len(own)} other groups"]
+        faces, listed = [*faces, {"facecolor": GREY}], [*listed, f"{len(groups) - len(own)} other classes"]
         stack = np.vstack([stack, np.delete(parts, own, axis=0).sum(axis=0)])
     columns = -(-len(listed) // NAMES_PER_COLUMN)
     ax = ax or canvas(
@@ -84,7 +84,7 @@ def importance(adata: AnnData, *, n_genes: int = 20, key: str = slots.KEY, ax: A
         left += score
     _name_largest(ax, parts, groups)
     what = f"|consensus of {', '.join(several)}|" if (several := of_models.names(adata, key)) else "|importance|"
-    ax.set_xlabel(f"{what}, summed over groups", fontsize=8)
+    ax.set_xlabel(f"{what}, summed over classes", fontsize=8)
     ax.margins(y=0.01)
     ax.set_xlim(0, left.max() * (1 + (room(groups) + 0.4) / BAR_INCHES) or 1)
     quiet(ax)

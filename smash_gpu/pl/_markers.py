@@ -1,4 +1,4 @@
-"""Markers × groups: mean expression, and share of cells that express the gene."""
+"""Markers × classes: mean expression, and share of cells that express the gene."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 LARGEST_DOT = 110.0  # square points
 INK = "0.25"
-FRAMED = "markers of the group"
+FRAMED = "markers of the class"
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """The markers of one group after the other.
+    """The markers of one class after the other.
 
     Attributes
     ----------
     groups
-        Names of the groups.
+        Names of the classes.
     genes
-        Names of the markers; a marker of several groups occurs several times.
+        Names of the markers; a marker of several classes occurs several times.
     ends
-        Number of markers up to and including each group.
+        Number of markers up to and including each class.
     mean
-        Mean expression, groups × markers, each marker scaled from 0 to 1 over the groups.
+        Mean expression, classes × markers, each marker scaled from 0 to 1 over the classes.
     columns
         Positions of the markers among the genes.
     """
@@ -62,16 +62,16 @@ class Blocks:
 def markers(
     adata: AnnData, *, n_top: int | None = None, swap_axes: bool = False, key: str = slots.KEY, ax: Axes | None = None
 ) -> Axes:
-    """Mean expression of the markers in every group, each gene scaled from 0 to 1.
+    """Mean expression of the markers in every class, each gene scaled from 0 to 1.
 
-    Frames show the markers of each group.
+    Frames show the markers of each class.
 
     Parameters
     ----------
     adata
         Annotated data after `tl.smash` or `tl.rank_markers`.
     n_top
-        Markers per group; None for all.
+        Markers per class; None for all.
     swap_axes
         Whether genes are in rows; useful for many genes.
     key
@@ -122,14 +122,14 @@ def dotplot(
 ) -> Axes:
     """Dot plot of the markers: size is the share of cells that express the gene, colour the mean expression.
 
-    The mean expression of each gene is scaled from 0 to 1. Frames show the markers of each group.
+    The mean expression of each gene is scaled from 0 to 1. Frames show the markers of each class.
 
     Parameters
     ----------
     adata
         Annotated data after `tl.smash` or `tl.rank_markers`.
     n_top
-        Markers per group; None for all.
+        Markers per class; None for all.
     swap_axes
         Whether genes are in rows; useful for many genes.
     key
@@ -161,7 +161,7 @@ def dotplot(
 
 
 def draw_dots(blocks: Blocks, share: np.ndarray, ax: Axes | None, *, framed: str, swap_axes: bool) -> Axes:
-    """Mean expression as colours, share of cells (groups × markers) as sizes; ``framed`` says what the frames are."""
+    """Mean expression as colours, share of cells (classes × markers) as sizes; ``framed`` says what the frames are."""
     ax = ax or _canvas(blocks, swap_axes=swap_axes)
     row, column = (place.ravel() for place in np.indices(share.shape))
     x, y = (row, column) if swap_axes else (column, row)
@@ -188,7 +188,7 @@ def _blocks(adata: AnnData, n_top: int | None, key: str) -> Blocks:
 
 
 def scaled_by_gene(mean: np.ndarray) -> np.ndarray:
-    """Each gene from 0 to 1 over the groups (rows)."""
+    """Each gene from 0 to 1 over the classes (rows)."""
     low, high = mean.min(axis=0), mean.max(axis=0)
     return (mean - low) / np.where(high > low, high - low, 1)
 

@@ -10,7 +10,7 @@ from anndata import AnnData
 from smash_gpu import get
 from smash_gpu.annotated import slots
 from smash_gpu.errors import NotFoundError
-from smash_gpu.pl._canvas import NO_CLASSES, shown
+from smash_gpu.pl._canvas import GROUP, NO_CLASSES, shown
 from smash_gpu.pl._markers import Blocks, draw_dots, draw_matrix, scaled_by_gene
 from smash_gpu.runtime.words import not_one_of
 
@@ -38,7 +38,7 @@ def panel_heatmap(
     adata
         Annotated data after `tl.panel`.
     column
-        One of the label columns; None for the first.
+        One of the label columns, which the figure then names; None for the first.
     n_genes
         Only the first genes in the order of choice; None for all.
     swap_axes
@@ -66,8 +66,8 @@ def panel_heatmap(
     >>> len(ax.get_xticklabels()), len(ax.get_yticklabels())
     (6, 3)
     """
-    blocks, _ = _blocks(adata, column, n_genes, key)
-    return draw_matrix(blocks, ax, framed=FRAMED, swap_axes=swap_axes)
+    blocks, _, label = _blocks(adata, column, n_genes, key)
+    return _labelled(draw_matrix(blocks, ax, framed=FRAMED, swap_axes=swap_axes), label, swap_axes=swap_axes)
 
 
 def panel_dotplot(
@@ -89,7 +89,7 @@ def panel_dotplot(
     adata
         Annotated data after `tl.panel`.
     column
-        One of the label columns; None for the first.
+        One of the label columns, which the figure then names; None for the first.
     n_genes
         Only the first genes in the order of choice; None for all.
     swap_axes
@@ -117,12 +117,20 @@ def panel_dotplot(
     >>> len(ax.get_xticklabels())
     4
     """
-    blocks, share = _blocks(adata, column, n_genes, key)
-    return draw_dots(blocks, share, ax, framed=FRAMED, swap_axes=swap_axes)
+    blocks, share, label = _blocks(adata, column, n_genes, key)
+    return _labelled(draw_dots(blocks, share, ax, framed=FRAMED, swap_axes=swap_axes), label, swap_axes=swap_axes)
 
 
-def _blocks(adata: AnnData, column: str | None, n_genes: int | None, key: str) -> tuple[Blocks, np.ndarray]:
-    """The genes by the class in which they are highest, and the share of cells that express them."""
+def _labelled(ax: Axes, label: str, *, swap_axes: bool) -> Axes:
+    (ax.set_xlabel if swap_axes else ax.set_ylabel)(label, **GROUP)
+    return ax
+
+
+def _blocks(adata: AnnData, column: str | None, n_genes: int | None, key: str) -> tuple[Blocks, np.ndarray, str]:
+    """The genes by the class in which they are highest, the share of cells that express them, and one of the columns.
+
+    The name of the column is empty where it is the only one.
+    """
     genes = get.panel(adata, key=key)[:n_genes]
     classes = get.panel_table(adata, "crowding", key=key)
     columns = list(dict.fromkeys(classes["column"].astype(str)))
@@ -140,4 +148,5 @@ def _blocks(adata: AnnData, column: str | None, n_genes: int | None, key: str) -
     order = np.argsort(highest, kind="stable")
     ends = np.searchsorted(highest[order], np.arange(len(rows)), side="right")
     names = shown(classes["class"].astype(str).iloc[rows])
-    return Blocks(names, [genes[i] for i in order], ends, scaled_by_gene(mean[:, order]), order), share[:, order]
+    blocks = Blocks(names, [genes[i] for i in order], ends, scaled_by_gene(mean[:, order]), order)
+    return blocks, share[:, order], column if len(columns) > 1 else ""

@@ -112,7 +112,7 @@ def _umap(X: np.ndarray, random_state: int) -> np.ndarray:
 
 
 def _draw(ax: Axes, place: np.ndarray, group: np.ndarray, shift: float, looks: list[dict[str, Any]]) -> None:
-    """Cells of each group in a colour of its own."""
+    """Cells of each class in a colour of its own."""
     size = float(np.clip(6000 / len(place), 3, 16))
     for code, look in enumerate(looks):
         x, y = place[group == code].T

@@ -1,4 +1,4 @@
-"""Pairs of groups that are confused with a list of genes."""
+"""Pairs of classes that are confused with a list of genes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def unresolved_pairs(
     key: str = slots.KEY,
     ax: Axes | None = None,
 ) -> Axes:
-    """Pairs of groups that were confused in the last `tl.evaluate`, worst on top.
+    """Pairs of classes that were confused in the last `tl.evaluate`, worst on top.
 
-    Marks are two shares of held-out cells: of the first group predicted as the second, and of the second predicted as
+    Marks are two shares of held-out cells: of the first class predicted as the second, and of the second predicted as
     the first. The bar is their mean.
 
     Parameters
@@ -85,11 +85,11 @@ def unresolved_pairs(
     ]
     quiet(ax)
     ax.set_yticks(place, names, **GROUP)
-    ax.set_xlabel("held-out cells predicted as the other group (%)", fontsize=8)
+    ax.set_xlabel("held-out cells predicted as the other class (%)", fontsize=8)
     ax.set_xlim(left=0)
     ax.set_ylim(max(len(pairs), 1) - 0.4, -0.6)
     if not len(pairs):
-        ax.text(0.5, 0.5, "No pair of groups was confused.", ha="center", va="center", transform=ax.transAxes)
+        ax.text(0.5, 0.5, "No pair of classes was confused.", ha="center", va="center", transform=ax.transAxes)
         return ax
     kinds = ("mean", "first predicted as second", "second predicted as first")
     legend_above(ax, [bars, *marks], kinds)

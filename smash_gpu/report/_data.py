@@ -26,7 +26,7 @@ class Data:
     named
         Label, number of different values and column, of samples and batches, if there are any.
     groups
-        Per group: ``name``, ``cells``, ``share`` of all cells, ``length`` of its bar, mean ``genes`` and ``counts``
+        Per class: ``name``, ``cells``, ``share`` of all cells, ``length`` of its bar, mean ``genes`` and ``counts``
         per cell.
     """
 

@@ -1,4 +1,4 @@
-"""How well the genes tell the groups apart, measured on cells that took no part in choosing them."""
+"""How well the genes tell the classes apart, measured on cells that took no part in choosing them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Evaluation:
     protocol
         How cells were split, in words.
     not_judged
-        Groups that were not judged, and why; one sentence per reason.
+        Classes that were not judged, and why; one sentence per reason.
     featured
         The list whose results are shown in full, and how many genes of it.
     classifiers
@@ -54,9 +54,9 @@ class Evaluation:
     varied, conditions
         What differs between the other conditions, and the metrics of `CURVE` in each; empty if there is one condition.
     group_metrics, groups
-        Metrics per group of the featured list.
+        Metrics per class of the featured list.
     pairs, n_pairs
-        The pairs of groups that it confuses most, and the number of all that it confuses.
+        The pairs of classes that it confuses most, and the number of all that it confuses.
     """
 
     how: dict[str, Any]

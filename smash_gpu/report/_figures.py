@@ -86,8 +86,10 @@ def panel_figures(adata: AnnData, designed: dict[str, Any], *, umap: bool) -> di
 def _in_classes(found: dict[str, Any], *, umap: bool) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if "class_mean" in found:
-        made["panel_dotplot"] = partial(pl.panel_dotplot, n_genes=GENES_IN_A_FIGURE)
-        made["panel_heatmap"] = partial(pl.panel_heatmap, n_genes=GENES_IN_A_FIGURE)
+        for column in dict.fromkeys(found["crowding"]["column"].astype(str)):
+            how = {"n_genes": GENES_IN_A_FIGURE, "column": column}
+            made[f"panel_dotplot {column}"] = partial(pl.panel_dotplot, **how)
+            made[f"panel_heatmap {column}"] = partial(pl.panel_heatmap, **how)
     if found["crowding"]["transcripts"].notna().all():
         made |= {"panel_crowding": pl.panel_crowding, "panel_levels": pl.panel_levels}
     if umap:

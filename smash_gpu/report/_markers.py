@@ -1,4 +1,4 @@
-"""The markers of every group, and the evidence for each."""
+"""The markers of every class, and the evidence for each."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Markers:
     models
         Names of the models of a consensus; empty for one model.
     without
-        Groups that have no marker.
+        Classes that have no marker.
     rows
         Per marker: the columns of `get.markers`, ``is_down``, ``length`` of the bar of its score, ``nearest`` (another
-        group and its mean, or None) and ``also`` (other groups that it is a marker of).
+        class and its mean, or None) and ``also`` (other classes that it is a marker of).
     sizes
-        Cells per group.
+        Cells per class.
     n_shown
-        Markers per group in the dot plot.
+        Markers per class in the dot plot.
     """
 
     model: str
@@ -67,7 +67,7 @@ def describe_markers(results: Results) -> Markers:
 
 
 def _nearest(results: Results, rows: list[dict[str, Any]]) -> list[tuple[str, float] | None]:
-    """For each marker the other group with the highest mean; with the lowest if the gene is low in its own group."""
+    """For each marker the other class with the highest mean; with the lowest if the gene is low in its own class."""
     mean = slots.profile(results.adata, "mean", results.key)
     columns = results.adata.var_names.astype(str).get_indexer([row["name"] for row in rows])
     broad = {row["group"]: row.get("within") for row in rows}

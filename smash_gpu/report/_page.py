@@ -34,9 +34,9 @@ def write(
 ) -> None:
     """Write the results of `tl.smash`, `tl.panel` and later steps to one HTML file without other files.
 
-    It holds the data and filters, the markers of each group with the evidence for each, the panel, all metrics on
-    held-out cells with intervals, also for random panels, the learning curve, the results per group, the pairs of
-    groups that are confused, how stable the panel is, and the parameters, versions and a fingerprint of the data.
+    It holds the data and filters, the markers of each class with the evidence for each, the panel, all metrics on
+    held-out cells with intervals, also for random panels, the learning curve, the results per class, the pairs of
+    classes that are confused, how stable the panel is, and the parameters, versions and a fingerprint of the data.
     Results are read from the slots and the matrix; nothing is computed again. `tl.evaluate`, `tl.stability` and
     `tl.panel` are optional.
 
@@ -48,7 +48,7 @@ def write(
     path
         The HTML file to write.
     title
-        Heading; None for one that names the column of groups.
+        Heading; None for one that names the column of classes.
     figures
         Whether to draw; False needs no matplotlib.
     umap
@@ -181,7 +181,7 @@ def page(
         Annotated data after `tl.smash`, or without it after `tl.panel` with its default ``key``: then a page on the
         panel, and on `tl.evaluate` if it has run.
     title
-        Heading; None for one that names the column of groups.
+        Heading; None for one that names the column of classes.
     figures
         Whether to draw; False needs no matplotlib.
     umap

@@ -1,4 +1,4 @@
-"""Lists of genes for all groups: the panel of the model, and that of `tl.panel`."""
+"""Lists of genes for all classes: the panel of the model, and that of `tl.panel`."""
 
 from __future__ import annotations
 

@@ -88,8 +88,9 @@ class Results:
     @property
     def repeated(self) -> str | None:
         """Name of the list that is the selection of this page, repeated inside each split; None if there is none."""
-        functions = self.recorded("evaluation").get("by_function", ())
-        return next((name for name in self.chosen_inside if name not in functions), None)
+        how = self.recorded("evaluation")
+        others = (*how.get("by_function", ()), *how.get("by_wilcoxon", ()))
+        return next((name for name in self.chosen_inside if name not in others), None)
 
     @property
     def featured(self) -> str:

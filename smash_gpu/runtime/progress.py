@@ -40,10 +40,11 @@ class Settings:
     Attributes
     ----------
     verbosity
-        As in scanpy: 0 ("error"), 1 ("warning"), 2 ("info"), 3 ("hint") or 4 ("debug"); "info" by default. From
-        "info" on, work of more than two seconds shows a progress bar (on a terminal or in a notebook) and every
-        function of ``pp`` and ``tl`` says in a line what it found, on standard error. Below it shows neither. Warnings
-        are Python's; ``warnings.filterwarnings`` is for them. The level is that of the logger ``"smash_gpu"``.
+        As in scanpy: 0 ("error"), 1 ("warning"), 2 ("info"), 3 ("hint") or 4 ("debug"); "info" by default. A number may
+        be text, as in an environment variable. From "info" on, work of more than two seconds shows a progress bar (on a
+        terminal or in a notebook) and every function of ``pp`` and ``tl`` says in a line what it found, on standard
+        error. Below it shows neither. Warnings are Python's; ``warnings.filterwarnings`` is for them. The level is that
+        of the logger ``"smash_gpu"``.
 
     Raises
     ------
@@ -69,6 +70,7 @@ class Settings:
     @verbosity.setter
     def verbosity(self, value: int | str) -> None:
         names = Verbosity.__members__
+        value = int(value) if isinstance(value, str) and value.isdecimal() else value
         if value not in names and value not in LEVELS:
             raise ValueError(
                 f"{not_one_of('verbosity', value, names)} A number from 0 to {max(LEVELS):d} is a level, too."

@@ -53,7 +53,7 @@ def check(names: Sequence[str], scores: Any, groups: np.ndarray, within: str = "
     if len(few):
         listed = join_names(f"{groups[code]} ({cells[code]})" for code in few)
         warn(
-            f"{where}fewer than {FEW_CELLS} training cells of {listed}: such a group can hardly be learned, and its "
+            f"{where}fewer than {FEW_CELLS} training cells of {listed}: such a class can hardly be learned, and its "
             "markers rest on few cells. Merge it with another, or leave it out with min_cells=."
         )
 
@@ -82,7 +82,7 @@ def _line(name: str, accuracy: np.ndarray, group_accuracy: np.ndarray, groups: n
     count = f" (mean of {len(accuracy)} models)" if len(accuracy) > 1 else ""
     return (
         f"Model {name}: {accuracy.mean():.1%} of the held-out cells are predicted right{count}, with all candidate "
-        f"genes. By group: {join_names(_lowest_first(group_accuracy, groups))}."
+        f"genes. By class: {join_names(_lowest_first(group_accuracy, groups))}."
     )
 
 

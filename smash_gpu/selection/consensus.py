@@ -19,7 +19,7 @@ import pandas as pd
 from smash_gpu.compute.xp import namespace
 
 K = 60  # of the publication
-IN_WORDS = f"mean over the models of {K + 1} / ({K} + rank of the gene in the group)"
+IN_WORDS = f"mean over the models of {K + 1} / ({K} + rank of the gene in the class)"
 
 
 def combined(scores: Any) -> tuple[Any, Any]:

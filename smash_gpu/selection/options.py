@@ -152,7 +152,7 @@ class Importance:
             for name, value in zip(("model", "options"), found[0], strict=True):
                 object.__setattr__(self, name, value)
         if self.max_cells is not None and self.max_cells < CELLS_OF_TWO_GROUPS:
-            raise ValueError(f"max_cells={self.max_cells} is too low; at least two cells of each group are needed.")
+            raise ValueError(f"max_cells={self.max_cells} is too low; at least two cells of each class are needed.")
         if self.n_models < 1:
             raise ValueError(f"n_models={self.n_models} must be at least 1.")
 

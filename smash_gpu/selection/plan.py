@@ -101,7 +101,7 @@ def plan(
         Whether expression is corrected for batches.
     """
     trainings = [_training(matrix, one, how, max_cells) for one, how in several.each(model, model_options or {})]
-    passes = ["sums per group, and a check of all values"]
+    passes = ["sums per class, and a check of all values"]
     passes += ["covariance of the candidates"] * inverse_pca
     for training, _ in trainings:
         of_a_model = [f"candidates of {training:,} cells to train on"]

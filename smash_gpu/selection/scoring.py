@@ -112,7 +112,7 @@ def sample(data: Dataset, n_cells: int, random_state: int) -> Dataset:
     """
     if n_cells < 2 * data.n_groups:
         raise ValueError(
-            f"max_cells={n_cells} is too low: two cells of each of the {data.n_groups} groups are needed, one for "
+            f"max_cells={n_cells} is too low: two cells of each of the {data.n_groups} classes are needed, one for "
             "training and one held out."
         )
     cells = draw(data.group, data.cells, n_cells, random_state, balanced=False, at_least=MIN_CELLS_PER_CLASS)
@@ -162,7 +162,7 @@ def _training_data(data: Dataset, how: Importance) -> Iterator[tuple[Dataset, Se
     first = sample(data, most, seeds[0])
     drawn, whole = (np.bincount(part.labels) for part in (first, data))
     warn(
-        f"trained on {most:,} of {there:,} cells, drawn in proportion to the groups with at least "
+        f"trained on {most:,} of {there:,} cells, drawn in proportion to the classes with at least "
         f"{min(MIN_CELLS_PER_CLASS, *drawn[drawn < whole])} of each, or all it has; max_cells= changes it."
     )
     yield first, seeds[:1]

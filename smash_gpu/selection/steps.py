@@ -63,10 +63,10 @@ def filter_genes(data: Dataset, filters: Filters) -> tuple[np.ndarray, pd.DataFr
     keep = data.gene_names.mask(filters.keep, "keep")
     rules = {"excluded by the user": data.gene_names.mask(filters.exclude, "exclude")}
     rules |= gene_filters.family_rules(filters.families, data.symbols, filters.species, what="families")
-    rare = f"detected in < {filters.min_fraction:.0%} of every group"
+    rare = f"detected in < {filters.min_fraction:.0%} of every class"
     rules[rare] = ~gene_filters.expressed(data.stats.fraction, filters.min_fraction)
     if filters.max_fraction is not None:
-        common = f"detected in ≥ {filters.max_fraction:.0%} of the cells of ≥ {filters.max_groups:.0%} of the groups"
+        common = f"detected in ≥ {filters.max_fraction:.0%} of the cells of ≥ {filters.max_groups:.0%} of the classes"
         rules[common] = gene_filters.ubiquitous(data.stats.fraction, filters.max_fraction, filters.max_groups)
     mask, ledger = gene_filters.ledger(rules, keep)
     if not mask.any():
@@ -200,10 +200,10 @@ def inside(data: Dataset, broad: pd.Categorical) -> dict[str, Dataset]:
         groups = np.array([f"{name} / {g}" for g in part.groups], dtype=object)
         parts[name] = replace(part, groups=groups, work=replace(part.work, within=name))
     if skipped:
-        warn(f"{', '.join(skipped)}: one group only, so there is nothing to separate within it; skipped.")
+        warn(f"{', '.join(skipped)}: one class only, so there is nothing to separate within it; skipped.")
     if not parts:
         raise ValueError(
-            "no broad group holds two groups with at least two cells each; use a coarser column for within=."
+            "no broad class holds two classes with at least two cells each; use a coarser column for within=."
         )
     return parts
 

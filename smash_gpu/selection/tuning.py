@@ -155,8 +155,8 @@ def inner_split(group: np.ndarray, random_state: int) -> tuple[Split, np.ndarray
         train, stop = _divided(group, rest, random_state)
     if not len(judged) or not len(stop):
         raise ValueError(
-            "no group has enough cells to tune on: at least four are needed, to train, to stop early, to judge the "
-            "trials, and to stay unseen. Use coarser groups, or the default options."
+            "no class has enough cells to tune on: at least four are needed, to train, to stop early, to judge the "
+            "trials, and to stay unseen. Use coarser classes, or the default options."
         )
     return Split(train, stop), judged
 

@@ -59,7 +59,7 @@ def repeated_selection(adata: AnnData, n_genes: int, key: str, instead: str) -> 
     slots.held(adata, "markers", key, f"tl.smash (or pass {instead})")
     if slots.recorded(adata, key, "within"):
         raise ValueError(
-            f"a selection inside broad groups (within=) cannot be repeated on other cells; pass {instead}."
+            f"a selection inside broad classes (within=) cannot be repeated on other cells; pass {instead}."
         )
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}
     return choose_panel(Recipe.of(steps), n_genes)

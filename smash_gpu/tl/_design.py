@@ -24,7 +24,7 @@ from smash_gpu.data.stages import Work
 from smash_gpu.errors import warn
 from smash_gpu.panel import Request, label_free
 from smash_gpu.panel.expression import with_levels
-from smash_gpu.panel.fitting import fitted, in_words, on_platform
+from smash_gpu.panel.fitting import fitted, in_words, on_platform, sizes_of, with_sizes
 from smash_gpu.panel.levels import in_classes
 from smash_gpu.panel.platforms import Platform, platform_of
 from smash_gpu.panel.remarks import on_hla, remarks
@@ -68,8 +68,8 @@ def design_into(
             request, tuning["tuning"] = tuned(data, levels, request, random_state=random_state, **how)
             say(_summaries.of_panel_tuning(tuning["tuning"]))
         found = design.design(design.prepare(data, levels, request, **how))
-        written = tables(found) | in_classes(found) | {"platform": fit} | tuning
-        for sentence in chain(remarks(found, written), on_platform(found, preset)):
+        written = tables(found) | in_classes(found) | {"platform": with_sizes(fit, sizes_of(found))} | tuning
+        for sentence in chain(on_platform(found, preset), remarks(found, written)):
             warn(sentence)
     more: dict[str, Any] = {
         "groupby": columns or None,

@@ -1,4 +1,4 @@
-"""How well genes tell groups apart."""
+"""How well genes tell classes apart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.runtime.words import not_one_of
 from smash_gpu.tl import _summaries
-from smash_gpu.tl._lists import Wanted, at_least_none, choosers_of, named, sizes_of
+from smash_gpu.tl._lists import Wanted, at_least_none, choosers_of, is_chosen_inside, is_wilcoxon, named, sizes_of
 
 
 def evaluate(
@@ -56,7 +56,7 @@ def evaluate(
     memory: int | str | None = None,
     key: str = slots.KEY,
 ) -> None:
-    """How well a classifier that sees nothing but a list of genes (their z-scores) tells the groups apart.
+    """How well a classifier that sees nothing but a list of genes (their z-scores) tells the classes apart.
 
     Parameters
     ----------
@@ -68,9 +68,11 @@ def evaluate(
         None: the selection of the last `tl.smash` is repeated inside the training cells of every split, so that no
         held-out cell took part in its choice. A list is judged as it is: if it was chosen on these cells, the result is
         optimistic. A function of (annotated training cells, number of genes) that returns gene names, best first, is
-        called in every split. A mapping from names to any of these is judged side by side on the same splits. A list
-        holds names, symbols or Ensembl ids; it may be a table with a column such as "name", "gene" or "symbol", or the
-        ``pathlib.Path`` of a file with one gene per line or such a table.
+        called in every split. "wilcoxon": the genes of ``scanpy.tl.rank_genes_groups(method="wilcoxon")`` on the
+        training cells, classes in turn, best first, of all genes without filters. A mapping from names to any of these
+        is judged side by side on the same splits. A list holds names, symbols or Ensembl ids; it may be a table with a
+        column such as "name", "gene" or "symbol", or the ``pathlib.Path`` of a file with one gene per line or such a
+        table.
     n_genes
         Length, or several lengths, of the prefixes that are judged (a learning curve). Each selection runs once per
         split, for the longest. A given list must be in order of preference then; if it is shorter than a length, all of
@@ -82,7 +84,7 @@ def evaluate(
         "knn" (k = 3), "logreg" (logistic regression), "forest" (100 trees), or several; cuML's on a device.
     protocol
         "leak-free": ``n_splits`` stratified 70/30 splits, or with a ``sample_key`` folds of whole samples; z-scores
-        from the training cells. A group that no training cell of a fold has cannot be predicted with any genes, so it
+        from the training cells. A class that no training cell of a fold has cannot be predicted with any genes, so it
         is not judged there (NaN, in no mean), and a warning names it. "paper": one stratified 70/30 split with seed 42,
         z-scores from all cells. Neither corrects batches in what the classifier sees.
     n_splits, n_seeds
@@ -112,7 +114,7 @@ def evaluate(
         variance of 500 variable genes that are not in the list, explained in held-out cells by ridge regression;
         "cluster_nmi", the normalised mutual information between Leiden clusters of held-out cells by the list and in
         these components, mean over the resolutions 0.25, 0.5, 1, 2 and 4 (needs igraph). They run on the CPU.
-        "captured_types": the mean over groups of their recall on a linear scale, 0 up to 0.75 and 1 from 0.85 on, by a
+        "captured_types": the mean over classes of their recall on a linear scale, 0 up to 0.75 and 1 from 0.85 on, by a
         forest as of ``classifier="forest"``, fitted for this whichever classifiers are named.
     random_state
         Seed of the first split; the others follow.
@@ -126,18 +128,18 @@ def evaluate(
     Returns
     -------
     None. Fills ``.uns["smash"]``: ``["evaluation"]`` (one row per list, split, condition, classifier and number of
-    genes, with every metric), ``["confusion"]`` (rows × groups × groups, numbers of held-out cells, int32),
+    genes, with every metric), ``["confusion"]`` (rows × classes × classes, numbers of held-out cells, int32),
     ``["evaluation_groups"]``, ``["evaluation_panels"]`` (the genes that were judged), ``["evaluation_not_judged"]``
-    (the groups that were not, and why), and the options in ``["params"]["evaluation"]``. Read them by `get.evaluation`,
-    `get.comparison`, `get.learning_curve`, `get.differences`, `get.group_metrics`, `get.unresolved_pairs`,
-    `get.confusion` and `get.evaluation_options`.
+    (the classes that were not, and why), and the options in ``["params"]["evaluation"]``. Read them by
+    `get.evaluation`, `get.comparison`, `get.learning_curve`, `get.differences`, `get.group_metrics`,
+    `get.unresolved_pairs`, `get.confusion` and `get.evaluation_options`.
 
     Raises
     ------
     smash_gpu.errors.NotFoundError
         If a column, layer or gene is not in the data, or neither ``genes`` is given nor `tl.smash` has run.
     ValueError
-        If an option cannot be used, the selection cannot be repeated, or no group is left to judge.
+        If an option cannot be used, the selection cannot be repeated, or no class is left to judge.
 
     References
     ----------
@@ -204,18 +206,19 @@ def _warn_of_tuning(adata: AnnData, genes: Wanted | Mapping[str, Wanted], key: s
 def _warned(missed: list[str]) -> list[str]:
     if missed:
         warn(
-            f"{'; '.join(missed)}. A group without training cells cannot be predicted with any genes, so these cells "
+            f"{'; '.join(missed)}. A class without training cells cannot be predicted with any genes, so these cells "
             "are not judged: they are in no metric."
         )
     return missed
 
 
 def _origins(genes: Wanted | Mapping[str, Wanted]) -> dict[str, tuple[str, ...]]:
-    """Names of all lists, of those chosen in every split, and of those that a function of the user chose there."""
+    """Names of all lists, of those chosen in every split, and of those that a function or the test chose there."""
     lists = named(genes)
-    functions = tuple(name for name, one in lists.items() if callable(one))
-    inside = tuple(name for name, one in lists.items() if one is None or callable(one))
-    return {"genes": tuple(lists), "inside_splits": inside, "by_function": functions}
+    chosen_by = {"inside_splits": is_chosen_inside, "by_function": callable, "by_wilcoxon": is_wilcoxon}
+    return {"genes": tuple(lists)} | {
+        word: tuple(name for name, one in lists.items() if is_so(one)) for word, is_so in chosen_by.items()
+    }
 
 
 def _conditions(

@@ -38,7 +38,7 @@ def importance(
     memory: int | str | None = None,
     key: str = slots.KEY,
 ) -> None:
-    """Train a classifier of the groups and score how much each candidate gene tells about each group.
+    """Train a classifier of the classes and score how much each candidate gene tells about each class.
 
     Trees see log-normalised expression, the network z-scores; 80 % of the cells train, stratified.
 
@@ -56,14 +56,14 @@ def importance(
           alone (``model_options={"by_expression": False}``).
         * an object with ``fit``, ``importance`` and ``predict``: see `smash_gpu.models.Model`.
         * a list of these: their consensus, by the mean reciprocal rank. Each model scores the genes as it does alone; a
-          gene at rank r of a group counts 61 / (60 + r), one with a score of 0 nothing, and one with a negative score
+          gene at rank r of a class counts 61 / (60 + r), one with a score of 0 nothing, and one with a negative score
           the same from the other end, with a minus. The mean over the models is 1 for a gene that is first in all.
     n_models
         Models trained on different splits and seeds, whose scores are averaged; their standard deviation is kept. In a
         consensus, so many of each kind.
     max_cells
         Most cells that a model is given, to learn from and to hold out. Of more, each model draws its own sample, in
-        proportion to the groups, with at least 200 cells of each group or all it has, and a warning says so. None:
+        proportion to the classes, with at least 200 cells of each class or all it has, and a warning says so. None:
         100,000 for "rf" and "brf", all for the others and for objects. For a forest of all cells, give any number as
         large as the data.
     random_state
@@ -81,18 +81,18 @@ def importance(
 
     Returns
     -------
-    None. Fills ``.varm["smash"]`` (genes × groups, float32; larger is better, NaN for genes that are no candidates),
-    ``.var["smash_importance"]`` (how much the model uses the gene for all groups together, which weighs the genes of
-    panels: Gini importance; summed gain; mean absolute Shapley value over the groups and at most 500 training cells,
-    equally many per group; mean over ``n_models``; float32),
+    None. Fills ``.varm["smash"]`` (genes × classes, float32; larger is better, NaN for genes that are no candidates),
+    ``.var["smash_importance"]`` (how much the model uses the gene for all classes together, which weighs the genes of
+    panels: Gini importance; summed gain; mean absolute Shapley value over the classes and at most 500 training cells,
+    equally many per class; mean over ``n_models``; float32),
     with several models ``.varm["smash_spread"]`` (their standard deviation), ``.varm["smash_auc"]`` (area under the ROC
     curve, float32; see `get.markers`), ``.uns["smash"]["groups"]`` and ``.uns["smash"]["accuracy"]`` (of each model on
     held-out cells, with all candidates; float64, from 0 to 1), with ``["group_accuracy"]`` and ``["training_cells"]``
-    (models × groups) and ``["nearest_mean"]`` (accuracy of the nearest class mean on the same cells); `get.accuracy`
+    (models × classes) and ``["nearest_mean"]`` (accuracy of the nearest class mean on the same cells); `get.accuracy`
     reads them. A consensus has also the scores of each model, in ``.varm["smash_score_rf"]`` and so on, the names in
     ``.uns["smash"]["models"]``, and as ``_spread`` the standard deviation over the models; ``models`` above are then
     all seeds of the first, of the second, and so on. One line on stderr says them, through ``logging`` of "smash_gpu".
-    A model far below the nearest class mean, or a group with few training cells, is a warning.
+    A model far below the nearest class mean, or a class with few training cells, is a warning.
 
     Raises
     ------

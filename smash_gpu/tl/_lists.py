@@ -10,11 +10,13 @@ from anndata import AnnData
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.errors import warn
 from smash_gpu.evaluation.cross_validation import LIST, SELECTION
+from smash_gpu.evaluation.judging import WILCOXON
 from smash_gpu.genes.lists import Genes
+from smash_gpu.selection import rank_sum
 from smash_gpu.selection.options import PANEL_GENES
 from smash_gpu.tl._choosers import Choose, OwnFunction, given, own, repeated_selection
 
-Wanted: TypeAlias = "Genes | OwnFunction | None"
+Wanted: TypeAlias = "Genes | OwnFunction | str | None"
 
 
 def sizes_of(n_genes: int | Iterable[int] | None) -> tuple[int, ...]:
@@ -59,10 +61,11 @@ def choosers_of(
         what = f"genes[{name!r}]" if isinstance(wanted, Mapping) else "genes"
         choosers[name] = choose = (
             repeated_selection(adata, longest, key, "genes=") if one is None
+            else rank_sum.choose(longest) if is_wilcoxon(one)
             else own(adata, one, longest, what) if callable(one)
             else given(data, one, what, missing=missing)
         )  # fmt: skip
-        lengths[name] = longest if one is None or callable(one) else len(choose(data))
+        lengths[name] = longest if is_chosen_inside(one) else len(choose(data))
     _compare(lengths, sizes)
     return choosers
 
@@ -71,14 +74,24 @@ def named(wanted: Wanted | Mapping[str, Wanted]) -> dict[str, Wanted]:
     """The lists by name; one without a name is called after what it is."""
     if isinstance(wanted, Mapping):
         return {str(name): one for name, one in wanted.items()}
-    return {SELECTION if wanted is None else LIST: wanted}
+    return {SELECTION if wanted is None else WILCOXON if is_wilcoxon(wanted) else LIST: wanted}
+
+
+def is_wilcoxon(wanted: Wanted) -> bool:
+    """Whether the genes are those of the Wilcoxon test."""
+    return isinstance(wanted, str) and wanted == WILCOXON
+
+
+def is_chosen_inside(wanted: Wanted) -> bool:
+    """Whether the genes are chosen on the training cells of every split."""
+    return wanted is None or callable(wanted) or is_wilcoxon(wanted)
 
 
 def _compare(lengths: Mapping[str, int], sizes: tuple[int, ...]) -> None:
     if not sizes and len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         warn(
-            f"the lists differ in length ({listed}), and more genes separate groups better; pass "
+            f"the lists differ in length ({listed}), and more genes separate classes better; pass "
             f"n_genes={min(lengths.values())} to compare them at equal length."
         )
     short = [f"{name} has {length}" for name, length in lengths.items() if length < max(sizes, default=0)]

@@ -39,9 +39,9 @@ def nsforest_metrics(
     memory: int | str | None = None,
     key: str = slots.KEY,
 ) -> None:
-    """NS-Forest's metrics for the markers of each group: F-beta, binary score, on-target fraction.
+    """NS-Forest's metrics for the markers of each class: F-beta, binary score, on-target fraction.
 
-    Equal to its ``DecisionTree`` (all markers of a group together, ``combinations=False``) on log-normalised data. The
+    Equal to its ``DecisionTree`` (all markers of a class together, ``combinations=False``) on log-normalised data. The
     thresholds are learned on the cells that they are judged on, as there.
 
     Parameters
@@ -51,7 +51,7 @@ def nsforest_metrics(
     groupby
         Column of ``adata.obs`` with the cell types or states.
     markers
-        Group → its markers, for some or all groups. None: those of the last `tl.smash`.
+        Class → its markers, for some or all classes. None: those of the last `tl.smash`.
     missing
         "warn" or "raise", for genes that the data lack; as in `tl.evaluate`.
     beta
@@ -71,7 +71,7 @@ def nsforest_metrics(
     Raises
     ------
     smash_gpu.errors.NotFoundError
-        If a column, layer, group or gene is not in the data, or neither ``markers`` is given nor `tl.smash` has run.
+        If a column, layer, class or gene is not in the data, or neither ``markers`` is given nor `tl.smash` has run.
     ValueError
         If ``markers`` is empty.
 
@@ -99,7 +99,7 @@ def nsforest_metrics(
         table = nsforest.scores(data.host_expression(union), data.labels, data.groups, columns, beta=beta)
     tables = {"nsforest": table, "nsforest_markers": _by_row(data, found)}
     slots.write_tables(adata, "nsforest", tables, where | {"beta": beta, "missing": missing}, key=key)
-    say(f"NS-Forest: mean F-beta {table['f_beta'].mean():.3f} over {len(table)} groups: get.nsforest_metrics.")
+    say(f"NS-Forest: mean F-beta {table['f_beta'].mean():.3f} over {len(table)} classes: get.nsforest_metrics.")
 
 
 def _by_group(data: Dataset, markers: Mapping[str, Genes], missing: str) -> dict[int, np.ndarray]:
@@ -107,7 +107,7 @@ def _by_group(data: Dataset, markers: Mapping[str, Genes], missing: str) -> dict
     absent = [name for name in markers if str(name) not in codes]
     if absent:
         raise NotFoundError(
-            f"markers: no group {absent[0]!r}." + did_you_mean(absent[0], codes) + f" Groups: {', '.join(codes)}."
+            f"markers: no class {absent[0]!r}." + did_you_mean(absent[0], codes) + f" Classes: {', '.join(codes)}."
         )
     if not markers:
         raise ValueError("markers: the mapping is empty.")

@@ -228,7 +228,8 @@ def panel(
 
     * ``genes``: rank, name, symbol, priority, gain of F, resolution so far (F over F of all genes), its share of the
       bound on every panel of that size, the pair it resolves most, loss without it; ``substitute``, the gene that
-      resolves most of what this one resolves, ``replaces``, that share, and the loss with it; ``next_best``, the gene
+      makes up for most of that loss pair by pair, ``replaces``, the share of it, and the loss with it (of less than a
+      tenth: no substitute, 0, and the loss without); ``next_best``, the gene
       that adds most to the other genes of the panel, and the loss with it; number of probe sets; counts per cell;
     * with ``variation``, ``genes`` and ``curve`` also hold V so far, and ``curve`` its largest possible value; without
       classes gains and losses are of V, and what needs pairs or classes is left out or empty;

@@ -42,26 +42,26 @@ def rank_markers(
     memory: int | str | None = None,
     key: str = slots.KEY,
 ) -> None:
-    """Rank the genes of each group by their score; equal scores by name.
+    """Rank the genes of each class by their score; equal scores by name.
 
     Parameters
     ----------
     adata
         Annotated cells × genes after `tl.importance`.
     n_top
-        Markers per group.
+        Markers per class.
     unique
-        Whether a gene may serve one group only: groups then choose in turn.
+        Whether a gene may serve one class only: classes then choose in turn.
     positive_only
-        Whether to pass over genes whose mean is lower in the group than in the other cells.
+        Whether to pass over genes whose mean is lower in the class than in the other cells.
     min_log2_fold_change, min_fraction_difference, near_highest
         How much a marker differs: its log2 fold change against the other cells (see `get.markers`), the share of cells
         that express it minus that outside, and the place of its mean between the lowest (0) and the highest mean of a
-        group (1), all at least this. For a gene that is low in the group all three count downwards. 0, −1 and 0 need
-        nothing. Without such rules the genes of other groups that leak into all droplets are markers of those that
+        class (1), all at least this. For a gene that is low in the class all three count downwards. 0, −1 and 0 need
+        nothing. Without such rules the genes of other classes that leak into all droplets are markers of those that
         have none.
     sample_fraction, min_cells_per_sample
-        With a ``sample_key``: a marker of a group is detected in the group's cells in at least ``sample_fraction`` of
+        With a ``sample_key``: a marker of a class is detected in the class's cells in at least ``sample_fraction`` of
         the samples that hold at least ``min_cells_per_sample`` of them (paper: 70 %). Other genes are passed over.
     layer, use_raw, normalize, gene_symbols, min_cells, sample_key, batch_key, device
         Where expression and cells come from, as in `pp.filter_genes`. Options left out are taken from the earlier step.
@@ -72,8 +72,8 @@ def rank_markers(
 
     Returns
     -------
-    None. Fills ``.uns["smash"]["markers"]`` (see `get.markers`), ``.var["smash_marker"]`` (bool), and genes × groups in
-    ``.varm``: ``["smash_eligible"]`` (bool: may it be a marker), ``["smash_spare"]`` (bool: does it only differ too
+    None. Fills ``.uns["smash"]["markers"]`` (see `get.markers`), ``.var["smash_marker"]`` (bool), and genes × classes
+    in ``.varm``: ``["smash_eligible"]`` (bool: may it be a marker), ``["smash_spare"]`` (bool: does it only differ too
     little), ``["smash_mean"]`` and ``["smash_variance"]`` (of log-normalised expression) and ``["smash_fraction"]``
     (share of cells that express the gene; all float32).
 
@@ -82,7 +82,7 @@ def rank_markers(
     smash_gpu.errors.NotFoundError
         If `tl.importance` has not run yet.
     ValueError
-        If the groups have changed since, or the scores come from ``tl.smash(within=...)``.
+        If the classes have changed since, or the scores come from ``tl.smash(within=...)``.
 
     References
     ----------
@@ -126,6 +126,6 @@ def rank_markers(
 def _require_same_groups(scored: list[str], groups: Iterable[str], where: dict[str, Any]) -> None:
     if scored != list(groups):
         raise ValueError(
-            f"the scores are for the groups {', '.join(scored)}, but {where['groupby']!r} now has "
+            f"the scores are for the classes {', '.join(scored)}, but {where['groupby']!r} now has "
             f"{', '.join(groups)}; run tl.importance again."
         )

@@ -55,7 +55,7 @@ def smash(
     work: str | Path | Work | None = None,
     key: str = slots.KEY,
 ) -> AnnData | None:
-    """Find marker genes for the groups of ``adata.obs[groupby]``: filters, a model, ranking; inverse PCA by option.
+    """Find marker genes for the classes of ``adata.obs[groupby]``: filters, a model, ranking; inverse PCA by option.
 
     The same as `pp.filter_genes`, `tl.importance` and `tl.rank_markers` one by one, or with ``inverse_pca=True`` the
     same with `pp.inverse_pca` after the first.
@@ -72,18 +72,18 @@ def smash(
         "rf", "brf", "xgboost", "dnn", or an object with the methods of `smash_gpu.models.Model`; see `tl.importance`. A
         list, such as the paper's ``["dnn", "xgboost"]``: the consensus of these models.
     n_top
-        Markers per group.
+        Markers per class.
     within
-        Column of ``adata.obs`` with broad groups: one selection inside each, and groups named "broad / group".
+        Column of ``adata.obs`` with broad classes: one selection inside each, and classes named "broad / class".
     unique
-        Whether a gene may serve one group only: groups then choose in turn.
+        Whether a gene may serve one class only: classes then choose in turn.
     positive_only
-        Whether to pass over genes whose mean is lower in the group than in the other cells.
+        Whether to pass over genes whose mean is lower in the class than in the other cells.
     min_log2_fold_change, min_fraction_difference, near_highest
         How much a marker differs: its log2 fold change against the other cells (see `get.markers`), the share of cells
         that express it minus that outside, and the place of its mean between the lowest (0) and the highest mean of a
-        group (1), all at least this. For a gene that is low in the group all three count downwards. 0, −1 and 0 need
-        nothing. Without such rules the genes of other groups that leak into all droplets are markers of those that
+        class (1), all at least this. For a gene that is low in the class all three count downwards. 0, −1 and 0 need
+        nothing. Without such rules the genes of other classes that leak into all droplets are markers of those that
         have none.
     n_models
         Number of models (of each kind), each on its own split and seed; their scores are averaged.
@@ -103,7 +103,7 @@ def smash(
         `tl.tune` found for each model.
     sample_fraction, min_cells_per_sample
         With a ``sample_key``: a marker is detected in at least ``sample_fraction`` of the samples that hold at least
-        ``min_cells_per_sample`` cells of its group; see `tl.rank_markers`.
+        ``min_cells_per_sample`` cells of its class; see `tl.rank_markers`.
     layer
         Layer to read instead of ``X``.
     use_raw
@@ -115,7 +115,7 @@ def smash(
     gene_symbols
         Column of ``adata.var`` with gene symbols, if ``var_names`` are something else (Ensembl ids).
     min_cells
-        Leave out groups with fewer cells, with a warning. None: a group of fewer than 2 cells is an error.
+        Leave out classes with fewer cells, with a warning. None: a class of fewer than 2 cells is an error.
     sample_key
         Column of ``adata.obs`` with the sample, patient or donor of each cell; "file" if each of several files is one.
     batch_key
@@ -125,7 +125,7 @@ def smash(
     memory
         Most memory that the whole process may use during this call: bytes, or "8GB"; see `pp.filter_genes`.
     work
-        Folder that keeps every finished stage (group and sample statistics, candidates, the scores of each model). The
+        Folder that keeps every finished stage (class and sample statistics, candidates, the scores of each model). The
         same call continues from there if it was stopped, and ends with the same markers. The folder may serve any
         number of data sets and calls. A stage is recomputed if its data, its parameters or the versions of packages
         changed.
@@ -136,11 +136,11 @@ def smash(
     -------
     None, or the annotated data if paths were given. If their matrices stay in the files because they are large (see
     `smash_gpu.read`), ``write_h5ad`` writes annotation and results without them. Fills ``.var["smash_candidate"]`` and
-    ``.var["smash_marker"]`` (bool), ``.varm["smash"]`` (scores, genes × groups, float32, NaN for genes that are no
+    ``.var["smash_marker"]`` (bool), ``.varm["smash"]`` (scores, genes × classes, float32, NaN for genes that are no
     candidates), ``.var["smash_importance"]`` (how much the model uses each gene, as in `tl.importance`; with ``within``
     the weight in the part where it is largest), ``.varm["smash_mean"]``, ``["smash_variance"]`` and
-    ``["smash_fraction"]`` (genes × groups, float32: mean and variance of log-normalised expression, share of cells that
-    express the gene) and ``.uns["smash"]`` (``markers``, ``groups``, ``filters``,
+    ``["smash_fraction"]`` (genes × classes, float32: mean and variance of log-normalised expression, share of cells
+    that express the gene) and ``.uns["smash"]`` (``markers``, ``groups``, ``filters``,
     ``params``, and the accuracy of the models as in `tl.importance`), of a consensus also what each model says. Read
     them by `get.markers`, `get.markers_dict`, `get.marker_panel` and `get.accuracy`.
 

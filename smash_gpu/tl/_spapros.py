@@ -62,7 +62,7 @@ def spapros_metrics(
     genes
         One panel, or several by name. XGBoost breaks ties by position, so the order can move "forest_clfs" a little.
     markers
-        Group → known markers, for "marker_corr".
+        Class → known markers, for "marker_corr".
     missing
         "warn" or "raise", for genes that the data lack; as in `tl.evaluate`.
     metrics

@@ -42,7 +42,7 @@ def stability(
 ) -> None:
     """How often each gene is chosen again on half of the cells, how far its rank moves, and what takes its place.
 
-    Panels are chosen on complementary halves of the cells of every group, or with a ``sample_key`` of the samples: then
+    Panels are chosen on complementary halves of the cells of every class, or with a ``sample_key`` of the samples: then
     all cells of a sample are in one half, and the differences between donors count. Halves are drawn without
     replacement: a bootstrap would hold cells twice, which trees mistake for certainty.
 

@@ -15,7 +15,9 @@ from smash_gpu.evaluation.transfer import relative
 def of_markers(markers: pd.DataFrame, n_candidates: int) -> str:
     """How many markers `tl.smash` found."""
     n_groups = markers["group"].nunique()
-    return f"Found {len(markers):,} markers of {n_groups:,} groups among {n_candidates:,} candidate genes: get.markers."
+    return (
+        f"Found {len(markers):,} markers of {n_groups:,} classes among {n_candidates:,} candidate genes: get.markers."
+    )
 
 
 def of_panel(tables: Mapping[str, pd.DataFrame]) -> str:

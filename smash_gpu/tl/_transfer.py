@@ -74,8 +74,8 @@ def transfer(
         Column of ``reference.obs`` with the classes that genes are chosen for.
     genes
         As in `tl.evaluate`: None, the selection of the last `tl.smash`, repeated; a list; a function of (annotated
-        cells, number of genes); or a mapping from names to any of these. Selections and functions see the genes that
-        both data sets have, scaled to 10,000 counts of these.
+        cells, number of genes); "wilcoxon"; or a mapping from names to any of these. Selections and functions see the
+        genes that both data sets have, scaled to 10,000 counts of these.
     n_genes
         Length, or several lengths, of the prefixes that are judged, as in `tl.evaluate`.
     mapping

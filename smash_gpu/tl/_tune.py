@@ -103,7 +103,7 @@ def tune(
     smash_gpu.errors.NotFoundError
         If a column, layer or gene is not in the data.
     ValueError, TypeError
-        If an option cannot be used, the model is an object or has nothing to tune, or no group has enough cells.
+        If an option cannot be used, the model is an object or has nothing to tune, or no class has enough cells.
     ImportError
         If Optuna, or a package that the model needs, is not installed.
     RuntimeError

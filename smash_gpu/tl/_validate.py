@@ -9,12 +9,14 @@ import pandas as pd
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
+from smash_gpu.annotated.ensembl import with_ids
 from smash_gpu.annotated.features import only_genes
 from smash_gpu.annotated.source import Source
-from smash_gpu.genes.lists import POLICIES, Genes, entries, listed
+from smash_gpu.genes.lists import POLICIES, Genes, IdTable, entries, listed
 from smash_gpu.panel import Request, availability, validation
 from smash_gpu.panel.constraints import Genes as KnownGenes
 from smash_gpu.panel.expression import with_levels
+from smash_gpu.panel.finding import FAIL, WARN
 from smash_gpu.panel.fitting import fitted, not_applied
 from smash_gpu.panel.order import Order, expression_of
 from smash_gpu.panel.platforms import platform_of
@@ -44,6 +46,8 @@ def validate(
     probe_sets: tuple[int | str, int | str] | None = None,
     limits: Mapping[str, Window] | None = None,
     length_key: str | None = None,
+    ensembl_key: str | None = None,
+    ensembl_table: IdTable | None = None,
     layer: str | None = Source.layer,
     use_raw: bool = Source.use_raw,
     normalize: bool | None = Source.normalize,
@@ -78,6 +82,8 @@ def validate(
         Gene families that are a warning, and the species whose names they have, as in `tl.panel`.
     mean_counts, max_counts, max_transcripts, probe_sets, limits, length_key
         Limits as in `tl.panel`; they take the place of those of the platform.
+    ensembl_key, ensembl_table
+        Column of ``adata.var`` with Ensembl ids, and ids by symbol for genes without one there, as in `export.xenium`.
     layer, use_raw, normalize, gene_symbols, min_cells
         Which matrix to read, whether it holds raw counts, the column of ``adata.var`` with gene symbols, and the size
         of the smallest class, as in `tl.panel`.
@@ -132,6 +138,7 @@ def validate(
     named, printed, columns = entries(genes, "genes"), listed(extend, "extend"), columns_of(groupby)
     with limit(memory):
         data, levels = read_levels(adata, columns, source)
+        data = with_ids(adata, data, key=ensembl_key, table=ensembl_table)
         var = with_levels(
             only_genes(adata, adata.var), data, {*request.limits, *(preset.numbers if preset is not None else ())}
         )
@@ -139,13 +146,13 @@ def validate(
         request, table = fitted(
             preset, request, var.columns, length_key=length_key, why_no_counts=expressed.why_no_counts
         )
-        known = KnownGenes(data.names, data.symbols, data.ids, var)
+        known = KnownGenes(data.names, data.symbols, data.ids, data.aliases, var)
         order = Order(
             named, known, expressed, request, preset,
             existing=availability.existing(Request(extend=printed), known),
             n_absent=len(known.absent(printed, "extend")),
             unavailable=listed(unavailable, "unavailable") or None,
-            absent_is=validation.FAIL if missing == "raise" else validation.WARN,
+            absent_is=FAIL if missing == "raise" else WARN,
             not_applied=not_applied(table),
         )  # fmt: skip
     noted = (

@@ -96,8 +96,8 @@ def as_it_is(_):
 BAD = {
     "no such column": (as_it_is, {"groupby": "cell_typ"}, KeyError, r"obs.*'cell_typ'.*Did you mean 'cell_type'"),
     "a column like no other": (as_it_is, {"groupby": "leiden"}, KeyError, r"'leiden'.*Columns: cell_type, sample"),
-    "one class": (with_column("one", "A"), {"groupby": "one"}, ValueError, r"'one'.*two groups.*A \(240\)"),
-    "no label at all": (with_column("none", np.nan), {"groupby": "none"}, ValueError, "'none'.*two groups"),
+    "one class": (with_column("one", "A"), {"groupby": "one"}, ValueError, r"'one'.*two classes.*A \(240\)"),
+    "no label at all": (with_column("none", np.nan), {"groupby": "none"}, ValueError, "'none'.*two classes"),
     "a class of one cell": (with_one_rare_cell, {}, ValueError, r"'cell_type'.*rare \(1\).*min_cells="),
     "one class with min_cells": (as_it_is, {"min_cells": 80}, ValueError, r"'cell_type'.*A \(71\), B / b \(76\)"),
     "labels that read alike": (
@@ -138,7 +138,7 @@ BAD_VALUES = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:groups with fewer than:UserWarning", "ignore:.*have no label:UserWarning")
+@pytest.mark.filterwarnings("ignore:classes with fewer than:UserWarning", "ignore:.*have no label:UserWarning")
 @pytest.mark.filterwarnings("ignore:Variable names are not unique:UserWarning")
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize(("change", "options", "kind", "message"), BAD.values(), ids=BAD)

@@ -112,7 +112,7 @@ def test_an_option_that_the_model_does_not_have_is_named(adata, step, model):
 
 VALUES = {
     "no trees": ("xgboost", {"booster": "gblinear"}, "booster='gblinear' is not one of gbtree, dart.*splits"),
-    "another objective": ("xgboost", {"objective": "reg:logistic"}, "always predicts groups; omit objective="),
+    "another objective": ("xgboost", {"objective": "reg:logistic"}, "always predicts classes; omit objective="),
     "one bin": ("xgboost", {"max_bin": 1}, "XGBoost refuses max_bin=1: "),
     "a share": ("xgboost", {"subsample": 7.0}, "XGBoost refuses subsample=7.0: "),
     "a metric": (

@@ -32,7 +32,7 @@ def test_genes_kept_by_the_inverse_pca_must_be_there(adata):
 def test_ranking_by_other_groups_than_were_scored_is_an_error_that_says_so(adata):
     smash(adata)
     before = adata.copy()
-    with pytest.warns(UserWarning, match=r"A \(71\)"), pytest.raises(ValueError, match=r"groups.*tl\.importance"):
+    with pytest.warns(UserWarning, match=r"A \(71\)"), pytest.raises(ValueError, match=r"classes.*tl\.importance"):
         smg.tl.rank_markers(adata, min_cells=75)
     assert_untouched(adata, before)
 
@@ -42,7 +42,7 @@ def test_ranking_after_the_groups_were_renamed_is_an_error_that_says_so(adata):
     smash(adata)
     adata.obs["cell_type"] = adata.obs["cell_type"].astype(str).replace({"A": "Z"})
     before = adata.copy()
-    with pytest.raises(ValueError, match=r"groups.*tl\.importance"):
+    with pytest.raises(ValueError, match=r"classes.*tl\.importance"):
         smg.tl.rank_markers(adata)
     assert_untouched(adata, before)
 
@@ -56,8 +56,8 @@ def test_a_broad_column_that_is_absent_is_named(adata):
 def test_broad_groups_with_nothing_to_tell_apart_are_named(adata):
     adata.obs["broad"] = adata.obs["cell_type"].astype(str)
     with (
-        pytest.warns(UserWarning, match=r"A, B / b, CD4\+ T: one group only"),
-        pytest.raises(ValueError, match="no broad group holds two groups"),
+        pytest.warns(UserWarning, match=r"A, B / b, CD4\+ T: one class only"),
+        pytest.raises(ValueError, match="no broad class holds two classes"),
     ):
         smash(adata, within="broad")
     assert not adata.uns

@@ -173,8 +173,8 @@ def judged(classifier):
 BOTH = ("runs", "between")
 STEPS = (
     Step("value checks", checked, EQUAL, shown=BOTH),
-    Step("cells, detections and counts per group", counted, EQUAL, shown=BOTH),
-    Step("sums of e and e² per group", summed, 1e-8, shown=BOTH),
+    Step("cells, detections and counts per class", counted, EQUAL, shown=BOTH),
+    Step("sums of e and e² per class", summed, 1e-8, shown=BOTH),
     Step("expression of chosen genes (float32)", gathered, 1e-6, shown=BOTH),
     Step("sums of products of genes", multiplied, 1e-6, shown=BOTH),
     Step("filters, inverse PCA (the candidates)", candidates, EQUAL, shown=BOTH),

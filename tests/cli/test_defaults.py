@@ -110,7 +110,7 @@ def test_a_default_is_that_of_the_function(command, action):
 @pytest.mark.parametrize(("command", "action"), WITH_CHOICES, ids=named(WITH_CHOICES))
 def test_the_choices_are_those_that_the_function_takes(command, action):
     if action.dest == "select":
-        assert set(action.choices) == {*smg.models.MODELS, "panel"}
+        assert set(action.choices) == {*smg.models.MODELS, "panel", "wilcoxon"}
         return
     check = CHECKS[action.dest]
     for word in action.choices:

@@ -113,6 +113,13 @@ def test_a_table_of_the_slide_is_no_list_in_order_of_preference(run, data, tmp_p
         in run("evaluate", data, "--groupby", "cell_type", *more, "--n-genes", 1)[2]
     )
     assert "begins with" not in run("evaluate", data, "--groupby", "cell_type", *more)[2]
+    targets = [{"type": {"data": {"name": name}}, "source": {"category": kind}}
+               for name, kind in (("NOISE30", "base"), ("MARKER0X", "custom"))]  # fmt: skip
+    for order, said in ((targets, True), (targets[::-1], False)):
+        listed = written(tmp_path / "gene_panel.json", json.dumps({"payload": {"targets": order}}))
+        one = ("--genes", listed, *more[2:], "--n-genes", 1)
+        error = run("evaluate", data, "--groupby", "cell_type", *one)[2]
+        assert ("gene_panel.json begins with the printed panel" in error) == said
     slide.write_text("name,origin,in_data\nMARKER0X,chosen,True\nMARKER1X,chosen,True\n")
     assert "begins with" not in run("evaluate", data, "--groupby", "cell_type", *more, "--n-genes", 1)[2]
 
@@ -139,7 +146,7 @@ def test_the_protocol_is_printed_as_it_was_run_and_what_was_not_judged_is_named(
     arguments = ("--groupby", "cell_type", "--genes", *files, *options)
     code, out, error = run("evaluate", tmp_path / "cells.h5ad", *arguments)
     assert code == 0, error
-    assert "Protocol leak-free: whole samples held out (column sample), 4 folds, seed 0, groups of at least 5" in out
+    assert "Protocol leak-free: whole samples held out (column sample), 4 folds, seed 0, classes of at least 5" in out
     assert "stratified" not in out
     assert error.count("epsilon: all cells are of sample donor2") == 1
     assert "short has 3 of 9 genes" in error
@@ -206,3 +213,15 @@ def test_every_printed_row_says_how_many_genes_its_own_list_has(adata):
         shown = table.loc[table["genes"].isin([name, f"random panels like {name}"]), "n_genes"]
         used = {n: min(n, len(genes)) for n in (4, 9)}
         assert set(shown) == {n if n == m else f"{n} (has {m})" for n, m in used.items()}
+
+
+def test_the_test_of_the_field_is_repeated_inside_every_split(run, data, adata, tmp_path):
+    arguments = ("--select", "wilcoxon", "--n-genes", 9, "--n-splits", 2, "--out", tmp_path / "out", "--no-figures")
+    code, out, error = run("evaluate", data, "--groupby", "cell_type", *arguments)
+    assert code == 0, error
+    assert "selection by wilcoxon" in out
+    smg.tl.evaluate(adata, "cell_type", genes={"selection by wilcoxon": "wilcoxon"}, n_genes=9, n_splits=2)
+    found = pd.read_csv(tmp_path / "out" / "splits.csv")
+    pd.testing.assert_frame_equal(found, smg.get.evaluation_splits(adata), rtol=1e-6, check_dtype=False)
+    code, _, error = run("evaluate", data, "--groupby", "cell_type", "--select", "rf,wilcoxon")
+    assert code == 2 and "invalid choice" in error

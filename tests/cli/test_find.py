@@ -116,7 +116,7 @@ def test_the_papers_setting_is_one_option(run, data, tmp_path):
     params = json.loads((tmp_path / "out" / "params.json").read_text())
     assert params["filters"]["max_fraction"] == 0.75
     assert params["inverse_pca"]["variance"] == 0.8
-    assert "of ≥ 50% of the groups" in (tmp_path / "out" / "filters.csv").read_text()
+    assert "of ≥ 50% of the classes" in (tmp_path / "out" / "filters.csv").read_text()
 
 
 @pytest.mark.slow

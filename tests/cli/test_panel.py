@@ -6,7 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from cases.commands import changed
+from cases.commands import assert_one_message, changed
 
 import smash_gpu as smg
 from smash_gpu.cli.exit_codes import ExitCode
@@ -48,6 +48,7 @@ def test_the_command_writes_what_vendors_and_readers_take(run, data, tmp_path):
     assert {p.name for p in out.iterdir()} >= {
         "pairs.csv", "purposes.csv", "curve.csv", "rules.csv", "caps.csv", "certificate.csv", "xenium.csv",
         "merscope.csv", "params.json", "curve.png", "unresolved.png", "xenium_reference",
+        "dotplot.png", "heatmap.png", "dotplot_fine.png", "heatmap_fine.png",
     }  # fmt: skip
     assert (out / "curve.png").read_bytes().startswith(PNG)
     assert (out / "xenium_reference" / "matrix.mtx.gz").exists()
@@ -184,7 +185,10 @@ def test_a_failure_rate_is_a_number_or_a_column(run, data, tmp_path):
     pd.testing.assert_frame_equal(*found)
     code, _, error = run(*panel, "--failure-rate", data)
     assert code == 2
-    assert f"is a file; pass it as --gene-table {data}, and the name of its column as --failure-rate" in error
+    assert f"--failure-rate: {data} is a file; pass it as --gene-table {data}, and the name of its column here" in error
+    for option in ("--failure-rate", "--weight-key", "--cost-key", "--mask-var", "--length-key"):
+        code, _, error = run(*panel, option, "rates.csv")
+        assert code == 2 and f"{option}: rates.csv is a file; pass it as --gene-table" in error
     code, _, error = run(*panel, "--failure-rate", 1.2)
     assert code == ExitCode.WRONG
     assert "no probability below 1" in error
@@ -208,6 +212,13 @@ def test_a_panel_without_classes(run, data, tmp_path):
     assert code == 2 and "--groupby is missing" in error and "--variation 1" in error
     code, _, error = run("panel", data, "--n-genes", 5, "--variation", 1, "--min-markers", 1)
     assert code == 2 and "--min-markers needs classes" in error
+
+
+@pytest.mark.parametrize("target", ["pc", "total"])
+def test_a_target_of_the_variation_without_a_weight_of_it_is_refused(run, data, target):
+    options = ("--groupby", "cell_type", "--n-genes", 4, "--no-figures", "--variation-target", target)
+    assert_one_message(run("panel", data, *options), "--variation-target says what --variation is of")
+    assert run("panel", data, *options, "--variation", 0.1)[0] == 0
 
 
 def test_the_variation_is_reported(run, data, tmp_path):

@@ -56,7 +56,7 @@ def test_the_command_selects_judges_and_writes_one_file(run, data, tmp_path):
     assert "random panels like selection" in page
     assert "2 random halves of the cells" in Page(page).text
     assert [row[1] for row in rows_of(page, "Learning curve")[1:3]] == ["3", "6"]
-    markers = [row for row in rows_of(page, "Markers of each group, and the evidence")[1:] if len(row) > 1]
+    markers = [row for row in rows_of(page, "Markers of each class, and the evidence")[1:] if len(row) > 1]
     assert len(markers) == 6
 
 
@@ -159,7 +159,7 @@ def test_a_selection_inside_broad_groups_is_judged_as_given(run, adata, tmp_path
     code, _, error = run(tmp_path / "c.h5ad", "--out", tmp_path / "r.html", *options, "--n-resamples", 2)
     assert code == 0
     assert error.splitlines() == [
-        "note: a selection within broad groups cannot be repeated on halves: no chapter on stability."
+        "note: a selection within broad classes cannot be repeated on halves: no chapter on stability."
     ]
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "Lists evaluated as given: panel chosen within broad." in page.text

@@ -43,7 +43,7 @@ def test_every_option_that_changes_a_result_changes_a_stage(adata, tmp_path, tol
     adata.layers["log"] = adata.X.log1p()
     work = Work(tmp_path, told.append)
     markers(adata, work)
-    every = ["group statistics", "scores of rf, seed 0"]
+    every = ["class statistics", "scores of rf, seed 0"]
     assert stages(told) == every
     for expected, options in [
         ([], {}),
@@ -155,7 +155,7 @@ def test_a_panel_finds_the_sums_of_a_selection(adata, tmp_path, told):
     markers(adata, Work(tmp_path, told.append))
     told.clear()
     smg.tl.panel(adata, "cell_type", n_genes=5, work=Work(tmp_path, told.append))
-    assert ("group statistics", True) in {(one.stage, one.found) for one in told}
+    assert ("class statistics", True) in {(one.stage, one.found) for one in told}
 
 
 def test_matrices_stored_by_genes_are_converted_once_a_folder(adata, tmp_path, monkeypatch):

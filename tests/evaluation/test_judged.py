@@ -114,7 +114,7 @@ def test_a_fold_without_other_cells_is_left_out_and_a_repeated_selection_does_no
 
 def test_if_no_group_can_be_judged_the_error_says_what_to_do(adata):
     adata.obs["donor"] = adata.obs["cell_type"].cat.codes.astype(str)
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="no group can be judged.*Leave sample_key out"):
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="no class can be judged.*Leave sample_key out"):
         smg.tl.evaluate(adata, "cell_type", genes=MIXED, sample_key="donor")
     assert not adata.uns
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from smash_gpu.genes.aliases import aliases_in
 from smash_gpu.genes.lists import GeneNames, ids_by_name, ids_in, listed
 from smash_gpu.genes.tables import Gene
 
@@ -138,3 +139,30 @@ def test_ids_by_symbol_from_a_mapping_a_table_or_the_features_of_cell_ranger(tmp
     assert ids_by_name(twice, "t") == {"MS4A1": ids["MS4A1"]}
     with pytest.raises(ValueError, match="ensembl_table: no column.*Ensembl ids"):
         ids_by_name(pd.DataFrame({"symbol": ["CD3E"]}), "ensembl_table")
+
+
+ALIASES = {
+    "alias_symbol": ["T3E|TCRE", "CD3-DELTA; T3D", None, ""],
+    "Previous symbols": ["", "", "['OLD1', 'OLD2']", ""],
+}
+
+
+def test_an_alias_is_proposed_and_not_used():
+    var = pd.DataFrame(ALIASES, index=NAMES)
+    known = GeneNames(NAMES, SYMBOLS, IDS, aliases_in(var, NAMES))
+    assert known.aliases == {alias: [NAMES[n]] for alias, n in
+                             {"T3E": 0, "TCRE": 0, "CD3-DELTA": 1, "T3D": 1, "OLD1": 2, "OLD2": 2}.items()}  # fmt: skip
+    with pytest.raises(KeyError, match=rf"'T3D' \(did you mean {NAMES[1]}, which has this alias\?\)"):
+        known.numbers(["T3D"], "genes")
+    with pytest.warns(UserWarning, match=rf"1 of 2 genes left out.*: OLD2 \(did you mean {NAMES[2]}, which has"):
+        assert known.numbers(["OLD2", NAMES[3]], "genes", missing="warn").tolist() == [3]
+    assert aliases_in(var[[]], NAMES) == {}
+
+
+def test_another_case_is_proposed_for_every_gene():
+    names = np.array([f"GENE{n}" for n in range(20)], dtype=object)
+    with pytest.raises(KeyError) as error:
+        GeneNames(names, names).numbers([name.lower() for name in names], "genes")
+    assert str(error.value).count("did you mean") == 20
+    with pytest.warns(UserWarning, match=r"gene19 \(did you mean GENE19\?\)"):
+        GeneNames(names, names).numbers([*names[:3], "gene19"], "genes", missing="warn")

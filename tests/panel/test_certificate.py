@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,7 +45,7 @@ def test_every_class_has_a_row_where_all_is_well(data, promised):
     assert counts["in_data"].tolist() == counts["allowed"].tolist() == marks.sum(axis=1).tolist()
     assert (counts["asked"] == promised).all()
     assert (counts["found"] >= promised).all()
-    assert (counts[["reason", "way_out"]] == "").all(axis=None)
+    assert ((counts["reason"] == "") == (counts["found"] > 0)).all()
     assert missing(table).empty
     assert counts["possible"].between(0, 1).all()
 
@@ -59,8 +61,22 @@ def test_classes_with_missing_markers_come_first(data):
 
 def test_an_ignored_class_has_a_row_without_a_promise(data):
     table = tables(designed(data, n_genes=9, min_markers=2, ignore=["A"]))["certificate"].set_index("class")
-    assert table.loc["A", ["asked", "found", "reason"]].tolist() == [0, 0, ""]
+    assert table.loc["A", ["asked", "found", "reason"]].tolist() == [0, 0, "the class is ignored"]
     assert table["asked"].sum() == 4
+
+
+def test_a_class_without_a_marker_says_why_also_where_none_was_requested(data):
+    own = ["MARKER0X", "MARKER0Y", "MARKER0Z"]
+    row = tables(designed(data, n_genes=1))["certificate"].set_index("class").query("found == 0").iloc[0]
+    assert row["reason"].startswith("no marker was requested;") and row["way_out"]
+    marks = designed(data, n_genes=9, min_markers=1).problem.markers[0]
+    gone = data.names[marks].tolist()
+    assert set(own) <= set(gone)
+    row = tables(designed(data, n_genes=9, exclude=gone))["certificate"].set_index("class").loc["A"]
+    assert row["reason"] == f"the rules remove all {len(gone)} markers of this class" and row["way_out"]
+    alike = replace(data, group=np.where(data.group == 0, 0, 1 + np.arange(len(data.group)) % 2))
+    table = tables(designed(alike, n_genes=3))["certificate"].set_index("class")
+    assert "no gene in the data is a marker of this class" in set(table["reason"])
 
 
 def test_the_rule_in_the_way_is_named_and_what_lifting_it_gives(data):

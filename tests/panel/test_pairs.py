@@ -30,6 +30,28 @@ def test_pairs_exist_within_columns_and_columns_weigh_what_they_are_told(data):
     assert len(problem.objective.first) == 3 + 6
 
 
+def test_a_pair_that_two_columns_have_counts_once(data):
+    """With equal names and as many cells; classes of one name that are others count in each column."""
+    levels = two_levels(data)
+    a, b, t = map(str, data.groups)
+    levels[1] = panel.Level("fine", levels[1].code, np.array(["A1", "A2", b, t], dtype=object))
+
+    def pairs_of(*levels):
+        problem = prepare(data, list(levels), panel.Request(n_genes=5))
+        names, of = problem.classes.names, problem.classes.levels
+        rows = zip(problem.objective.first, problem.objective.second, problem.objective.weight, strict=True)
+        return {(of[i], names[i], names[j]): float(weight) for i, j, weight in rows}
+
+    found = pairs_of(*levels)
+    assert len(found) == 3 + 5 and ("broad", b, t) in found and ("fine", b, t) not in found
+    assert sum(weight for pair, weight in found.items() if pair[0] == "fine") == pytest.approx(0.5)
+    assert pairs_of(levels[0], panel.Level("again", data.group, data.groups)) == pytest.approx(pairs_of(levels[0]))
+    other = np.where(np.arange(len(data.group)) == np.flatnonzero(data.group == 1)[0], 0, levels[1].code)
+    assert len(pairs_of(levels[0], panel.Level("fine", other, levels[1].classes))) == 3 + 6
+    levels[0] = panel.Level("broad", data.group, data.groups, weight=0.0)
+    assert len(pairs_of(*levels)) == 6
+
+
 def test_a_column_of_weight_0_changes_nothing(data):
     levels = two_levels(data)
     levels[1] = panel.Level("fine", levels[1].code, levels[1].classes, weight=0.0)

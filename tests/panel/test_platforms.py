@@ -131,10 +131,18 @@ def test_a_column_with_another_name(adata):
 
 def test_a_panel_that_is_too_large_for_the_platform_is_a_warning(adata, own):
     mine = own("[mine]\nn_genes = [2, 8]\nn_added = [1, 3]")
-    with pytest.warns(UserWarning, match="9 genes of the whole panel, but mine takes 2 to 8"):
+    cannot = "this panel cannot be ordered:"
+    with pytest.warns(UserWarning, match=rf"{cannot} 9 genes of the whole panel, and mine takes 2 to 8 .*n_genes=8\."):
         smg.tl.panel(adata, "cell_type", n_genes=9, platform=mine)
-    with pytest.warns(UserWarning, match="4 genes added to a printed panel, but mine takes 1 to 3"):
+    assert use(adata)["n_genes"] == "this panel: 9, too many" and use(adata)["n_added"] == "there is no printed panel"
+    with pytest.warns(UserWarning, match=rf"{cannot} 4 genes added to a printed panel, .* 1 to 3 .*n_genes=3\."):
         smg.tl.panel(adata, "cell_type", n_genes=4, extend=["NOISE30"], platform=mine)
+    assert use(adata)["n_added"] == "this panel: 4, too many" and use(adata)["n_genes"] == "this panel: 5"
+    with pytest.warns(UserWarning, match=rf"{cannot} 10 genes of the whole panel, .* 2 to 8 .*n_genes=1\."):
+        smg.tl.panel(adata, "cell_type", n_genes=3, extend=[f"NOISE{n}" for n in range(30, 37)], platform=mine)
+    with pytest.warns(UserWarning, match=rf"{cannot} 1 genes of the whole panel, .* 2 to 8 .*n_genes=2\."):
+        smg.tl.panel(adata, "cell_type", n_genes=1, platform=mine)
+    assert use(adata)["n_genes"] == "this panel: 1, too few"
 
 
 def test_the_platform_is_stored_and_survives_a_file(adata, tmp_path):

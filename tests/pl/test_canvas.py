@@ -117,7 +117,7 @@ def test_of_forty_groups_those_that_are_largest_nowhere_are_one_grey_part(forty)
     largest = {text.get_text().rpartition(" ")[0].strip() for text in ax.texts}
     named = [text.get_text() for text in ax.get_legend().get_texts()]
     assert len(set(kinds)) == len(kinds) == len(largest) + 1
-    assert set(named) == largest | {f"{40 - len(largest)} other groups"}
+    assert set(named) == largest | {f"{40 - len(largest)} other classes"}
     assert {hatch for _, hatch in kinds[:8]} == {""} and kinds[-1] == (GREY.lower(), "")
     scores = np.abs(np.nan_to_num(forty.varm["smash"])).sum(axis=1)
     ends = [bar.get_x() + bar.get_width() for bar in ax.containers[-1]]

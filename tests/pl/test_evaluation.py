@@ -76,4 +76,4 @@ def test_without_confused_pairs_the_figure_says_so(seven):
     adata.uns["smash"]["confusion"] = np.array([np.diag(np.diag(c)) for c in adata.uns["smash"]["confusion"]])
     ax = smg.pl.unresolved_pairs(adata)
     assert not ax.patches
-    assert [t.get_text() for t in ax.texts] == ["No pair of groups was confused."]
+    assert [t.get_text() for t in ax.texts] == ["No pair of classes was confused."]

@@ -60,7 +60,7 @@ def test_dots_grow_with_the_share_of_cells_and_darken_with_the_mean(seven, swap_
 def test_the_legend_of_sizes_holds_dots_of_the_size_that_it_names(seven):
     ax = smg.pl.dotplot(seven)
     legend = ax.get_legend()
-    assert legend.get_title().get_text().endswith("frames: markers of the group")
+    assert legend.get_title().get_text().endswith("frames: markers of the class")
     shares = [float(t.get_text().rstrip("%")) / 100 for t in legend.get_texts()]
     sizes = [handle.get_sizes()[0] for handle in legend.legend_handles]
     fraction = np.asarray(seven.varm["smash_fraction"])[seven.var_names.get_indexer(smg.get.markers(seven)["name"])]

@@ -63,6 +63,9 @@ def test_axes_can_be_swapped_and_genes_left_out(adata, by_class):
 def test_one_of_several_columns_is_drawn(designed):
     assert len(ticks(smg.pl.panel_heatmap(designed, column="fine"), "y")) == 4
     assert len(ticks(smg.pl.panel_heatmap(designed), "y")) == 3
+    for figure in (smg.pl.panel_heatmap, smg.pl.panel_dotplot):
+        assert figure(designed, column="fine").get_ylabel() == "fine"
+        assert figure(designed, swap_axes=True).get_xlabel() == "cell_type"
     assert "fine: A/2" in ticks(smg.pl.panel_crowding(designed), "y")
     with pytest.raises(NotFoundError, match="Did you mean 'fine'"):
         smg.pl.panel_dotplot(designed, column="fin")

@@ -21,7 +21,7 @@ mpl.use("Agg")
 
 def test_the_markers_are_all_there_with_the_reasons_for_each(hostile, page):
     found = smg.get.markers(hostile)
-    rows = rows_of(page, "Markers of each group, and the evidence")
+    rows = rows_of(page, "Markers of each class, and the evidence")
     head, rows = rows[0], rows[1:]
     cells = hostile.obs["cell_type"].value_counts()
     headings = [row[0] for row in rows if len(row) == 1]
@@ -32,21 +32,21 @@ def test_the_markers_are_all_there_with_the_reasons_for_each(hostile, page):
     ]
     assert rows["rank"].astype(int).tolist() == found["rank"].tolist()
     np.testing.assert_allclose(rows["score"].astype(float), found["score"], rtol=5e-3)
-    assert rows["in the group"].str[2:].tolist() == found["direction"].map({"up": "higher", "down": "lower"}).tolist()
+    assert rows["in the class"].str[2:].tolist() == found["direction"].map({"up": "higher", "down": "lower"}).tolist()
     for column, share in (
-        ("cells in group", "fraction_in"),
+        ("cells in class", "fraction_in"),
         ("cells in rest", "fraction_out"),
         ("samples", "samples"),
     ):
         assert rows[column].tolist() == [f"{100 * x:.0f} %" for x in found[share]]
-    columns = {"mean in group": "mean_in", "mean in rest": "mean_out", "log2 fold change": "log2_fold_change"}
+    columns = {"mean in class": "mean_in", "mean in rest": "mean_out", "log2 fold change": "log2_fold_change"}
     for column, mean in columns.items():
         assert rows[column].tolist() == [f"{x:.2f}" for x in found[mean]]
     for column, effect in (("AUC", "auc"), ("specificity", "specificity")):
         np.testing.assert_allclose(rows[column].astype(float), found[effect], rtol=6e-3)
     mean = pd.DataFrame(hostile.varm["smash_mean"], index=hostile.var_names, columns=hostile.uns["smash"]["groups"])
     nearest = [mean.loc[r["name"]].drop(str(r["group"])) for _, r in found.iterrows()]
-    assert rows["nearest other group"].tolist() == [f"{m.idxmax()} {m.max():.2f}" for m in nearest]
+    assert rows["nearest other class"].tolist() == [f"{m.idxmax()} {m.max():.2f}" for m in nearest]
 
 
 def test_a_gene_that_is_low_in_its_group_is_marked_and_compared_with_the_lowest_other_group(adata):
@@ -54,7 +54,7 @@ def test_a_gene_that_is_low_in_its_group_is_marked_and_compared_with_the_lowest_
     smash(adata, filters={"max_groups": 1.5})
     table = adata.uns["smash"]["markers"]
     table.loc[0, "direction"] = "down"
-    row = rows_of(smg.report.page(adata, figures=False), "Markers of each group, and the evidence")[2]
+    row = rows_of(smg.report.page(adata, figures=False), "Markers of each class, and the evidence")[2]
     mean = pd.DataFrame(adata.varm["smash_mean"], index=adata.var_names, columns=adata.uns["smash"]["groups"])
     others = mean.loc[table.loc[0, "name"]].drop(str(table.loc[0, "group"]))
     assert row[3] == "↓ lower"
@@ -63,7 +63,7 @@ def test_a_gene_that_is_low_in_its_group_is_marked_and_compared_with_the_lowest_
 
 def test_data_and_ledger_are_summed_up(hostile, page, parsed):
     cells = hostile.obs["cell_type"].value_counts(sort=False)
-    rows = rows_of(page, "Groups of cells")[1:]
+    rows = rows_of(page, "Classes of cells")[1:]
     assert [(row[0], row[1]) for row in rows] == [(g, str(n)) for g, n in cells.items()]
     counts = pd.Series(hostile.X.sum(axis=1).A1).groupby(hostile.obs["cell_type"].to_numpy()).mean()
     assert [row[4] for row in rows] == [f"{round(counts[row[0]]):,}" for row in rows]
@@ -91,12 +91,12 @@ def test_metrics_of_lists_and_of_random_panels_have_intervals(hostile, page, par
     assert [row[1:3] for row in rows] == [[str(row["n_genes"]), said(row)] for _, row in curve.iterrows()]
     assert [row[0].startswith("random panels like") for row in rows] == curve["is_random"].tolist()
     groups = smg.get.group_metrics(hostile)
-    assert [row[2] for row in rows_of(page, "Metrics per group. List")[1:]] == [
+    assert [row[2] for row in rows_of(page, "Metrics per class. List")[1:]] == [
         said(row) for _, row in groups[groups["metric"] == "recall"].iterrows()
     ]
     pairs = smg.get.unresolved_pairs(hostile)
     if len(pairs):
-        assert [row[:2] for row in rows_of(page, "Pairs of groups that are confused")[1:]] == pairs[
+        assert [row[:2] for row in rows_of(page, "Pairs of classes that are confused")[1:]] == pairs[
             ["group", "other"]
         ].values.tolist()
 
@@ -137,7 +137,7 @@ def test_cells_and_groups_that_were_left_out_are_counted(adata):
         smash(adata, min_cells=10)
         page = smg.report.page(adata, figures=False)
     assert f"<dd>{adata.n_obs - 8:,}, and 8 left out</dd>" in page
-    assert "rare" not in [row[0] for row in rows_of(page, "Groups of cells")]
+    assert "rare" not in [row[0] for row in rows_of(page, "Classes of cells")]
 
 
 def test_log_normalised_values_are_named_as_such(adata):
@@ -153,4 +153,4 @@ def test_groups_without_markers_are_named(adata):
         smash(adata, sample_key="sample", sample_fraction=1.01)
     page = smg.report.page(adata)
     assert "No markers of A, B / b, CD4+ T:" in Page(page).text
-    assert len(rows_of(page, "Markers of each group, and the evidence")) == 1
+    assert len(rows_of(page, "Markers of each class, and the evidence")) == 1

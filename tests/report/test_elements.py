@@ -29,13 +29,13 @@ def elements():
         ({"model": "xgboost", "options": {}}, ["summed gain", "z-score"]),
         ({"model": "xgboost", "options": {"importance": "gain"}}, ["mean gain", "z-score"]),
         ({"model": "xgboost", "options": {"importance": "shap"}}, ["TreeSHAP"]),
-        ({"model": "dnn", "options": {}}, ["DeepLIFT", "from each other group"]),
+        ({"model": "dnn", "options": {}}, ["DeepLIFT", "from each other class"]),
         ({"model": "<Own object>"}, ["user-defined model"]),
     ],
 )
 def test_the_score_is_said_in_words(how, words):
     assert all(word in score(how) for word in words)
-    assert "other group" not in score({"model": "dnn", "options": {"by_expression": False}})
+    assert "other class" not in score({"model": "dnn", "options": {"by_expression": False}})
 
 
 @pytest.mark.parametrize(

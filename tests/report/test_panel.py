@@ -29,7 +29,7 @@ def test_selections_inside_broad_groups_and_other_conditions_are_shown(rng):
     for part, rules in ledger.groupby("within", sort=False, observed=True)["rule"]:
         expected += [f"within {part}", *rules]
     assert [row[0] for row in rows_of(page, "Genes removed by each rule")[1:]] == expected
-    rows = rows_of(page, "Markers of each group, and the evidence")[1:]
+    rows = rows_of(page, "Markers of each class, and the evidence")[1:]
     part = None
     for row in rows:
         part = row[0] if len(row) == 1 else part
@@ -116,6 +116,12 @@ def test_a_table_leaves_out_what_says_nothing(adata):
     page = smg.report.page(adata, figures=False)
     assert rows_of(page, "Markers of each class")[0][:3] == ["class", "column", "requested"]
     assert {row[1] for row in rows_of(page, "Markers of each class")[1:]} == {"cell_type", "half"}
+
+
+def test_the_classes_of_every_column_are_drawn(designed):
+    page = smg.report.page(designed)
+    for figure in ("Dot plot of the panel by class.", "Mean expression of the panel by class."):
+        assert all(f"{figure} Column {column}." in page for column in ("cell_type", "fine"))
 
 
 @pytest.mark.slow

@@ -119,7 +119,7 @@ def test_it_is_said_in_python_and_can_be_switched_off(adata, capsys, monkeypatch
     monkeypatch.setattr(logger, "level", logging.NOTSET)
     logger.manager._clear_cache()
     smg.tl.smash(adata, "cell_type", n_top=1, model_options=FEW_TREES)
-    line = "of the held-out cells are predicted right, with all candidate genes. By group: "
+    line = "of the held-out cells are predicted right, with all candidate genes. By class: "
     assert capsys.readouterr().err.count(line) == 1
     logger.setLevel(logging.WARNING)
     smg.tl.importance(adata, "cell_type", model_options=FEW_TREES)

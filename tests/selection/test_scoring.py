@@ -123,7 +123,7 @@ def test_a_sample_without_two_cells_of_two_groups_is_refused(max_cells):
 
 
 def test_a_sample_without_two_cells_a_group_is_refused(adata):
-    with pytest.raises(ValueError, match="max_cells=5 .*two cells of each of the 3 groups"):
+    with pytest.raises(ValueError, match="max_cells=5 .*two cells of each of the 3 classes"):
         scored(data_of(adata), "rf", max_cells=5)
 
 

@@ -295,4 +295,4 @@ def test_the_report_names_the_models_and_shows_where_they_agree(adata):
 
 def test_the_figure_says_that_it_shows_a_consensus(adata):
     label = smg.pl.importance(smash(adata)).get_xlabel()
-    assert label == "|consensus of rf, xgboost|, summed over groups"
+    assert label == "|consensus of rf, xgboost|, summed over classes"

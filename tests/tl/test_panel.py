@@ -24,7 +24,7 @@ def test_the_panel_is_in_its_slots(designed):
     assert table["rank"].tolist() == list(range(1, 13))
     assert not set(table["substitute"]) & set(genes)
     assert (table["loss_with_substitute"] <= table["loss"] + 1e-12).all()
-    assert len(smg.get.panel_table(designed, "pairs")) == 3 + 6
+    assert len(smg.get.panel_table(designed, "pairs")) == 3 + 5
 
 
 @pytest.mark.parametrize("write", ["h5ad", SLOW_ZARR])
@@ -127,7 +127,7 @@ def test_a_class_of_one_cell_is_left_out_with_a_warning(two_columns, column):
     labels = two_columns.obs[columns[column]].astype(object)
     labels.iloc[7] = "lonely"
     two_columns.obs[columns[column]] = labels
-    with pytest.warns(UserWarning, match=r"groups with fewer than 2 cells are left out: lonely \(1\)"):
+    with pytest.warns(UserWarning, match=r"classes with fewer than 2 cells are left out: lonely \(1\)"):
         smg.tl.panel(two_columns, columns, n_genes=5)
     pairs = smg.get.panel_table(two_columns, "pairs")
     assert "lonely" not in set(pairs["class_a"]) | set(pairs["class_b"])
@@ -137,7 +137,7 @@ def test_a_class_of_one_cell_is_left_out_with_a_warning(two_columns, column):
 
 def test_classes_of_one_cell_only_are_an_error_that_names_them(adata):
     adata.obs["each"] = adata.obs_names
-    with pytest.raises(ValueError, match="has too few groups with enough cells: 0"):
+    with pytest.raises(ValueError, match="has too few classes with enough cells: 0"):
         smg.tl.panel(adata, "each", n_genes=5)
 
 
@@ -169,7 +169,7 @@ def test_an_unknown_option_or_table_is_named(adata):
 def test_plots_return_axes(designed):
     assert smg.pl.panel_curve(designed).get_xlabel() == "number of genes"
     labels = [t.get_text() for t in smg.pl.panel_pairs(designed, column="fine").get_yticklabels()]
-    assert len(labels) == 6
+    assert len(labels) == 5
     assert "A  ↔  A/2" in labels
     assert len(smg.pl.panel_resolution(designed).get_xticklabels()) == 3
     with pytest.raises(KeyError, match="column='coarse' is not one of"):

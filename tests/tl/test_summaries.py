@@ -21,7 +21,7 @@ def first(cells, n_genes):
 def smash(adata):
     smg.tl.smash(adata, "cell_type", n_top=2, **FEW)
     n = adata.var["smash_candidate"].sum()
-    return f"Found {len(smg.get.markers(adata))} markers of 3 groups among {n} candidate genes"
+    return f"Found {len(smg.get.markers(adata))} markers of 3 classes among {n} candidate genes"
 
 
 def filter_genes(adata):
@@ -37,7 +37,7 @@ def inverse_pca(adata):
 
 def nsforest(adata):
     smg.tl.nsforest_metrics(adata, "cell_type", markers={adata.obs["cell_type"].iloc[0]: LIST})
-    return f"NS-Forest: mean F-beta {smg.get.nsforest_metrics(adata)['f_beta'].mean():.3f} over 1 groups"
+    return f"NS-Forest: mean F-beta {smg.get.nsforest_metrics(adata)['f_beta'].mean():.3f} over 1 classes"
 
 
 def spapros(adata):
@@ -48,7 +48,7 @@ def spapros(adata):
 def rank_markers(adata):
     smg.tl.importance(adata, "cell_type", **FEW)
     smg.tl.rank_markers(adata, n_top=2)
-    return "Found 6 markers of 3 groups among 60 candidate genes"
+    return "Found 6 markers of 3 classes among 60 candidate genes"
 
 
 def panel(adata):

@@ -52,7 +52,7 @@ def forest_clfs(
     large = np.flatnonzero(sizes >= N_CELLS_MIN)
     if len(large) < 2:
         raise ValueError(
-            f"forest_clfs needs two groups with at least {N_CELLS_MIN} cells; the largest have {sorted(sizes)[-2:]}."
+            f"forest_clfs needs two classes with at least {N_CELLS_MIN} cells; the largest have {sorted(sizes)[-2:]}."
         )
     taken = np.isin(group, large)
     first = {code: int(np.argmax(group == code)) for code in large}

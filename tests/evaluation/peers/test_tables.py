@@ -50,7 +50,7 @@ BAD = {
     "no column": (smg.tl.spapros_metrics, GENES | {"metrics": ["gene_corr"], "mask_var": "hv"}, KeyError, "'hv'"),
     "an absent gene": (smg.tl.spapros_metrics, {"genes": ["X"], "metrics": ["gene_corr"]}, KeyError, "'X'"),
     "no selection": (smg.tl.nsforest_metrics, {}, KeyError, "tl.smash.*markers="),
-    "no such group": (smg.tl.nsforest_metrics, {"markers": {"CD4 T": ["MARKER0X"]}}, KeyError, r"'CD4\+ T'"),
+    "no such class": (smg.tl.nsforest_metrics, {"markers": {"CD4 T": ["MARKER0X"]}}, KeyError, r"'CD4\+ T'"),
     "no markers at all": (smg.tl.nsforest_metrics, {"markers": {}}, ValueError, "the mapping is empty"),
 }  # fmt: skip
 

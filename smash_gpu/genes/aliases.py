@@ -1,0 +1,36 @@
+"""Other and earlier names of genes, as the annotation of the data gives them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from smash_gpu.genes.tables import known_column, texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = tuple(
+    f"{kind}{ending}"
+    for kind in ("alias", "aliases", "synonym", "synonyms", "gene_synonym", "gene_synonyms", "prev", "previous", "old")
+    for ending in ("", "_symbol", "_symbols", "_name", "_names")
+)
+BETWEEN = re.compile(r"[|;,]")
+
+
+def aliases_in(var: pd.DataFrame, names: np.ndarray) -> dict[str, list[str]]:
+    """The genes that have each alias or earlier name, from the columns of ``var`` that are called so.
+
+    A cell may hold several, with ``|``, ``;`` or ``,`` between them.
+    """
+    found: dict[str, list[str]] = {}
+    for called in COLUMNS:
+        place = known_column(var.columns, (called,))
+        if place is None:
+            continue
+        for name, cell in zip(names, texts(var.iloc[:, place]), strict=True):
+            for alias in filter(None, (one.strip(" []'\"") for one in BETWEEN.split(cell or ""))):
+                found.setdefault(alias, []).append(str(name))
+    return found
