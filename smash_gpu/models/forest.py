@@ -55,16 +55,16 @@ class Forest:
     def fit(self, X: np.ndarray, group: np.ndarray, split: Split) -> Self:
         """Fit on ``split.train``; cells × genes."""
         grow(self.estimator, take(X, split.train), group[split.train])
-        self.gini = to_host(self.estimator.feature_importances_)
         return self
 
     def importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
         """Gini importance × class mean of ``z`` over the training cells; groups × genes."""
-        return weigh_by_expression(self.gini, X, group, int(group.max()) + 1, cells=split.train)
+        importance = self.estimator.feature_importances_
+        return weigh_by_expression(importance, X, group, int(group.max()) + 1, cells=split.train)
 
     def global_importance(self, X: np.ndarray, group: np.ndarray, split: Split) -> np.ndarray:
         """Gini importance of each gene."""
-        return self.gini
+        return to_host(self.estimator.feature_importances_)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """The group code of each cell."""
@@ -131,7 +131,6 @@ class DeviceForest(Forest):
         self.estimator.max_samples = share
         xp = namespace(X)
         self.estimator.fit(take(X, split.train), xp.asarray(y, dtype=np.int32), sample_weight=xp.asarray(weight[y]))
-        self.gini = to_host(self.estimator.feature_importances_)
         return self
 
 
