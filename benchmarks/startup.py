@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
             for which, folder in checkouts.items():
                 seconds[which].append(processor_time(words, folder))
         for which, folder in checkouts.items():
-            row = {"benchmark": "startup", "case": case, "checkout": which, "of": _commit(folder)}
+            row = {"benchmark": "startup", "case": case, "checkout": which, "of": checkout_commit(folder)}
             row |= _of(seconds[which][1:])  # the first run writes what Python compiles
             print(row, flush=True)
             record.write(options.json, [row])
@@ -61,6 +61,7 @@ def _of(seconds: list[tuple[float, float]]) -> dict:
     return {name: round(value, 3) for name, value in numbers.items()} | {"repeats": len(seconds)}
 
 
-def _commit(folder: Path) -> str | None:
+def checkout_commit(folder: Path) -> str | None:
+    """The commit of a checkout, short; None without git."""
     command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None

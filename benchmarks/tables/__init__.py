@@ -49,6 +49,7 @@ PAGES: dict[Path, dict[str, Table]] = {
         "the command": speed.command,
         "the command beside a busy process": speed.busy,
         "memory": speed.memory,
+        "commands that judge": speed.judging,
         "start": speed.start,
         "DeepLIFT": speed.deeplift,
         "XGBoost": speed.xgboost,

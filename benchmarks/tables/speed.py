@@ -38,6 +38,17 @@ def memory() -> str:
     return markdown(["MiB above the imports", *wide.columns], shown)
 
 
+def judging() -> str:
+    """Processor time of the commands that judge genes, before and now."""
+    rows = frame("judging").drop_duplicates(["set", "command", "checkout"], keep="last")
+    shown = []
+    for (name, command), part in rows.groupby(["set", "command"], sort=False):
+        by = part.set_index("checkout")
+        cells = [spread(*by.loc[of, ["median_s", "min_s", "max_s"]], ".1f") for of in ("before", "now")]
+        shown.append([name, f"`{command}`", f"{by.loc['now', 'imports_s']:.1f}", *cells])
+    return markdown(["set", "command", "imports alone, s", "before, s", "now, s"], shown)
+
+
 def loops() -> str:
     """Sums per group by compiled loops and by NumPy."""
     head = ["", "values", "reading alone, s", "compiled, s", "NumPy, s", "processor time: compiled, s", "NumPy, s"]

@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> Result:
         f"{', '.join(sizes + [name_of(model) for model in options.select])} on {named(options)}: {adata.n_obs:,} cells"
     )
     found = judge(adata, options, lists | selections(options, source), options.n_genes, **source)
-    return Result(found | {"written": [] if out is None else _write(adata, out, draws=not options.no_figures)})
+    written = [] if out is None else _write(adata, out, found, draws=not options.no_figures)
+    return Result(found | {"written": written})
 
 
 def judge(
@@ -70,7 +71,8 @@ def judge(
         random_state=options.random_state, **source,
     )  # fmt: skip
     table = get.comparison(adata)
-    print(f"\nProtocol {options.protocol}: {protocol(adata)}; mean [95 % interval]:")
+    in_words = protocol(adata)
+    print(f"\nProtocol {options.protocol}: {in_words}; mean [95 % interval]:")
     print(_side_by_side(table).to_string(index=False))
     print("In the tables of the paper, M is misclassification and F1 is f1_weighted. The interval covers other")
     print("cells (with --sample-key: samples) from the same population, not other tissues or platforms.")
@@ -79,7 +81,7 @@ def judge(
         pairs = get.unresolved_pairs(adata, genes=name)[:WORST_PAIRS]
         worst = [f"{row.group} / {row.other} {100 * row.confusion:.1f}" for row in pairs.itertuples()]
         print(f"  {name}: " + (", ".join(worst) or "none"))
-    return {"protocol": protocol(adata), "comparison": table, "differences": get.differences(adata)}
+    return {"protocol": in_words, "comparison": table, "differences": get.differences(adata)}
 
 
 def protocol(adata: Any) -> str:
@@ -174,16 +176,16 @@ def _side_by_side(table: Any) -> Any:
     return wide.drop(columns=["is_random", *same])
 
 
-def _write(adata: Any, out: Path, *, draws: bool) -> list[Path]:
+def _write(adata: Any, out: Path, found: Mapping[str, Any], *, draws: bool) -> list[Path]:
     from smash_gpu import get, pl
 
     out.mkdir(parents=True, exist_ok=True)
     lists = list(get.evaluation_splits(adata)["genes"].unique())
     tables = {
-        "evaluation.csv": get.comparison(adata),
+        "evaluation.csv": found["comparison"],
         "splits.csv": get.evaluation_splits(adata),
         "panels.csv": get.evaluation_panels(adata),
-        "differences.csv": get.differences(adata),
+        "differences.csv": found["differences"],
         "groups.csv": _by_list(lists, lambda name: get.group_metrics(adata, genes=name)),
         "pairs.csv": _by_list(lists, lambda name: get.unresolved_pairs(adata, genes=name)),
         "confusion.csv": _by_list(

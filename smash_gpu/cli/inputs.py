@@ -121,11 +121,11 @@ def require_samples(adata: Any, sample_key: str | None) -> None:
 
 def gene_columns(adata: Any, options: argparse.Namespace) -> None:
     """Add what ``--gene-table`` and ``--transcript-lengths`` say of the genes to ``adata.var``."""
-    from smash_gpu import pp
-
     if options.gene_table is not None:
         gene_table(adata, options.gene_table, options.gene_symbols)
     if options.transcript_lengths is not None:
+        from smash_gpu import pp
+
         require_file(options.transcript_lengths)
         column = options.length_key or LENGTH_KEY
         pp.transcript_lengths(adata, options.transcript_lengths, gene_symbols=options.gene_symbols, key_added=column)

@@ -27,7 +27,7 @@ def mean_std(X: Any, cells: np.ndarray | None = None) -> tuple[np.ndarray, np.nd
     for part, _ in in_parts(X, cells):
         values = part.astype(np.float64)
         total += values.sum(axis=0)
-        square += (values**2).sum(axis=0)
+        square += xp.square(values, out=values).sum(axis=0)
     n_cells = len(X) if cells is None else len(cells)
     stats = GroupStats(np.array([n_cells]), None, None, to_host(total), to_host(square))
     return stats.mean[0], stats.std[0]
@@ -40,10 +40,13 @@ def in_parts(X: Any, cells: np.ndarray | None) -> Iterator[tuple[Any, slice | np
         yield (X[part], part) if cells is None else (take(X, cells[part]), cells[part])
 
 
-def standardize(X: Any, mean: Any, std: Any) -> Any:
-    """``z = (x − mean) / std`` cut at +10, as scanpy's ``scale(max_value=10)``; a gene with std 0 becomes 0."""
+def standardize(X: Any, mean: Any, std: Any, *, into: Any = None) -> Any:
+    """``z = (x − mean) / std`` cut at +10, as scanpy's ``scale(max_value=10)``; a gene with std 0 becomes 0.
+
+    ``into`` takes the result and may be ``X``; None: new memory.
+    """
     xp = namespace(X)
     scale = xp.asarray(1 / np.where(std > 0, std, np.inf), dtype=X.dtype)
-    z = X - xp.asarray(mean, dtype=X.dtype)
+    z = xp.subtract(X, xp.asarray(mean, dtype=X.dtype), out=into)
     z *= scale
     return xp.minimum(z, X.dtype.type(Z_CEILING), out=z)

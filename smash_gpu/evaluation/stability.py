@@ -44,9 +44,19 @@ class Resampled:
 
 
 def resample(
-    data: Dataset, choose: Callable[[Dataset], np.ndarray], *, n_resamples: int, random_state: int = 0
+    data: Dataset,
+    choose: Callable[[Dataset], np.ndarray],
+    *,
+    n_resamples: int,
+    random_state: int = 0,
+    panel: np.ndarray | None = None,
 ) -> Resampled:
     """Choose on all cells, and on ``n_resamples`` halves of the cells of each group, or of the samples if given.
+
+    Parameters
+    ----------
+    panel
+        What ``choose`` returns for all cells, if it is known.
 
     Raises
     ------
@@ -59,7 +69,7 @@ def resample(
         halves(data.labels, rng) if sample is None else halves_of_samples(sample, rng) for _ in range(n_resamples // 2)
     ]
     parts = [half for pair in pairs for half in pair]
-    panel = np.asarray(choose(data))
+    panel = np.asarray(choose(data) if panel is None else panel)
     chosen = [np.asarray(choose(training_data(data, half))) for half in track(parts, "resampling", unit="half")]
     return Resampled(panel, np.array(chosen))
 

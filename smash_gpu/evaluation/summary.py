@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from smash_gpu.evaluation.metrics import LOWEST, METRICS, PER_GROUP, STRUCTURE, 
 CONDITION = ("thin", "dropout", "gene_bias", "background")
 CASE = ("genes", "is_random", "classifier", "n_genes", *CONDITION)
 STATISTICS = ("mean", "std", "min", "max", "low", "high")
+COMPARED = [*CASE, "n_used", "metric", "n_splits", *STATISTICS]
 LEVEL = 0.95
 
 
@@ -46,9 +48,15 @@ def interval(values: np.ndarray, test_to_train: float, *, level: float = LEVEL) 
 
 
 def _half_width(std: float, n_splits: int, test_to_train: float, level: float) -> float:
+    return _quantile(level, n_splits - 1) * std * np.sqrt(1 / n_splits + test_to_train)
+
+
+@cache
+def _quantile(level: float, freedom: int) -> float:
+    """The end of the interval of Student's t that holds ``level``."""
     from scipy.stats import t
 
-    return t.ppf((1 + level) / 2, n_splits - 1) * std * np.sqrt(1 / n_splits + test_to_train)
+    return t.ppf((1 + level) / 2, freedom)
 
 
 def described(values: np.ndarray, test_to_train: float, *, level: float, bounds: tuple[float, float]) -> dict:
@@ -102,18 +110,26 @@ def by_split(table: pd.DataFrame) -> pd.DataFrame:
     return table.groupby([*CASE, "split"], sort=False, as_index=False).mean().drop(columns="random")
 
 
-def comparison(table: pd.DataFrame, *, level: float = LEVEL) -> pd.DataFrame:
-    """One row per case (`CASE`) and metric, with `STATISTICS` over the splits."""
+def comparison(table: pd.DataFrame, metrics: Collection[str] | None = None, *, level: float = LEVEL) -> pd.DataFrame:
+    """One row per case (`CASE`) and metric, with `STATISTICS` over the splits.
+
+    Parameters
+    ----------
+    metrics
+        Names; those that were not computed have no rows. None: all.
+    """
     rows = []
     for case, part in by_split(table).groupby(list(CASE), sort=False):
-        for metric in metrics_in(table):
+        for metric in _wanted(table, metrics):
             bounds = (LOWEST[metric], 1.0)
             found = described(part[metric].to_numpy(), _ratio(part), level=level, bounds=bounds)
             rows.append(_row_of(case, part, metric) | found)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COMPARED)
 
 
-def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) -> pd.DataFrame:
+def differences(
+    table: pd.DataFrame, reference: str, metrics: Collection[str] | None = None, *, level: float = LEVEL
+) -> pd.DataFrame:
     """Each list and its random panels minus the list ``reference``, split by split; columns as in `comparison`."""
     splits = by_split(table)
     shared = ["classifier", *CONDITION, "split"]
@@ -124,12 +140,15 @@ def differences(table: pd.DataFrame, reference: str, *, level: float = LEVEL) ->
     pairs = pairs[(pairs["genes"] != reference) | pairs["is_random"]]
     rows = []
     for case, part in pairs.groupby(list(CASE), sort=False):
-        for metric in metrics_in(table):
+        for metric in _wanted(table, metrics):
             change = (part[metric] - part[f"{metric} of the reference"]).to_numpy()
             found = described(change, _ratio(part), level=level, bounds=(-np.inf, np.inf))
             rows.append(_row_of(case, part, metric) | found)
-    columns = [*CASE, "n_used", "metric", "n_splits", *STATISTICS]
-    return pd.DataFrame(rows, columns=columns).assign(reference=reference)
+    return pd.DataFrame(rows, columns=COMPARED).assign(reference=reference)
+
+
+def _wanted(table: pd.DataFrame, metrics: Collection[str] | None) -> list[str]:
+    return [name for name in metrics_in(table) if metrics is None or name in metrics]
 
 
 def _row_of(case: tuple, part: pd.DataFrame, metric: str) -> dict[str, Any]:

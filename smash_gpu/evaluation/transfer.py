@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from smash_gpu.compute.xp import namespace, take
-from smash_gpu.data.standardize import mean_std, standardize
+from smash_gpu.data.standardize import in_parts, mean_std, standardize
 from smash_gpu.evaluation import random_panels
 from smash_gpu.evaluation.classifiers import label
 from smash_gpu.evaluation.cross_validation import RANDOM
@@ -22,6 +22,7 @@ from smash_gpu.runtime.progress import track
 ALL = "all measured genes"
 SCORE = "balanced_accuracy"
 UNKNOWN = -1
+GENES_AT_ONCE = 2048  # that are scaled in float64
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Side:
     Attributes
     ----------
     X
-        Expression of the genes that both have, cells × genes, dense, on host or device.
+        Expression of the genes that both have, cells × genes, dense, on host or device; `transfer` scales it in place.
     codes
         Class of each cell, numbered as in ``classes`` of `transfer`; −1 for none.
     """
@@ -88,17 +89,16 @@ def transfer(
     names
         Names of these columns.
     """
-    scaled = [_scaled(side.X) for side in (reference, tissue)]
     known = np.flatnonzero(reference.codes != UNKNOWN)
     judged = np.flatnonzero(tissue.codes != UNKNOWN)
-    bins = random_panels.expression_bins(mean_std(reference.X)[0], names)
+    mean, _ = (_scale(side.X) for side in (reference, tissue))
+    bins = random_panels.expression_bins(mean, names)
     rows, confusions, labels = list[dict](), list[np.ndarray](), list[np.ndarray]()
     cases = list(product(_cases(lists, names, bins, how), how.classifiers))
     for case, classifier in track(cases, "labelling", unit="panel"):
         columns = np.sort(case.order)
-        train, test = (_columns(z, columns) for z in scaled)
         found = label(
-            take(train, known), reference.codes[known], test,
+            _part(reference.X, known, columns), reference.codes[known], _columns(tissue.X, columns),
             classifier=classifier, device=how.device, random_state=how.random_state,
         )  # fmt: skip
         confusion = confusion_of(tissue.codes[judged], found[judged], n_classes)
@@ -138,9 +138,24 @@ def _cases(lists: Mapping[str, np.ndarray], names: np.ndarray, bins: np.ndarray,
     yield _Case(ALL, 0, len(names), np.arange(len(names)))
 
 
-def _scaled(X: Any) -> Any:
-    return standardize(X, *mean_std(X))
+def _scale(X: Any) -> np.ndarray:
+    """Put z-scores in the place of expression, a part of the genes at a time; returns the mean of every gene."""
+    means = []
+    for start in range(0, X.shape[1], GENES_AT_ONCE):
+        genes = X[:, start : start + GENES_AT_ONCE]
+        mean, std = mean_std(genes)
+        for part, _ in in_parts(genes, None):
+            standardize(part, mean, std, into=part)
+        means.append(mean)
+    return np.concatenate(means)
+
+
+def _part(z: Any, cells: np.ndarray, columns: np.ndarray) -> Any:
+    chosen = _columns(z, columns)
+    return chosen if len(cells) == len(z) else take(chosen, cells)
 
 
 def _columns(z: Any, columns: np.ndarray) -> Any:
-    return z[:, namespace(z).asarray(columns)]
+    """In the order of rows, in which classifiers would copy it otherwise; all columns are not copied."""
+    xp = namespace(z)
+    return z if len(columns) == z.shape[1] else xp.take(z, xp.asarray(columns), axis=1)

@@ -55,7 +55,8 @@ def comparison(
     >>> bool(table.loc["markers", "mean"] < table.loc["noise", "mean"])
     True
     """
-    return _of_metric(summary.comparison(evaluation_splits(adata, key=key), level=level), metric)
+    metrics = _named(metric)
+    return summary.comparison(evaluation_splits(adata, key=key), metrics, level=level)
 
 
 def learning_curve(
@@ -169,13 +170,14 @@ def differences(
     if reference not in names:
         near = did_you_mean(reference, names)
         raise NotFoundError(f"no results for the list {reference!r}.{near} Lists: {join_names(names)}.")
-    return _of_metric(summary.differences(table, reference, level=level), metric)
+    return summary.differences(table, reference, _named(metric), level=level)
 
 
-def _of_metric(table: pd.DataFrame, metric: str | None) -> pd.DataFrame:
+def _named(metric: str | None) -> tuple[str, ...] | None:
+    """One metric, or None for all."""
     if metric is None:
-        return table
+        return None
     if metric not in (*METRICS, *STRUCTURE):
         near = did_you_mean(metric, (*METRICS, *STRUCTURE))
         raise NotFoundError(f"no metric {metric!r}.{near} Metrics: {join_names((*METRICS, *STRUCTURE))}.")
-    return table[table["metric"] == metric].reset_index(drop=True)
+    return (metric,)

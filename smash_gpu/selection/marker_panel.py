@@ -69,6 +69,6 @@ def choose_panel(recipe: Recipe, n_genes: int) -> Callable[[Dataset], np.ndarray
     """A function that takes data and returns the numbers of ``n_genes`` genes chosen by the recipe."""
 
     def choose(data: Dataset) -> np.ndarray:
-        return of_selection(select(data, recipe, with_auc=False), data.names, n_genes, device=data.device)
+        return of_selection(select(data, recipe, judged=False), data.names, n_genes, device=data.device)
 
     return choose

@@ -19,7 +19,7 @@ from smash_gpu.data.shuffle import by_block, shuffled
 from smash_gpu.data.splits import MIN_CELLS_PER_CLASS, Split, draw, stratified
 from smash_gpu.data.stages import Stage
 from smash_gpu.errors import warn
-from smash_gpu.models.nearest_mean import NearestMean, held_out, right_by_group
+from smash_gpu.models.nearest_mean import NearestMean, held_out, not_held_out, right_by_group
 from smash_gpu.models.on_cluster import boosted
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.cluster import active_client, despite_losses, is_dask
@@ -41,12 +41,13 @@ SHARE_FOR_EXPRESSION = 0.25  # of the memory that may be used; a larger expressi
 WAY_OUT = "Narrow the candidates, pass max_cells=, or use device='cpu'."
 
 
-def importance(data: Dataset, candidates: np.ndarray, how: Importance, *, with_auc: bool = True) -> Scores:
+def importance(data: Dataset, candidates: np.ndarray, how: Importance, *, judged: bool = True) -> Scores:
     """Score every candidate gene for every group with one model or the mean of several; `together` for a consensus.
 
-    ``with_auc``: False leaves the area under the ROC curve out (NaN), unless the scores are kept for later runs.
+    ``judged``: False leaves out what no choice of genes depends on, the area under the ROC curve and the accuracy on
+    held-out cells (NaN), unless the scores are kept for later runs.
     """
-    with_auc |= data.work.folder is not None
+    judged |= data.work.folder is not None
     if how.objects and data.work.folder is not None:
         warn(
             f"scores are not kept in {data.work.folder} and are recomputed in every run, because "
@@ -54,16 +55,14 @@ def importance(data: Dataset, candidates: np.ndarray, how: Importance, *, with_a
         )
     if data.has_batches:
         warn_if_mixed_up(data)
-    found = [_of_one(data, candidates, one, with_auc=with_auc) for one in how.each]
+    found = [_of_one(data, candidates, one, judged=judged) for one in how.each]
     return together(dict(zip(how.names, found, strict=True))) if how.is_consensus else found[0]
 
 
-def _of_one(data: Dataset, candidates: np.ndarray, how: Importance, *, with_auc: bool) -> Scores:
+def _of_one(data: Dataset, candidates: np.ndarray, how: Importance, *, judged: bool) -> Scores:
     """Mean scores of one model with one or several seeds."""
     parts_with_seeds = _training_data(data, how)
-    found = [
-        one for part, seeds in parts_with_seeds for one in _fitted(part, candidates, how, seeds, with_auc=with_auc)
-    ]
+    found = [one for part, seeds in parts_with_seeds for one in _fitted(part, candidates, how, seeds, judged=judged)]
     scores, overall = (np.array([one[name] for one in found]) for name in ("scores", "importance"))
     spread = scores.std(axis=0, ddof=1) if how.n_models > 1 else np.full(scores.shape[1:], np.nan)
     of_genes = {"mean": scores.mean(axis=0), "spread": spread, "importance": overall.mean(axis=0)}
@@ -74,7 +73,7 @@ def _of_one(data: Dataset, candidates: np.ndarray, how: Importance, *, with_auc:
 
 
 def _fitted(
-    data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int], *, with_auc: bool
+    data: Dataset, candidates: np.ndarray, how: Importance, seeds: Sequence[int], *, judged: bool
 ) -> Iterator[Stage]:
     """Scores and accuracy of one model per seed; expression is only read if a result is not kept already."""
     genes = np.flatnonzero(candidates)
@@ -91,8 +90,9 @@ def _fitted(
                 learnt = boosted.boost(data, genes, order, model=model, split=split)
                 return learnt | _learnt(data.labels[order], split) | {"auc": np.full(learnt["scores"].shape, np.nan)}
             client = active_client() if is_dask(data.matrix) else None
-            learnt = _fit(model, X(), data.labels[order], seed, reads_parts=facts.reads_parts, client=client)
-            return {**learnt, "auc": auc() if with_auc else np.full(learnt["scores"].shape, np.nan)}
+            how_to_fit: dict[str, Any] = {"reads_parts": facts.reads_parts, "client": client, "judged": judged}
+            learnt = _fit(model, X(), data.labels[order], seed, **how_to_fit)
+            return {**learnt, "auc": auc() if judged else np.full(learnt["scores"].shape, np.nan)}
 
         for seed in seeds:
             yield data.kept(
@@ -212,7 +212,9 @@ def _expression(data: Dataset, genes: np.ndarray, order: np.ndarray, facts: mode
             yield gather(into=file)
 
 
-def _fit(model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_parts: bool, client: Any) -> Stage:
+def _fit(
+    model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_parts: bool, client: Any, judged: bool
+) -> Stage:
     split = stratified(group, random_state=seed)
     if on_gpu(X) or not reads_parts:
         X = place(X, getattr(model, "device", "cpu"))
@@ -221,13 +223,12 @@ def _fit(model: models.Model, X: Any, group: np.ndarray, seed: int, *, reads_par
     with enough_memory(purpose, WAY_OUT, X.nbytes):
         _on_workers(partial(model.fit, X, group, split), client)
         scores, overall = models.importances(model, X, group, split)
-        right, nearest = _right(model, X, group, split)
-    found = {"scores": scores, "importance": overall}
-    return found | held_out(group[split.test], right, nearest) | _learnt(group, split)
+        accuracy = _accuracy(model, X, group, split) if judged else not_held_out(int(group.max()) + 1)
+    return {"scores": scores, "importance": overall} | accuracy | _learnt(group, split)
 
 
-def _right(model: models.Model, X: Any, group: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Held-out cells of every group that the model and the nearest class mean predict right."""
+def _accuracy(model: models.Model, X: Any, group: np.ndarray, split: Split) -> Stage:
+    """`held_out` of the model and of the nearest class mean."""
     n_groups = int(group.max()) + 1
     simple = NearestMean.of(X, group, split.train, n_groups)
     right, nearest = np.zeros((2, n_groups), dtype=np.int64)
@@ -235,7 +236,7 @@ def _right(model: models.Model, X: Any, group: np.ndarray, split: Split) -> tupl
         part, true = take(X, cells), group[cells]
         right += right_by_group(true, model.predict(part), n_groups)
         nearest += right_by_group(true, simple.predict(part), n_groups)
-    return right, nearest
+    return held_out(group[split.test], right, nearest)
 
 
 def _learnt(group: np.ndarray, split: Split) -> Stage:

@@ -149,10 +149,10 @@ def rank_markers(
     return eligible, spare, table
 
 
-def select(data: Dataset, recipe: Recipe, within: str = "", *, with_auc: bool = True) -> Selection:
+def select(data: Dataset, recipe: Recipe, within: str = "", *, judged: bool = True) -> Selection:
     """All four steps; ``within`` is the broad group that the data are from, named in tables and errors.
 
-    ``with_auc``: as in `importance`; no choice depends on it.
+    ``judged``: as in `importance`.
     """
     candidates = np.ones(len(data.names), dtype=bool)
     ledgers = []
@@ -165,7 +165,7 @@ def select(data: Dataset, recipe: Recipe, within: str = "", *, with_auc: bool = 
             ledgers.append(ledger)
     except NothingLeftError as error:
         raise NothingLeftError(f"within {within!r}: {error}" if within else str(error)) from None
-    scores = importance(data, candidates, recipe.importance, with_auc=with_auc)
+    scores = importance(data, candidates, recipe.importance, judged=judged)
     eligible, spare, markers = rank_markers(data, scores.mean, scores.auc, recipe.ranking, scores.by_model)
     ledger = pd.concat(ledgers, ignore_index=True) if ledgers else gene_filters.ledger({}, candidates)[1]
     if within:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import signature
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
 
 from smash_gpu.annotated import slots
-from smash_gpu.annotated.features import gene_rows
+from smash_gpu.annotated.features import gene_rows, only_genes
 from smash_gpu.data.dataset import Dataset
 from smash_gpu.genes.lists import Genes, listed
 from smash_gpu.runtime.progress import without_lines
-from smash_gpu.selection.marker_panel import choose_panel
 from smash_gpu.selection.options import STEPS, Recipe
 
 Choose = Callable[[Dataset], np.ndarray]
@@ -56,6 +57,8 @@ def repeated_selection(adata: AnnData, n_genes: int, key: str, instead: str) -> 
     smash_gpu.errors.NotFoundError, ValueError
         If there was none, or it cannot be repeated.
     """
+    from smash_gpu.selection.marker_panel import choose_panel
+
     slots.held(adata, "markers", key, f"tl.smash (or pass {instead})")
     if slots.recorded(adata, key, "within"):
         raise ValueError(
@@ -63,6 +66,33 @@ def repeated_selection(adata: AnnData, n_genes: int, key: str, instead: str) -> 
         )
     steps = {step: slots.recorded(adata, key, step) for step in STEPS}
     return choose_panel(Recipe.of(steps), n_genes)
+
+
+def selected_panel(
+    adata: AnnData, data: Dataset, where: Mapping[str, Any], n_genes: int, key: str
+) -> np.ndarray | None:
+    """What `repeated_selection` chooses on all of ``data``, from its slots; None if they are of others.
+
+    Parameters
+    ----------
+    where
+        From where ``data`` was read, as `slots.source` says it.
+    """
+    from smash_gpu.selection.marker_panel import marker_panel
+    from smash_gpu.selection.steps import PROFILES, profiles_of
+
+    of_genes = partial(only_genes, adata)
+    is_same = where == slots.source(adata, key) and not slots.changes(adata, key, slots.MARKERS)
+    if not is_same or not {f"{key}_eligible", f"{key}_spare"} <= {*adata.varm}:
+        return None
+    kept = {name: of_genes(slots.profile(adata, name, key)) for name in PROFILES}
+    if not all(np.array_equal(kept[name], now) for name, now in profiles_of(data.stats).items()):
+        return None  # the values of the matrix are not the same
+    eligible, spare = (of_genes(slots.eligible_scores(adata, key, spare=spare)) for spare in (False, True))
+    return marker_panel(
+        of_genes(slots.scores(adata, key)), eligible, spare, names=data.names, n_genes=n_genes, mean=kept["mean"],
+        variance=kept["variance"], importance=of_genes(slots.importance(adata, key)), device=data.device,
+    )  # fmt: skip
 
 
 def _require_two_arguments(choose: OwnFunction, what: str) -> None:

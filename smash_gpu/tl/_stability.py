@@ -17,7 +17,7 @@ from smash_gpu.runtime.memory import limit
 from smash_gpu.runtime.progress import say
 from smash_gpu.selection.options import PANEL_GENES
 from smash_gpu.tl import _summaries
-from smash_gpu.tl._choosers import OwnFunction, own, repeated_selection
+from smash_gpu.tl._choosers import OwnFunction, own, repeated_selection, selected_panel
 
 
 def stability(
@@ -106,11 +106,12 @@ def stability(
     Resampling(n_resamples, n_substitutes)
     with limit(memory):
         data = read(adata, where).held()
-        chooser = (
-            repeated_selection(adata, n_genes, key, "choose=") if choose is None
-            else own(adata, choose, n_genes, "choose")
+        chooser, panel = (
+            (repeated_selection(adata, n_genes, key, "choose="), selected_panel(adata, data, where, n_genes, key))
+            if choose is None else (own(adata, choose, n_genes, "choose"), None)
         )  # fmt: skip
-        found = resampling.resample(data, chooser, n_resamples=n_resamples, random_state=random_state)
+        how = {"n_resamples": n_resamples, "random_state": random_state}
+        found = resampling.resample(data, chooser, **how, panel=panel)
         tables = _tables(found, data, n_substitutes)
     options: dict[str, Any] = where | {
         "n_genes": n_genes, "n_resamples": n_resamples, "n_substitutes": n_substitutes, "random_state": random_state,

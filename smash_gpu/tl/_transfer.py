@@ -16,6 +16,7 @@ from smash_gpu.annotated.read import read, read_all
 from smash_gpu.annotated.source import EARLIER, Earlier, Source, require_annotated
 from smash_gpu.compute.xp import namespace
 from smash_gpu.data.dataset import Dataset
+from smash_gpu.data.standardize import in_parts
 from smash_gpu.errors import NotFoundError, warn
 from smash_gpu.evaluation import transfer as transferring
 from smash_gpu.evaluation.classifiers import check
@@ -190,7 +191,8 @@ def _scaled_alike(measured: Dataset, own: Any) -> Dataset:
     if measured.target_sum is None:
         return measured
     xp = namespace(own)
-    return replace(measured, target_sum=float(xp.expm1(own).sum(axis=1, dtype=np.float64).mean()))
+    totals = [xp.expm1(part).sum(axis=1, dtype=np.float64) for part, _ in in_parts(own, None)]
+    return replace(measured, target_sum=float(xp.concatenate(totals).mean()))
 
 
 def _classes(data: Dataset, mapping: Mapped) -> tuple[np.ndarray, np.ndarray]:

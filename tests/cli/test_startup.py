@@ -11,6 +11,7 @@ from smash_gpu.cli import COMMANDS
 
 HEAVY = ("anndata", "dask", "h5py", "joblib", "matplotlib", "numba", "pandas", "psutil", "scanpy", "scipy", "sklearn",
          "torch", "xgboost", "zarr")  # fmt: skip
+CHOICE = ("pp", "panel.choice", "panel.problem", "selection.scoring", "selection.steps", "tl._panel", "tl._smash")
 NAMES = [command.__name__.rpartition(".")[2] for command in COMMANDS]
 PROGRAM = f"""
 import atexit, sys
@@ -51,3 +52,16 @@ def test_the_import_of_the_package_alone_imports_nothing_heavy():
     code = f"import sys, smash_gpu; print([name for name in {HEAVY} if name in sys.modules], *dir(smash_gpu))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("[] __version__ datasets")
+
+
+def test_judging_a_list_imports_nothing_of_the_choice_of_genes(data, tmp_path):
+    """Neither do commands that have another purpose; what the step itself needs comes when it is used."""
+    (tmp_path / "list.csv").write_text("MARKER0X\nMARKER1X\nMARKER2X\n")
+    code = f"""
+import sys
+from smash_gpu.cli import main
+main(["evaluate", {str(data)!r}, "--groupby", "cell_type", "--genes", {str(tmp_path / "list.csv")!r}])
+print([name for name in {CHOICE} if "smash_gpu." + name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"

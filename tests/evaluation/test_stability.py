@@ -15,6 +15,8 @@ import smash_gpu as smg
 from smash_gpu.annotated import slots
 from smash_gpu.evaluation import stability
 from smash_gpu.evaluation.stability import Resampled
+from smash_gpu.models.nearest_mean import NearestMean
+from smash_gpu.selection import marker_panel
 
 MARKERS = [f"MARKER{group}{letter}" for group in range(3) for letter in "XYZ"]
 FEW_TREES = {"n_estimators": 10}
@@ -241,3 +243,45 @@ def test_what_is_not_there_names_the_step_that_makes_it(adata):
     smg.tl.stability(adata, "cell_type", n_genes=4, n_resamples=2, choose=by_mean)
     with pytest.raises(KeyError, match="'XIST' is not in the panel"):
         smg.get.substitutes(adata, "XIST")
+
+
+def panels_chosen(adata, monkeypatch, **options):
+    """How many panels `tl.stability` chooses, and its tables."""
+    chosen = []
+    own = marker_panel.select
+    monkeypatch.setattr(marker_panel, "select", lambda data, *a, **k: chosen.append(data) or own(data, *a, **k))
+    smg.tl.stability(adata, "cell_type", n_genes=9, n_resamples=2, **options)
+    monkeypatch.undo()
+    return len(chosen), smg.get.stability(adata), smg.get.substitutes(adata)
+
+
+@pytest.mark.parametrize("kinds", [False, True])
+def test_the_selection_on_all_cells_is_not_repeated(adata, monkeypatch, kinds):
+    if kinds:  # the first row of var is no gene
+        adata.var["feature_types"] = ["Antibody Capture"] + ["Gene Expression"] * (adata.n_vars - 1)
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
+    n, *tables = panels_chosen(adata, monkeypatch)
+    assert n == 2
+    del adata.varm["smash_spare"]  # as in files without it
+    again, *others = panels_chosen(adata, monkeypatch)
+    assert again == 3
+    for table, other in zip(tables, others, strict=True):
+        pd.testing.assert_frame_equal(table, other)
+
+
+@pytest.mark.parametrize("change", ["values", "labels", "source"])
+def test_a_selection_of_other_data_is_repeated_on_all_cells(adata, monkeypatch, change):
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
+    options = {"sample_key": "sample"} if change == "source" else {}
+    if change == "values":
+        adata.X = adata.X[::-1].copy()
+    elif change == "labels":
+        adata.obs["cell_type"] = adata.obs["cell_type"].to_numpy()[::-1]
+    assert panels_chosen(adata, monkeypatch, **options)[0] == 3
+
+
+def test_no_half_is_asked_how_well_it_predicts(adata, monkeypatch):
+    smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
+    monkeypatch.setattr(NearestMean, "of", None)
+    smg.tl.stability(adata, "cell_type", n_genes=9, n_resamples=2)
+    assert smg.get.stability(adata)["frequency"].max() == 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 from cells import planted
+from scipy import sparse
 from sklearn.neighbors import KNeighborsClassifier
 
 import smash_gpu as smg
@@ -201,3 +205,21 @@ def test_changed_labels_are_noticed(adata, tissue):
     tissue.obs["cell_type"] = tissue.obs["cell_type"].tolist()[::-1]
     with pytest.warns(UserWarning, match="Run tl.transfer again"):
         smg.get.transfer(tissue)
+
+
+def test_all_measured_genes_are_dense_once_per_data_set(rng):
+    """Two dense matrices stay, and less than two more come for a while."""
+    shape = 1000, 5000
+    both = [
+        ad.AnnData(
+            sparse.csr_array((rng.random(shape) < 0.02).astype(np.float32)),
+            obs=pd.DataFrame({"cell_type": np.resize(["a", "b"], shape[0])}, index=[f"c{i}" for i in range(shape[0])]),
+        )
+        for _ in range(2)
+    ]
+    smg.tl.transfer(*(one[:50].copy() for one in both), "cell_type", genes=["1", "2"], n_random=0)  # imports
+    tracemalloc.start()
+    smg.tl.transfer(*both, "cell_type", genes=["1", "2"], n_random=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * np.prod(shape) * np.dtype(np.float32).itemsize
