@@ -266,7 +266,6 @@ def test_figures_and_the_report_leave_out_a_marker_that_is_gone(results):
         assert "<html" in smg.report.page(changed)
 
 
-@pytest.mark.slow
 def test_the_report_says_it_once_for_each_function_to_run_again(results):
     assert "Made before the data changed" not in smg.report.page(results, figures=False)
     with pytest.warns(UserWarning, match=SINCE) as warned:
