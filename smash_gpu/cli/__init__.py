@@ -37,7 +37,6 @@ from smash_gpu.errors import InfeasibleError
 from smash_gpu.models import MODELS
 from smash_gpu.runtime import memory
 from smash_gpu.runtime.drawing import need_matplotlib
-from smash_gpu.runtime.garbage import seldom_collected
 from smash_gpu.runtime.progress import without_lines
 from smash_gpu.runtime.words import did_you_mean
 from smash_gpu.selection.options import Importance
@@ -45,7 +44,6 @@ from smash_gpu.selection.options import Importance
 COMMANDS = (demo, find, panel, validate, export, platforms, evaluate, stability, transfer, tune, report, check)
 
 
-@seldom_collected()
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code, see `smash_gpu.cli.exit_codes`."""
     parser = _parser()
