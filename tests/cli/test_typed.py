@@ -67,6 +67,11 @@ def test_other_folders_and_missing_options_are_named(run, order, data, tmp_path)
     assert_one_message(run("validate", tmp_path), "no params.json with the options of the command")
     assert_one_message(run("validate", order / "xenium.csv", "--groupby", "cell_type"), "--reference is missing")
     assert_one_message(run("validate", order / "xenium.csv", "--reference", data), "--groupby is missing")
+    label_free = tmp_path / "label_free"
+    assert run("panel", data, "--variation", 1, "--n-genes", 3, "--no-figures", "--out", label_free)[0] == 0
+    assert_one_message(run("validate", label_free), "designed without classes")
+    code, out, _ = run("export", label_free, "--format", "cosmx", "--out", "cosmx.csv")
+    assert code == 0 and "as in" not in out
 
 
 def test_the_options_are_json_without_infinity(order):
