@@ -41,7 +41,7 @@ TITLES = {
     "losses": {"name": "gene", "loss": "loss without it", "substitute": "substitute", "replaces": "share it replaces",
                "loss_with_substitute": "loss with substitute", "next_best": "next best gene",
                "loss_with_next_best": "loss with next best gene"},
-    "printed": {"name": "gene", "symbol": "symbol", "ensembl_id": "Ensembl id", "in_data": "in the data",
+    "printed": {"name": "gene", "symbol": "symbol", "ensembl_id": "Ensembl id", "in_data": "in these data",
                 "probe_sets": "probe sets"},
     "tuning": {"tau": "τ", "prior": "prior", "variation": "variation", "misclassification": "misclassified",
                "chosen": "chosen"},
