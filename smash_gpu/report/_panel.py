@@ -55,7 +55,7 @@ TITLES = {
     "platform": {"what": "number", "low": "from", "high": "to", "used": "use", "source": "source"},
     "curve": {"n_genes": "genes", "resolution": "resolution", "of_bound": "of the best panel",
               "unweighted_resolution": "resolution without weights of genes",
-              "variation": "variation explained", "variation_bound": "largest possible variation",
+              "variation": "variation explained", "variation_bound": "variation at most",
               "half_resolved": "pairs resolved", "weakest_pair": "least resolved pair"},
 }  # fmt: skip
 
