@@ -10,7 +10,7 @@ from typing import Any
 
 COMMAND = "command"  # in params.json
 PARAMS = "params.json"
-OF_EACH = ("json", "out", "no_figures", "title", "random_state", "work", "help")  # not taken over
+OF_EACH = ("json", "out", "no_figures", "title", "random_state", "work", "help", "device", "memory")  # not taken over
 
 
 def given(parser: argparse.ArgumentParser) -> set[str]:

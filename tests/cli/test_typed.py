@@ -21,7 +21,7 @@ def order(run, data, tmp_path, monkeypatch):
         "ids.csv", "--platform", "mine.toml", "--max-counts", "-", 90, "--limit", "mean", 0, "-", "--gene-table",
         written(tmp_path / "table.csv", "gene,mean", *(f"NOISE{n},1" for n in range(9, 60)),
                 *(f"MARKER{g}{letter},1" for g in range(3) for letter in "XYZ")),
-        "--max-transcripts", 90, "--counts", "--no-figures", "--out", "order",
+        "--max-transcripts", 90, "--counts", "--device", "cpu", "--memory", "8GB", "--no-figures", "--out", "order",
     )  # fmt: skip
     assert code == 0, error
     (tmp_path / "elsewhere").mkdir()
@@ -35,6 +35,7 @@ def test_the_folder_of_a_panel_is_validated_as_it_was_designed(run, order, data)
     first, *checks = out.splitlines()
     said = ("--reference", str(data), "--max-counts - 90", "--limit mean 0 -", "--counts", "mine.toml")
     assert first.startswith(f"as in {order / 'params.json'}: ") and all(word in first for word in said)
+    assert not {"--device", "--memory", "--out"} & {*first.split()}, "the next command may run on another machine"
     folder = order.parent
     same = run(
         "validate", order / "xenium.csv", "--reference", data, "--groupby", "cell_type", "--extend",
