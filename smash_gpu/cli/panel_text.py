@@ -32,7 +32,8 @@ def show(adata: Any) -> None:
         _show_resolution(curve)
     if "variation" in curve:
         print(
-            f"{curve['variation']:.1%} of the variation explained; at most {curve['variation_bound']:.1%} is possible."
+            f"{curve['variation']:.1%} of the variation explained; no panel of this size explains more than "
+            f"{curve['variation_bound']:.1%}."
         )
     if "half_resolved" in curve:
         print(f"{curve['half_resolved']:.1%} of the pairs of classes are resolved by half. The hardest:")

@@ -10,7 +10,7 @@ from typing import Any
 
 COMMAND = "command"  # in params.json
 PARAMS = "params.json"
-OF_EACH = ("json", "out", "no_figures", "title", "random_state", "work", "help")  # not taken over
+OF_EACH = ("json", "out", "no_figures", "title", "random_state", "work", "help", "device", "memory")  # not taken over
 
 
 def given(parser: argparse.ArgumentParser) -> set[str]:
@@ -27,7 +27,7 @@ def of_command(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def taken_over(options: argparse.Namespace, folder: Path) -> argparse.Namespace:
-    """The options, with those that ``smash-gpu panel --out`` kept in the folder where none is typed; prints them.
+    """The options, with those that ``smash-gpu panel --out`` kept in the folder where none is typed; prints any.
 
     Raises
     ------
@@ -39,7 +39,8 @@ def taken_over(options: argparse.Namespace, folder: Path) -> argparse.Namespace:
     mine = {name: kept[name] for name in kept if name in actions and name not in given(parser)}
     values = {name: _as_typed(actions[name], value) for name, value in mine.items()}
     words = [word for name, value in values.items() for word in _words(parser, actions[name], value)]
-    print(f"as in {folder / PARAMS}: {shlex.join(words)}")
+    if words:
+        print(f"as in {folder / PARAMS}: {shlex.join(words)}")
     return argparse.Namespace(**vars(options) | values)
 
 
@@ -49,8 +50,8 @@ def _kept(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))[COMMAND]
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(
-            f"{folder} is a folder, but not one that smash-gpu panel --out wrote: it has no {PARAMS} with the options "
-            "of the command. Give a file."
+            f"{folder} is a folder, but not one that smash-gpu panel --out wrote, or from an earlier version: it has "
+            f"no {PARAMS} with the options of the command. Give a file."
         ) from None
 
 

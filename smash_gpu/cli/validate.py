@@ -54,9 +54,11 @@ def run(options: argparse.Namespace) -> Result:
         options = taken_over(options, options.list)
         options.list /= ORDERED
     require_file(options.list)
-    for name, option in (("data", "--reference"), ("groupby", "--groupby")):
+    for name, option, but in (
+        ("data", "--reference", ""), ("groupby", "--groupby", ", unless its panel was designed without classes")
+    ):  # fmt: skip
         if not getattr(options, name):
-            raise ValueError(f"{option} is missing; only the folder of smash-gpu panel --out says which it is.")
+            raise ValueError(f"{option} is missing; only the folder of smash-gpu panel --out says which it is{but}.")
     writable(None if options.out is None else options.out.absolute().parent)
     adata, source = open_data(options)
     gene_columns(adata, options)

@@ -79,8 +79,7 @@ def family_rules(families: Iterable[str], symbols: np.ndarray, species: str, *, 
             "the gene names look neither human (ACTB) nor mouse (Actb), so of the gene families only mitochondrial "
             f"genes (MT-, mt:) are known; pass species='human' or 'mouse', or {what}=() to remove none."
         )
-    words = {name: "HLA" if name == "hla" else name.replace("_", " ") for name in families}
-    return {f"{words[name]} genes": gene_names.family(name, symbols, known) for name in families}
+    return {f"{gene_names.in_words(name)} genes": gene_names.family(name, symbols, known) for name in families}
 
 
 def ledger(rules: dict[str, np.ndarray], keep: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:

@@ -26,6 +26,7 @@ POLICIES = ("warn", "raise")
 IGNORE = "ignore"  # lists that name more genes than the data can hold
 MISSING = "warn"  # what lists that are judged do about genes that the data lack
 HINTS = 5  # absent genes for which similar names are looked up
+PROPOSED = 3  # names for one absent gene
 VERSION = re.compile(r"(?<=\d)\.\d+$")
 Genes: TypeAlias = "Iterable[str | Path] | pd.DataFrame | Path"  # what a user may give as a list of genes
 
@@ -168,10 +169,12 @@ class GeneNames:
     def _hint(self, gene: str, *, is_similar: bool) -> str:
         """What may be meant: the same in another case, the gene with this alias, or ``is_similar`` a similar name."""
         if same := self._by_case.get(gene.lower()):
-            return f" (did you mean {', '.join(same)}?)"
-        if others := self.aliases.get(gene):
-            return f" (did you mean {', '.join(dict.fromkeys(others))}, which has this alias?)"
-        alike = get_close_matches(gene, self._known, n=3) if is_similar else []
+            return f" (did you mean {', '.join(same[:PROPOSED])}?)"
+        if others := list(dict.fromkeys(self.aliases.get(gene, ()))):
+            more = f" and {len(others) - PROPOSED:,} more" if len(others) > PROPOSED else ""
+            has = "has" if len(others) == 1 else "have"
+            return f" (did you mean {', '.join(others[:PROPOSED])}{more}, which {has} this alias?)"
+        alike = get_close_matches(gene, self._known, n=PROPOSED) if is_similar else []
         return f" (did you mean {', '.join(alike)}?)" if alike else ""
 
     @cached_property

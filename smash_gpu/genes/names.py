@@ -86,6 +86,11 @@ def _are_ids(symbols: tuple[str, ...]) -> bool:
     return len(symbols) > 0 and bool(np.mean([bool(ENSEMBL.match(s)) for s in symbols]) > 0.5)
 
 
+def in_words(name: str) -> str:
+    """One of `FAMILY_NAMES` as sentences have it, e.g. "heat shock"."""
+    return "HLA" if name == "hla" else name.replace("_", " ")
+
+
 def family(name: str, symbols: np.ndarray, species: str | None) -> np.ndarray:
     """Mask of the genes of one family of `FAMILY_NAMES`; of an unknown species only mitochondrial genes are known."""
     if species is None and name != "mitochondrial":

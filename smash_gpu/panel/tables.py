@@ -138,7 +138,7 @@ def curve_table(design: Design) -> pd.DataFrame:
     for any panel of this size, given where τ is the same (in a nested list: the long prefixes). ``of_bound`` is F
     divided by its bound, with the τ of that step. ``half_resolved`` is the share of pairs resolved by more than half.
     All these are of the weighted objective, if genes have weights; ``unweighted_resolution`` then is the resolution
-    with all weights 1. If the variation counts, ``variation`` is V and ``variation_bound`` its largest possible value;
+    with all weights 1. If the variation counts, ``variation`` is V and ``variation_bound`` an upper bound on it;
     without classes there is nothing else.
     """
     if design.problem.is_label_free:

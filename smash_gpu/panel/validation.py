@@ -66,6 +66,9 @@ def _duplicates(order: Order) -> Iterator[Finding]:
 
 def _families(order: Order) -> Iterator[Finding]:
     symbols, asked = order.known.symbols, order.request.species
+    if not order.request.exclude_families:
+        yield Finding("gene families", NOT_CHECKED, "exclude_families= names none")
+        return
     species = gene_names.detect_species(symbols) if asked == "auto" else asked
     if species is None or gene_names.are_ensembl_ids(symbols):
         why = "the gene names are not symbols of human or mouse; give species= or gene_symbols="
@@ -78,10 +81,10 @@ def _families(order: Order) -> Iterator[Finding]:
         here = names[gene_names.family(name, own, species)]
         if len(here):
             clean = False
-            what = f"{name.replace('_', ' ')} genes separate cells less surely in other tissues and donors"
+            what = f"{gene_names.in_words(name)} genes separate cells less surely in other tissues and donors"
             yield Finding("gene families", WARN, what, tuple(here))
     if clean:
-        listed = join_names(name.replace("_", " ") for name in order.request.exclude_families)
+        listed = join_names(map(gene_names.in_words, order.request.exclude_families))
         yield Finding("gene families", PASS, f"none of {listed}")
 
 

@@ -58,7 +58,7 @@ class Variation:
         return found
 
     def bound(self, n_genes: int) -> float:
-        """The largest ``V`` that ``n_genes`` genes could have: that of as many leading components."""
+        """No ``n_genes`` genes have a larger ``V``: that of as many leading components, measured without noise."""
         return min(1.0, float(self.spectrum[:n_genes].sum() / self.spectrum.sum())) if self.spectrum.sum() > 0 else 0.0
 
     def merit(self, resolution: Any, share: Any) -> Any:

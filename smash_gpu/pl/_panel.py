@@ -42,7 +42,7 @@ def panel_curve(adata: AnnData, *, key: str = slots.PANEL, ax: Axes | None = Non
 
     The dotted line is left out where the upper bound is what all genes resolve, and so says nothing; under
     caps this may be all sizes but the last. If the panel was chosen by the variation too, its share is a fourth line.
-    Without classes this share and its largest possible value are all there is.
+    Without classes this share and an upper bound on it are all there is.
 
     Parameters
     ----------

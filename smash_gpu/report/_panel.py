@@ -41,7 +41,7 @@ TITLES = {
     "losses": {"name": "gene", "loss": "loss without it", "substitute": "substitute", "replaces": "share it replaces",
                "loss_with_substitute": "loss with substitute", "next_best": "next best gene",
                "loss_with_next_best": "loss with next best gene"},
-    "printed": {"name": "gene", "symbol": "symbol", "ensembl_id": "Ensembl id", "in_data": "in the data",
+    "printed": {"name": "gene", "symbol": "symbol", "ensembl_id": "Ensembl id", "in_data": "in these data",
                 "probe_sets": "probe sets"},
     "tuning": {"tau": "τ", "prior": "prior", "variation": "variation", "misclassification": "misclassified",
                "chosen": "chosen"},
@@ -55,7 +55,7 @@ TITLES = {
     "platform": {"what": "number", "low": "from", "high": "to", "used": "use", "source": "source"},
     "curve": {"n_genes": "genes", "resolution": "resolution", "of_bound": "of the best panel",
               "unweighted_resolution": "resolution without weights of genes",
-              "variation": "variation explained", "variation_bound": "largest possible variation",
+              "variation": "variation explained", "variation_bound": "variation at most",
               "half_resolved": "pairs resolved", "weakest_pair": "least resolved pair"},
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ NOTES = {
     "in the data": "markers of the class among all genes",
     "allowed": "markers of the class among the genes that the rules leave",
     "hardest to separate from": "the classes from which the fewest genes separate this one",
-    "possible": "share that would be resolved if all genes were chosen for this pair alone",
+    "possible": "share of the pair, or of the hardest of the class, that would be resolved with all genes for it alone",
     "of the best panel": "the resolution is at least this share of that of the best panel of this size",
     "pairs resolved": "share of the pairs of classes that are more than half resolved",
 }

@@ -82,7 +82,7 @@ def selected_panel(
     from smash_gpu.selection.steps import PROFILES, profiles_of
 
     of_genes = partial(only_genes, adata)
-    is_same = where == slots.source(adata, key) and not slots.changes(adata, key, slots.MARKERS)
+    is_same = where == slots.source(adata, key) and not slots.changes(adata, key, slots.SCORES)
     if not is_same or not {f"{key}_eligible", f"{key}_spare"} <= {*adata.varm}:
         return None
     kept = {name: of_genes(slots.profile(adata, name, key)) for name in PROFILES}

@@ -189,7 +189,7 @@ def panel(
         variance of ``variation_target`` over the cells that a linear regression on the panel explains, if every gene
         is measured with noise (half the variance of the most variable gene). Panels then keep more of the structure
         inside classes: 0.1 is a good start. One more pass over the cells. V is monotone,
-        but not submodular, so that the 63 % are not guaranteed; the bounds on F hold, and the largest possible V is
+        but not submodular, so that the 63 % are not guaranteed; the bounds on F hold, and an upper bound on V is
         reported. ``substitute`` and ``next_best`` go by F.
     variation_target
         "pc": the 30 leading principal components of the 2,000 most variable genes that may be chosen; "total": these
@@ -231,7 +231,7 @@ def panel(
       makes up for most of that loss pair by pair, ``replaces``, the share of it, and the loss with it (of less than a
       tenth: no substitute, 0, and the loss without); ``next_best``, the gene
       that adds most to the other genes of the panel, and the loss with it; number of probe sets; counts per cell;
-    * with ``variation``, ``genes`` and ``curve`` also hold V so far, and ``curve`` its largest possible value; without
+    * with ``variation``, ``genes`` and ``curve`` also hold V so far, and ``curve`` an upper bound on it; without
       classes gains and losses are of V, and what needs pairs or classes is left out or empty;
     * ``pairs``: one row per pair of classes, least resolved first: D, resolved share, error bound, what was possible;
     * ``purposes``: the pairs that need each gene most; ``curve``: size against resolution;

@@ -26,7 +26,7 @@ def of_panel(tables: Mapping[str, pd.DataFrame]) -> str:
     if "resolution" not in curve:
         return (
             f"Designed a panel of {len(tables['genes']):,} genes without classes: {curve['variation']:.1%} of the "
-            f"variation explained, at most {curve['variation_bound']:.1%} is possible: get.panel_table."
+            f"variation explained, no panel of this size more than {curve['variation_bound']:.1%}: get.panel_table."
         )
     bound = math.floor(1000 * curve["of_bound"] + 1e-9) / 1000  # a bound is not rounded up
     return (

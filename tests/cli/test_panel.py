@@ -205,7 +205,7 @@ def test_a_tuned_panel(run, data, tmp_path):
 def test_a_panel_without_classes(run, data, tmp_path):
     code, said, error = run("panel", data, "--n-genes", 5, "--variation", 1, "--out", tmp_path / "design")
     assert code == 0, error
-    assert "of the variation explained; at most" in said
+    assert "of the variation explained; no panel of this size explains more than" in said
     assert "Resolution" not in said and "pairs of classes" not in said
     assert {"panel.csv", "curve.csv", "curve.png"} <= {path.name for path in (tmp_path / "design").iterdir()}
     code, _, error = run("panel", data, "--n-genes", 5)
@@ -227,6 +227,6 @@ def test_the_variation_is_reported(run, data, tmp_path):
     assert code == 0, error
     curve = pd.read_csv(tmp_path / "out" / "curve.csv").iloc[-1]
     share, bound = (f"{curve[name]:.1%}" for name in ("variation", "variation_bound"))
-    assert f"{share} of the variation explained; at most {bound} is possible." in said
+    assert f"{share} of the variation explained; no panel of this size explains more than {bound}." in said
     code, _, error = run(*panel, "--variation", 30)
     assert code and "--variation 30.0 must be a fraction from 0 to 1" in error

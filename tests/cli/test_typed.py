@@ -21,7 +21,7 @@ def order(run, data, tmp_path, monkeypatch):
         "ids.csv", "--platform", "mine.toml", "--max-counts", "-", 90, "--limit", "mean", 0, "-", "--gene-table",
         written(tmp_path / "table.csv", "gene,mean", *(f"NOISE{n},1" for n in range(9, 60)),
                 *(f"MARKER{g}{letter},1" for g in range(3) for letter in "XYZ")),
-        "--max-transcripts", 90, "--counts", "--no-figures", "--out", "order",
+        "--max-transcripts", 90, "--counts", "--device", "cpu", "--memory", "8GB", "--no-figures", "--out", "order",
     )  # fmt: skip
     assert code == 0, error
     (tmp_path / "elsewhere").mkdir()
@@ -35,6 +35,7 @@ def test_the_folder_of_a_panel_is_validated_as_it_was_designed(run, order, data)
     first, *checks = out.splitlines()
     said = ("--reference", str(data), "--max-counts - 90", "--limit mean 0 -", "--counts", "mine.toml")
     assert first.startswith(f"as in {order / 'params.json'}: ") and all(word in first for word in said)
+    assert not {"--device", "--memory", "--out"} & {*first.split()}, "the next command may run on another machine"
     folder = order.parent
     same = run(
         "validate", order / "xenium.csv", "--reference", data, "--groupby", "cell_type", "--extend",
@@ -67,6 +68,11 @@ def test_other_folders_and_missing_options_are_named(run, order, data, tmp_path)
     assert_one_message(run("validate", tmp_path), "no params.json with the options of the command")
     assert_one_message(run("validate", order / "xenium.csv", "--groupby", "cell_type"), "--reference is missing")
     assert_one_message(run("validate", order / "xenium.csv", "--reference", data), "--groupby is missing")
+    label_free = tmp_path / "label_free"
+    assert run("panel", data, "--variation", 1, "--n-genes", 3, "--no-figures", "--out", label_free)[0] == 0
+    assert_one_message(run("validate", label_free), "designed without classes")
+    code, out, _ = run("export", label_free, "--format", "cosmx", "--out", "cosmx.csv")
+    assert code == 0 and "as in" not in out
 
 
 def test_the_options_are_json_without_infinity(order):

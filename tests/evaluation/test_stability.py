@@ -280,6 +280,13 @@ def test_a_selection_of_other_data_is_repeated_on_all_cells(adata, monkeypatch, 
     assert panels_chosen(adata, monkeypatch, **options)[0] == 3
 
 
+def test_a_selection_among_more_genes_is_repeated_on_all_cells(adata, monkeypatch):
+    adata.X = adata.X.log1p()  # so that the values do not depend on which genes there are
+    smg.tl.smash(adata, "cell_type", normalize=False, model_options=FEW_TREES)
+    fewer = adata[:, adata.var["smash_marker"]].copy()
+    assert panels_chosen(fewer, monkeypatch)[0] == 3
+
+
 def test_no_half_is_asked_how_well_it_predicts(adata, monkeypatch):
     smg.tl.smash(adata, "cell_type", model_options=FEW_TREES)
     monkeypatch.setattr(NearestMean, "of", None)

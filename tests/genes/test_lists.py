@@ -159,6 +159,15 @@ def test_an_alias_is_proposed_and_not_used():
     assert aliases_in(var[[]], NAMES) == {}
 
 
+def test_aliases_may_be_lists_and_an_alias_of_many_genes_is_not_spelled_out():
+    var = pd.DataFrame({"alias": [["T3E", "TCRE"], "T3D", None, []]}, index=NAMES)
+    assert aliases_in(var, NAMES) == {"T3E": [NAMES[0]], "TCRE": [NAMES[0]], "T3D": [NAMES[1]]}
+    names = np.array([f"GENE{n}" for n in range(1000)], dtype=object)
+    known = GeneNames(names, names, None, {"other": names.tolist()})
+    with pytest.raises(KeyError, match=r"GENE2 and 997 more, which have this alias"):
+        known.numbers(["other"], "genes")
+
+
 def test_another_case_is_proposed_for_every_gene():
     names = np.array([f"GENE{n}" for n in range(20)], dtype=object)
     with pytest.raises(KeyError) as error:

@@ -133,8 +133,9 @@ def test_the_printed_panel_and_failure_rates_are_shown_also_without_markers(adat
     assert len(Page(page).all("img")) == 6
     assert "printed panel of 2 genes, of which the data lack 1" in Page(page).text
     assert "fails with a probability of 0.2;" in Page(page).text
-    printed = [["gene", "in the data"], ["NOISE30", "yes"], ["GFP", "no"]]
+    printed = [["gene", "in these data"], ["NOISE30", "yes"], ["GFP", "no"]]
     assert [[row[0], row[-1]] for row in rows_of(page, "Printed panel")] == printed
+    assert "markers of the class" not in page[page.index("Printed panel that") : page.index("Genes in the order")]
     assert [row[0] for row in rows_of(page, "What the panel resolves")[1:]] == ["2", "3", "4", "5"]
     titles, *genes = rows_of(page, "Genes in the order in which they were chosen")
     assert {row[titles.index("failure rate")] for row in genes} == {"0.200"}

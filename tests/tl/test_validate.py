@@ -69,6 +69,9 @@ def test_families_are_a_warning(adata):
     assert set(families["verdict"]) == {"warn"}
     assert verdict(adata, "gene families", ["RPS6"], exclude_families=["mitochondrial"])[0] == {"pass"}
     assert verdict(adata, "gene families", ["NOISE30", "RPL3"], missing="warn")[::2] == ({"warn"}, "RPL3")
+    assert verdict(adata, "gene families", ["RPS6"], exclude_families=[])[0] == {"not checked"}
+    adata.var_names = ["HLA-A", *adata.var_names[1:]]
+    assert "HLA genes separate" in verdict(adata, "gene families", ["HLA-A"], exclude_families=["hla"])[1]
 
 
 def test_crowding_says_how_many_genes_it_does_not_count(adata):
