@@ -16,6 +16,7 @@ NAMES = (
     "gpu_first_look",
     "gpu_models",
     "gpu_table",
+    "inverse_pca",
     "judging",
     "kernel_instructions",
     "marker_scores",
