@@ -98,7 +98,6 @@ def test_no_file_imports_itself_through_others():
         walk(name, ())
 
 
-@pytest.mark.slow
 def test_no_function_is_over_50_lines_and_no_file_over_300():
     for path, tree in sources():
         assert path.read_text().count("\n") <= 300, path
@@ -125,21 +124,18 @@ def test_public_functions_take_adata_and_at_most_one_more_positional(module, nam
     assert not {"copy", "inplace"} & {p.name for p in parameters}
 
 
-@pytest.mark.slow
 def test_nothing_prints_but_the_command_line():
     for path, tree in sources():
         calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "print"]
         assert module_name(path) == "cli" or not calls, path
 
 
-@pytest.mark.slow
 def test_cupy_is_imported_in_one_place():
     users = [p.name for p, tree in sources() for n in ast.walk(tree)
              if isinstance(n, ast.Import) and any(a.name.startswith("cupy") for a in n.names)]  # fmt: skip
     assert users == ["xp.py"]
 
 
-@pytest.mark.slow
 def test_the_import_of_all_parts_loads_nothing_heavy():
     parts = "from smash_gpu import datasets, errors, export, get, models, paper, pl, platforms, pp, read, tl"
     code = f"import sys; {parts}; print([m for m in {HEAVY} if m in sys.modules])"
@@ -147,7 +143,6 @@ def test_the_import_of_all_parts_loads_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.slow
 def test_the_global_random_state_is_never_seeded():
     for path, tree in sources():
         calls = {ast.unparse(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}

@@ -183,10 +183,8 @@ class GeneNames:
 
     @cached_property
     def _by_case(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for name in self._known:
-            found.setdefault(name.lower(), []).append(name)
-        return found
+        places = _by(name.lower() for name in self._known)
+        return {name: [self._known[place] for place in found] for name, found in places.items()}
 
     def why_absent(self, absent: Collection[str]) -> str:
         """A sentence about ids and symbols that explains why the genes are absent; empty if it is not that."""
