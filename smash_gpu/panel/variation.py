@@ -113,7 +113,7 @@ class Explained:
     def with_gene(self, gene: int) -> Explained:
         """What the panel and one more gene explain."""
         at, xp = int(self.of.place[gene]), namespace(self.squares)
-        if at < 0:
+        if at < 0 or float(self.variance[at]) <= TAKEN * float(self.of.covariance[at, at]):
             return self
         scale = 1 / xp.sqrt(self.variance[at])
         column = (self.of.covariance[at] - self.taken @ self.taken[at]) * scale

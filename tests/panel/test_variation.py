@@ -111,6 +111,12 @@ def test_a_copy_of_a_gene_adds_what_a_second_measurement_does(target):
     assert twice.with_gene(12).share == pytest.approx(explained, abs=1e-9)
 
 
+def test_a_gene_is_taken_once():
+    explained = of(made_up(2), "pc").explained([0, 1])
+    assert explained.with_gene(0).share == explained.share
+    assert explained.with_gene(0).with_gene(3).share == explained.with_gene(3).share
+
+
 def test_a_gene_that_hardly_varies_explains_little():
     """It is a component but for its scale, which noise hides."""
     e = made_up(2)
